@@ -1,0 +1,60 @@
+"""What a call costs: payload bits per pixel as the paper counts them, and bytes on the wire with every header.
+
+BPP (paper section 4.4): video payload bits over 256·256 pixels a frame at 25 frames a second, whatever is really
+sent a second. On the wire a data-channel message costs its payload + 93 bytes over IPv4: 20 IP, 8 UDP, 13 + 8 + 16 DTLS
+(RFC 6347, AES-GCM), 12 SCTP + 16 DATA chunk (RFC 4960), and the answer is a SACK packet of 93 bytes.
+"""
+
+from dataclasses import dataclass
+
+PIXELS = 256 * 256
+FRAME_RATE = 25
+IP_UDP = 28
+MESSAGE_OVERHEAD = 93
+SACK = 93
+
+
+@dataclass
+class BitCount:
+    """Sums of what one direction sent. Durations in seconds, sizes in bytes."""
+
+    picture_bytes: int = 0
+    pictures: int = 0
+    keyframe_bytes: int = 0
+    sound_bytes: int = 0
+    bundle_bytes: int = 0
+    bundles: int = 0
+    seconds: float = 0.0
+
+    def add_bundle(self, packed: int, picture: bytes | None, sound: int, seconds: float) -> None:
+        """One bundle of ``packed`` bytes that stands for ``seconds`` of the call; ``sound`` is its Opus bytes."""
+        self.bundle_bytes += packed
+        self.bundles += 1
+        self.sound_bytes += sound
+        self.seconds += seconds
+        if picture is not None:
+            self.picture_bytes += len(picture)
+            self.pictures += 1
+
+    def _bpp(self, size: int) -> float:
+        pixels = self.seconds * FRAME_RATE * PIXELS
+        return size * 8 / pixels if pixels else 0.0
+
+    @property
+    def bpp_video(self) -> float:
+        """Bits of the 8×8 pictures, their headers included, per pixel shown."""
+        return self._bpp(self.picture_bytes)
+
+    @property
+    def bpp_with_keyframe(self) -> float:
+        return self._bpp(self.picture_bytes + self.keyframe_bytes)
+
+    @property
+    def bits_per_picture(self) -> float:
+        return self.picture_bytes * 8 / self.pictures if self.pictures else 0.0
+
+    @property
+    def wire_kbps(self) -> float:
+        """Computed rate on the wire for the bundles alone (no keyframe, no acknowledgements), in kbit/s over IPv4."""
+        total = self.bundle_bytes + self.bundles * MESSAGE_OVERHEAD
+        return total * 8 / 1000 / self.seconds if self.seconds else 0.0

@@ -1,0 +1,122 @@
+"""The bundle: everything of one tick in one data-channel message. See docs/format.md for the bytes."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from codec.errors import SyntaxLimitError
+from codec.picture import MAX_BYTES
+from codec.wirebytes import Reader, pack_length
+
+RUNGS = (200, 100, 60)
+"""Length of a tick in milliseconds, by the number in the flags."""
+TIME_UNIT = 20
+"""Milliseconds in a unit of the capture time field, which wraps at 65536 units (about 22 minutes)."""
+MAX_PACKETS = 20
+MAX_BUNDLE = 16_384
+
+_PICTURE, _SOUND, _ACK, _AGAIN, _STATUS, _RUNG_AT, _RESERVED = 1, 2, 4, 8, 16, 5, 128
+
+
+class Face(IntEnum):
+    """What the sender's tracker sees; TRACKED is the usual case and costs nothing on the wire."""
+
+    TRACKED = 0
+    NONE = 1
+    MANY = 2
+    LEAVING = 3
+    CAMERA_OFF = 4
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the other side last received: its newest picture's bundle number, and the share lost (0..255 of 255)."""
+
+    newest: int
+    loss: int = 0
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One tick.
+
+    ``number`` counts bundles modulo 2^16 and names the picture. ``time`` is the capture time of the tick's first sound
+    sample, in units of 20 ms modulo 2^16; the picture is taken at the tick's end. ``sound`` and ``again`` are Opus packets
+    (RFC 6716) of this and of the previous tick.
+    """
+
+    number: int
+    time: int
+    rung: int = 0
+    picture: bytes | None = None
+    sound: tuple[bytes, ...] = ()
+    report: Report | None = None
+    again: tuple[bytes, ...] = ()
+    face: Face = Face.TRACKED
+    muted: bool = False
+
+    @property
+    def tick_ms(self) -> int:
+        return RUNGS[self.rung]
+
+    def pack(self) -> bytes:
+        """Raises :class:`SyntaxLimitError` when a field does not fit."""
+        status = int(self.face) | (16 if self.muted else 0)
+        flags = self.rung << _RUNG_AT
+        parts = [self.number.to_bytes(2, "big"), self.time.to_bytes(2, "big")]
+        if self.report:
+            flags |= _ACK
+            parts.append(self.report.newest.to_bytes(2, "big") + bytes([self.report.loss]))
+        if status:
+            flags |= _STATUS
+            parts.append(bytes([status]))
+        if self.picture is not None:
+            flags |= _PICTURE
+            parts.append(pack_length(len(self.picture)) + self.picture)
+        for bit, packets in ((_SOUND, self.sound), (_AGAIN, self.again)):
+            if packets:
+                flags |= bit
+                parts.append(_pack_packets(packets))
+        data = bytes([flags]) + b"".join(parts)
+        if len(data) > MAX_BUNDLE:
+            raise SyntaxLimitError(f"bundle of {len(data)} bytes is over {MAX_BUNDLE}")
+        return data
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Bundle":
+        """Raises :class:`TruncatedError` or :class:`SyntaxLimitError`; nothing is allocated beyond the input's length."""
+        if len(data) > MAX_BUNDLE:
+            raise SyntaxLimitError(f"bundle of {len(data)} bytes is over {MAX_BUNDLE}")
+        reader = Reader(data)
+        flags = reader.number(1)
+        rung = (flags >> _RUNG_AT) & 3
+        if flags & _RESERVED or rung >= len(RUNGS):
+            raise SyntaxLimitError(f"bundle flags {flags:#04x} are not known")
+        number, time = reader.number(2), reader.number(2)
+        report = Report(reader.number(2), reader.number(1)) if flags & _ACK else None
+        status = reader.number(1) if flags & _STATUS else 0
+        if status & ~31 or (status & 15) > max(Face):
+            raise SyntaxLimitError(f"bundle status {status:#04x} is not known")
+        picture = None
+        if flags & _PICTURE:
+            length = reader.length()
+            if length > MAX_BYTES:
+                raise SyntaxLimitError(f"picture of {length} bytes is over {MAX_BYTES}")
+            picture = reader.take(length)
+        sound = _parse_packets(reader) if flags & _SOUND else ()
+        again = _parse_packets(reader) if flags & _AGAIN else ()
+        if reader.left:
+            raise SyntaxLimitError(f"{reader.left} bytes left over after the bundle")
+        return cls(number, time, rung, picture, sound, report, again, Face(status & 15), bool(status & 16))
+
+
+def _pack_packets(packets: tuple[bytes, ...]) -> bytes:
+    if len(packets) > MAX_PACKETS:
+        raise SyntaxLimitError(f"{len(packets)} Opus packets are over {MAX_PACKETS}")
+    return bytes([len(packets)]) + b"".join(pack_length(len(p)) + p for p in packets)
+
+
+def _parse_packets(reader: Reader) -> tuple[bytes, ...]:
+    count = reader.number(1)
+    if not 0 < count <= MAX_PACKETS:
+        raise SyntaxLimitError(f"{count} Opus packets in a bundle")
+    return tuple(reader.take(reader.length()) for _ in range(count))

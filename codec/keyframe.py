@@ -1,0 +1,103 @@
+"""The keyframe: one sharp 256×256 picture of the person, as AVIF or WebP, with its own 8×8 picture.
+
+Its bytes carry the 8×8 picture explicitly (coded against grey at step 1), so that what later pictures are predicted from
+does not hang on how some version of some image library decodes. Layout in docs/format.md.
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError, features
+
+from codec.colour import UInt8
+from codec.errors import CodecError, KeyframeError
+from codec.picture import PictureHeader, decode_picture, encode_picture
+from codec.sampling import SIZE, sample
+from codec.wirebytes import Reader, pack_length
+
+SIDE = 256
+MAX_KEYFRAME = 65_536
+HASH = 8
+"""Bytes of SHA-256 that name a keyframe in the cache."""
+_MAGIC = b"FK1"
+_GREY = np.full((SIZE, SIZE, 3), 128, np.uint8)
+_OWN = PictureHeader(luma=0, chroma=0, distance=0, slot=0)
+_FORMATS = {"avif": "AVIF", "webp": "WEBP"}
+
+
+def default_format() -> str:
+    """AVIF where this Pillow has it, else WebP."""
+    return "avif" if features.check("avif") else "webp"
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """A parsed keyframe: ``data`` is what is sent and hashed, ``rgb`` (256, 256, 3), ``own`` (8, 8, 3) YCbCr."""
+
+    data: bytes
+    rgb: UInt8
+    own: UInt8
+
+    @cached_property
+    def digest(self) -> bytes:
+        return hashlib.sha256(self.data).digest()[:HASH]
+
+
+def encode_keyframe(rgb: UInt8, quality: int = 60, form: str | None = None) -> Keyframe:
+    """Face crop (256, 256, 3) uint8 → keyframe. ``quality`` 1..100, ``form`` "avif" or "webp".
+
+    Raises :class:`KeyframeError` for another size or form, or when the result is over 64 KiB.
+    """
+    form = form or default_format()
+    if rgb.shape != (SIDE, SIDE, 3) or form not in _FORMATS:
+        raise KeyframeError(f"keyframe must be {SIDE}x{SIDE} RGB as avif or webp, not {rgb.shape} as {form}")
+    buffer = io.BytesIO()
+    options = {"speed": 4, "subsampling": "4:2:0"} if form == "avif" else {"method": 6}
+    Image.fromarray(rgb).save(buffer, _FORMATS[form], quality=quality, **options)
+    own, _ = encode_picture(sample(rgb), _GREY, _OWN, 1)
+    data = _MAGIC + pack_length(len(own)) + own + buffer.getvalue()
+    return parse_keyframe(data)
+
+
+def parse_keyframe(data: bytes) -> Keyframe:
+    """Bytes from outside → keyframe. The image's size and format are checked before its pixels are decoded.
+
+    Raises :class:`KeyframeError` only.
+    """
+    if len(data) > MAX_KEYFRAME:
+        raise KeyframeError(f"keyframe of {len(data)} bytes is over {MAX_KEYFRAME}")
+    try:
+        reader = Reader(data)
+        if reader.take(len(_MAGIC)) != _MAGIC:
+            raise KeyframeError("not a keyframe")
+        own = decode_picture(reader.take(reader.length()), _GREY)
+        image_bytes = reader.take(reader.left)
+    except KeyframeError:
+        raise
+    except CodecError as error:
+        raise KeyframeError(f"keyframe: {error}") from error
+    return Keyframe(data, _decode_image(image_bytes), own)
+
+
+def _decode_image(data: bytes) -> UInt8:
+    try:
+        with Image.open(io.BytesIO(data), formats=tuple(_FORMATS.values())) as image:
+            if image.size != (SIDE, SIDE):
+                raise KeyframeError(f"keyframe image is {image.size[0]}x{image.size[1]}, not {SIDE}x{SIDE}")
+            if getattr(image, "n_frames", 1) != 1:
+                raise KeyframeError("keyframe image is an animation")
+            return np.asarray(image.convert("RGB"), np.uint8)
+    except KeyframeError:
+        raise
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        RuntimeError,
+    ) as error:
+        raise KeyframeError(f"keyframe image cannot be decoded: {type(error).__name__}") from error

@@ -1,0 +1,31 @@
+"""Area-averaged sampling: a face crop → the small picture that is sent (paper section 3: 8×8)."""
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.colour import UInt8, rgb_to_ycbcr
+from codec.errors import SyntaxLimitError
+
+SIZE = 8
+"""Side of the picture that is sent, in pixels."""
+
+
+def area_average(rgb: npt.NDArray[np.integer], size: int = SIZE) -> UInt8:
+    """Mean of each block: RGB (H, W, 3) → RGB (size, size, 3) uint8, rounded to nearest.
+
+    H and W must be multiples of ``size`` (a crop is 256×256), so that every output pixel averages whole
+    input pixels and the sum is exact in integers. Raises :class:`SyntaxLimitError` otherwise.
+    """
+    height, width = rgb.shape[:2]
+    if height % size or width % size or not height or not width:
+        raise SyntaxLimitError(f"cannot area-average {width}x{height} to {size}x{size}: not a multiple")
+    bh, bw = height // size, width // size
+    sums = rgb.reshape(size, bh, size, bw, 3).astype(np.int64).sum(axis=(1, 3))
+    count = bh * bw
+    mean: UInt8 = ((sums + count // 2) // count).astype(np.uint8)
+    return mean
+
+
+def sample(rgb: npt.NDArray[np.integer], size: int = SIZE) -> UInt8:
+    """Face crop RGB (H, W, 3) uint8 → picture YCbCr 4:4:4 (size, size, 3) uint8."""
+    return rgb_to_ycbcr(area_average(rgb, size))

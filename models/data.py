@@ -1,0 +1,122 @@
+"""Talking-face clips → a cache on disk that training reads at random without decoding video.
+
+The cache holds, for each split, every frame three times: planar YUV 4:2:0 at 256×256 as the clip stores it, RGB at
+64×64, and the codec's own 8×8 YCbCr picture; and every clip's log-mel. All clips are laid end to end in memory-mapped
+arrays; ``index.json`` tells where each one starts.
+"""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from codec.colour import ycbcr_to_rgb
+from codec.sampling import sample
+from models import mel as melmod
+
+SIDE, COARSE = 256, 64
+TICK = 5
+"""Video frames in a tick: 25 FPS over 5 pictures a second."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip in the cache: frames ``start .. start + frames``, mel rows ``mel_start .. mel_start + mel_frames``."""
+
+    name: str
+    identity: str
+    start: int
+    frames: int
+    mel_start: int
+    mel_frames: int
+
+
+def _sound(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return np.zeros(0, np.float32)
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=melmod.RATE)
+        parts = [p.to_ndarray()[0] for f in container.decode(audio=0) for p in resampler.resample(f)]
+        parts += [p.to_ndarray()[0] for p in resampler.resample(None)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def prepare(data: Path, cache: Path, split: str) -> None:
+    """Decode every clip of ``split`` in ``data`` (with its ``clips.tsv``) into ``cache/split``."""
+    rows = [r for r in csv.DictReader((data / "clips.tsv").open(), delimiter="\t") if r["split"] == split]
+    total = sum(int(r["frames"]) for r in rows)
+    folder = cache / split
+    folder.mkdir(parents=True, exist_ok=True)
+    full = np.lib.format.open_memmap(folder / "yuv256.npy", "w+", np.uint8, (total, SIDE * 3 // 2, SIDE))
+    coarse = np.lib.format.open_memmap(folder / "rgb64.npy", "w+", np.uint8, (total, COARSE, COARSE, 3))
+    small = np.lib.format.open_memmap(folder / "ycc8.npy", "w+", np.uint8, (total, 8, 8, 3))
+    clips, mels, at, mel_at = [], [], 0, 0
+    for row in rows:
+        path, start = data / split / row["clip"], at
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                if at == total:
+                    break
+                rgb = frame.to_ndarray(format="rgb24")
+                full[at] = frame.to_ndarray(format="yuv420p")
+                coarse[at] = cv2.resize(rgb, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+                small[at] = sample(rgb)
+                at += 1
+        spectrum = melmod.log_mel(_sound(path)) if int(row["audio"]) else np.zeros((0, melmod.BANDS), np.float32)
+        clips.append(Clip(row["clip"], row["identity"], start, at - start, mel_at, len(spectrum)).__dict__)
+        mels.append(spectrum)
+        mel_at += len(spectrum)
+    np.save(folder / "mel.npy", np.concatenate(mels).astype(np.float16))
+    (folder / "index.json").write_text(json.dumps(clips))
+
+
+class Cache:
+    """A prepared split, opened for reading."""
+
+    def __init__(self, folder: Path, in_memory: bool = True) -> None:
+        self.clips = [Clip(**c) for c in json.loads((folder / "index.json").read_text())]
+        self.yuv = np.load(folder / "yuv256.npy", mmap_mode="r")
+        mode = None if in_memory else "r"
+        self.coarse = np.load(folder / "rgb64.npy", mmap_mode=mode)
+        self.small = np.load(folder / "ycc8.npy", mmap_mode=mode)
+        self.mel = np.load(folder / "mel.npy")
+
+    def rgb256(self, at: int) -> np.ndarray:
+        """Frame ``at`` as RGB (256, 256, 3) uint8."""
+        return cv2.cvtColor(self.yuv[at], cv2.COLOR_YUV2RGB_I420)
+
+    def speech(self, clip: Clip, frame: int, newest: int) -> np.ndarray:
+        """The network's speech input (20, 80) for a frame of ``clip``; silence for a clip without sound."""
+        mel = self.mel[clip.mel_start : clip.mel_start + clip.mel_frames].astype(np.float32)
+        return melmod.window_at(mel, frame, newest)
+
+
+def quantise(ycbcr: np.ndarray, step: int) -> np.ndarray:
+    """What the codec's quantiser leaves of pictures (..., 3): YCbCr uint8 at ``step``, as the decoder gives it."""
+    return np.clip(np.rint(ycbcr.astype(np.float32) / step) * step, 0, 255).astype(np.uint8)
+
+
+def window_pictures(small: np.ndarray, frame: int, phase: int | None, step: int) -> np.ndarray:
+    """The five 8×8 pictures around ``frame`` of one clip: (5, 3, 8, 8) RGB in [0, 1].
+
+    ``phase`` None gives the clip's own pictures at 25 FPS; otherwise only every fifth, from ``phase`` on, is known and
+    those between are interpolated linearly, as the receiver's interpolator begins. Never looks past the tick's end.
+    """
+    count = len(small)
+    if phase is None:
+        newest = min(count - 1, frame + 2)
+        index = np.clip(np.arange(frame - 2, frame + 3), 0, newest)
+        return ycbcr_to_rgb(quantise(small[index], step)).transpose(0, 3, 1, 2).astype(np.float32) / 255.0
+    tick = -(-(frame - phase) // TICK)
+    out = []
+    for f in range(frame - 2, frame + 3):
+        f = min(f, phase + tick * TICK)
+        left, part = divmod(f - phase, TICK)
+        pair = [min(max(phase + (left + i) * TICK, 0), count - 1) for i in (0, 1)]
+        a, b = ycbcr_to_rgb(quantise(small[pair], step)).astype(np.float32) / 255.0
+        out.append(a + (b - a) * (part / TICK))
+    return np.stack(out).transpose(0, 3, 1, 2)
