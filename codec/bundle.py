@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from codec.errors import SyntaxLimitError
-from codec.picture import MAX_BYTES
-from codec.wirebytes import Reader, pack_length
+from codec.wirebytes import Reader, pack_length, unsigned
 
 RUNGS = (200, 100, 60)
 """Length of a tick in milliseconds, by the number in the flags."""
@@ -60,12 +59,14 @@ class Bundle:
 
     def pack(self) -> bytes:
         """Raises :class:`SyntaxLimitError` when a field does not fit."""
+        if not 0 <= self.rung < len(RUNGS):
+            raise SyntaxLimitError(f"rung {self.rung} is not known")
         status = int(self.face) | (16 if self.muted else 0)
         flags = self.rung << _RUNG_AT
-        parts = [self.number.to_bytes(2, "big"), self.time.to_bytes(2, "big")]
+        parts = [unsigned(self.number, 2, "bundle number"), unsigned(self.time, 2, "capture time")]
         if self.report:
             flags |= _ACK
-            parts.append(self.report.newest.to_bytes(2, "big") + bytes([self.report.loss]))
+            parts.append(unsigned(self.report.newest, 2, "newest picture") + unsigned(self.report.loss, 1, "share lost"))
         if status:
             flags |= _STATUS
             parts.append(bytes([status]))
@@ -98,10 +99,7 @@ class Bundle:
             raise SyntaxLimitError(f"bundle status {status:#04x} is not known")
         picture = None
         if flags & _PICTURE:
-            length = reader.length()
-            if length > MAX_BYTES:
-                raise SyntaxLimitError(f"picture of {length} bytes is over {MAX_BYTES}")
-            picture = reader.take(length)
+            picture = reader.take(reader.length())
         sound = _parse_packets(reader) if flags & _SOUND else ()
         again = _parse_packets(reader) if flags & _AGAIN else ()
         if reader.left:

@@ -6,7 +6,7 @@ does not hang on how some version of some image library decodes. Layout in docs/
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError, features
 
 from codec.colour import UInt8
 from codec.errors import CodecError, KeyframeError
+from codec.imagesize import image_size
 from codec.picture import PictureHeader, decode_picture, encode_picture
 from codec.sampling import SIZE, sample
 from codec.wirebytes import Reader, pack_length
@@ -35,11 +36,11 @@ def default_format() -> str:
 
 @dataclass(frozen=True)
 class Keyframe:
-    """A parsed keyframe: ``data`` is what is sent and hashed, ``rgb`` (256, 256, 3), ``own`` (8, 8, 3) YCbCr."""
+    """A parsed keyframe: ``data`` is what is sent, hashed and compared, ``rgb`` (256, 256, 3), ``own`` (8, 8, 3) YCbCr."""
 
     data: bytes
-    rgb: UInt8
-    own: UInt8
+    rgb: UInt8 = field(compare=False, repr=False)
+    own: UInt8 = field(compare=False, repr=False)
 
     @cached_property
     def digest(self) -> bytes:
@@ -52,8 +53,9 @@ def encode_keyframe(rgb: UInt8, quality: int = 60, form: str | None = None) -> K
     Raises :class:`KeyframeError` for another size or form, or when the result is over 64 KiB.
     """
     form = form or default_format()
-    if rgb.shape != (SIDE, SIDE, 3) or form not in _FORMATS:
-        raise KeyframeError(f"keyframe must be {SIDE}x{SIDE} RGB as avif or webp, not {rgb.shape} as {form}")
+    if rgb.shape != (SIDE, SIDE, 3) or rgb.dtype != np.uint8 or form not in _FORMATS or not 1 <= quality <= 100:
+        wanted = f"keyframe must be {SIDE}x{SIDE} RGB uint8 as avif or webp of quality 1..100"
+        raise KeyframeError(f"{wanted}, not {rgb.shape} {rgb.dtype} as {form} of quality {quality}")
     buffer = io.BytesIO()
     options = {"speed": 4, "subsampling": "4:2:0"} if form == "avif" else {"method": 6}
     Image.fromarray(rgb).save(buffer, _FORMATS[form], quality=quality, **options)
@@ -83,8 +85,11 @@ def parse_keyframe(data: bytes) -> Keyframe:
 
 
 def _decode_image(data: bytes) -> UInt8:
+    form, width, height = image_size(data)
+    if (width, height) != (SIDE, SIDE):
+        raise KeyframeError(f"keyframe image is {width}x{height}, not {SIDE}x{SIDE}")
     try:
-        with Image.open(io.BytesIO(data), formats=tuple(_FORMATS.values())) as image:
+        with Image.open(io.BytesIO(data), formats=(_FORMATS[form],)) as image:
             if image.size != (SIDE, SIDE):
                 raise KeyframeError(f"keyframe image is {image.size[0]}x{image.size[1]}, not {SIDE}x{SIDE}")
             if getattr(image, "n_frames", 1) != 1:
@@ -99,5 +104,6 @@ def _decode_image(data: bytes) -> UInt8:
         ValueError,
         SyntaxError,
         RuntimeError,
+        MemoryError,
     ) as error:
         raise KeyframeError(f"keyframe image cannot be decoded: {type(error).__name__}") from error

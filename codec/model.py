@@ -26,9 +26,7 @@ class Contexts:
     def __init__(self) -> None:
         self.bits = [Bit(p) for p in INITIAL] if INITIAL else [Bit() for _ in range(CONTEXTS)]
 
-    def difference(
-        self, coder: Coder, value: int, channel: int, activity: int, other: int, lean: int, tint: int
-    ) -> int:
+    def difference(self, coder: Coder, value: int, channel: int, activity: int, other: int, lean: int, tint: int) -> int:
         """Code one quantised difference.
 
         ``activity`` = |left| + |above|; ``other`` = size of the difference in the components coded before at this

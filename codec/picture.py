@@ -13,6 +13,7 @@ from codec.colour import UInt8
 from codec.errors import ReferenceMissingError, SyntaxLimitError, TruncatedError
 from codec.model import Contexts
 from codec.rangecoder import Coder, Decoder, Encoder
+from codec.wirebytes import MAX_LENGTH, unsigned
 
 SIZES = (8, 12, 16, 32)
 STEPS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
@@ -22,8 +23,11 @@ DISTANCE_MAX = 15
 SLOTS = 16
 HEADER = 2
 PREDICTIONS = 3
-MAX_BYTES = 4096
-"""No picture is longer: the largest (32×32) at step 1 stays below this."""
+MAX_BYTES = MAX_LENGTH
+"""No picture is longer, for a bundle's length field cannot tell it. An 8×8 one never comes near (about 400 bytes of noise at
+step 1); a 32×32 one of noise at a fine step would, and is refused."""
+KEPT = 32
+"""Pictures remembered: the 15 that a header reaches back, and as many again for those that arrive out of order."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,9 @@ class PictureHeader:
     slot: int
 
     def pack(self) -> bytes:
+        """Raises :class:`SyntaxLimitError` when a field is outside 0..15."""
+        if any(not 0 <= field <= 15 for field in (self.luma, self.chroma, self.distance, self.slot)):
+            raise SyntaxLimitError(f"{self} has a field outside 0..15")
         return bytes([self.luma << 4 | self.chroma, self.distance << 4 | self.slot])
 
     @classmethod
@@ -93,6 +100,13 @@ def _walk(
     return out
 
 
+def _side(reference: UInt8) -> int:
+    side = reference.shape[0] if reference.ndim else 0
+    if side not in SIZES or reference.shape != (side, side, 3):
+        raise SyntaxLimitError(f"reference of shape {reference.shape} is not a picture of side {', '.join(map(str, SIZES))}")
+    return side
+
+
 def _as_list(picture: npt.NDArray[np.integer]) -> list[int]:
     return [int(v) for v in picture.reshape(-1).tolist()]
 
@@ -102,40 +116,58 @@ def _steps(header: PictureHeader) -> tuple[int, int, int]:
 
 
 def encode_picture(picture: UInt8, reference: UInt8, header: PictureHeader, mode: int) -> tuple[bytes, UInt8]:
-    """One try: ``picture`` (S, S, 3) YCbCr against ``reference`` → (bytes with header, what the decoder will have)."""
-    side = picture.shape[0]
-    if picture.shape != reference.shape or side not in SIZES or picture.shape != (side, side, 3):
-        raise SyntaxLimitError(f"picture {picture.shape} and reference {reference.shape} do not match")
+    """One try: ``picture`` (S, S, 3) YCbCr against ``reference`` → (bytes with header, what the decoder will have).
+
+    Raises :class:`SyntaxLimitError` for another shape or mode, and when the result is over :data:`MAX_BYTES`.
+    """
+    side = _side(reference)
+    if picture.shape != reference.shape or not 0 <= mode < PREDICTIONS:
+        raise SyntaxLimitError(f"picture {picture.shape}, reference {reference.shape} and mode {mode} do not go together")
     coder = Encoder()
     out = _walk(coder, _as_list(picture), _as_list(reference), side, mode, _steps(header))
-    return header.pack() + coder.finish(), np.array(out, np.uint8).reshape(side, side, 3)
+    data = header.pack() + coder.finish()
+    if len(data) > MAX_BYTES:
+        raise SyntaxLimitError(f"picture of {len(data)} bytes is over {MAX_BYTES}; a coarser step is needed")
+    return data, np.array(out, np.uint8).reshape(side, side, 3)
 
 
 def decode_picture(data: bytes, reference: UInt8) -> UInt8:
     """Bytes with header → picture of the reference's size, YCbCr uint8. Raises :class:`CodecError` kinds only."""
     header = PictureHeader.parse(data)
-    side = reference.shape[0]
+    side = _side(reference)
     out = _walk(Decoder(data[HEADER:]), None, _as_list(reference), side, 0, _steps(header))
     return np.array(out, np.uint8).reshape(side, side, 3)
 
 
 class References:
-    """Pictures that may be predicted from: keyframes by slot, and the newest 16 pictures by number (modulo 2^16)."""
+    """Pictures that may be predicted from: keyframes by slot, and the newest 32 pictures by number (modulo 2^16)."""
 
     def __init__(self) -> None:
         self.keyframes: dict[int, UInt8] = {}
         self.pictures: dict[int, UInt8] = {}
+        self.newest: int | None = None
+
+    def keep_keyframe(self, slot: int, own: UInt8) -> None:
+        """Raises :class:`SyntaxLimitError` for a slot outside 0..15 or an ``own`` that is no picture."""
+        if not 0 <= slot < SLOTS:
+            raise SyntaxLimitError(f"keyframe slot {slot} is outside 0..{SLOTS - 1}")
+        _side(own)
+        self.keyframes[slot] = own
 
     def remember(self, number: int, picture: UInt8) -> None:
+        """Keep picture ``number``, in whatever order they come: one that comes late must not push out newer ones.
+
+        One further back than what is kept is taken for the newest, for after a long pause the count has wrapped.
+        """
+        if self.newest is None or (self.newest - number) & 0xFFFF >= KEPT:
+            self.newest = number
         self.pictures[number] = picture
-        for old in [n for n in self.pictures if (number - n) & 0xFFFF > DISTANCE_MAX]:
+        for old in [n for n in self.pictures if (self.newest - n) & 0xFFFF >= KEPT]:
             del self.pictures[old]
 
     def find(self, number: int, header: PictureHeader) -> UInt8:
         """The reference of picture ``number``. Raises :class:`ReferenceMissingError`."""
-        table, key = (
-            (self.pictures, (number - header.distance) & 0xFFFF) if header.distance else (self.keyframes, header.slot)
-        )
+        table, key = (self.pictures, (number - header.distance) & 0xFFFF) if header.distance else (self.keyframes, header.slot)
         if key not in table or header.slot not in self.keyframes:
             raise ReferenceMissingError(f"picture {number} needs {'picture' if header.distance else 'keyframe'} {key}")
         return table[key]
@@ -152,19 +184,22 @@ class PictureEncoder:
         self.slot: int | None = None
 
     def set_keyframe(self, slot: int, own: UInt8) -> None:
-        """Use the keyframe in ``slot`` from now on; ``own`` is its 8×8 picture."""
-        self.references.keyframes[slot] = own
+        """Use the keyframe in ``slot`` from now on; ``own`` is its 8×8 picture.
+
+        Take the slots in turn: a slot whose keyframe is replaced while pictures that refer to it are under way would make the
+        two sides differ. Nothing is decoded before the other side holds the keyframe.
+        """
+        self.references.keep_keyframe(slot, own)
         self.slot = slot
 
     def acknowledge(self, number: int) -> None:
         """The other side holds picture ``number``. Older acknowledgements that arrive late change nothing."""
-        if number in self.references.pictures and (
-            self.acknowledged is None or (number - self.acknowledged) & 0xFFFF < 0x8000
-        ):
+        if number in self.references.pictures and (self.acknowledged is None or (number - self.acknowledged) & 0xFFFF < 0x8000):
             self.acknowledged = number
 
     def encode(self, number: int, picture: UInt8) -> tuple[bytes, UInt8]:
-        """Picture number (modulo 2^16) and YCbCr (8, 8, 3) → (bytes, the decoded picture)."""
+        """Picture number (modulo 2^16, each used once a round) and YCbCr (8, 8, 3) → (bytes, the decoded picture)."""
+        unsigned(number, 2, "picture number")
         if self.slot is None:
             raise ReferenceMissingError("no keyframe is set")
         distances = [0]
@@ -172,6 +207,9 @@ class PictureEncoder:
             distance = (number - self.acknowledged) & 0xFFFF
             if 0 < distance <= DISTANCE_MAX and self.acknowledged in self.references.pictures:
                 distances.append(distance)
+            else:
+                # Out of reach for good. Forgotten, so that after a pause of hours no number stands for two pictures.
+                self.acknowledged = None
         tries = []
         for distance in distances:
             header = PictureHeader(self.luma, self.chroma, distance, self.slot)
@@ -189,7 +227,8 @@ class PictureDecoder:
         self.references = References()
 
     def set_keyframe(self, slot: int, own: UInt8) -> None:
-        self.references.keyframes[slot] = own
+        """Hold ``own``, the 8×8 picture of the keyframe in ``slot``, for pictures that refer to it."""
+        self.references.keep_keyframe(slot, own)
 
     def decode(self, number: int, data: bytes) -> tuple[UInt8, int]:
         """(picture YCbCr (8, 8, 3), keyframe slot). Raises :class:`CodecError` kinds; the stream goes on after one."""

@@ -2,6 +2,9 @@
 
 from codec.errors import SyntaxLimitError, TruncatedError
 
+MAX_LENGTH = 1275
+"""The greatest length that two bytes of the variable-length number can tell: 255 + 4 × 255."""
+
 
 class Reader:
     """Takes fields off the front of ``data``; raises :class:`TruncatedError` instead of giving short ones."""
@@ -31,8 +34,15 @@ class Reader:
 
 def pack_length(value: int) -> bytes:
     """Inverse of :meth:`Reader.length`; raises :class:`SyntaxLimitError` outside 0..1275."""
-    if not 0 <= value <= 1275:
-        raise SyntaxLimitError(f"length {value} is outside 0..1275")
+    if not 0 <= value <= MAX_LENGTH:
+        raise SyntaxLimitError(f"length {value} is outside 0..{MAX_LENGTH}")
     if value < 252:
         return bytes([value])
     return bytes([252 + (value & 3), (value - 252) >> 2])
+
+
+def unsigned(value: int, size: int, name: str) -> bytes:
+    """``value`` as ``size`` bytes, big-endian; raises :class:`SyntaxLimitError` naming the field when it does not fit."""
+    if not 0 <= value < 1 << 8 * size:
+        raise SyntaxLimitError(f"{name} {value} does not fit in {size} byte{'s' if size > 1 else ''}")
+    return value.to_bytes(size, "big")

@@ -63,7 +63,8 @@ class CrossAttention(nn.Module):
         self.key = nn.Conv2d(key_channels, channels, 1)
         self.value = nn.Conv2d(key_channels, channels, 1)
         self.merge = nn.Conv2d(channels, channels, 1)
-        self.place_q = nn.Parameter(torch.randn(1, channels, size, size) * 0.5)
+        # Strong enough that each place first finds itself: displacements begin near zero, not at the middle.
+        self.place_q = nn.Parameter(torch.randn(1, channels, size, size) * 1.1)
         self.place_k = nn.Parameter(self.place_q.detach().clone())
         grid = base_grid(size, size, self.place_q)
         self.register_buffer("grid", grid.clone(), persistent=False)

@@ -129,7 +129,7 @@ class CoarsePredictor(nn.Module):
         update, shift = self.attend(h, key, value)
         h = h + update
         both = torch.cat([h, shift.to(h.dtype)], 1)
-        flow = self.flow16(both) + shift.reshape(-1, 4, 2, 16, 16).mean(1)
+        flow = self.flow16(both)
         h = self.fuse16(torch.cat([self.found(both), warp(f16, flow)], 1))
         flow = up(flow.float(), 2)
         h = self.to32(torch.cat([up(h, 2), flow.to(h.dtype)], 1))

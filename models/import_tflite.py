@@ -96,9 +96,7 @@ class Importer:
         elif name == "ADD":
             options = tflite.AddOptions()
             options.Init(operator.BuiltinOptions().Bytes, operator.BuiltinOptions().Pos)
-            self._activate(
-                options.FusedActivationFunction(), self.node("Add", [f"t{i}" for i in ids], output + "_"), output
-            )
+            self._activate(options.FusedActivationFunction(), self.node("Add", [f"t{i}" for i in ids], output + "_"), output)
         elif name == "MAX_POOL_2D":
             options = tflite.Pool2DOptions()
             options.Init(operator.BuiltinOptions().Bytes, operator.BuiltinOptions().Pos)

@@ -50,18 +50,21 @@ def log_mel(samples: Float32) -> Float32:
     return np.clip((decibel + 80.0) / 50.0 - 1.0, -1.0, 2.0).astype(np.float32)
 
 
-def window_at(mel: Float32, frame: int, newest: int, frame_rate: int = 25) -> Float32:
-    """The network's speech input for one video frame: (20, 80).
+def window_rows(mel: Float32, row: int, newest: int) -> Float32:
+    """The network's speech input (20, 80) around mel row ``row``, when rows up to ``newest`` are known.
 
-    ``frame`` is the video frame's number, ``newest`` the number of the newest frame whose sound is known (the
-    end of its tick). Mel frames past that repeat the last known; those before the start are silence.
+    Rows past ``newest`` repeat it; rows before the first are silence.
     """
-    per_frame = 100 // frame_rate
-    last = min(newest * per_frame, len(mel) - 1)
-    stop = frame * per_frame + LOOKAHEAD_FRAMES + 1
-    index = np.arange(stop - WINDOW_FRAMES, stop)
-    window = mel[np.clip(index, 0, max(last, 0))].copy() if len(mel) else np.empty((WINDOW_FRAMES, BANDS), np.float32)
+    index = np.arange(row + LOOKAHEAD_FRAMES + 1 - WINDOW_FRAMES, row + LOOKAHEAD_FRAMES + 1)
+    newest = min(newest, len(mel) - 1)
+    if newest < 0:
+        return np.full((WINDOW_FRAMES, BANDS), -1.0, np.float32)
+    window = mel[np.clip(index, 0, newest)].copy()
     window[index < 0] = -1.0
-    if not len(mel):
-        window[:] = -1.0
     return window
+
+
+def window_at(mel: Float32, frame: int, newest: int, frame_rate: int = 25) -> Float32:
+    """The speech input for video frame ``frame`` of a clip, when the sound is known up to frame ``newest`` (its tick's end)."""
+    per_frame = 100 // frame_rate
+    return window_rows(mel, frame * per_frame, newest * per_frame)

@@ -1,0 +1,27 @@
+# The facewire command in an image. Targets: cpu (the last, and so the default), gpu (ONNX Runtime with CUDA and cuDNN).
+FROM python:3.11-slim AS base
+
+# libopus0: speech. libportaudio2: sounddevice will not import without it, though a container rarely has a sound card.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libopus0 libportaudio2 \
+    && rm -rf /var/lib/apt/lists/*
+
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1
+WORKDIR /app
+COPY . .
+RUN pip install . && rm -rf build \
+    && useradd --create-home --uid 10001 facewire \
+    && install -d -o facewire /data
+
+WORKDIR /data
+ENTRYPOINT ["facewire"]
+CMD ["--help"]
+
+FROM base AS gpu
+# Both packages hold the module onnxruntime, so the CPU one goes first. The extras bring CUDA and cuDNN as wheels: the host
+# needs only its driver and the NVIDIA container toolkit.
+RUN pip uninstall -y onnxruntime && pip install "onnxruntime-gpu[cuda,cudnn]>=1.21,<2"
+USER facewire
+
+FROM base AS cpu
+USER facewire

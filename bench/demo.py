@@ -1,0 +1,167 @@
+"""The demonstration: a whole call on this machine, two peers in two processes, real WebRTC, and what it measured."""
+
+import asyncio
+import json
+import sys
+import tempfile
+import webbrowser
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from aiohttp import web
+
+from signaling.server import create_app
+from signaling.session import write_json
+
+UInt8 = npt.NDArray[np.uint8]
+
+ROOM = "demo"
+STRIP_ROWS = 6
+
+
+class DemoError(RuntimeError):
+    """The demonstration failed; the message is one line for the user."""
+
+
+def shipped_clip() -> Path:
+    """The clip that comes with facewire: NASA's photograph of Eileen Collins, moved by generated speech (bench/make_clip.py)."""
+    return Path(str(resources.files("bench").joinpath("clips", "astronaut.mp4")))
+
+
+async def _serve() -> tuple[web.AppRunner, str]:
+    runner = web.AppRunner(create_app(), shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+async def _peer(arguments: list[str], on_line: Callable[[str], None]) -> dict[str, Any]:
+    """Run ``facewire ARGUMENTS --json`` and give its figures. Raises :class:`DemoError` with its last line."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "facewire", *arguments, "--json",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    last = ""
+    try:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        async for line in process.stderr:
+            text = line.decode(errors="replace").strip()
+            last = text or last
+            on_line(text)
+        output = await process.stdout.read()
+        if await process.wait():
+            raise DemoError(f"{arguments[0]} failed: {last or 'no reason given'}")
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+    return dict(json.loads(output))
+
+
+async def _call(
+    folder: Path, out: Path, video: str, audio: str | None, seconds: float, show: bool, say: Callable[[str], None]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    runner, server = await _serve()
+
+    def line(text: str) -> None:
+        if "http://localhost" in text:
+            say(text)
+            if show:
+                webbrowser.open(text[text.index("http://") :].split()[0])
+
+    receive = ["receive", ROOM, "--server", server, "--out", str(out / "call.mp4"), "--out", "page", "--trace", str(folder)]
+    send = ["send", ROOM, "--server", server, "--video", video, "--seconds", str(seconds), "--loop", "--trace", str(folder)]
+    send += ["--audio", audio] if audio else []
+    tasks = [asyncio.create_task(_peer(a, line)) for a in (receive, send)]
+    try:
+        async with asyncio.timeout(seconds + 90):
+            received, sent = await asyncio.gather(*tasks)
+    except TimeoutError:
+        raise DemoError(f"the call did not end within {seconds + 90:.0f} s") from None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await runner.cleanup()
+    return sent, received
+
+
+def _delays(sent: dict[str, UInt8], shown: dict[str, UInt8]) -> npt.NDArray[np.float64]:
+    """Seconds from capture to display for each frame shown. A tick is captured during the 200 ms before its bundle is made."""
+    ends = {tick: captured for tick, (_, captured, _) in enumerate(sent["ticks"])}
+    out = []
+    for number, time in zip(shown["numbers"], shown["times"], strict=True):
+        end = ends.get(int(number) // 5)
+        if end is not None:
+            out.append(time - (end - 0.2 + (int(number) % 5) * 0.04))
+    return np.array(out)
+
+
+def _psnr(sent: dict[str, UInt8], shown: dict[str, UInt8]) -> tuple[float, list[tuple[int, int]]]:
+    """Mean over frames of the PSNR in dB of what was shown against the sender's crop; and the pairs of indexes."""
+    where = {int(n): i for i, n in enumerate(sent["numbers"])}
+    pairs = [(where[int(n)], i) for i, n in enumerate(shown["numbers"]) if int(n) in where]
+    values = []
+    for a, b in pairs:
+        error = ((sent["crops"][a].astype(np.float32) - shown["frames"][b]) ** 2).mean()
+        values.append(10 * np.log10(255**2 / max(float(error), 1e-3)))
+    return (float(np.mean(values)) if values else 0.0), pairs
+
+
+def _strip(sent: dict[str, UInt8], shown: dict[str, UInt8], pairs: list[tuple[int, int]], path: Path) -> None:
+    """Rows over the call's length: original, 8×8, keyframe, output."""
+    rows = []
+    for at in np.linspace(0, len(pairs) - 1, STRIP_ROWS + 2).astype(int)[1:-1]:
+        a, b = pairs[at]
+        tick = min(int(sent["numbers"][a]) // 5, len(sent["small"]) - 1)
+        small = cv2.resize(sent["small"][tick], (256, 256), interpolation=cv2.INTER_NEAREST)
+        rows.append(np.hstack([sent["crops"][a], small, sent["keyframe"], shown["frames"][b]]))
+    picture = np.vstack(rows)
+    head = np.full((28, picture.shape[1], 3), 255, np.uint8)
+    for i, text in enumerate(("original (sender's crop)", "what is sent: 8x8, 5/s", "keyframe, sent once", "output 256x256")):
+        cv2.putText(head, text, (i * 256 + 8, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (20, 20, 20), 1, cv2.LINE_AA)
+    cv2.imwrite(str(path), np.vstack([head, picture])[..., ::-1])
+
+
+def run_demo(
+    out: Path, video: str | None = None, audio: str | None = None, seconds: float = 20.0, show: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Make the call and write ``strip.png``, ``call.mp4``, ``report.json`` into ``out``. Gives the report.
+
+    Raises :class:`DemoError` and ``OSError``.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="facewire-") as temporary:
+        folder = Path(temporary)
+        sent, received = asyncio.run(_call(folder, out, video or str(shipped_clip()), audio, seconds, show, say))
+        record = {name: dict(np.load(folder / f"{name}.npz")) for name in ("sent", "shown")}
+    shown = record["shown"]
+    if len(shown["numbers"]) < 2:
+        raise DemoError("no picture came through: is a face in the video?")
+    delays = _delays(record["sent"], shown)
+    psnr, pairs = _psnr(record["sent"], shown)
+    _strip(record["sent"], shown, pairs, out / "strip.png")
+    lasted = float(shown["times"][-1] - shown["times"][0])
+    report = {
+        "bpp_video": sent["bpp_video"],
+        "bpp_with_keyframe": sent["bpp_with_keyframe"],
+        "wire_kbps_out": sent["wire_kbps_out"],
+        "wire_kbps_in": sent["wire_kbps_in"],
+        "fps": round((len(shown["numbers"]) - 1) / lasted, 2),
+        "frames": len(shown["numbers"]),
+        "delay_ms_p50": round(float(np.percentile(delays, 50)) * 1000, 1),
+        "delay_ms_p95": round(float(np.percentile(delays, 95)) * 1000, 1),
+        "psnr_db": round(psnr, 2),
+        "seconds": seconds,
+        "sender": sent,
+        "receiver": received,
+    }
+    write_json(out / "report.json", report)
+    return report

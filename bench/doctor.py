@@ -1,0 +1,112 @@
+"""``facewire doctor``: what this machine has for a call, and what to do about what is missing."""
+
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. ``needed``: a call cannot do without it."""
+
+    name: str
+    good: bool
+    found: str
+    advice: str = ""
+    needed: bool = False
+
+
+def _weights() -> Finding:
+    from models.runtime import Upsampler, WeightsMissingError, providers, weights_folder
+
+    try:
+        folder = weights_folder()
+        upsampler = Upsampler(folder, "auto", 2)
+        upsampler.warmup()
+    except (WeightsMissingError, RuntimeError) as error:
+        return Finding("networks", False, str(error), "pip install facewire again", True)
+    return Finding("networks", True, f"load and run on {providers()[0]}", needed=True)
+
+
+def _providers() -> Finding:
+    import onnxruntime
+
+    have = onnxruntime.get_available_providers()
+    cuda = "CUDAExecutionProvider" in have
+    advice = "" if cuda else "for an NVIDIA card: pip uninstall onnxruntime; pip install 'facewire[gpu]'"
+    return Finding("ONNX Runtime", cuda, f"{onnxruntime.__version__}: {', '.join(have)}", advice)
+
+
+def _opus() -> Finding:
+    from sender.speech import SpeechEncoder, SpeechUnavailableError
+
+    try:
+        SpeechEncoder()
+    except SpeechUnavailableError as error:
+        return Finding("Opus", False, "missing", str(error), True)
+    return Finding("Opus", True, "encodes", needed=True)
+
+
+def _keyframes() -> Finding:
+    from codec.keyframe import default_format
+
+    form = default_format()
+    return Finding("keyframe format", form == "avif", form, "" if form == "avif" else "a Pillow with AVIF makes them smaller")
+
+
+def _camera() -> Finding:
+    cameras = sorted(Path("/dev").glob("video*")) if sys.platform.startswith("linux") else []
+    if not cameras and sys.platform.startswith("linux"):
+        return Finding("camera", False, "none", "connect one, or send a file: --video FILE")
+    from sender.inputs import Camera, SourceError
+
+    try:
+        Camera(0).close()
+    except SourceError as error:
+        return Finding("camera", False, str(error), "close what uses it, or send a file: --video FILE")
+    return Finding("camera", True, "cam0 opens")
+
+
+def _sound() -> list[Finding]:
+    try:
+        import sounddevice
+
+        devices = sounddevice.query_devices()
+    except OSError:
+        advice = "install PortAudio (Debian: apt-get install libportaudio2)"
+        return [Finding(name, False, "PortAudio is missing", advice) for name in ("microphone", "speakers")]
+    found = []
+    for name, key in (("microphone", "max_input_channels"), ("speakers", "max_output_channels")):
+        names = [d["name"] for d in devices if d[key] > 0]
+        advice = (
+            "" if names else f"connect {'one' if name == 'microphone' else 'some'}, or use files: --audio FILE, --out FILE.mp4"
+        )
+        found.append(Finding(name, bool(names), ", ".join(names[:3]) or "none", advice))
+    return found
+
+
+def _udp() -> Finding:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as a, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as b:
+            a.bind(("127.0.0.1", 0))
+            b.settimeout(2)
+            b.sendto(b"?", a.getsockname())
+            a.settimeout(2)
+            a.recvfrom(16)
+    except OSError as error:
+        return Finding("UDP", False, str(error), "a firewall on this machine drops UDP: allow it", True)
+    return Finding("UDP", True, "works on this machine (the way to the other side is tried by each call)", needed=True)
+
+
+def examine() -> list[Finding]:
+    """Look at everything; never raises for what is merely missing."""
+    checks: list[Callable[[], Finding | list[Finding]]] = [
+        _weights, _providers, _opus, _keyframes, _camera, _sound, _udp,
+    ]  # fmt: skip
+    found: list[Finding] = []
+    for check in checks:
+        result = check()
+        found += result if isinstance(result, list) else [result]
+    return found

@@ -1,0 +1,199 @@
+"""Messages of the reliable control channel: one byte of type, then the payload. See docs/format.md for the bytes.
+
+A message of a type that this version does not know parses as None, so that versions can differ. Keyframes travel here in
+chunks; one is offered by its digest first, so that a side that has it in its cache answers "have" and is spared the bytes.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from codec.bundle import Face
+from codec.errors import KeyframeError, SyntaxLimitError
+from codec.keyframe import HASH, MAX_KEYFRAME, Keyframe, parse_keyframe
+from codec.picture import SIZES, SLOTS
+from codec.wirebytes import Reader, unsigned
+
+VERSION = 1
+MAX_CHUNK = 16_384
+MAX_HELLO = 1024
+MAX_RUNGS = 8
+_NAME = re.compile(r"[A-Za-z0-9._+-]{0,64}")
+_HELLO, _CHUNK, _NOTICE, _STATUS, _BYE = 1, 2, 3, 4, 5
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a side speaks and can show: protocol version, picture side, ticks in milliseconds, network's name."""
+
+    version: int = VERSION
+    size: int = 8
+    rungs: tuple[int, ...] = (200, 100, 60)
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        numbers = (self.version, self.size, *self.rungs)
+        # bool is an int to Python but not to JSON.
+        if any(not isinstance(n, int) or isinstance(n, bool) for n in numbers) or not 1 <= self.version <= 255:
+            raise SyntaxLimitError("hello: version, size or rungs are not numbers in range")
+        if self.size not in SIZES or not 0 < len(self.rungs) <= MAX_RUNGS or any(not 20 <= r <= 1000 for r in self.rungs):
+            raise SyntaxLimitError("hello: size or rungs are not known")
+        if not isinstance(self.model, str) or not _NAME.fullmatch(self.model):
+            raise SyntaxLimitError("hello: model is not a name of up to 64 letters, digits and . _ + -")
+
+    def pack(self) -> bytes:
+        fields = {"version": self.version, "size": self.size, "rungs": list(self.rungs), "model": self.model}
+        return bytes([_HELLO]) + json.dumps(fields, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class KeyframeChunk:
+    """``data`` at ``offset`` of the keyframe of ``total`` bytes named ``digest``, which goes into ``slot``."""
+
+    slot: int
+    digest: bytes
+    total: int
+    offset: int
+    data: bytes
+
+    def __post_init__(self) -> None:
+        _check_name(self.slot, self.digest)
+        if not 0 < self.total <= MAX_KEYFRAME:
+            raise SyntaxLimitError(f"keyframe of {self.total} bytes is outside 1..{MAX_KEYFRAME}")
+        if not 0 < len(self.data) <= MAX_CHUNK or self.offset < 0 or self.offset + len(self.data) > self.total:
+            raise SyntaxLimitError(f"keyframe chunk of {len(self.data)} bytes at {self.offset} does not fit")
+
+    def pack(self) -> bytes:
+        place = unsigned(self.total, 4, "total") + unsigned(self.offset, 4, "offset")
+        return bytes([_CHUNK, self.slot]) + self.digest + place + self.data
+
+
+class Verb(IntEnum):
+    """OFFER: I have this for you. HAVE: I hold it, use it. REQUEST: send it (digest of zeros: whatever is in the slot)."""
+
+    OFFER = 0
+    HAVE = 1
+    REQUEST = 2
+
+
+@dataclass(frozen=True)
+class KeyframeNotice:
+    """A word about the keyframe ``digest`` in ``slot``."""
+
+    verb: Verb
+    slot: int
+    digest: bytes
+
+    def __post_init__(self) -> None:
+        _check_name(self.slot, self.digest)
+
+    def pack(self) -> bytes:
+        return bytes([_NOTICE, self.verb, self.slot]) + self.digest
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the sender's tracker sees and whether the microphone is off; sent on a change, so that none can be lost."""
+
+    face: Face = Face.TRACKED
+    muted: bool = False
+
+    def pack(self) -> bytes:
+        return bytes([_STATUS, self.face, self.muted])
+
+
+@dataclass(frozen=True)
+class Bye:
+    """The sender hangs up."""
+
+    def pack(self) -> bytes:
+        return bytes([_BYE])
+
+
+Message = Hello | KeyframeChunk | KeyframeNotice | Status | Bye
+
+
+def _check_name(slot: int, digest: bytes) -> None:
+    if not 0 <= slot < SLOTS or len(digest) != HASH:
+        raise SyntaxLimitError(f"slot {slot} with a digest of {len(digest)} bytes does not name a keyframe")
+
+
+def parse_message(data: bytes) -> Message | None:
+    """One message; None for a type that is not known. Raises :class:`TruncatedError` or :class:`SyntaxLimitError`."""
+    reader = Reader(data)
+    kind = reader.number(1)
+    message: Message
+    if kind == _HELLO:
+        return _parse_hello(reader.take(reader.left))
+    if kind == _CHUNK:
+        slot, digest, total, offset = reader.number(1), reader.take(HASH), reader.number(4), reader.number(4)
+        return KeyframeChunk(slot, digest, total, offset, reader.take(reader.left))
+    if kind == _NOTICE:
+        verb, slot = reader.number(1), reader.number(1)
+        if verb > max(Verb):
+            raise SyntaxLimitError(f"keyframe notice {verb} is not known")
+        message = KeyframeNotice(Verb(verb), slot, reader.take(HASH))
+    elif kind == _STATUS:
+        face, muted = reader.number(1), reader.number(1)
+        if face > max(Face) or muted > 1:
+            raise SyntaxLimitError(f"status {face}, {muted} is not known")
+        message = Status(Face(face), bool(muted))
+    elif kind == _BYE:
+        message = Bye()
+    else:
+        return None
+    if reader.left:
+        raise SyntaxLimitError(f"{reader.left} bytes left over after the message")
+    return message
+
+
+def _parse_hello(data: bytes) -> Hello:
+    if len(data) > MAX_HELLO:
+        raise SyntaxLimitError(f"hello of {len(data)} bytes is over {MAX_HELLO}")
+    try:
+        fields = json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise SyntaxLimitError(f"hello is not JSON: {type(error).__name__}") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("rungs"), list):
+        raise SyntaxLimitError("hello is not an object with rungs")
+    return Hello(fields.get("version", 0), fields.get("size", 0), tuple(fields["rungs"]), fields.get("model", ""))
+
+
+def split_keyframe(slot: int, keyframe: Keyframe) -> Iterator[KeyframeChunk]:
+    """The chunks that carry ``keyframe``, in the order to send them."""
+    for offset in range(0, len(keyframe.data), MAX_CHUNK):
+        data = keyframe.data[offset : offset + MAX_CHUNK]
+        yield KeyframeChunk(slot, keyframe.digest, len(keyframe.data), offset, data)
+
+
+class KeyframeAssembler:
+    """Puts one keyframe at a time together from its chunks, which come in order. Holds at most 64 KiB."""
+
+    def __init__(self) -> None:
+        self._first: KeyframeChunk | None = None
+        self._data = bytearray()
+
+    def add(self, chunk: KeyframeChunk) -> tuple[int, Keyframe] | None:
+        """(slot, keyframe) once it is whole. A chunk at offset 0 begins anew.
+
+        Raises :class:`KeyframeError` for a chunk that does not follow the one before, a wrong digest or a bad keyframe, and
+        drops what was collected.
+        """
+        if chunk.offset == 0:
+            self._first, self._data = chunk, bytearray()
+        first, self._first = self._first, None  # put back below; any error leaves the assembler empty
+        if first is None or chunk.offset != len(self._data):
+            raise KeyframeError(f"keyframe chunk at {chunk.offset} does not follow the one before")
+        if (first.slot, first.digest, first.total) != (chunk.slot, chunk.digest, chunk.total):
+            raise KeyframeError("keyframe chunk belongs to another keyframe")
+        self._data += chunk.data
+        if len(self._data) < chunk.total:
+            self._first = first
+            return None
+        data, self._data = bytes(self._data), bytearray()
+        if hashlib.sha256(data).digest()[:HASH] != chunk.digest:
+            raise KeyframeError("keyframe does not match its digest")
+        return chunk.slot, parse_keyframe(data)

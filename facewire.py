@@ -1,0 +1,278 @@
+"""The command line: each subcommand calls a room. ``facewire --help`` lists them."""
+
+import asyncio
+import json as jsonlib
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+__version__ = "0.1.0"
+
+app = typer.Typer(
+    help="A face-to-face video call in about 12 kbit/s.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
+Server = Annotated[str, typer.Option(envvar="FACEWIRE_SERVER", help="Signaling server, http(s)://HOST:PORT.")]
+Ice = Annotated[list[str] | None, typer.Option("--ice", help="stun:HOST or turn:USER:PASSWORD@HOST; may be repeated.")]
+IceFile = Annotated[Path | None, typer.Option("--ice-file", help="JSON file with an iceServers list.")]
+Video = Annotated[str | None, typer.Option("--video", help="cam0, cam1, … or a file.")]
+Audio = Annotated[str | None, typer.Option("--audio", help="mic or a file; a video file brings its own.")]
+Outs = Annotated[list[str] | None, typer.Option("--out", help="page, window, speakers or FILE.mp4; may be repeated.")]
+Crop = Annotated[str, typer.Option("--crop", help="face: follow the face; none: take the frame as it is.")]
+KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
+Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]
+Seconds = Annotated[float | None, typer.Option("--seconds", min=0.2, help="Stop after so long.")]
+Loop = Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")]
+Port = Annotated[int, typer.Option("--page-port", min=0, max=65535, help="Port of the page at localhost; 0 takes a free one.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Weights = Annotated[Path | None, typer.Option("--weights", help="Folder with other networks than the shipped ones.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="CPU threads of one inference.")]
+TraceFolder = Annotated[Path | None, typer.Option("--trace", help="Record what was sent and shown into a folder, for measuring.")]
+
+DEFAULT_SERVER = "http://127.0.0.1:8790"
+
+
+@contextmanager
+def progress_bar(what: str, unit: str, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A progress line on stderr; gives the function that tells how far it is."""
+    with Progress(
+        "[progress.description]{task.description}", "{task.completed} " + unit, console=errors, transient=True, disable=quiet
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda count: bar.update(task, completed=count)
+
+
+def show(figures: dict[str, Any], json: bool) -> None:
+    """Print figures: JSON on request, else a table."""
+    if json:
+        print(jsonlib.dumps(figures))
+        return
+    table = Table(show_header=False, box=None)
+    for key, value in figures.items():
+        if not isinstance(value, dict):
+            table.add_row(key, f"{value:.6g}" if isinstance(value, float) else str(value))
+    Console(highlight=False).print(table)
+
+
+def _stream(crop: str, keyframe: str, bitrate: int = 6000) -> Any:
+    from sender.stream import StreamConfig
+
+    if crop not in ("face", "none"):
+        raise typer.BadParameter(f"{crop!r} is not face or none", param_hint="--crop")
+    if keyframe not in ("auto", "first"):
+        raise typer.BadParameter(f"{keyframe!r} is not auto or first", param_hint="--keyframe")
+    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate)  # type: ignore[arg-type]
+
+
+def _session(json: bool, ice: list[str] | None, ice_file: Path | None, **settings: Any) -> None:
+    from signaling.config import IceConfig
+    from signaling.session import Session, SessionConfig
+
+    session = Session(SessionConfig(ice=IceConfig.load(ice or [], ice_file), **settings))
+    session.on_page = lambda url: errors.print(f"page: {url}")
+    show(asyncio.run(session.run()), json)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for strip.png, call.mp4, report.json.")] = Path("demo-out"),
+    video: Video = None, audio: Audio = None, seconds: Annotated[float, typer.Option(min=2)] = 20.0,
+    page: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True, json: Json = False,
+) -> None:  # fmt: skip
+    """A whole call on this machine: two peers, real WebRTC, and a report."""
+    from bench.demo import run_demo
+
+    errors.print(f"calling for {seconds:g} s; the pictures go to {out}/")
+    show(run_demo(out, video, audio, seconds, page, errors.print), json)
+
+
+@app.command()
+def serve(
+    host: str = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8790,
+    ice: Ice = None,
+    ice_file: IceFile = None,
+) -> None:
+    """The signaling server and its page."""
+    from aiohttp import web
+
+    from signaling.config import IceConfig
+    from signaling.server import create_app
+
+    application = create_app(IceConfig.load(ice or [], ice_file))
+    web.run_app(
+        application, host=host, port=port, print=lambda text: errors.print(text.splitlines()[0].strip("= ")), access_log=None
+    )
+
+
+@app.command()
+def call(
+    room: str, server: Server = DEFAULT_SERVER, video: Video = "cam0", audio: Audio = None, out: Outs = None,
+    ice: Ice = None, ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto",
+    bitrate: Bitrate = 6000, seconds: Seconds = None, loop: Loop = False, page_port: Port = 8791, device: Device = "auto",
+    weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Join a two-party call: camera, microphone, and the page at localhost."""
+    audio = audio or ("mic" if video is None or video.startswith("cam") else None)
+    _session(
+        json, ice, ice_file, server=server, room=room, video=video, audio=audio, outs=out or ["page"],
+        stream=_stream(crop, keyframe, bitrate), seconds=seconds, loop=loop, page_port=page_port, device=device,
+        weights=weights, threads=threads, trace=trace,
+    )  # fmt: skip
+
+
+@app.command()
+def send(
+    room: str, server: Server = DEFAULT_SERVER, video: Video = "cam0", audio: Audio = None, ice: Ice = None,
+    ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000,
+    seconds: Seconds = None,
+    loop: Loop = False, trace: TraceFolder = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Send a face, receive nothing."""
+    audio = audio or ("mic" if video is None or video.startswith("cam") else None)
+    _session(
+        json, ice, ice_file, server=server, room=room, video=video, audio=audio,
+        stream=_stream(crop, keyframe, bitrate), seconds=seconds, loop=loop, trace=trace,
+    )  # fmt: skip
+
+
+@app.command()
+def receive(
+    room: str, server: Server = DEFAULT_SERVER, out: Outs = None, ice: Ice = None, ice_file: IceFile = None,
+    page_port: Port = 0, device: Device = "auto", weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Receive a face, send nothing."""
+    _session(
+        json, ice, ice_file, server=server, room=room, outs=out or ["page"], page_port=page_port, device=device,
+        weights=weights, threads=threads, trace=trace,
+    )  # fmt: skip
+
+
+@app.command()
+def encode(
+    source: Path, out: Path, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000, json: Json = False
+) -> None:
+    """A video file to a .fw file."""
+    from receiver.files import encode_file
+
+    with progress_bar(f"encoding {source.name}", "frames", json) as progress:
+        count, psnr = encode_file(source, out, _stream(crop, keyframe, bitrate), progress)
+    show({
+        "bpp_video": count.bpp_video, "bpp_with_keyframe": count.bpp_with_keyframe, "pictures": count.pictures,
+        "bits_per_picture": count.bits_per_picture, "lowres_psnr_db": psnr, "keyframe_bytes": count.keyframe_bytes,
+        "seconds": count.seconds, "wire_kbps": count.wire_kbps, "bytes": out.stat().st_size,
+    }, json)  # fmt: skip
+
+
+@app.command()
+def decode(source: Path, out: Path, device: Device = "auto", weights: Weights = None, json: Json = False) -> None:
+    """A .fw file to MP4."""
+    from receiver.files import decode_file
+
+    with progress_bar(f"decoding {source.name}", "frames", json) as progress:
+        figures = decode_file(source, out, weights, device, progress)
+    show(figures, json)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="Folder with clips.tsv, train/ and dev/.")],
+    losses: Annotated[Path, typer.Option(help="Folder with lpips_vgg16.pth and lpips_alexnet.pth.")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and logs; a run in it goes on.")] = Path("runs/call"),
+    stage: Annotated[str, typer.Option(help="coarse (64x64) first, then full (256x256).")] = "coarse",
+    steps: Annotated[int, typer.Option(min=1)] = 2300, batch: Annotated[int, typer.Option(min=2)] = 24,
+    rate: float = 6e-4, threads: Threads = 2, json: Json = False,
+) -> None:  # fmt: skip
+    """Data to weights."""
+    from models.train_command import run_training
+
+    show(run_training(data, losses, out, stage, steps, batch, rate, threads, errors.print), json)
+
+
+@app.command()
+def export(
+    checkpoint: Path, interpolator: Path,
+    out: Annotated[Path, typer.Option(help="Folder for identity.onnx, step.onnx, interpolator.onnx.")] = Path("models/weights"),
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Weights to ONNX."""
+    from models.train_command import run_export
+
+    show(run_export(checkpoint, interpolator, out), json)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """What this machine has, and what to do about what is missing."""
+    from bench.doctor import examine
+
+    found = examine()
+    if json:
+        print(jsonlib.dumps([f.__dict__ for f in found]))
+    else:
+        table = Table(show_header=False, box=None)
+        for f in found:
+            mark = "[green]yes[/]" if f.good else "[red]NO[/]" if f.needed else "[yellow]no[/]"
+            table.add_row(mark, f.name, f.found, f.advice)
+        Console(highlight=False).print(table)
+    raise typer.Exit(int(any(f.needed and not f.good for f in found)))
+
+
+@app.callback()
+def options(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to stderr.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Set up what all subcommands share."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def known_errors() -> tuple[type[BaseException], ...]:
+    """Errors whose text is a line for the user; anything else is a bug and may show its traceback."""
+    from bench.demo import DemoError
+    from codec.errors import CodecError
+    from models.runtime import WeightsMissingError
+    from receiver.video_file import OutputError
+    from sender.inputs import SourceError
+    from sender.speech import SpeechUnavailableError
+    from signaling.channels import PeerError
+    from signaling.config import IceConfigError
+    from signaling.messages import SignalingError
+
+    return (
+        DemoError, CodecError, WeightsMissingError, OutputError, SourceError, SpeechUnavailableError, PeerError, IceConfigError,
+        SignalingError, OSError, ValueError, ImportError,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Entry point: one line on stderr and a non-zero exit for everything that is not a bug."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except known_errors() as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        errors.print(f"facewire: {reason}", markup=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Structure and motion predictor: iterative up- and down-projection, 8×8 features → F_int at 256×256 (section 3.1.3).
+
+The units are those of Deep Back-Projection Networks (Haris, Shakhnarovich, Ukita, CVPR 2018), dense version: each unit
+sees all earlier ones of its side, and the output is made from all enlarged features. The paper doesn't say how 32× is
+reached; a single projection by 32 would need 36×36 kernels, so three stages are chained: ×4, ×4, ×2.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+_KERNEL = {2: (6, 2, 2), 4: (8, 4, 2), 8: (12, 8, 2)}
+"""Kernel, stride and padding by scale, as in the DBPN paper."""
+
+
+class _Scale(nn.Module):
+    """One strided convolution, up (transposed) or down, with PReLU."""
+
+    def __init__(self, channels: int, scale: int, rising: bool) -> None:
+        super().__init__()
+        kind = nn.ConvTranspose2d if rising else nn.Conv2d
+        self.conv, self.act = kind(channels, channels, *_KERNEL[scale]), nn.PReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.conv(x))
+
+
+class Projection(nn.Module):
+    """A DBPN unit: go there, come back, send the error of the way back there too, and add it."""
+
+    def __init__(self, cin: int, channels: int, scale: int, rising: bool) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(nn.Conv2d(cin, channels, 1), nn.PReLU()) if cin != channels else nn.Identity()
+        self.there = _Scale(channels, scale, rising)
+        self.back = _Scale(channels, scale, not rising)
+        self.again = _Scale(channels, scale, rising)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        there = self.there(x)
+        return there + self.again(self.back(there) - x)
+
+
+class ProjectionStage(nn.Module):
+    """(N, cin, H, W) → (N, channels, scale·H, scale·W) by ``ups`` up- and ``ups − 1`` down-projections, densely joined."""
+
+    def __init__(self, cin: int, channels: int, scale: int, ups: int) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(nn.Conv2d(cin, channels, 3, padding=1), nn.PReLU())
+        self.ups = nn.ModuleList([Projection(channels * max(1, i), channels, scale, True) for i in range(ups)])
+        self.downs = nn.ModuleList([Projection(channels * (i + 1), channels, scale, False) for i in range(ups - 1)])
+        self.leave = nn.Sequential(nn.Conv2d(channels * ups, channels, 1), nn.PReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        large = [self.ups[0](self.enter(x))]
+        small: list[Tensor] = []
+        for down, rise in zip(self.downs, self.ups[1:], strict=True):
+            small.append(down(torch.cat(large, 1)))
+            large.append(rise(torch.cat(small, 1)))
+        return self.leave(torch.cat(large, 1))
+
+
+class StructurePredictor(nn.Module):
+    """f_cat (B, cin, 8, 8), time already in the batch → F_int (B, 3, 256, 256), about [0, 1].
+
+    ``stages`` gives (channels, scale, ups) for each; the scales multiply to 32.
+    """
+
+    def __init__(self, cin: int, stages: Sequence[tuple[int, int, int]]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for channels, scale, ups in stages:
+            layers.append(ProjectionStage(cin, channels, scale, ups))
+            cin = channels
+        self.stages = nn.Sequential(*layers)
+        self.head = nn.Conv2d(cin, 3, 3, padding=1)
+        nn.init.constant_(self.head.bias, 0.5)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.stages(x))

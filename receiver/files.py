@@ -1,0 +1,114 @@
+"""``encode`` and ``decode``: a video file ↔ a ``.fw`` file, through the same bundles as a call."""
+
+from collections.abc import Callable
+from itertools import chain, islice, pairwise
+from pathlib import Path
+
+import numpy as np
+
+from codec.accounting import BitCount
+from codec.container import End, FileWriter, StoredKeyframe, read_file
+from codec.errors import CodecError, ContainerError
+from models.runtime import Interpolator, Upsampler
+from receiver.ticks import TickDecoder
+from receiver.video_file import VideoFile
+from sender.sources import file_ticks
+from sender.stream import CHOICE_TICKS, SenderStream, StreamConfig
+
+Progress = Callable[[int], None]
+
+
+def encode_file(video: Path, out: Path, config: StreamConfig, progress: Progress = lambda _: None) -> tuple[BitCount, float]:
+    """Video file → ``.fw``. Gives the bit count and the 8×8 PSNR in dB.
+
+    The file appears under its name only when it is whole. Raises ``SourceError`` and ``OSError``.
+    """
+    stream = SenderStream(config)
+    if config.keyframe == "auto":
+        for tick in islice(file_ticks(video), CHOICE_TICKS):
+            stream.candidates(tick)
+        stream.choose()
+        stream.tracker.reset()
+        stream.crop = None
+    part = out.with_name(out.name + ".part")
+    try:
+        with part.open("wb") as file:
+            writer, frames, written = FileWriter(file), 0, None
+            for tick in file_ticks(video):
+                bundle = stream.bundle(tick)
+                if stream.keyframe is not written and stream.keyframe is not None:
+                    writer.keyframe(stream.slot, stream.keyframe)
+                    written = stream.keyframe
+                writer.bundle(bundle)
+                if bundle.picture is not None:
+                    stream.pictures.acknowledge(bundle.number)
+                frames += len(tick.frames)
+                progress(frames)
+            writer.end(frames)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    return stream.count, stream.lowres_psnr_db
+
+
+def decode_file(
+    source: Path, out: Path, weights: Path | None = None, device: str = "auto", progress: Progress = lambda _: None
+) -> dict[str, float]:
+    """``.fw`` → MP4. Gives counts: frames, ticks, errors.
+
+    A damaged file is decoded up to the damage and then reported. Raises ``ContainerError`` for what is no ``.fw`` file,
+    and ``OSError``.
+    """
+    upsampler, decoder = Upsampler(weights, device), TickDecoder(Interpolator(weights))
+    keyframes: dict[int, np.ndarray] = {}
+    slot, number, total, damage = None, 0, None, None
+    part = out.with_name(out.name + ".part")
+    with source.open("rb") as file:
+        records = read_file(file)
+        first = next(records, None)
+        if first is None:
+            raise ContainerError("file holds no records")
+        video = VideoFile(part, lag=104)
+        try:
+            # One record ahead, because the last tick's frames are cut to the number that the end record tells.
+            for record, following in pairwise(chain(_until_damage(first, records), [None])):
+                if isinstance(following, End):
+                    total = following.frames
+                if isinstance(record, CodecError):
+                    damage = record
+                elif isinstance(record, End):
+                    continue
+                elif isinstance(record, StoredKeyframe):
+                    keyframes[record.slot] = record.keyframe.rgb
+                    decoder.set_keyframe(record.slot, record.keyframe.own)
+                    slot = None if slot == record.slot else slot
+                else:
+                    decoder.arrived(record)
+                    tick = decoder.tick(number, record.tick_ms, record)
+                    number += 1
+                    for frame in tick.frames:
+                        if frame.slot != slot and frame.slot in keyframes:
+                            upsampler.set_identity(keyframes[frame.slot])
+                            slot = frame.slot
+                        if slot is not None and (total is None or frame.number < total):
+                            video.frame(frame.number, upsampler.step(frame.pictures, frame.speech))
+                            progress(video.frames)
+                    video.sound(tick.sound)
+            if total is not None:
+                video.hold(total)
+            video.close()
+            part.replace(out)
+        finally:
+            part.unlink(missing_ok=True)
+    if damage:
+        raise ContainerError(f"{damage}; what came before it was written to {out}")
+    return {"frames": video.frames, "ticks": number, "errors": decoder.errors}
+
+
+def _until_damage(first, records):  # type: ignore[no-untyped-def]
+    """The records, and at the end the error that stopped them, if one did."""
+    yield first
+    try:
+        yield from records
+    except CodecError as error:
+        yield error

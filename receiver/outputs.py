@@ -1,0 +1,176 @@
+"""Where pictures and sound go: a file, speakers, a window, or the page's tracks (receiver/page_tracks.py)."""
+
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from receiver.video_file import OutputError, VideoFile
+from sender.sources import grid
+from sender.speech import RATE
+
+UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+
+
+class Output(Protocol):
+    """Takes frames and sound at the time that they are due; called on the event loop, so it must not block."""
+
+    def frame(self, number: int, rgb: UInt8) -> None:
+        """Frame ``number`` on the stream's 25 FPS grid, RGB (256, 256, 3), to be shown now."""
+
+    def sound(self, tick: int, exact: Float32, stretched: Float32) -> None:
+        """Tick ``tick``'s sound, mono 16 kHz, to be heard from now on: as decoded, and as long as the clock allows it."""
+
+    def close(self) -> None:
+        """Finish; may block."""
+
+
+class FileOutput:
+    """MP4, written in a thread of its own. Starts with the first picture's tick; sound is exact, so sync can't drift."""
+
+    def __init__(self, path: Path, tick_ms: int = 200, lag: int = 104) -> None:
+        self._file, self._pool = VideoFile(path, crf=16, lag=lag), ThreadPoolExecutor(1, "file-output")
+        self._first: int | None = None
+        self._tick_ms = tick_ms
+        self._waiting: deque[tuple[int, Float32]] = deque(maxlen=3)
+
+    def frame(self, number: int, rgb: UInt8) -> None:
+        if self._first is None:
+            # Begin at the start of this frame's tick, and with that tick's sound if it has already come.
+            tick = next(t for t in range(number * 40 // self._tick_ms, -1, -1) if grid(t, self._tick_ms)[0] <= number)
+            self._first = grid(tick, self._tick_ms)[0]
+            for waiting, sound in self._waiting:
+                if waiting >= tick:
+                    self._pool.submit(self._file.sound, sound)
+        self._pool.submit(self._file.frame, number - self._first, rgb)
+
+    def sound(self, tick: int, exact: Float32, stretched: Float32) -> None:
+        if self._first is None:
+            self._waiting.append((tick, exact))
+        else:
+            self._pool.submit(self._file.sound, exact)
+
+    @property
+    def first(self) -> int | None:
+        """The stream's frame number with which the file begins."""
+        return self._first
+
+    def close(self) -> None:
+        self._pool.submit(self._file.close).result()
+        self._pool.shutdown()
+
+
+class PlayBuffer:
+    """Sound between ticks and a device that takes it in small pieces; a gap gives silence, an excess is cut and counted."""
+
+    LIMIT = RATE
+
+    def __init__(self) -> None:
+        self._lock, self._samples = threading.Lock(), np.zeros(0, np.float32)
+        self.gaps = self.cut = 0
+
+    def write(self, samples: Float32) -> None:
+        with self._lock:
+            joined = np.concatenate([self._samples, samples])
+            self.cut += max(0, len(joined) - self.LIMIT)
+            self._samples = joined[-self.LIMIT :]
+
+    def read(self, count: int) -> Float32:
+        with self._lock:
+            out, self._samples = self._samples[:count], self._samples[count:]
+        self.gaps += count - len(out)
+        return np.pad(out, (0, count - len(out)))
+
+
+class Speakers:
+    """The default or a named sound device. Raises :class:`OutputError`."""
+
+    def __init__(self, device: str | int | None = None) -> None:
+        try:
+            import sounddevice
+        except OSError as error:
+            raise OutputError("PortAudio is missing: install it (Debian: apt-get install libportaudio2)") from error
+        self._buffer = PlayBuffer()
+        try:
+            self._stream = sounddevice.OutputStream(
+                samplerate=RATE, channels=1, dtype="float32", device=device, blocksize=320, callback=self._fill
+            )
+            self._stream.start()
+        except (sounddevice.PortAudioError, ValueError) as error:
+            raise OutputError(f"speakers cannot be opened: {error}") from error
+
+    def _fill(self, out: Float32, frames: int, _time: object, _status: object) -> None:
+        out[:, 0] = self._buffer.read(frames)
+
+    def frame(self, number: int, rgb: UInt8) -> None:
+        pass
+
+    def sound(self, tick: int, exact: Float32, stretched: Float32) -> None:
+        self._buffer.write(stretched)
+
+    def close(self) -> None:
+        self._stream.stop()
+        self._stream.close()
+
+
+class Window:
+    """A window of its own (tkinter), drawn in a thread. Raises :class:`OutputError` without Tk or a display."""
+
+    SIDE = 512
+
+    def __init__(self, title: str = "facewire") -> None:
+        try:
+            import tkinter
+        except ImportError as error:
+            raise OutputError("tkinter is missing: install it (Debian: apt-get install python3-tk)") from error
+        self._tk, self._title = tkinter, title
+        self._newest: UInt8 | None = None
+        self._ready, self._failed, self._closed = threading.Event(), "", False
+        self._thread = threading.Thread(target=self._work, daemon=True, name="window")
+        self._thread.start()
+        self._ready.wait(10)
+        if self._failed:
+            raise OutputError(f"no window can be opened: {self._failed}")
+
+    def _work(self) -> None:
+        from PIL import Image, ImageTk
+
+        try:
+            root = self._tk.Tk()
+        except self._tk.TclError as error:
+            self._failed = str(error)
+            self._ready.set()
+            return
+        root.title(self._title)
+        label: Any = self._tk.Label(root, width=self.SIDE, height=self.SIDE, bg="black")
+        label.pack()
+        self._ready.set()
+
+        def draw() -> None:
+            if self._closed:
+                root.destroy()
+                return
+            rgb, self._newest = self._newest, None
+            if rgb is not None:
+                image = Image.fromarray(rgb).resize((self.SIDE, self.SIDE), Image.Resampling.BICUBIC)
+                label.image = ImageTk.PhotoImage(image)
+                label.configure(image=label.image)
+            root.after(10, draw)
+
+        draw()
+        root.mainloop()
+
+    def frame(self, number: int, rgb: UInt8) -> None:
+        self._newest = rgb
+
+    def sound(self, tick: int, exact: Float32, stretched: Float32) -> None:
+        pass
+
+    def close(self) -> None:
+        self._closed = True
+        self._thread.join(2)

@@ -1,0 +1,234 @@
+"""The live receiver: bundles in whenever they come, frames and sound out on the playout clock."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.accounting import BitCount
+from codec.bundle import RUNGS, TIME_UNIT, Bundle, Face, Report
+from codec.errors import CodecError
+from codec.keyframe import Keyframe
+from codec.sampling import area_average
+from models.runtime import Interpolator, Upsampler
+from receiver.outputs import Output
+from receiver.playout import PlayoutClock
+from receiver.render import RenderThread
+from receiver.ticks import FrameInput, TickDecoder, TickOutput
+from sender.sources import grid
+from sender.speech import RATE
+
+UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+
+JUMP = 100
+"""A bundle further than this many ticks from the expected one starts a new stream."""
+LOSS_WINDOW = 50
+
+
+@dataclass
+class PlayerCount:
+    """What happened so far: bundles received, broken, late (after their time), ticks played and concealed."""
+
+    bundles: int = 0
+    broken: int = 0
+    late: int = 0
+    ticks: int = 0
+    concealed: int = 0
+
+
+def stretch(samples: Float32, count: int) -> Float32:
+    """Resample linearly to ``count`` samples; for changes of a few percent."""
+    if count == len(samples) or not len(samples):
+        return samples
+    at = np.linspace(0, len(samples) - 1, max(count, 1))
+    return np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
+
+
+class Player:
+    """Made inside a running event loop; :meth:`bundle` and :meth:`keyframe` are called on it as data arrives."""
+
+    def __init__(self, upsampler: Upsampler, interpolator: Interpolator, outputs: list[Output]) -> None:
+        """The networks must be loaded and warm; outputs are closed by :meth:`close`."""
+        self._loop = asyncio.get_running_loop()
+        self.outputs, self.clock, self.count, self.bits = outputs, PlayoutClock(), PlayerCount(), BitCount()
+        self.decoder = TickDecoder(interpolator)
+        self._pool = ThreadPoolExecutor(1, "interpolate")
+        self.render = RenderThread(upsampler, self._rendered, self._loop)
+        self.face, self.muted = Face.TRACKED, False
+        self.on_shown: Callable[[int, UInt8, float], None] | None = None
+        self._waiting: dict[int, Bundle] = {}
+        self._next: int | None = None
+        self._offset = 0
+        self._rung = 0
+        self._newest: int | None = None
+        self._heard: deque[int] = deque(maxlen=LOSS_WINDOW)
+        self._due: dict[int, float] = {}
+        self._shown: deque[float] = deque(maxlen=100)
+        self.delays: deque[float] = deque(maxlen=500)
+        self.consistency_db: float | None = None
+        self._missed = 0.0
+        self._arrival = asyncio.Event()
+        self._task = asyncio.ensure_future(self._run())
+
+    # -- what arrives ---------------------------------------------------------------------------------------------
+
+    def keyframe(self, slot: int, keyframe: Keyframe) -> None:
+        """A whole keyframe is here."""
+        self.decoder.set_keyframe(slot, keyframe.own)
+        self.render.set_keyframe(slot, keyframe.rgb)
+        self.bits.keyframe_bytes += len(keyframe.data)
+
+    def _index(self, bundle: Bundle) -> int:
+        """The bundle's tick number from the stream's start, its wrapping time field unfolded around the expected one."""
+        per_tick = bundle.tick_ms // TIME_UNIT
+        expected = (self._next or 0) * per_tick
+        time_field = expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000
+        return time_field // per_tick
+
+    def bundle(self, data: bytes) -> Bundle | None:
+        """A message from the media channel; gives the bundle for its report, or None when it is broken (and counted)."""
+        now = time.monotonic()
+        try:
+            bundle = Bundle.parse(data)
+        except CodecError:
+            self.count.broken += 1
+            return None
+        self.count.bundles += 1
+        if bundle.picture is None and not bundle.sound:
+            return bundle  # only a report: the other side sends nothing to play
+        if bundle.rung != self._rung:
+            self._restart(bundle.rung)
+        index = self._index(bundle)
+        if self._next is not None and abs(index - self._next) > JUMP:
+            self._restart(bundle.rung)
+            index = bundle.time // (bundle.tick_ms // TIME_UNIT)
+        tick = bundle.tick_ms / 1000
+        self.bits.add_bundle(len(data), bundle.picture, sum(map(len, bundle.sound)), tick)
+        self.clock.arrived((index + 1) * tick, now)
+        good = self.decoder.arrived(bundle)
+        # Far behind means that the numbers wrapped or began again, not that this one is old.
+        if good and (self._newest is None or (self._newest - bundle.number) & 0xFFFF not in range(1, 32)):
+            self._newest = bundle.number
+        self._heard.append(bundle.number)
+        self.face, self.muted = bundle.face, bundle.muted
+        if self._next is None:
+            self._next = index
+        if index < self._next:
+            self.count.late += 1
+            self._missed = max(self._missed, now - self.clock.due((index + 1) * tick) + tick)
+        else:
+            self._waiting[index] = bundle
+            while len(self._waiting) > 2 * JUMP:
+                del self._waiting[min(self._waiting)]
+        self._arrival.set()
+        return bundle
+
+    def _restart(self, rung: int) -> None:
+        self.clock.reset()
+        self._waiting.clear()
+        self._next, self._rung = None, rung
+
+    def report(self) -> Report | None:
+        """What to tell the sender: the newest good picture and the share of recent bundles that never came."""
+        if self._newest is None:
+            return None
+        return Report(self._newest, min(255, round(self.loss * 255)))
+
+    @property
+    def loss(self) -> float:
+        """Share of the last bundles that never came, 0..1."""
+        if len(self._heard) < 2:
+            return 0.0
+        newest = self._heard[-1]
+        back = [(newest - n) & 0xFFFF for n in set(self._heard)]
+        span = max((b for b in back if b < 4 * LOSS_WINDOW), default=0) + 1
+        return max(0.0, 1 - len([b for b in back if b < span]) / span)
+
+    # -- what is played -------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            if self._next is None or not self.clock.started:
+                self._arrival.clear()
+                await self._arrival.wait()
+                continue
+            tick, index = RUNGS[self._rung] / 1000, self._next
+            lead = self._lead()
+            await asyncio.sleep(max(0.0, self.clock.due(index * tick) - lead - time.monotonic()))
+            if self._next != index:
+                continue  # a new stream began meanwhile
+            self._next = index + 1
+            bundle, following = self._waiting.pop(index, None), self._waiting.get(index + 1)
+            change = self.clock.step(tick, self._missed)
+            self._missed = 0.0
+            output = await self._loop.run_in_executor(
+                self._pool, self.decoder.tick, index, RUNGS[self._rung], bundle, following.again if following else ()
+            )
+            self.count.ticks += 1
+            self.count.concealed += bundle is None
+            self._play(index, tick, change, output)
+
+    def _lead(self) -> float:
+        """How long before its time a frame is asked for, in seconds: what rendering takes, smoothed, and a little."""
+        self.clock.lead = min(max(self.render.count.seconds * 1.3, 0.02), 0.12) + 0.01
+        return self.clock.lead
+
+    def _play(self, index: int, tick: float, change: float, output: TickOutput) -> None:
+        due = self.clock.due(index * tick)
+        stretched = stretch(output.sound, round((tick + change) * RATE))
+        self._loop.call_later(max(0.0, due - time.monotonic()), self._sound, index, output.sound, stretched)
+        first = grid(index, RUNGS[self._rung])[0]
+        lead = self.render.count.seconds * 1.15 + 0.004
+        for frame in output.frames:
+            at = due + (frame.number - first) * 0.04
+            self._due[frame.number] = at
+            self._loop.call_later(max(0.0, at - lead - time.monotonic()), self.render.submit, frame)
+        for old in [n for n in self._due if n < first - 50]:
+            del self._due[old]
+
+    def _sound(self, index: int, exact: Float32, stretched: Float32) -> None:
+        for output in self.outputs:
+            output.sound(index, exact, stretched)
+
+    def _rendered(self, frame: FrameInput, rgb: UInt8) -> None:
+        due = self._due.get(frame.number, 0.0)
+        self._loop.call_later(max(0.0, due - time.monotonic()), self._show, frame, rgb, due)
+
+    def _show(self, frame: FrameInput, rgb: UInt8, due: float) -> None:
+        now = time.monotonic()
+        self._shown.append(now)
+        self.delays.append(now - due)
+        if self.on_shown:
+            self.on_shown(frame.number, rgb, now)
+        if frame.number % 5 == 4:  # once a tick is enough to watch
+            error = ((area_average(rgb).astype(np.float64) - frame.pictures[2].transpose(1, 2, 0) * 255) ** 2).mean()
+            self.consistency_db = float(10 * np.log10(255**2 / max(error, 1e-2)))
+        for output in self.outputs:
+            output.frame(frame.number, rgb)
+
+    @property
+    def fps(self) -> float:
+        """Frames shown a second, over the last two seconds."""
+        now = time.monotonic()
+        return len([t for t in self._shown if now - t < 2.0]) / 2.0
+
+    @property
+    def local_delay(self) -> float:
+        """Seconds from the start of a tick's capture to its presentation, without the network's own transit."""
+        late = max(0.0, float(np.mean(list(self.delays)[-50:]))) if self.delays else 0.0
+        return self.clock.buffered() + late
+
+    async def close(self) -> None:
+        """Stop playing, and finish the outputs off the event loop."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self.render.close)
+        for output in self.outputs:
+            await asyncio.to_thread(output.close)

@@ -1,0 +1,78 @@
+"""The playout clock: one for sound and picture, from the sender's capture time.
+
+Media time ``t`` (seconds since the stream began) is presented at ``t + delay``. A tick's bundle arrives when the tick is over
+at the earliest, so the delay is the tick's length + the fastest transit seen lately + a margin that follows the jitter + the
+time that rendering needs. It grows at once when bundles come late and shrinks slowly when they no longer do.
+"""
+
+from collections import deque
+
+HISTORY = 50
+"""Arrivals looked at: ten seconds at the 200 ms rung."""
+MARGIN_MIN, MARGIN_MAX = 0.015, 0.600
+SHRINK = 0.004
+"""Seconds by which the delay may shrink in one tick: a change of 2 % at 200 ms, which isn't heard."""
+GROW = 0.008
+
+
+class PlayoutClock:
+    """All times in seconds; ``now`` is a monotonic clock given by the caller."""
+
+    def __init__(self) -> None:
+        self._transits: deque[float] = deque(maxlen=HISTORY)
+        self._base: float | None = None
+        self._delay: float | None = None
+        self.lead = 0.03
+
+    @property
+    def started(self) -> bool:
+        return self._delay is not None
+
+    def reset(self) -> None:
+        """Forget everything, as when the sender starts a new stream."""
+        self._transits.clear()
+        self._base = self._delay = None
+
+    def arrived(self, tick_end: float, now: float) -> None:
+        """A bundle came whose tick ended at media time ``tick_end``."""
+        self._transits.append(now - tick_end)
+        self._base = min(self._transits)
+        if self._delay is None:
+            self._delay = self.wanted(0.2)
+
+    @property
+    def margin(self) -> float:
+        """What is waited beyond the fastest transit: the 95th percentile of the lateness, within limits."""
+        if self._base is None:
+            return MARGIN_MIN
+        late = sorted(t - self._base for t in self._transits)
+        high = late[min(len(late) - 1, int(len(late) * 0.95))]
+        return min(max(high * 1.1, MARGIN_MIN), MARGIN_MAX)
+
+    def wanted(self, tick: float) -> float:
+        """The delay that the last arrivals ask for, for ticks of ``tick`` seconds."""
+        return tick + (self._base or 0.0) + self.margin + self.lead
+
+    def due(self, media: float) -> float:
+        """When media time ``media`` is presented. Raises ``RuntimeError`` before the first arrival."""
+        if self._delay is None:
+            raise RuntimeError("nothing has arrived yet")
+        return media + self._delay
+
+    def step(self, tick: float, late: float = 0.0) -> float:
+        """Once a tick: move the delay towards what is wanted. Returns by how much; the tick's sound is stretched by it.
+
+        ``late``: by how much a bundle missed its time since the last step; the delay grows by that at once.
+        """
+        if self._delay is None:
+            return 0.0
+        difference = self.wanted(tick) - self._delay
+        change = min(max(difference, -SHRINK), GROW)
+        if late > 0:
+            change = min(max(difference, 0.0), MARGIN_MAX)
+        self._delay += change
+        return change
+
+    def buffered(self) -> float:
+        """Seconds from a bundle's fastest arrival to its presentation, the tick's own length included."""
+        return (self._delay or 0.0) - (self._base or 0.0)

@@ -1,0 +1,49 @@
+"""Own preview: what the other side sees of me, rendered from the very bundles that are sent, one frame a tick."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.bundle import Bundle
+from codec.keyframe import Keyframe
+from models.runtime import Interpolator, Upsampler
+from receiver.ticks import TickDecoder
+
+UInt8 = npt.NDArray[np.uint8]
+
+
+class Preview:
+    """Renders in a thread of its own; a tick that comes while one is being rendered is decoded but not shown."""
+
+    def __init__(self, upsampler: Upsampler, interpolator: Interpolator, show: Callable[[UInt8], None]) -> None:
+        """``show`` is called on the event loop with RGB (256, 256, 3)."""
+        self._upsampler, self._show = upsampler, show
+        self._decoder, self._ticks = TickDecoder(interpolator), 0
+        self._pool = ThreadPoolExecutor(1, "preview")
+        self._keyframe: Keyframe | None = None
+        self._waiting = 0
+
+    def bundle(self, bundle: Bundle, slot: int, keyframe: Keyframe | None) -> None:
+        """A bundle as sent, with the keyframe that it refers to."""
+        self._waiting += 1
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._pool, self._work, loop, bundle, slot, keyframe)
+
+    def _work(self, loop: asyncio.AbstractEventLoop, bundle: Bundle, slot: int, keyframe: Keyframe | None) -> None:
+        self._waiting -= 1
+        if keyframe is not None and keyframe is not self._keyframe:
+            self._keyframe = keyframe
+            self._decoder.set_keyframe(slot, keyframe.own)
+            self._upsampler.set_identity(keyframe.rgb)
+        self._decoder.arrived(bundle)
+        output = self._decoder.tick(self._ticks, bundle.tick_ms, bundle)
+        self._ticks += 1
+        if output.frames and bundle.picture is not None and self._keyframe is not None and not self._waiting:
+            frame = output.frames[-1]
+            loop.call_soon_threadsafe(self._show, self._upsampler.step(frame.pictures, frame.speech))
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)

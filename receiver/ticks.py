@@ -1,0 +1,125 @@
+"""Bundles → what must be shown and heard: one tick's frames as network inputs, and its sound. The same for file and call."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.bundle import Bundle
+from codec.colour import ycbcr_to_rgb
+from codec.errors import CodecError
+from codec.picture import PictureDecoder
+from models.mel import HOP, WINDOW, WINDOW_FRAMES, log_mel, window_rows
+from models.runtime import FRAMES, Interpolator
+from receiver.speech import SpeechDecoder
+from sender.sources import grid
+from sender.speech import RATE
+
+UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+
+HISTORY = 4
+KEEP = WINDOW + HOP * 2 * WINDOW_FRAMES
+"""Samples of sound kept for the windows of a tick's frames."""
+
+
+@dataclass
+class FrameInput:
+    """One frame to render: its number on the 25 FPS grid, pictures (5, 3, 8, 8), speech (20, 80), keyframe slot."""
+
+    number: int
+    pictures: Float32
+    speech: Float32
+    slot: int
+
+
+@dataclass
+class TickOutput:
+    """One tick: its frames (none before the first picture), mono 16 kHz sound, and whether it had to be made up."""
+
+    frames: list[FrameInput]
+    sound: Float32
+    concealed: bool
+
+
+def to_network(picture: UInt8) -> Float32:
+    """Picture YCbCr (8, 8, 3) → RGB (3, 8, 8) in [0, 1]."""
+    return ycbcr_to_rgb(picture).transpose(2, 0, 1).astype(np.float32) / 255.0
+
+
+class TickDecoder:
+    """The receiving end of one stream. Pictures are decoded when they arrive, ticks are laid out when they are due."""
+
+    def __init__(self, interpolator: Interpolator) -> None:
+        self.interpolator = interpolator
+        self.pictures = PictureDecoder()
+        self.speech = SpeechDecoder()
+        self.decoded: dict[int, tuple[UInt8, int]] = {}
+        self.errors = 0
+        self._sent: deque[Float32] = deque(maxlen=FRAMES)  # pictures as sent, newest last
+        self._shown: deque[Float32] = deque(maxlen=HISTORY)  # the same on the 25 FPS grid
+        self._slot = 0
+        self._samples = np.zeros(KEEP, np.float32)
+
+    def set_keyframe(self, slot: int, own: UInt8) -> None:
+        """A keyframe arrived; ``own`` is its 8×8 picture. It stands for the picture before the first."""
+        self.pictures.set_keyframe(slot, own)
+        if not self._sent:
+            self._sent.append(to_network(own))
+            self._slot = slot
+
+    def arrived(self, bundle: Bundle) -> bool:
+        """Decode the bundle's picture at once, so that it can be acknowledged. Returns whether there was a good one."""
+        if bundle.picture is None:
+            return False
+        try:
+            self.decoded[bundle.number] = self.pictures.decode(bundle.number, bundle.picture)
+        except CodecError:
+            self.errors += 1
+            return False
+        for old in [n for n in self.decoded if (bundle.number - n) & 0xFFFF > 64 and (n - bundle.number) & 0xFFFF > 64]:
+            del self.decoded[old]
+        return True
+
+    def _heard(self, sound: Float32) -> Float32:
+        """Mel rows of the newest sound; the last belongs to the tick's end, and all lie within what is kept."""
+        self._samples = np.concatenate([self._samples, sound])[-KEEP:]
+        return log_mel(self._samples)[-(WINDOW_FRAMES * 2) :]
+
+    def tick(self, number: int, tick_ms: int, bundle: Bundle | None, again: tuple[bytes, ...] = ()) -> TickOutput:
+        """Tick ``number`` from the stream's start. ``bundle`` None: it is lost; ``again`` is its sound from the next one."""
+        samples = RATE * tick_ms // 1000
+        packets = bundle.sound if bundle else again
+        sound = self.speech.decode(packets, samples) if packets else self.speech.conceal(samples)
+        found = self.decoded.pop(bundle.number, None) if bundle else None
+        if found:
+            self._sent.append(to_network(found[0]))
+            self._slot = found[1]
+        elif self._sent:
+            self._sent.append(self._sent[-1])
+        frames = grid(number, tick_ms)
+        mel = self._heard(sound)
+        if not self._sent:
+            return TickOutput([], sound, bundle is None)
+        shown = [*self._shown, *self._between(len(frames))]
+        first = len(self._shown)
+        # The newest frame lies one frame before the tick's end, and so four mel rows.
+        newest = len(mel) - 1 - 4
+        out = []
+        for i, frame in enumerate(frames):
+            at = first + i
+            window = [shown[min(max(j, 0), len(shown) - 1)] for j in range(at - 2, at + 3)]
+            speech = window_rows(mel, newest - 4 * (frames[-1] - frame), newest)
+            out.append(FrameInput(frame, np.stack(window), speech, self._slot))
+        self._shown.extend(shown[first:])
+        return TickOutput(out, sound, bundle is None)
+
+    def _between(self, count: int) -> list[Float32]:
+        """The tick's pictures on the 25 FPS grid, the last of them the newest as sent."""
+        if count == FRAMES:
+            window = list(self._sent)
+            window = [window[0]] * (FRAMES - len(window)) + window
+            return list(self.interpolator.tick(np.stack(window)))
+        old, new = self._sent[-2] if len(self._sent) > 1 else self._sent[-1], self._sent[-1]
+        return [old + (new - old) * ((i + 1) / count) for i in range(count)]

@@ -1,0 +1,241 @@
+"""Where pictures and sound come from: files (PyAV), a camera (OpenCV), a microphone (sounddevice), aiortc tracks.
+
+Everything is laid on one grid: pictures at 25 FPS, sound mono at 16 kHz, both from the same zero.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+
+FRAME_RATE = 25
+RATE = 16_000
+
+
+class SourceError(RuntimeError):
+    """A file or device cannot be used; the message is one line for the user."""
+
+
+def _open(path: Path) -> av.container.InputContainer:
+    try:
+        return av.open(str(path))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise SourceError(f"cannot open {path}: {reason}") from error
+
+
+def file_frames(path: Path) -> Iterator[UInt8]:
+    """A file's pictures, RGB (H, W, 3), held or dropped so that they lie on the 25 FPS grid. Raises :class:`SourceError`."""
+    with _open(path) as container:
+        if not container.streams.video:
+            raise SourceError(f"{path} has no video")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        start, newest, at = None, None, 0
+        try:
+            for frame in container.decode(stream):
+                seconds = frame.time if frame.time is not None else at / FRAME_RATE
+                start = seconds if start is None else start
+                # Half a grid step of tolerance: a 25 FPS file with rounded times gives each of its pictures once.
+                index = int((seconds - start) * FRAME_RATE + 0.5)
+                while newest is not None and at < index:
+                    yield newest
+                    at += 1
+                newest = frame.to_ndarray(format="rgb24")
+        except av.error.FFmpegError as error:
+            if newest is None:
+                raise SourceError(f"cannot decode {path}: {error.strerror}") from error
+        if newest is None:
+            raise SourceError(f"{path} holds no pictures")
+        yield newest
+
+
+def file_sound(path: Path) -> Iterator[Float32]:
+    """A file's sound in pieces, mono 16 kHz; nothing for a file without sound. Raises :class:`SourceError`."""
+    with _open(path) as container:
+        if not container.streams.audio:
+            return
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        try:
+            for frame in container.decode(audio=0):
+                for piece in resampler.resample(frame):
+                    yield piece.to_ndarray()[0]
+        except av.error.FFmpegError:
+            pass  # what was decoded before the damage is used
+        for piece in resampler.resample(None):
+            yield piece.to_ndarray()[0]
+
+
+class VideoInput(Protocol):
+    """A live picture source."""
+
+    def latest(self) -> UInt8 | None:
+        """The newest picture, RGB (H, W, 3), or None before the first."""
+
+    def close(self) -> None: ...
+
+
+class AudioInput(Protocol):
+    """A live sound source."""
+
+    def read(self, count: int) -> Float32:
+        """``count`` samples; silence stands for what has not come."""
+
+    def close(self) -> None: ...
+
+
+class SampleBuffer:
+    """Samples between a device's thread and the tick; holds half a second at most, so that delay cannot grow."""
+
+    LIMIT = RATE // 2
+
+    def __init__(self) -> None:
+        self._lock, self._samples = threading.Lock(), np.zeros(0, np.float32)
+        self.dropped = self.missing = 0
+
+    def write(self, samples: Float32) -> None:
+        with self._lock:
+            joined = np.concatenate([self._samples, samples])
+            self.dropped += max(0, len(joined) - self.LIMIT)
+            self._samples = joined[-self.LIMIT :]
+
+    def read(self, count: int) -> Float32:
+        with self._lock:
+            out, self._samples = self._samples[:count], self._samples[count:]
+        self.missing += count - len(out)
+        return np.pad(out, (0, count - len(out)))
+
+
+class Camera:
+    """A camera by number (``cam0``), read in a thread; only the newest picture is kept. Raises :class:`SourceError`."""
+
+    def __init__(self, index: int) -> None:
+        self._capture = cv2.VideoCapture(index)
+        if not self._capture.isOpened():
+            raise SourceError(f"camera cam{index} cannot be opened: is it connected, and free?")
+        self._capture.set(cv2.CAP_PROP_FPS, 30)
+        self._newest: UInt8 | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True, name="camera")
+        self._thread.start()
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            good, bgr = self._capture.read()
+            if good:
+                self._newest = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+            else:
+                self._stop.wait(0.05)
+
+    def latest(self) -> UInt8 | None:
+        return self._newest
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(2)
+        self._capture.release()
+
+
+class Microphone:
+    """The default or a named input device. Raises :class:`SourceError`."""
+
+    def __init__(self, device: str | int | None = None) -> None:
+        try:
+            import sounddevice
+        except OSError as error:
+            raise SourceError("PortAudio is missing: install it (Debian: apt-get install libportaudio2)") from error
+        self._buffer = SampleBuffer()
+        try:
+            self._stream = sounddevice.InputStream(
+                samplerate=RATE, channels=1, dtype="float32", device=device, blocksize=320, callback=self._heard
+            )
+            self._stream.start()
+        except (sounddevice.PortAudioError, ValueError) as error:
+            raise SourceError(f"microphone cannot be opened: {error}") from error
+
+    def _heard(self, samples: Float32, _frames: int, _time: object, _status: object) -> None:
+        self._buffer.write(samples[:, 0].copy())
+
+    def read(self, count: int) -> Float32:
+        return self._buffer.read(count)
+
+    def close(self) -> None:
+        self._stream.stop()
+        self._stream.close()
+
+
+class FileSound:
+    """A sound file played as if it were a microphone; silence after its end."""
+
+    def __init__(self, path: Path) -> None:
+        self._pieces, self._rest = file_sound(path), np.zeros(0, np.float32)
+
+    def read(self, count: int) -> Float32:
+        while len(self._rest) < count:
+            piece = next(self._pieces, None)
+            if piece is None:
+                self._rest = np.pad(self._rest, (0, count - len(self._rest)))
+                break
+            self._rest = np.concatenate([self._rest, piece])
+        out, self._rest = self._rest[:count], self._rest[count:]
+        return out
+
+    def close(self) -> None:
+        pass
+
+
+class TrackVideo:
+    """Any aiortc video track (a browser's camera, say); make it inside a running event loop."""
+
+    def __init__(self, track: object) -> None:
+        self._newest: UInt8 | None = None
+        self._task = asyncio.ensure_future(self._work(track))
+
+    async def _work(self, track: object) -> None:
+        from aiortc.mediastreams import MediaStreamError
+
+        try:
+            while True:
+                frame = await track.recv()  # type: ignore[attr-defined]
+                self._newest = frame.to_ndarray(format="rgb24")
+        except MediaStreamError:
+            pass
+
+    def latest(self) -> UInt8 | None:
+        return self._newest
+
+    def close(self) -> None:
+        self._task.cancel()
+
+
+class TrackSound:
+    """Any aiortc audio track; make it inside a running event loop."""
+
+    def __init__(self, track: object) -> None:
+        self._buffer, self._resampler = SampleBuffer(), av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        self._task = asyncio.ensure_future(self._work(track))
+
+    async def _work(self, track: object) -> None:
+        from aiortc.mediastreams import MediaStreamError
+
+        try:
+            while True:
+                for piece in self._resampler.resample(await track.recv()):  # type: ignore[attr-defined]
+                    self._buffer.write(piece.to_ndarray()[0])
+        except MediaStreamError:
+            pass
+
+    def read(self, count: int) -> Float32:
+        return self._buffer.read(count)
+
+    def close(self) -> None:
+        self._task.cancel()

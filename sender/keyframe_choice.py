@@ -1,0 +1,54 @@
+"""Which picture of the first second becomes the keyframe: sharp, frontal, eyes open."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sender.detector import BlazeFace, Detector
+from sender.landmarks import FaceMesh, eye_opening, frontality
+
+UInt8 = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a candidate is judged by, each in about 0..1 (sharpness is unbounded and compared within one choice)."""
+
+    sharpness: float
+    frontality: float
+    eyes: float
+    face: float
+
+    def score(self, sharpest: float) -> float:
+        return (self.sharpness / max(sharpest, 1e-6)) * (0.3 + self.frontality) * self.eyes * self.face
+
+
+class KeyframeChoice:
+    """Collects candidate crops and names the best. A crop without a face is used only when there is no other."""
+
+    def __init__(self, detector: Detector | None = None, mesh: FaceMesh | None = None) -> None:
+        self.detector, self.mesh = detector or BlazeFace(), mesh or FaceMesh()
+        self.candidates: list[tuple[Quality, UInt8]] = []
+
+    def judge(self, crop: UInt8) -> Quality:
+        """Quality of a crop (256, 256, 3)."""
+        faces = self.detector.detect(crop)
+        inner = cv2.cvtColor(crop[48:224, 48:208], cv2.COLOR_RGB2GRAY)
+        sharpness = float(np.sqrt(cv2.Laplacian(inner, cv2.CV_32F).var()))
+        if not faces:
+            return Quality(sharpness, 0.0, 0.2, 0.1)
+        points, sure = self.mesh.points(crop, faces[0])
+        eyes = float(np.clip((eye_opening(points) - 0.1) / 0.15, 0.1, 1.0))
+        return Quality(sharpness, frontality(points), eyes, 0.3 + 0.7 * sure)
+
+    def add(self, crop: UInt8) -> None:
+        self.candidates.append((self.judge(crop), crop))
+
+    def best(self) -> UInt8:
+        """The best crop so far. Raises ``ValueError`` when nothing was added."""
+        if not self.candidates:
+            raise ValueError("no candidate for the keyframe")
+        sharpest = max(q.sharpness for q, _ in self.candidates)
+        return max(self.candidates, key=lambda c: c[0].score(sharpest))[1]

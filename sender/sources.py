@@ -1,0 +1,134 @@
+"""Ticks of pictures and sound, from a file as fast as possible, or live against the wall clock."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sender.inputs import FRAME_RATE, RATE, AudioInput, FileSound, VideoInput, file_frames
+
+UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass
+class Tick:
+    """What was captured in one tick.
+
+    ``frames``: the pictures on the 25 FPS grid in it (five at 200 ms), None for one that never came. ``sound``: its mono
+    16 kHz samples. ``captured``: monotonic time in seconds of the tick's end; for a file, of its handing out.
+    """
+
+    frames: list[UInt8 | None]
+    sound: Float32
+    captured: float
+
+
+class Source(Protocol):
+    """Gives ticks until None."""
+
+    async def tick(self) -> Tick | None: ...
+
+    def close(self) -> None: ...
+
+
+def grid(number: int, tick_ms: int) -> range:
+    """Numbers of the 25 FPS frames that lie in tick ``number``."""
+    step = 1000 // FRAME_RATE
+    return range(-(-number * tick_ms // step), -(-(number + 1) * tick_ms // step))
+
+
+def file_ticks(video: Path, audio: Path | None = None, tick_ms: int = 200) -> Iterator[Tick]:
+    """All ticks of a file; the last one may hold fewer frames, its sound is padded. Raises ``SourceError``."""
+    frames, sound = file_frames(video), FileSound(audio or video)
+    number, count = 0, RATE * tick_ms // 1000
+    while True:
+        got = [f for _, f in zip(grid(number, tick_ms), frames, strict=False)]
+        if not got:
+            return
+        yield Tick(list(got), sound.read(count), time.monotonic())
+        number += 1
+
+
+class FileSource:
+    """A file in real time, ``seconds`` of it at most, again from the start when ``loop``."""
+
+    def __init__(
+        self, video: Path, audio: Path | AudioInput | None = None, loop: bool = False, seconds: float | None = None,
+        tick_ms: int = 200,
+    ) -> None:  # fmt: skip
+        self._video, self._loop, self._tick_ms = video, loop, tick_ms
+        self._audio = audio if isinstance(audio, Path) else None
+        self._live = audio if audio is not None and not isinstance(audio, Path) else None
+        self._limit = None if seconds is None else round(seconds * 1000 / tick_ms)
+        self._ticks = file_ticks(video, self._audio, tick_ms)
+        self._pool = ThreadPoolExecutor(1, "file-source")
+        self._number, self._start = 0, 0.0
+
+    def _next(self) -> Tick | None:
+        tick = next(self._ticks, None)
+        if tick is None and self._loop:
+            self._ticks = file_ticks(self._video, self._audio, self._tick_ms)
+            tick = next(self._ticks, None)
+        return tick
+
+    async def tick(self) -> Tick | None:
+        if self._limit is not None and self._number >= self._limit:
+            return None
+        tick = await asyncio.get_running_loop().run_in_executor(self._pool, self._next)
+        if tick is None:
+            return None
+        self._start = self._start or time.monotonic()
+        self._number += 1
+        due = self._start + self._number * self._tick_ms / 1000
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        if self._live:
+            tick.sound = self._live.read(len(tick.sound))
+        tick.captured = due
+        return tick
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._live:
+            self._live.close()
+
+
+class LiveSource:
+    """Camera, microphone or tracks, sampled against the wall clock. Either may be missing or switched off."""
+
+    def __init__(
+        self, video: VideoInput | None, audio: AudioInput | None, tick_ms: int = 200, seconds: float | None = None
+    ) -> None:
+        self.video, self.audio, self._tick_ms = video, audio, tick_ms
+        self._limit = None if seconds is None else round(seconds * 1000 / tick_ms)
+        self._number, self._start = 0, 0.0
+
+    async def tick(self) -> Tick | None:
+        if self._limit is not None and self._number >= self._limit:
+            return None
+        self._start = self._start or time.monotonic()
+        frames: list[UInt8 | None] = []
+        for index in grid(self._number, self._tick_ms):
+            await asyncio.sleep(max(0.0, self._start + (index + 1) / FRAME_RATE - time.monotonic()))
+            frames.append(self.video.latest() if self.video else None)
+        self._number += 1
+        due = self._start + self._number * self._tick_ms / 1000
+        late = time.monotonic() - due
+        if late > 1.0:  # the machine slept: go on from now instead of running after the clock
+            self._start += late
+            due += late
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        count = RATE * self._tick_ms // 1000
+        sound = self.audio.read(count) if self.audio else np.zeros(count, np.float32)
+        return Tick(frames, sound, due)
+
+    def close(self) -> None:
+        for part in (self.video, self.audio):
+            if part:
+                part.close()

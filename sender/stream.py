@@ -1,0 +1,160 @@
+"""Ticks → bundles: crop, keyframe, picture, speech. Holds one outgoing stream's whole state; knows no network or clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.accounting import BitCount
+from codec.bundle import RUNGS, TIME_UNIT, Bundle, Face, Report
+from codec.keyframe import Keyframe, encode_keyframe
+from codec.picture import SLOTS, PictureEncoder
+from codec.sampling import sample
+from sender.detector import BlazeFace
+from sender.keyframe_choice import KeyframeChoice
+from sender.sources import Tick
+from sender.speech import SpeechEncoder
+from sender.tracker import Crop, Tracker, whole
+
+UInt8 = npt.NDArray[np.uint8]
+
+CHOICE_TICKS = 5
+"""Ticks of candidates before the keyframe is chosen: one second at the 200 ms rung."""
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """``crop``: "face" follows the face, "none" takes the frame as it is. ``keyframe``: "auto" chooses within the first
+    second, "first" takes the first picture. ``luma``, ``chroma``: quantiser numbers. ``bitrate``: Opus, bit/s."""
+
+    crop: Literal["face", "none"] = "face"
+    keyframe: Literal["auto", "first"] = "auto"
+    luma: int = 1
+    chroma: int = 2
+    bitrate: int = 6_000
+    rung: int = 0
+    quality: int = 60
+
+
+class SenderStream:
+    """One person's outgoing stream. Feed it ticks in order; it gives a bundle for each."""
+
+    def __init__(self, config: StreamConfig | None = None) -> None:
+        self.config = config = config or StreamConfig()
+        detector = BlazeFace()
+        self.tracker = Tracker(detector)
+        self.choice: KeyframeChoice | None = KeyframeChoice(detector)
+        self.pictures = PictureEncoder(config.luma, config.chroma)
+        self.speech = SpeechEncoder(config.bitrate, RUNGS[config.rung])
+        self.count = BitCount()
+        self.number = 0
+        self.slot = 0
+        self.keyframe: Keyframe | None = None
+        self.keyframes: dict[int, Keyframe] = {}
+        self.muted = self.camera_off = False
+        self.face = Face.TRACKED
+        self.redundant = False
+        self.errors: list[float] = []
+        self.sent_picture: UInt8 | None = None
+        self.crop: Crop | None = None
+        self.on_crops: Callable[[int, list[UInt8]], None] | None = None
+        self._last_sound: tuple[bytes, ...] = ()
+        self._frames = self._ticks = 0
+
+    def acknowledge(self, report: Report) -> None:
+        """What the other side said it holds and loses: references follow, and sound is sent twice under loss."""
+        self.pictures.acknowledge(report.newest)
+        self.redundant = report.loss > 5
+
+    def _see(self, tick: Tick) -> tuple[UInt8 | None, Face]:
+        frames = [f for f in tick.frames if f is not None]
+        if self.camera_off or not frames:
+            self.tracker.reset()
+            return None, Face.CAMERA_OFF
+        newest = frames[-1]
+        before = self.crop
+        if self.config.crop == "none":
+            self.crop, face = whole(newest), Face.TRACKED
+        else:
+            self.crop, face = self.tracker.update(newest)
+        if self.on_crops:
+            step = [(before or self.crop).towards(self.crop, (i + 1) / len(frames)) for i in range(len(frames))]
+            self.on_crops(self._frames, [c.cut(f) for c, f in zip(step, frames, strict=True)])
+        return self.crop.cut(newest), face
+
+    def candidates(self, tick: Tick) -> None:
+        """Look at a tick for the keyframe before the stream starts (a file can be read twice)."""
+        crop, _ = self._see(replace(tick))
+        if crop is not None and self.choice:
+            self.choice.add(crop)
+
+    def choose(self) -> None:
+        """End the choice with the best candidate so far."""
+        if self.choice and self.choice.candidates:
+            self.set_keyframe(self.choice.best())
+            self.choice = None
+
+    def set_keyframe(self, crop: UInt8) -> None:
+        """Make this crop (256, 256, 3) the next keyframe, in the next slot.
+
+        The first is used at once; a later one only when the other side has it (:meth:`confirm`), so that no picture refers to
+        a keyframe that is still under way.
+        """
+        if self.keyframe is not None:
+            self.slot = (self.slot + 1) % SLOTS
+        self.keyframe = self.keyframes[self.slot] = encode_keyframe(crop, self.config.quality)
+        self.count.keyframe_bytes += len(self.keyframe.data)
+        if self.pictures.slot is None:
+            self.pictures.set_keyframe(self.slot, self.keyframe.own)
+
+    def confirm(self, slot: int, digest: bytes) -> None:
+        """The other side holds this keyframe."""
+        if self.keyframe is not None and slot == self.slot and digest == self.keyframe.digest:
+            self.pictures.set_keyframe(slot, self.keyframe.own)
+
+    def reconnected(self) -> None:
+        """The other side may have started anew: what it once acknowledged counts no more."""
+        self.pictures.acknowledged = None
+
+    def _choose_live(self, crop: UInt8) -> None:
+        assert self.choice is not None
+        if self.config.keyframe == "first":
+            self.set_keyframe(crop)
+            self.choice = None
+            return
+        self.choice.add(crop)
+        if len(self.choice.candidates) >= CHOICE_TICKS:
+            self.choose()
+
+    def bundle(self, tick: Tick, report: Report | None = None) -> Bundle:
+        """The bundle of the next tick; :attr:`keyframe` appears when the choice is made."""
+        config, picture = self.config, None
+        crop, self.face = self._see(tick)
+        if crop is not None and self.choice is not None:
+            self._choose_live(crop)
+        if crop is not None and self.keyframe is not None:
+            wanted = sample(crop)
+            picture, decoded = self.pictures.encode(self.number, wanted)
+            self.sent_picture = decoded
+            self.errors.append(float(((decoded.astype(np.float64) - wanted) ** 2).mean()))
+        samples = tick.sound if not self.muted else np.zeros_like(tick.sound)
+        sound = self.speech.encode(samples)
+        tick_ms = RUNGS[config.rung]
+        bundle = Bundle(
+            self.number, (self._ticks * tick_ms // TIME_UNIT) & 0xFFFF, config.rung, picture, sound, report,
+            self._last_sound if self.redundant else (), self.face, self.muted,
+        )  # fmt: skip
+        self._last_sound = sound
+        self.number = (self.number + 1) & 0xFFFF
+        self._ticks += 1
+        self._frames += len(tick.frames)
+        self.count.add_bundle(len(bundle.pack()), picture, sum(map(len, sound)), len(tick.frames) / 25)
+        return bundle
+
+    @property
+    def lowres_psnr_db(self) -> float:
+        """PSNR of the decoded 8×8 pictures against the unquantised, over the whole stream, in dB."""
+        mean = float(np.mean(self.errors)) if self.errors else 0.0
+        return float(10 * np.log10(255**2 / max(mean, 1e-3)))

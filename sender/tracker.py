@@ -1,0 +1,123 @@
+"""From detections to a steady square crop, and to what the other side is told about the face."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from codec.bundle import Face
+from sender.detector import Detection, Detector
+
+UInt8 = npt.NDArray[np.uint8]
+
+SIDE = 256
+SCALE = 1.97
+"""Crop side over detected face height, the median of the clips that the networks were trained on."""
+ABOVE = 0.567
+"""Where the face's centre lies in the crop, from its top: the median of the same clips."""
+SLACK = 0.07
+"""The crop rests until the face has moved by this share of its side: a still background helps the picture and the bits."""
+PULL = 0.35
+"""Share of the way that the crop goes at each update once it moves."""
+MARGIN = 0.15
+"""A face with more of its box than this outside the picture is leaving."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square in the source picture, in pixels; may reach outside it."""
+
+    x: float
+    y: float
+    side: float
+
+    def cut(self, rgb: UInt8) -> UInt8:
+        """The crop as RGB (256, 256, 3); outside the picture its border is repeated."""
+        side = max(2, round(self.side))
+        x, y = round(self.x), round(self.y)
+        height, width = rgb.shape[:2]
+        inside = rgb[max(y, 0) : min(y + side, height), max(x, 0) : min(x + side, width)]
+        if not inside.size:
+            return np.zeros((SIDE, SIDE, 3), np.uint8)
+        top, left = max(-y, 0), max(-x, 0)
+        bottom, right = side - top - inside.shape[0], side - left - inside.shape[1]
+        if top or left or bottom or right:
+            inside = cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE)
+        if side == SIDE:
+            return np.ascontiguousarray(inside)
+        method = cv2.INTER_AREA if side > SIDE else cv2.INTER_CUBIC
+        return np.asarray(cv2.resize(inside, (SIDE, SIDE), interpolation=method), np.uint8)
+
+    def towards(self, other: "Crop", share: float) -> "Crop":
+        return Crop(
+            *(a + (b - a) * share for a, b in zip((self.x, self.y, self.side), (other.x, other.y, other.side), strict=True))
+        )
+
+
+def crop_around(face: Detection) -> Crop:
+    """The crop that frames ``face`` as the training clips do."""
+    side = face.height * SCALE
+    x, y = face.centre
+    return Crop(x - side / 2, y - side * ABOVE, side)
+
+
+def whole(rgb: UInt8) -> Crop:
+    """The largest centred square: what is shown while no face was ever seen."""
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    return Crop((width - side) / 2, (height - side) / 2, side)
+
+
+class Tracker:
+    """Follows one person. Call :meth:`update` with pictures in order, about five times a second."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self.crop: Crop | None = None
+        self.face: Detection | None = None
+        self._moving = False
+
+    def reset(self) -> None:
+        """Forget the person, as after the camera was off."""
+        self.crop, self.face, self._moving = None, None, False
+
+    def _pick(self, faces: list[Detection]) -> Detection:
+        if self.face is None:
+            return max(faces, key=lambda f: f.height)
+        x, y = self.face.centre
+        size = self.face.height
+
+        def distance(f: Detection) -> float:
+            return float(np.hypot(f.centre[0] - x, f.centre[1] - y) / size + abs(np.log(f.height / size)))
+
+        return min(faces, key=distance)
+
+    def update(self, rgb: UInt8) -> tuple[Crop, Face]:
+        """RGB (H, W, 3) → (crop to use, what to tell the other side). Without a face the last crop stays."""
+        faces = self.detector.detect(rgb)
+        if not faces:
+            self.face = None
+            return self.crop or whole(rgb), Face.NONE
+        self.face = face = self._pick(faces)
+        wanted = crop_around(face)
+        if self.crop is None:
+            self.crop = wanted
+        self._follow(wanted)
+        height, width = rgb.shape[:2]
+        seen = max(0.0, min(face.x + face.width, width) - max(face.x, 0)) * max(
+            0.0, min(face.y + face.height, height) - max(face.y, 0)
+        )
+        if seen < (1 - MARGIN) * face.width * face.height:
+            return self.crop, Face.LEAVING
+        rivals = [f for f in faces if f is not face and f.height > 0.5 * face.height]
+        return self.crop, Face.MANY if rivals else Face.TRACKED
+
+    def _follow(self, wanted: Crop) -> None:
+        crop = self.crop
+        assert crop is not None
+        half = (wanted.side - crop.side) / 2
+        off = max(abs(wanted.x + half - crop.x), abs(wanted.y + half - crop.y), abs(wanted.side - crop.side)) / crop.side
+        self._moving = off > (SLACK if not self._moving else SLACK / 3)
+        if self._moving:
+            self.crop = crop.towards(wanted, PULL)

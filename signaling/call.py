@@ -1,0 +1,258 @@
+"""A call: one outgoing stream, one incoming, or both, over peers that may come and go; the rooms below know no network."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from codec.bundle import Bundle, Report
+from codec.control import (
+    Bye,
+    Hello,
+    KeyframeAssembler,
+    KeyframeChunk,
+    KeyframeNotice,
+    Verb,
+    parse_message,
+    split_keyframe,
+)
+from codec.errors import CodecError
+from codec.keyframe import Keyframe
+from receiver.player import Player
+from receiver.preview import Preview
+from sender.sources import Source
+from sender.stream import SenderStream
+from signaling.channels import PeerError
+from signaling.client import SignalingClient
+from signaling.config import IceConfig
+from signaling.messages import SignalingError
+from signaling.peer import Peer
+
+log = logging.getLogger("facewire.call")
+
+REPORT_SECONDS = 0.2
+CONNECT_SECONDS = 20.0
+CACHED_KEYFRAMES = 16
+
+
+class Call:
+    """Drives a :class:`SenderStream` from a source, a :class:`Player` from the wire, and renews the peer when it fails."""
+
+    def __init__(
+        self, ice: IceConfig, source: Source | None = None, stream: SenderStream | None = None,
+        player: Player | None = None, preview: Preview | None = None,
+    ) -> None:  # fmt: skip
+        self.ice, self.source, self.stream, self.player, self.preview = ice, source, stream, player, preview
+        self.peer: Peer | None = None
+        self.connected, self.over = asyncio.Event(), asyncio.Event()
+        self.remote: Hello | None = None
+        self.ended_by_remote = False
+        self.on_bundle: Callable[[Bundle, float, float], None] | None = None
+        self._pool = ThreadPoolExecutor(1, "encode")
+        self._cache: dict[bytes, Keyframe] = {}
+        self._assembler = KeyframeAssembler()
+        self._control: asyncio.Queue[bytes] = asyncio.Queue(256)
+        self._report: Report | None = None
+        self._offered: Keyframe | None = None
+        self._before = {"out": 0, "in": 0, "seconds": 0.0}
+        self._reports = 0
+        self.errors = 0
+
+    # -- the connection -------------------------------------------------------------------------------------------
+
+    async def run(self, client: SignalingClient) -> None:
+        """Until somebody hangs up or the source ends. Raises ``SignalingError`` when the room can't be joined."""
+        tasks = [asyncio.create_task(self._handle_control())]
+        tasks.append(asyncio.create_task(self._send() if self.source and self.stream else self._send_reports()))
+        connect = asyncio.create_task(self._keep_connected(client))
+        over = asyncio.create_task(self.over.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, connect, over], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            await self._say_bye()
+        finally:
+            for task in (*tasks, connect, over):
+                task.cancel()
+            await asyncio.gather(*tasks, connect, over, return_exceptions=True)
+            if self.peer:
+                self._keep_count(self.peer)
+                await self.peer.close()
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _keep_connected(self, client: SignalingClient) -> None:
+        ice = IceConfig(servers=(*self.ice.servers, *client.ice.servers)[:8])
+        while not self.over.is_set():
+            await client.wait_for_peer()
+            peer = Peer(ice, self._media, self._queue_control)
+            try:
+                await peer.connect(client, CONNECT_SECONDS)
+            except PeerError as error:
+                if error.code == "signaling":
+                    raise SignalingError("lost", str(error)) from error
+                log.info("no connection yet (%s); trying again", error)
+                await asyncio.sleep(0.2)
+                continue
+            self.peer, self._offered = peer, None
+            if self.stream:
+                self.stream.reconnected()
+            self.connected.set()
+            try:
+                await peer.send_control(Hello(model="call").pack())
+                await self._offer_keyframe()
+            except PeerError as error:
+                log.info("the connection ended at once: %s", error)
+            await peer.closed.wait()
+            self.connected.clear()
+            self.peer = None
+            self._keep_count(peer)
+            await peer.close()
+            log.info("connection over: %s", peer.reason)
+
+    def _keep_count(self, peer: Peer) -> None:
+        wire = peer.wire()
+        self._before["out"] += wire.bytes_out
+        self._before["in"] += wire.bytes_in
+        self._before["seconds"] += wire.seconds
+
+    async def _say_bye(self) -> None:
+        if self.peer and not self.ended_by_remote:
+            try:
+                async with asyncio.timeout(2):
+                    await self.peer.send_control(Bye().pack())
+                    await asyncio.sleep(0.2)
+            except (PeerError, TimeoutError):  # the peer may be gone already: hanging up must not fail
+                log.debug("bye was not delivered", exc_info=True)
+
+    def hang_up(self) -> None:
+        """End the call; :meth:`run` returns."""
+        self.over.set()
+
+    # -- outgoing -------------------------------------------------------------------------------------------------
+
+    async def _send(self) -> None:
+        assert self.source is not None
+        assert self.stream is not None
+        loop = asyncio.get_running_loop()
+        await self.connected.wait()
+        while (tick := await self.source.tick()) is not None:
+            said, self._report = self._report, None
+            report = self.player.report() if self.player else None
+            bundle = await loop.run_in_executor(self._pool, self._encode, tick, said, report)
+            if self.peer:
+                self.peer.send_media(bundle.pack())
+                await self._offer_keyframe()
+            if self.on_bundle:
+                self.on_bundle(bundle, tick.captured, time.monotonic())
+            if self.preview:
+                self.preview.bundle(bundle, self.stream.slot, self.stream.keyframe)
+        await asyncio.sleep(1.0)  # what is under way is still played on the other side
+
+    def _encode(self, tick: Any, said: Report | None, report: Report | None) -> Bundle:
+        assert self.stream
+        if said:
+            self.stream.acknowledge(said)
+        return self.stream.bundle(tick, report)
+
+    async def _send_reports(self) -> None:
+        last = None
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            report = self.player.report() if self.player else None
+            if report and report != last and self.peer:
+                self.peer.send_media(Bundle(self._reports & 0xFFFF, 0, report=report).pack())
+                self._reports += 1
+                last = report
+
+    async def _offer_keyframe(self) -> None:
+        keyframe = self.stream.keyframe if self.stream else None
+        if keyframe is not None and keyframe is not self._offered and self.peer and self.stream:
+            self._offered = keyframe
+            try:
+                await self.peer.send_control(KeyframeNotice(Verb.OFFER, self.stream.slot, keyframe.digest).pack())
+            except PeerError:
+                self._offered = None  # offered again on the next connection
+
+    # -- incoming -------------------------------------------------------------------------------------------------
+
+    def _media(self, data: bytes) -> None:
+        if self.player:
+            bundle = self.player.bundle(data)
+        else:
+            try:
+                bundle = Bundle.parse(data)
+            except CodecError:
+                bundle = None
+        if bundle is None:
+            self.errors += 1
+        elif bundle.report:
+            self._report = bundle.report
+
+    def _queue_control(self, data: bytes) -> None:
+        try:
+            self._control.put_nowait(data)
+        except asyncio.QueueFull:
+            self.errors += 1
+
+    async def _handle_control(self) -> None:
+        while True:
+            data = await self._control.get()
+            try:
+                await self._on_control(data)
+            except PeerError:
+                log.debug("no answer to a control message: the connection is over")
+            except CodecError as error:
+                self.errors += 1
+                log.warning("control message ignored: %s", error)
+
+    async def _on_control(self, data: bytes) -> None:
+        message = parse_message(data)
+        if isinstance(message, Hello):
+            self.remote = message
+        elif isinstance(message, Bye):
+            self.ended_by_remote = True
+            self.hang_up()
+        elif isinstance(message, KeyframeNotice):
+            await self._on_notice(message)
+        elif isinstance(message, KeyframeChunk) and self.player:
+            # Decoding the image takes milliseconds: not on the event loop.
+            whole = await asyncio.to_thread(self._assembler.add, message)
+            if whole:
+                slot, keyframe = whole
+                self._cache[keyframe.digest] = keyframe
+                while len(self._cache) > CACHED_KEYFRAMES:
+                    del self._cache[next(iter(self._cache))]
+                self.player.keyframe(slot, keyframe)
+                if self.peer:
+                    await self.peer.send_control(KeyframeNotice(Verb.HAVE, slot, keyframe.digest).pack())
+
+    async def _on_notice(self, notice: KeyframeNotice) -> None:
+        peer, stream = self.peer, self.stream
+        if notice.verb == Verb.OFFER and self.player and peer:
+            known = self._cache.get(notice.digest)
+            if known:
+                self.player.keyframe(notice.slot, known)
+            await peer.send_control(KeyframeNotice(Verb.HAVE if known else Verb.REQUEST, notice.slot, notice.digest).pack())
+        elif notice.verb == Verb.HAVE and stream:
+            stream.confirm(notice.slot, notice.digest)
+        elif notice.verb == Verb.REQUEST and stream and peer:
+            wanted = stream.keyframes.get(notice.slot)
+            if wanted and notice.digest in (wanted.digest, bytes(len(wanted.digest))):
+                for chunk in split_keyframe(notice.slot, wanted):
+                    await peer.send_control(chunk.pack())
+
+    # -- figures --------------------------------------------------------------------------------------------------
+
+    def wire_total(self) -> tuple[int, int, float]:
+        """(bytes out, bytes in, seconds) over all connections so far, every header with IP included."""
+        out, into, seconds = int(self._before["out"]), int(self._before["in"]), self._before["seconds"]
+        if self.peer:
+            wire = self.peer.wire()
+            out, into, seconds = out + wire.bytes_out, into + wire.bytes_in, seconds + wire.seconds
+        return out, into, seconds
+
+    def round_trip(self) -> float:
+        """Smoothed round-trip time of the data channels, in seconds; 0 when not known."""
+        return self.peer.round_trip() if self.peer else 0.0

@@ -1,0 +1,256 @@
+"""A peer's side of the signaling socket: join a room, send and receive aiortc's objects, survive a lost connection."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from types import TracebackType
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+from aiortc import RTCIceCandidate, RTCSessionDescription
+from aiortc.contrib.signaling import BYE, SignalingBye
+
+from signaling.config import IceConfig, IceConfigError
+from signaling.messages import (
+    MAX_MESSAGE,
+    ErrorMessage,
+    Join,
+    Joined,
+    Message,
+    Presence,
+    Ready,
+    SignalingError,
+    from_aiortc,
+    parse,
+    to_aiortc,
+)
+
+logger = logging.getLogger(__name__)
+
+Event = RTCSessionDescription | RTCIceCandidate | SignalingBye | Presence | Ready
+"""What a room brings: aiortc's objects from the other peer, its coming and going, and its wish for an offer."""
+
+JOIN_TIMEOUT = 10.0
+"""Seconds that one attempt to connect and join may take."""
+MAX_WAITING = 256
+"""Events kept for a caller that does not read them; the oldest go first."""
+
+
+def socket_url(server: str) -> str:
+    """The WebSocket URL of a server given as ``http(s)://HOST[:PORT][/PATH]`` or ``ws(s)://…``; ``/ws`` is appended.
+
+    Raises:
+        SignalingError: ``bad_url``.
+    """
+    try:
+        parts = urlsplit(server if "://" in server else "http://" + server)
+        scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}[parts.scheme]
+        if not parts.hostname or parts.port == 0:
+            raise ValueError
+    except (ValueError, KeyError):
+        raise SignalingError("bad_url", f"{server!r} is not a server's URL: write http://HOST:PORT or https://HOST") from None
+    path = parts.path.rstrip("/").removesuffix("/ws") + "/ws"
+    return urlunsplit((scheme, parts.netloc, path, "", ""))
+
+
+class SignalingClient:
+    """One peer in one room, as an async context manager.
+
+    The socket is opened again when it is lost, for up to ``patience`` seconds, with the same token: the peer keeps its
+    place. The room lives on when the other peer leaves and another joins; ``receive`` tells of both.
+
+    Attributes:
+        polite: the other peer was in the room first (None before joining).
+        ice: the ICE servers that the signaling server gave.
+        peer: the latest ``Presence`` of the other peer: whether it is there, which session, and who makes the offer.
+    """
+
+    def __init__(self, server: str, room: str, *, patience: float = 60.0) -> None:
+        """Raises ``SignalingError`` (``bad_url``, ``bad_room``)."""
+        self.url = socket_url(server)
+        self.room = room
+        self.polite: bool | None = None
+        self.ice = IceConfig()
+        self.peer = Presence(present=False)
+        self._join = parse(Join.model_construct(room=room, token=secrets.token_urlsafe(24)).model_dump_json())
+        self._patience = patience
+        self._events: list[Event] = []
+        self._changed = asyncio.Condition()
+        self._session: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._error: SignalingError | None = None
+
+    async def __aenter__(self) -> "SignalingClient":
+        """Connect and join.
+
+        Raises:
+            SignalingError: ``unreachable``, or the server's refusal (``room_full`` …).
+        """
+        self._session = aiohttp.ClientSession()
+        try:
+            await self._open()
+        except BaseException:
+            await self._session.close()
+            raise
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Say bye and leave the room."""
+        await self.close()
+
+    async def send(self, thing: RTCSessionDescription | RTCIceCandidate | SignalingBye | Ready) -> None:
+        """Send to the other peer. What is sent while it is away is dropped by the server.
+
+        Raises:
+            SignalingError: the client is closed, or ``lost``: the socket is just being opened again.
+        """
+        if self._error:
+            raise self._error
+        message = thing if isinstance(thing, Ready) else from_aiortc(thing)
+        if self._socket is None or self._socket.closed:
+            raise SignalingError("lost", "the signaling connection is lost and being opened again")
+        try:
+            await self._socket.send_str(message.model_dump_json())
+        except (ConnectionError, RuntimeError, aiohttp.ClientError) as error:
+            raise SignalingError("lost", f"the signaling connection was lost while sending ({error})") from None
+
+    async def receive(self) -> Event:
+        """Wait for the next event.
+
+        Raises:
+            SignalingError: nothing more will come: the client was closed, the server ended the session, or the connection
+                was lost for longer than ``patience``.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._events or self._error)
+            if self._events:
+                return self._events.pop(0)
+            assert self._error is not None
+            raise self._error
+
+    async def wait_for_peer(self) -> None:
+        """Wait, for ever if need be, until the other peer is in the room. Takes no event away from ``receive``.
+
+        Raises:
+            SignalingError: as ``receive``.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.peer.present or self._error)
+            if self._error:
+                raise self._error
+
+    async def put_back(self, event: Event) -> None:
+        """Return an event, to be the next that ``receive`` gives: it was meant for another connection."""
+        async with self._changed:
+            self._events.insert(0, event)
+            self._changed.notify_all()
+
+    def forget(self) -> None:
+        """Drop what waits from the time before a new connection; the newest offer stays, where this side answers."""
+        offers: list[Event] = [e for e in self._events if isinstance(e, RTCSessionDescription) and e.type == "offer"]
+        self._events = offers[-1:] if self.peer.present and not self.peer.offer else []
+
+    async def close(self) -> None:
+        """Say bye and leave; ``receive`` raises from now on. Does nothing the second time."""
+        if self._reader is not None:
+            self._reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reader
+            self._reader = None
+        if self._socket is not None and not self._socket.closed:
+            with contextlib.suppress(SignalingError):
+                await self.send(BYE)
+            await self._socket.close()
+        if self._session is not None:
+            await self._session.close()
+        await self._end(SignalingError("closed", "the signaling client is closed"))
+
+    async def _open(self) -> None:
+        assert self._session is not None
+        try:
+            async with asyncio.timeout(JOIN_TIMEOUT):
+                socket = await self._session.ws_connect(self.url, max_msg_size=2 * MAX_MESSAGE, heartbeat=20.0)
+                try:
+                    await self._enter(socket)
+                except BaseException:
+                    await socket.close()
+                    raise
+        except (OSError, TimeoutError, aiohttp.ClientError) as error:
+            raise SignalingError("unreachable", f"no signaling server answers at {self.url} ({error or 'timeout'})") from None
+        self._socket = socket
+
+    async def _enter(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        await socket.send_str(self._join.model_dump_json())
+        answer = await _next(socket)
+        if not isinstance(answer, Joined):
+            raise SignalingError("bad_message", f"{self.url} does not speak facewire signaling")
+        try:
+            self.ice = IceConfig.from_entries(answer.ice)
+        except IceConfigError as error:
+            raise SignalingError("bad_message", f"the signaling server gave bad ICE servers: {error}") from None
+        self.polite = answer.polite
+
+    async def _read(self) -> None:
+        while True:
+            assert self._socket is not None
+            try:
+                while True:
+                    await self._take(await _next(self._socket))
+            except SignalingError as error:
+                await self._socket.close()
+                if error.code not in ("lost", "shutdown", "stale"):
+                    return await self._end(error)
+                logger.info("signaling: %s; opening it again", error)
+                await self._take(Presence(present=False))  # Until the server says otherwise.
+            try:
+                await self._open_again()
+            except SignalingError as error:
+                return await self._end(error)
+
+    async def _open_again(self) -> None:
+        deadline, pause = asyncio.get_running_loop().time() + self._patience, 0.25
+        while True:
+            try:
+                return await self._open()
+            except SignalingError as error:
+                # A server that is there and refuses will go on refusing; one that is not may come back.
+                if error.code not in ("unreachable", "lost", "shutdown") or asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+    async def _take(self, message: Message) -> None:
+        if isinstance(message, Presence):
+            if message.peer != self.peer.peer and message.present:
+                # What another peer has left behind is of no use to a connection with this one.
+                self._events = [e for e in self._events if isinstance(e, Presence)]
+            # While the peer is away its label is kept: it may be the same one that comes back.
+            self.peer = message if message.present else self.peer.model_copy(update={"present": False})
+            event: Event | None = message
+        elif isinstance(message, Ready):
+            event = message
+        else:
+            event = to_aiortc(message)
+        if event is not None:
+            async with self._changed:
+                self._events = [*self._events, event][-MAX_WAITING:]
+                self._changed.notify_all()
+
+    async def _end(self, error: SignalingError) -> None:
+        async with self._changed:
+            self._error = self._error or error
+            self._changed.notify_all()
+
+
+async def _next(socket: aiohttp.ClientWebSocketResponse) -> Message:
+    """The next message; raises ``SignalingError`` with the server's own code, or ``lost``."""
+    received = await socket.receive()
+    if received.type is not aiohttp.WSMsgType.TEXT:
+        raise SignalingError("lost", "the signaling connection was lost")
+    message = parse(received.data)
+    if isinstance(message, ErrorMessage):
+        raise SignalingError(message.code, message.message)
+    return message

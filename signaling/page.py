@@ -1,0 +1,246 @@
+"""The local page of one call, served at localhost by the process that is in the call.
+
+Pictures and sound reach the browser over WebRTC on this machine (``/offer``); numbers go out and commands come in over a
+WebSocket (``/live``). Whoever can reach this page sees and hears the call, so it answers local names only.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import math
+import numbers
+from collections.abc import Coroutine, Iterable
+from typing import Literal, Protocol
+from urllib.parse import SplitResult, urlsplit
+
+import numpy as np
+from aiohttp import WSMsgType, web
+from aiohttp.typedefs import Handler, Middleware
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc.contrib.media import MediaRelay
+from pydantic import BaseModel, Field, ValidationError
+
+from signaling import loopback, sdp
+from signaling.config import IceConfig
+from signaling.static import add_headers, add_pages, errors_as_json, json_error
+
+logger = logging.getLogger(__name__)
+
+MAX_VIEWERS = 4
+"""Browser tabs at once; each costs two video encoders."""
+CONNECT_TIMEOUT = 30.0
+"""Seconds that a browser has to connect after its offer."""
+STATS_INTERVAL = 0.5
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_KINDS = {"video": 2, "audio": 1}
+
+
+class PageEngine(Protocol):
+    """The call, as the page sees it. All methods are called on the event loop and return at once."""
+
+    def video_track(self) -> MediaStreamTrack:
+        """The remote face as rendered: 256×256, 25 FPS."""
+
+    def preview_track(self) -> MediaStreamTrack:
+        """What the other side sees of this one."""
+
+    def audio_track(self) -> MediaStreamTrack:
+        """The other side's sound."""
+
+    def stats(self) -> dict[str, float | str | bool | None]:
+        """Numbers to show: state, bpp_video, wire_kbps_out, wire_kbps_in, fps, delay_ms, loss (0..1), face, local_face,
+        muted, camera, peer_present, consistency_db; any may be missing or None."""
+
+    def command(self, name: str, value: bool) -> None:
+        """``mute`` (True: silent), ``camera`` (True: on), ``hangup``."""
+
+
+class _Offer(BaseModel):
+    type: Literal["offer"]
+    sdp: str = Field(min_length=1, max_length=65_536)
+
+
+class _Command(BaseModel):
+    command: Literal["mute", "camera", "hangup"]
+    value: bool = True
+
+
+def page_app(engine: PageEngine, *, allowed_hosts: Iterable[str] = ()) -> web.Application:
+    """The page of one call as an aiohttp application; connections to browsers end with it.
+
+    Args:
+        engine: the call that is shown.
+        allowed_hosts: host names, without port, that may be used besides localhost, 127.0.0.1 and ::1.
+    """
+    loopback.allow()
+    page = _Page(engine)
+    app = web.Application(middlewares=[errors_as_json, _guard(LOCAL_NAMES | set(allowed_hosts))], client_max_size=81_920)
+    app.on_response_prepare.append(add_headers)
+    app.on_shutdown.append(page.shut_down)
+    files = ("call.js", "call.css", "page.css", "icon.svg")
+    add_pages(app, {"/": "call.html"} | {f"/{name}": name for name in files})
+    app.router.add_post("/offer", page.offer)
+    app.router.add_get("/live", page.live)
+    return app
+
+
+def _guard(names: frozenset[str] | set[str]) -> Middleware:
+    """Refuse requests that a foreign web page makes a browser send: by a name that was pointed at this machine (DNS
+    rebinding: the Host header tells) or from another origin (the Origin header tells)."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = request.headers.get("Host", "").lower()
+        if _split("//" + host).hostname not in names:
+            return json_error(403, "bad_host", "this page answers at localhost only")
+        origin = request.headers.get("Origin")
+        # Another program's page on localhost is foreign, too: the port must match as well as the name.
+        if origin is not None and _split(origin).netloc.lower() != host:
+            return json_error(403, "bad_origin", "requests from other pages are refused")
+        return await handler(request)
+
+    return guard
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
+class _Page:
+    """State of the page: the browsers connected to it."""
+
+    def __init__(self, engine: PageEngine) -> None:
+        self._engine = engine
+        self._relay = MediaRelay()
+        self._tracks: dict[str, list[MediaStreamTrack]] = {}
+        self._viewers: set[RTCPeerConnection] = set()
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def offer(self, request: web.Request) -> web.Response:
+        """Handle POST ``/offer``: answer with the remote face, the preview and the sound, in the offer's order."""
+        try:
+            offer = _Offer.model_validate(json.loads(await request.read()))
+            sdp.check(offer.sdp, _KINDS)
+        except (ValueError, RecursionError) as error:
+            text = "expected {type: 'offer', sdp}" if isinstance(error, ValidationError) else str(error)[:200]
+            return json_error(400, "bad_offer", text)
+        if len(self._viewers) >= MAX_VIEWERS:
+            return json_error(503, "too_many_viewers", f"{MAX_VIEWERS} windows show this call already")
+        pc = RTCPeerConnection(IceConfig().to_aiortc())
+        self._viewers.add(pc)
+        try:
+            await sdp.apply(pc, RTCSessionDescription(sdp.resolve_local(offer.sdp), "offer"))
+            self._attach(pc)
+            await pc.setLocalDescription(await pc.createAnswer())
+        except Exception as error:
+            await self._drop(pc)
+            if isinstance(error, sdp.DescriptionError):
+                return json_error(400, "bad_offer", str(error))
+            logger.exception("page: a browser's offer could not be answered")
+            return json_error(500, "no_answer", "the offer could not be answered")
+        self._spawn(self._watch(pc))
+        return web.json_response({"type": pc.localDescription.type, "sdp": pc.localDescription.sdp})
+
+    def _attach(self, pc: RTCPeerConnection) -> None:
+        if not self._tracks:
+            self._tracks = {
+                "video": [self._engine.video_track(), self._engine.preview_track()],
+                "audio": [self._engine.audio_track()],
+            }
+        left = {kind: iter(tracks) for kind, tracks in self._tracks.items()}
+        for transceiver in pc.getTransceivers():
+            # A browser that falls behind gets the newest picture; sound must stay whole.
+            track = self._relay.subscribe(next(left[transceiver.kind]), buffered=transceiver.kind == "audio")
+            transceiver.sender.replaceTrack(track)
+            transceiver.direction = "sendonly"
+
+    async def _watch(self, pc: RTCPeerConnection) -> None:
+        """Close a browser's connection when it fails, ends or never comes about."""
+        changed = asyncio.Event()
+        pc.on("connectionstatechange", changed.set)
+        deadline = asyncio.get_running_loop().time() + CONNECT_TIMEOUT
+        with contextlib.suppress(TimeoutError):
+            while pc.connectionState not in ("failed", "closed"):
+                async with asyncio.timeout_at(None if pc.connectionState == "connected" else deadline):
+                    await changed.wait()
+                changed.clear()
+        await self._drop(pc)
+
+    async def _drop(self, pc: RTCPeerConnection) -> None:
+        self._viewers.discard(pc)
+        for sender in pc.getSenders():
+            if sender.track is not None:
+                sender.track.stop()
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            await asyncio.wait_for(pc.close(), 3.0)
+
+    async def live(self, request: web.Request) -> web.StreamResponse:
+        """Handle GET ``/live``: stats out twice a second, commands in."""
+        socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=4096, timeout=2.0, compress=False)
+        if not socket.can_prepare(request).ok:
+            return json_error(426, "upgrade_required", "this address speaks WebSocket only")
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        pusher = asyncio.create_task(self._push(socket))
+        try:
+            async for message in socket:
+                reply = self._command(message.data) if message.type is WSMsgType.TEXT else "expected JSON text"
+                if reply is not None:
+                    await socket.send_json({"type": "error", "code": "bad_command", "message": reply})
+                elif message.type is WSMsgType.TEXT:
+                    await self._send_stats(socket)  # The page shows a command's effect at once.
+        except (ConnectionError, RuntimeError):
+            pass
+        finally:
+            pusher.cancel()
+            self._sockets.discard(socket)
+        return socket
+
+    def _command(self, text: str) -> str | None:
+        try:
+            command = _Command.model_validate(json.loads(text))
+        except (ValueError, RecursionError):
+            return "expected {command: 'mute' | 'camera' | 'hangup', value: true | false}"
+        try:
+            self._engine.command(command.command, command.value)
+        except Exception:
+            logger.exception("page: the command %s failed", command.command)
+            return f"{command.command} failed"
+        return None
+
+    async def _push(self, socket: web.WebSocketResponse) -> None:
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            while not socket.closed:
+                await self._send_stats(socket)
+                await asyncio.sleep(STATS_INTERVAL)
+
+    async def _send_stats(self, socket: web.WebSocketResponse) -> None:
+        stats = {key: _plain(value) for key, value in self._engine.stats().items()}
+        await socket.send_json({"type": "stats", "stats": stats})
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def shut_down(self, _: web.Application) -> None:
+        """``on_shutdown`` signal: let go of every browser."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*(socket.close(code=1001) for socket in tuple(self._sockets)), return_exceptions=True)
+        await asyncio.gather(*(self._drop(pc) for pc in tuple(self._viewers)), return_exceptions=True)
+
+
+def _plain(value: object) -> float | str | bool | None:
+    """A stat as JSON can carry it: NumPy's numbers as Python's, infinities and NaN (a perfect PSNR) as null."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, numbers.Real):
+        return float(value) if math.isfinite(value) else None
+    return str(value)

@@ -1,0 +1,210 @@
+"""The signaling server: WebSocket rooms for two, and the landing page. It sees no media, only offers and answers."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from signaling.config import IceConfig
+from signaling.messages import (
+    MAX_MESSAGE,
+    RELAYED,
+    ROOM_PATTERN,
+    ErrorMessage,
+    Join,
+    Joined,
+    Message,
+    Presence,
+    SignalingError,
+    parse,
+)
+from signaling.rooms import Rooms, Seat
+from signaling.static import add_headers, add_pages, errors_as_json, json_error
+
+logger = logging.getLogger(__name__)
+
+SEND_TIMEOUT = 5.0
+"""Seconds that one send may take: a peer that does not read must not hold up the one that talks to it."""
+BURST, RATE = 100, 20.0
+"""Messages a peer may send at once, and per second after that. A call takes about five in all."""
+
+
+class _Socket(web.WebSocketResponse):
+    """A socket that says why before it closes on an oversize message (aiohttp closes by itself, without a word)."""
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+        if code == WSCloseCode.MESSAGE_TOO_BIG and not self.closed:
+            await _send(self, ErrorMessage(code="too_large", message=f"a message may have {MAX_MESSAGE} bytes at most"))
+        return await super().close(code=code, message=message, drain=drain)
+
+
+class SignalingServer:
+    """State of one server: its rooms and open sockets. ``create_app`` makes the one of an application."""
+
+    def __init__(self, ice: IceConfig, heartbeat: float, join_timeout: float, max_rooms: int) -> None:
+        self.ice = ice
+        self.heartbeat = heartbeat
+        self.join_timeout = join_timeout
+        self.rooms = Rooms(max_rooms)
+        self.sockets: set[web.WebSocketResponse] = set()
+        # Two to a room, and some that have yet to join or wait to be refused.
+        self.max_sockets = 3 * max_rooms
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Handle GET ``/ws``: one peer from join to leave."""
+        if len(self.sockets) >= self.max_sockets:
+            return json_error(503, "server_full", "this server has no place left, try again later")
+        # Pongs have to be seen here (autoping off): they show that a silent peer is alive.
+        socket = _Socket(timeout=2.0, max_msg_size=MAX_MESSAGE, autoping=False, compress=False)
+        if not socket.can_prepare(request).ok:
+            return json_error(426, "upgrade_required", "this address speaks WebSocket only")
+        await socket.prepare(request)
+        self.sockets.add(socket)
+        try:
+            await self._converse(socket)
+        except SignalingError as error:
+            await _refuse(socket, error)
+        finally:
+            self.sockets.discard(socket)
+            await _quietly(socket.close())
+        return socket
+
+    async def _converse(self, socket: web.WebSocketResponse) -> None:
+        try:
+            async with asyncio.timeout(self.join_timeout):
+                text = await self._next(socket)
+        except TimeoutError:
+            raise SignalingError("stale", f"no join within {self.join_timeout:g} s") from None
+        if text is None:
+            return
+        join = parse(text)
+        if not isinstance(join, Join):
+            raise SignalingError("not_joined", "the first message must be a join")
+        seat, old = self.rooms.enter(join.room, join.token, socket)
+        try:
+            if old is not None:
+                await _refuse(old, SignalingError("replaced", "this peer has joined again from another connection"))
+            polite = not self.rooms.first(join.room, seat)
+            await _send(socket, Joined(room=join.room, polite=polite, ice=self.ice.entries()))
+            await self._tell_both(join.room, seat)
+            await self._relay(join.room, seat)
+        finally:
+            # The other peer is told first: closing a dead socket can take seconds.
+            if self.rooms.leave(join.room, seat) and (other := self.rooms.other(join.room, seat)):
+                await _send(other.socket, Presence(present=False))
+
+    async def _tell_both(self, room: str, seat: Seat) -> None:
+        other = self.rooms.other(room, seat)
+        if other is None:
+            await _send(seat.socket, Presence(present=False))
+            return
+        # The one that answers hears it first: it must know who is there before that one's offer arrives.
+        for one, its_other in sorted(((seat, other), (other, seat)), key=lambda pair: self.rooms.first(room, pair[0])):
+            await _send(one.socket, Presence(present=True, offer=self.rooms.first(room, one), peer=its_other.label))
+
+    async def _relay(self, room: str, seat: Seat) -> None:
+        allowance, last = float(BURST), time.monotonic()
+        while (text := await self._next(seat.socket)) is not None:
+            now = time.monotonic()
+            allowance, last = min(BURST, allowance + (now - last) * RATE) - 1, now
+            if allowance < 0:
+                raise SignalingError("too_many_messages", f"more than {RATE:g} messages a second")
+            message = parse(text)
+            if isinstance(message, Join):
+                raise SignalingError("already_joined", "this socket is in a room already")
+            if not isinstance(message, RELAYED):
+                raise SignalingError("unknown_type", f"a peer does not send {message.type!r}")
+            other = self.rooms.other(room, seat)
+            # Nothing is kept for a peer that is not there; the sender learns that instead.
+            if other is None or not await _send(other.socket, message):
+                await _send(seat.socket, Presence(present=False))
+
+    async def _next(self, socket: web.WebSocketResponse) -> str | None:
+        """The next text message, None once the socket is closed. A peer that lets two pings pass is stale."""
+        unanswered = 0
+        while True:
+            try:
+                message = await socket.receive(timeout=self.heartbeat)
+            except TimeoutError:
+                if unanswered == 2:
+                    raise SignalingError("stale", f"nothing heard for {3 * self.heartbeat:g} s") from None
+                unanswered += 1
+                await _quietly(socket.ping())
+                continue
+            unanswered = 0
+            if message.type is WSMsgType.TEXT:
+                text: str = message.data
+                return text
+            if message.type is WSMsgType.PING:
+                await _quietly(socket.pong(message.data))
+            elif message.type is WSMsgType.BINARY:
+                raise SignalingError("bad_message", "messages are JSON text, not binary")
+            elif message.type is not WSMsgType.PONG:
+                return None
+
+    async def health(self, _: web.Request) -> web.Response:
+        """Handle GET ``/healthz``."""
+        rooms, peers = self.rooms.totals()
+        return web.json_response({"status": "ok", "rooms": rooms, "peers": peers})
+
+    async def room(self, request: web.Request) -> web.Response:
+        """Handle GET ``/rooms/NAME``: how many peers are in it, for the landing page."""
+        name = request.match_info["name"]
+        if not re.fullmatch(ROOM_PATTERN, name):
+            return json_error(400, "bad_room", "a room's name has 1 to 64 letters, digits, _ or -")
+        return web.json_response({"room": name, "peers": self.rooms.count(name)})
+
+    async def shut_down(self, _: web.Application) -> None:
+        """``on_shutdown`` signal: tell every peer that the server goes."""
+        error = SignalingError("shutdown", "the signaling server is shutting down")
+        await asyncio.gather(*(_refuse(socket, error) for socket in tuple(self.sockets)))
+
+
+def create_app(
+    ice: IceConfig | None = None, *, heartbeat: float = 15.0, join_timeout: float = 10.0, max_rooms: int = 1000
+) -> web.Application:
+    """The signaling server as an aiohttp application.
+
+    Args:
+        ice: servers that every peer that joins is given; none by default.
+        heartbeat: seconds of silence before a peer is pinged; after three times as long it is stale and removed.
+        join_timeout: seconds that a new socket has to join a room.
+        max_rooms: rooms that may be open at once.
+    """
+    server = SignalingServer(ice or IceConfig(), heartbeat, join_timeout, max_rooms)
+    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_MESSAGE)
+    app.on_response_prepare.append(add_headers)
+    app.on_shutdown.append(server.shut_down)
+    add_pages(
+        app,
+        {"/": "index.html", "/index.js": "index.js", "/index.css": "index.css", "/page.css": "page.css", "/icon.svg": "icon.svg"},
+    )
+    app.router.add_get("/ws", server.serve)
+    app.router.add_get("/healthz", server.health)
+    app.router.add_get("/rooms/{name}", server.room)
+    return app
+
+
+async def _send(socket: web.WebSocketResponse, message: Message) -> bool:
+    """Send, or find that the peer is gone: False."""
+    return await _quietly(asyncio.wait_for(socket.send_str(message.model_dump_json()), SEND_TIMEOUT))
+
+
+async def _refuse(socket: web.WebSocketResponse, error: SignalingError) -> None:
+    """Say why and close."""
+    logger.info("signaling socket closed: %s (%s)", error, error.code)
+    await _send(socket, ErrorMessage(code=error.code, message=str(error)))
+    code = WSCloseCode.GOING_AWAY if error.code == "shutdown" else WSCloseCode.POLICY_VIOLATION
+    await _quietly(socket.close(code=code, message=error.code.encode()))
+
+
+async def _quietly(action: Awaitable[object]) -> bool:
+    """Do something to a socket that may have died: True where it had not."""
+    try:
+        await action
+    except (ConnectionError, TimeoutError, RuntimeError, OSError):
+        return False
+    return True

@@ -1,0 +1,189 @@
+"""From a user's words (``cam0``, ``mic``, a file, ``page``) to a running call, and what it measured."""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from models.runtime import Interpolator, Upsampler
+from receiver.outputs import FileOutput, Output, Speakers, Window
+from receiver.page_tracks import FaceTrack, PageOutput
+from receiver.player import Player
+from receiver.preview import Preview
+from receiver.video_file import OutputError
+from sender.inputs import AudioInput, Camera, FileSound, Microphone, SourceError
+from sender.sources import FileSource, LiveSource, Source
+from sender.stream import SenderStream, StreamConfig
+from signaling.call import Call
+from signaling.client import SignalingClient
+from signaling.config import IceConfig
+from signaling.engine import CallEngine
+from signaling.page import page_app
+from signaling.trace import Trace
+
+
+@dataclass
+class SessionConfig:
+    """What a user asked for. ``video``: "camN", a file, or None; ``audio``: "mic", a file, or None (a video file's own).
+    ``outs``: any of "page", "window", "speakers", or an MP4 path; empty when nothing is received."""
+
+    server: str
+    room: str
+    video: str | None = None
+    audio: str | None = None
+    outs: list[str] = field(default_factory=list)
+    stream: StreamConfig = field(default_factory=StreamConfig)
+    ice: IceConfig = field(default_factory=IceConfig)
+    seconds: float | None = None
+    loop: bool = False
+    page_port: int = 0
+    device: str = "auto"
+    weights: Path | None = None
+    threads: int = 2
+    trace: Path | None = None
+
+
+def open_source(config: SessionConfig) -> Source | None:
+    """The source that the words name, or None when nothing is sent. Raises ``SourceError``."""
+    video, audio = config.video, config.audio
+    if video is None and audio is None:
+        return None
+    if video is not None and not re.fullmatch(r"cam\d+", video):
+        if not Path(video).is_file():
+            raise SourceError(f"no such file: {video}")
+        if audio not in (None, "mic") and not Path(str(audio)).is_file():
+            raise SourceError(f"no such file: {audio}")
+        sound = Microphone() if audio == "mic" else Path(audio) if audio else None
+        return FileSource(Path(video), sound, config.loop, config.seconds)
+    camera = Camera(int(video[3:])) if video else None
+    live: AudioInput | None = None
+    if audio == "mic":
+        live = Microphone()
+    elif audio:
+        if not Path(audio).is_file():
+            raise SourceError(f"no such file: {audio}")
+        live = FileSound(Path(audio))
+    return LiveSource(camera, live, seconds=config.seconds)
+
+
+def open_outputs(outs: list[str]) -> tuple[list[Output], PageOutput | None]:
+    """The outputs that the words name; the page's own among them, apart. Raises ``OutputError``."""
+    outputs: list[Output] = []
+    page = None
+    for out in outs:
+        if out == "page":
+            page = PageOutput()
+            outputs.append(page)
+        elif out == "window":
+            outputs.append(Window())
+        elif out == "speakers":
+            outputs.append(Speakers())
+        elif not out.endswith(".mp4"):
+            raise OutputError(f"output {out!r} is not page, window, speakers or a .mp4 file")
+        else:
+            outputs.append(FileOutput(Path(out)))
+    return outputs, page
+
+
+class Session:
+    """One call from set-up to figures. Everything slow is loaded before the room is joined."""
+
+    def __init__(self, config: SessionConfig) -> None:
+        self.config = config
+        self.call: Call | None = None
+        self.on_page: Callable[[str], None] = lambda _url: None
+
+    def _networks(self) -> tuple[Upsampler, Interpolator]:
+        upsampler = Upsampler(self.config.weights, self.config.device, self.config.threads)
+        upsampler.warmup()
+        return upsampler, Interpolator(self.config.weights)
+
+    async def run(self) -> dict[str, Any]:
+        """Join, talk until the end, and give the figures. Raises the rooms' errors, each one line for the user."""
+        config = self.config
+        networks = await asyncio.to_thread(self._networks) if config.outs else None
+        source = open_source(config)
+        outputs, page = open_outputs(config.outs)
+        stream = await asyncio.to_thread(SenderStream, config.stream) if source else None
+        player = Player(*networks, outputs) if networks else None
+        preview = None
+        async with contextlib.AsyncExitStack() as stack:
+            if source:
+                stack.callback(source.close)
+            if player:
+                stack.push_async_callback(player.close)
+            if page:
+                own = FaceTrack(idle=1.0)
+                if stream:
+                    preview = Preview(*await asyncio.to_thread(self._networks), own.show)
+                    stack.callback(preview.close)
+                engine = CallEngine(page, own)
+                await self._serve_page(stack, engine)
+            async with SignalingClient(config.server, config.room) as client:
+                self.call = call = Call(config.ice, source, stream, player, preview)
+                if page:
+                    engine.call = call
+                trace = Trace(config.trace, stream, player) if config.trace else None
+                if trace:
+                    call.on_bundle = trace.sent
+                    stack.callback(trace.close)
+                await call.run(client)
+            return self._figures(call)
+
+    async def _serve_page(self, stack: contextlib.AsyncExitStack, engine: CallEngine) -> None:
+        runner = web.AppRunner(page_app(engine), shutdown_timeout=1.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, "127.0.0.1", self.config.page_port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise OutputError(f"the page cannot be served at port {self.config.page_port}: {error.strerror}") from error
+        port = runner.addresses[0][1]
+        self.on_page(f"http://localhost:{port}/")
+
+    def _figures(self, call: Call) -> dict[str, Any]:
+        out, into, seconds = call.wire_total()
+        figures: dict[str, Any] = {
+            "seconds": round(seconds, 2),
+            "wire_kbps_out": round(out * 8e-3 / seconds, 3) if seconds else 0.0,
+            "wire_kbps_in": round(into * 8e-3 / seconds, 3) if seconds else 0.0,
+        }
+        if call.stream:
+            count = call.stream.count
+            figures |= {
+                "bpp_video": round(count.bpp_video, 7),
+                "bpp_with_keyframe": round(count.bpp_with_keyframe, 7),
+                "pictures": count.pictures,
+                "bits_per_picture": round(count.bits_per_picture, 1),
+                "lowres_psnr_db": round(call.stream.lowres_psnr_db, 2),
+                "keyframe_bytes": count.keyframe_bytes,
+                "speech_kbps": round(count.sound_bytes * 8e-3 / max(count.seconds, 1e-3), 3),
+            }
+        if call.player:
+            player = call.player
+            figures |= {
+                "frames": player.render.count.rendered,
+                "frames_dropped": player.render.count.dropped,
+                "render_ms": round(player.render.count.seconds * 1000, 2),
+                "ticks": player.count.ticks,
+                "ticks_concealed": player.count.concealed,
+                "bundles_received": player.count.bundles,
+                "bundles_late": player.count.late,
+                "bundles_broken": player.count.broken,
+                "consistency_db": player.consistency_db,
+            }
+        return figures
+
+
+def write_json(path: Path, figures: dict[str, Any]) -> None:
+    """Write ``figures`` as JSON, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(figures, indent=1) + "\n")
+    part.replace(path)

@@ -1,0 +1,97 @@
+"""codec.bundle: any legal bundle comes back; anything else is a typed error."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codec.bundle import MAX_BUNDLE, MAX_PACKETS, RUNGS, Bundle, Face, Report
+from codec.errors import CodecError, SyntaxLimitError, TruncatedError
+
+NUMBER = st.integers(0, 65535)
+PACKETS = st.lists(st.binary(max_size=300), max_size=MAX_PACKETS).map(tuple)
+BUNDLES = st.builds(
+    Bundle,
+    number=NUMBER,
+    time=NUMBER,
+    rung=st.integers(0, len(RUNGS) - 1),
+    picture=st.one_of(st.none(), st.binary(max_size=1275)),
+    sound=PACKETS,
+    report=st.one_of(st.none(), st.builds(Report, NUMBER, st.integers(0, 255))),
+    again=PACKETS,
+    face=st.sampled_from(Face),
+    muted=st.booleans(),
+)
+
+
+@given(BUNDLES)
+def test_any_legal_bundle_comes_back(bundle: Bundle) -> None:
+    assert Bundle.parse(bundle.pack()) == bundle
+
+
+@given(BUNDLES)
+@settings(max_examples=20)
+def test_cut_off_anywhere_it_is_truncated(bundle: Bundle) -> None:
+    data = bundle.pack()
+    for end in range(0, len(data), max(1, len(data) // 100)):
+        with pytest.raises(TruncatedError):
+            Bundle.parse(data[:end])
+    with pytest.raises(SyntaxLimitError, match="1 bytes left over"):
+        Bundle.parse(data + b"\0")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_parse_or_raise_a_codec_error_and_what_parses_says_the_same_again(data: bytes) -> None:
+    try:
+        bundle = Bundle.parse(data)
+    except CodecError:
+        return
+    assert Bundle.parse(bundle.pack()) == bundle
+
+
+def test_bytes_of_a_small_bundle() -> None:
+    """As docs/format.md lays them out."""
+    bundle = Bundle(0x1234, 0x5678, 1, b"\xaa\xbb", (b"\x01",), Report(0x0102, 3), (b"", b"\x02\x03"), Face.LEAVING, True)
+    assert bundle.pack().hex(" ") == "3f 12 34 56 78 01 02 03 13 02 aa bb 01 01 01 02 00 02 02 03"
+    assert Bundle(1, 2).pack().hex(" ") == "00 00 01 00 02"
+
+
+@pytest.mark.parametrize("rung", range(len(RUNGS)))
+def test_tick_lengths(rung: int) -> None:
+    assert Bundle(0, 0, rung).tick_ms == (200, 100, 60)[rung]
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        Bundle(-1, 0),
+        Bundle(65536, 0),
+        Bundle(0, -1),
+        Bundle(0, 65536),
+        Bundle(0, 0, -1),
+        Bundle(0, 0, 3),
+        Bundle(0, 0, report=Report(65536)),
+        Bundle(0, 0, report=Report(0, 256)),
+        Bundle(0, 0, report=Report(0, -1)),
+        Bundle(0, 0, picture=bytes(1276)),
+        Bundle(0, 0, sound=(bytes(1276),)),
+        Bundle(0, 0, sound=(b"",) * 21),
+        Bundle(0, 0, again=(bytes(1000),) * 17),
+    ],
+)
+def test_what_does_not_fit_is_refused_when_packing(bundle: Bundle) -> None:
+    with pytest.raises(SyntaxLimitError):
+        bundle.pack()
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["80 0000 0000", "60 0000 0000", "10 0000 0000 05", "10 0000 0000 20", "02 0000 0000 00", "02 0000 0000 15" + " 00" * 21],
+)
+def test_flags_status_and_counts_that_are_not_known_are_refused(data: str) -> None:
+    with pytest.raises(SyntaxLimitError):
+        Bundle.parse(bytes.fromhex(data))
+
+
+def test_a_bundle_over_the_limit_is_refused_unread() -> None:
+    with pytest.raises(SyntaxLimitError, match="over"):
+        Bundle.parse(bytes(MAX_BUNDLE + 1))

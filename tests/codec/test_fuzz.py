@@ -1,0 +1,198 @@
+"""Mutation fuzz: spoilt inputs only ever raise the codec's own errors, allocate little, and come to an end.
+
+Seeded, so that a failure repeats. FACEWIRE_FUZZ sets how many inputs a quick parser gets (default 2000: about 20 seconds in all).
+"""
+
+import io
+import os
+import random
+import resource
+import signal
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import numpy as np
+import pytest
+
+from codec.bundle import Bundle, Face, Report
+from codec.container import FileWriter, read_file
+from codec.control import (
+    Bye,
+    Hello,
+    KeyframeAssembler,
+    KeyframeChunk,
+    KeyframeNotice,
+    Status,
+    Verb,
+    parse_message,
+    split_keyframe,
+)
+from codec.errors import CodecError
+from codec.keyframe import encode_keyframe, parse_keyframe
+from codec.picture import PictureDecoder, PictureEncoder, PictureHeader, encode_picture
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+ROUNDS = int(os.environ.get("FACEWIRE_FUZZ", "2000"))
+MEMORY = 16 << 20
+HANG_S = 20
+GREY = np.full((8, 8, 3), 128, np.uint8)
+
+Target = tuple[list[bytes], Callable[[bytes], object]]
+
+
+def mutate(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
+    """One to six of: bits flipped, bytes set, cut off, cut out, put in, repeated, spliced with another valid input."""
+    out = bytearray(data)
+    for _ in range(rng.choice([1, 1, 1, 2, 3, 6])):
+        at = rng.randrange(len(out) + 1)
+        kind = rng.randrange(7)
+        if kind == 0 and at < len(out):
+            out[at] ^= 1 << rng.randrange(8)
+        elif kind == 1 and at < len(out):
+            out[at] = rng.choice([0, 1, 127, 128, 251, 252, 255, rng.randrange(256)])
+        elif kind == 2:
+            del out[at:]
+        elif kind == 3:
+            del out[at : at + rng.randint(1, 8)]
+        elif kind == 4:
+            out[at:at] = rng.randbytes(rng.choice([1, 2, 4, 300]))
+        elif kind == 5:
+            out[at:at] = out[at : at + rng.randint(1, 64)] * rng.randint(1, 40)
+        else:
+            other = rng.choice(others)
+            out[at:] = other[rng.randrange(len(other) + 1) :]
+    # Length fields at the front are worth more trials than chance gives them.
+    if out and rng.random() < 0.2:
+        out[rng.randrange(min(len(out), 24))] = rng.randrange(256)
+    return bytes(out)
+
+
+def bundles() -> Target:
+    valid = [
+        Bundle(1, 2).pack(),
+        Bundle(3, 4, 1, bytes(50), (bytes(60),) * 2, Report(5, 6), (bytes(30),) * 2, Face.MANY, True).pack(),
+        Bundle(65535, 65535, 2, bytes(range(256)), (bytes(300), b""), None, (), Face.NONE).pack(),
+    ]
+    return valid, Bundle.parse
+
+
+def pictures() -> Target:
+    rng = np.random.default_rng(0)
+    encoder = PictureEncoder()
+    encoder.set_keyframe(0, GREY)
+    valid = []
+    for number in range(6):
+        valid.append(encoder.encode(number, (GREY + rng.integers(-20, 20, GREY.shape)).astype(np.uint8))[0])
+        encoder.acknowledge(number)
+    noise = rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    valid.append(encode_picture(noise, GREY, PictureHeader(0, 0, 0, 0), 2)[0])
+    decoder = PictureDecoder()
+    for slot, side in enumerate((8, 8, 12, 16)):
+        decoder.set_keyframe(slot, np.full((side, side, 3), 128, np.uint8))
+    number = 0
+
+    def decode(data: bytes) -> None:
+        nonlocal number
+        number = (number + 1) & 0xFFFF
+        picture, slot = decoder.decode(number, data)
+        assert picture.dtype == np.uint8
+        assert slot in decoder.references.keyframes
+
+    return valid, decode
+
+
+def keyframes() -> Target:
+    rng = np.random.default_rng(1)
+    soft = np.kron(rng.integers(0, 256, (16, 16, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+    valid = [encode_keyframe(soft, 20, form).data for form in ("avif", "webp")]
+    return valid, parse_keyframe
+
+
+def files() -> Target:
+    valid = []
+    for keyframe in keyframes()[0]:
+        file = io.BytesIO()
+        writer = FileWriter(file)
+        writer.keyframe(0, parse_keyframe(keyframe))
+        for data in bundles()[0]:
+            writer.bundle(Bundle.parse(data))
+        writer.end(25)
+        valid.append(file.getvalue())
+    return valid, lambda data: list(read_file(io.BytesIO(data)))
+
+
+def messages() -> Target:
+    keyframe = parse_keyframe(keyframes()[0][1])
+    chunks = [KeyframeChunk(0, keyframe.digest, len(keyframe.data), at, keyframe.data[at : at + 200]) for at in (0, 200, 400)]
+    valid = [m.pack() for m in (Hello(), *chunks, KeyframeNotice(Verb.HAVE, 1, bytes(8)), Status(), Bye())]
+    valid += [chunk.pack() for chunk in split_keyframe(2, keyframe)]
+    assembler = KeyframeAssembler()
+
+    def take(data: bytes) -> None:
+        message = parse_message(data)
+        if isinstance(message, KeyframeChunk):
+            assembler.add(message)
+
+    return valid, take
+
+
+@contextmanager
+def limit(seconds: int) -> Iterator[None]:
+    """A hang becomes a failure with a trace of where, on systems that have alarms."""
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"no end after {seconds} s")
+
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def resident() -> int:
+    """The most memory this process has had, in bytes: sees what image libraries allocate and tracemalloc does not."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@pytest.mark.parametrize(("make", "share"), [(bundles, 1), (pictures, 5), (keyframes, 5), (files, 5), (messages, 1)])
+def test_spoilt_inputs_raise_codec_errors_only(make: Callable[[], Target], share: int) -> None:
+    valid, target = make()
+    for data in valid:
+        target(data)
+    rng = random.Random(make.__name__)
+    slowest, passed, resident_before = 0.0, 0, resident()
+    tracemalloc.start()
+    try:
+        for round_ in range(max(1, ROUNDS // share)):
+            data = mutate(rng.choice(valid), valid, rng)
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            start = time.perf_counter()
+            try:
+                with limit(HANG_S):
+                    target(data)
+                passed += 1
+            except CodecError:
+                pass
+            except Exception as error:
+                raise AssertionError(f"round {round_}: {type(error).__name__} from {data.hex()}") from error
+            slowest = max(slowest, time.perf_counter() - start)
+            peak = tracemalloc.get_traced_memory()[1] - before
+            assert peak < MEMORY, f"round {round_}: {peak} bytes for {data.hex()}"
+    finally:
+        tracemalloc.stop()
+    grown = resident() - resident_before
+    print(f"{make.__name__}: {passed} still valid, slowest {slowest * 1000:.1f} ms, memory {grown >> 20} MiB")
+    # Twice the limit: the allocator's own slack and the image decoders' threads come on top.
+    assert grown < 2 * MEMORY

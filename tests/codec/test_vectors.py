@@ -1,0 +1,118 @@
+"""The committed test vector: the codec, and a second decoder made from docs/format.md, give exactly what it says."""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from codec.bundle import Bundle
+from codec.container import End, StoredKeyframe, read_file
+from codec.model import Contexts
+from codec.picture import PictureDecoder, PictureHeader
+from codec.rangecoder import Coder, Decoder
+from codec.tables import INITIAL
+
+ROOT = Path(__file__).parents[2]
+VECTORS = ROOT / "tests" / "vectors"
+
+
+@pytest.fixture(scope="module")
+def data() -> bytes:
+    return (VECTORS / "moving-face.fw").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((VECTORS / "moving-face.json").read_text())
+    return result
+
+
+def test_the_file_is_the_one_described(data: bytes, expected: dict[str, Any]) -> None:
+    assert hashlib.sha256(data).hexdigest() == expected["file_sha256"]
+
+
+def test_the_codec_decodes_it_to_the_byte(data: bytes, expected: dict[str, Any]) -> None:
+    decoder, wanted = PictureDecoder(), iter(zip(expected["pictures"], np.load(VECTORS / "moving-face.npy"), strict=True))
+    frames, bundles = None, 0
+    for item in read_file(io.BytesIO(data)):
+        if isinstance(item, StoredKeyframe):
+            told = expected["keyframes"][str(item.slot)]
+            assert item.keyframe.digest.hex() == told["digest"]
+            assert hashlib.sha256(item.keyframe.own.tobytes()).hexdigest() == told["own_sha256"]
+            decoder.set_keyframe(item.slot, item.keyframe.own)
+        elif isinstance(item, End):
+            frames = item.frames
+        else:
+            bundles += 1
+            assert Bundle.parse(item.pack()) == item
+            if item.picture is None:
+                continue
+            told, pixels = next(wanted)
+            header = PictureHeader.parse(item.picture)
+            assert item.number == told["number"]
+            assert [header.luma, header.chroma, header.distance, header.slot] == [
+                told[field] for field in ("luma", "chroma", "distance", "slot")
+            ]
+            assert len(item.picture) == told["bytes"]
+            picture, _ = decoder.decode(item.number, item.picture)
+            assert np.array_equal(picture, pixels), f"picture {item.number}"
+            assert hashlib.sha256(picture.tobytes()).hexdigest() == told["sha256"]
+    assert next(wanted, None) is None
+    assert frames == expected["frames"] == 5 * bundles
+
+
+def test_it_uses_every_part_of_the_syntax(data: bytes) -> None:
+    """Otherwise a decoder could pass it with a part wrong."""
+    bundles = [item for item in read_file(io.BytesIO(data)) if isinstance(item, Bundle)]
+    headers = [PictureHeader.parse(b.picture) for b in bundles if b.picture]
+    modes = {Contexts().choice(Decoder(b.picture[2:]), 0, 3, 0) for b in bundles if b.picture}
+    assert modes == {0, 1, 2}
+    assert {0, 1, 15} <= {h.distance for h in headers}
+    assert {h.slot for h in headers} == {0, 9}
+    assert len({(h.luma, h.chroma) for h in headers}) >= 4
+    assert {b.rung for b in bundles} == {0, 1, 2}
+    assert any(b.muted for b in bundles)
+    assert any(b.face for b in bundles)
+    assert any(b.again for b in bundles)
+    assert any(b.report for b in bundles)
+    assert any(len(packet) > 251 for b in bundles for packet in b.sound)
+    assert any(later.number < sooner.number for sooner, later in pairwise(bundles)), "no wrap"
+
+
+def test_it_has_differences_past_the_escape(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def counted(coder: Coder, value: int) -> int:
+        sizes.append(golomb(coder, value))
+        return sizes[-1]
+
+    golomb = Contexts._golomb
+    monkeypatch.setattr(Contexts, "_golomb", staticmethod(counted))
+    decoder = PictureDecoder()
+    for item in read_file(io.BytesIO(data)):
+        if isinstance(item, StoredKeyframe):
+            decoder.set_keyframe(item.slot, item.keyframe.own)
+            sizes.clear()  # the keyframe's own picture, far from grey, is full of them
+        elif isinstance(item, Bundle) and item.picture:
+            decoder.decode(item.number, item.picture)
+    assert max(sizes) > 10
+
+
+def test_the_second_decoder_agrees(expected: dict[str, Any]) -> None:
+    """Run as its own program with nothing of the codec at hand."""
+    command = [sys.executable, "-I", str(VECTORS / "decode.py"), str(VECTORS / "moving-face.fw")]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
+    assert lines == [f"{p['number']} {p['slot']} {p['sha256']}" for p in expected["pictures"]]
+
+
+def test_the_page_prints_the_table_in_use() -> None:
+    text = (ROOT / "docs" / "format.md").read_text().split("<!-- table -->")[1].split("<!-- end of table -->")[0]
+    numbers = [int(word) for line in text.splitlines() if ":" not in line for word in line.split()]
+    assert tuple(numbers) == INITIAL

@@ -1,0 +1,59 @@
+"""A run that was stopped and taken up again ends with the very weights of one that wasn't."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from models.data import Cache  # noqa: E402
+from models.sampler import Sampler  # noqa: E402
+from models.training import TrainConfig, Trainer  # noqa: E402
+
+
+def run(cache, weights, out, stage, stops):
+    """Train to each step of ``stops``, saving and starting over from the file in between."""
+    side = 64 if stage == "coarse" else 256
+    sampler = Sampler(Cache(cache / "train"), side, 2, seed=3)
+    trainer = None
+    for stop in stops:
+        trainer = Trainer(TrainConfig(stage, cache, weights, out, steps=6, batch=2, threads=1, crop=64))
+        while trainer.step < stop:
+            trainer._train_step(sampler.draw(trainer.step))
+            trainer.step += 1
+        trainer.save()
+    return trainer
+
+
+@pytest.mark.parametrize("stage", ["coarse"])
+def test_resume_is_exact(tiny_cache, perceptual_weights, tmp_path, stage):
+    straight = run(tiny_cache, perceptual_weights, tmp_path / "a", stage, [4])
+    resumed = run(tiny_cache, perceptual_weights, tmp_path / "b", stage, [2, 4])
+    assert straight.step == resumed.step == 4
+    for kind in ("model", "ema"):
+        a = torch.load(tmp_path / "a" / f"{stage}.pt", weights_only=True)[kind]
+        b = torch.load(tmp_path / "b" / f"{stage}.pt", weights_only=True)[kind]
+        assert a.keys() == b.keys()
+        assert [name for name in a if not torch.equal(a[name], b[name])] == []
+    two = run(tiny_cache, perceptual_weights, tmp_path / "c", stage, [2])
+    changed = [n for n, p in two.model.named_parameters() if not torch.equal(p, straight.model.get_parameter(n))]
+    assert len(changed) > 50  # the two last steps did something
+
+
+def test_batch_is_a_function_of_its_step(tiny_cache):
+    cache = Cache(tiny_cache / "train")
+    a, b, c = (Sampler(cache, 64, 3, seed).draw(7) for seed in (1, 1, 2))
+    assert torch.equal(a.truth, b.truth)
+    assert torch.equal(a.pictures, b.pictures)
+    assert not torch.equal(a.truth, c.truth)
+    assert a.keyframe.shape == a.truth.shape == (3, 3, 64, 64)
+    assert a.pictures.shape == (3, 5, 3, 8, 8)
+    assert a.mel.shape == (3, 20, 80)
+
+
+def test_picture_in_the_middle_is_the_targets_own(tiny_cache):
+    """Mirroring and all, the window's middle picture must look like the target made small, else nothing could be learnt."""
+    batch = Sampler(Cache(tiny_cache / "train"), 64, 8, seed=4).draw(0)
+    small = torch.nn.functional.avg_pool2d(batch.truth, 8)
+    right = (batch.pictures[:, 2] - small).abs().mean((1, 2, 3))
+    wrong = (batch.pictures[:, 2].flip(-1) - small).abs().mean((1, 2, 3))
+    assert (right < 0.06).all()
+    assert (right < wrong).all()

@@ -1,0 +1,22 @@
+"""A real signaling server on loopback."""
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from signaling.config import IceConfig
+from signaling.server import create_app
+
+
+@pytest.fixture
+async def server():
+    """A server with one TURN entry, whose peers go stale after about 0.9 s."""
+    ice = IceConfig.load(["turn:user:pass@turn.example:3478"])
+    async with TestServer(create_app(ice, heartbeat=0.3, join_timeout=0.5, max_rooms=3)) as running:
+        yield running
+
+
+@pytest.fixture
+async def url():
+    """URL of a server without ICE servers, with usual timeouts."""
+    async with TestServer(create_app()) as running:
+        yield str(running.make_url("/"))

@@ -1,0 +1,128 @@
+import asyncio
+import contextlib
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
+from aiortc import RTCSessionDescription
+from aiortc.contrib.signaling import BYE
+
+from signaling.client import SignalingClient, socket_url
+from signaling.messages import Presence, Ready, SignalingError
+from signaling.server import create_app
+
+OFFER = RTCSessionDescription("v=0\r\n", "offer")
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        ("http://h:8080", "ws://h:8080/ws"),
+        ("https://h/", "wss://h/ws"),
+        ("ws://h/ws", "ws://h/ws"),
+        ("https://h/facewire", "wss://h/facewire/ws"),
+        ("h:8080", "ws://h:8080/ws"),
+    ],
+)
+def test_socket_url(server, expected):
+    assert socket_url(server) == expected
+
+
+@pytest.mark.parametrize("server", ["", "ftp://h", "http://", "http://h:99999", "http://[", "file:///etc/passwd"])
+def test_bad_url(server):
+    with pytest.raises(SignalingError) as caught:
+        SignalingClient(server, "r")
+    assert caught.value.code == "bad_url"
+
+
+async def heard(client, kind):
+    async with asyncio.timeout(5):
+        while not isinstance(event := await client.receive(), kind):
+            pass
+        return event
+
+
+async def test_joins_and_exchanges_aiortc_objects(url):
+    async with SignalingClient(url, "r") as a, SignalingClient(url, "r") as b:
+        await asyncio.gather(a.wait_for_peer(), b.wait_for_peer())
+        assert (a.polite, b.polite, a.peer.offer, b.peer.offer) == (False, True, True, False)
+        await a.send(OFFER)
+        assert await heard(b, RTCSessionDescription) == OFFER
+        await b.send(Ready())
+        assert await heard(a, Ready) == Ready()
+        await b.close()
+        assert await heard(a, type(BYE)) is BYE
+        with pytest.raises(SignalingError, match="closed"):
+            await b.receive()
+
+
+async def test_goes_on_when_the_peer_leaves_and_another_joins(url):
+    async with SignalingClient(url, "r") as a:
+        for _ in range(3):
+            async with SignalingClient(url, "r") as b:
+                await asyncio.wait_for(a.wait_for_peer(), 5)
+                await a.send(OFFER)
+                assert await heard(b, RTCSessionDescription) == OFFER
+            while a.peer.present:
+                await heard(a, Presence)
+
+
+async def test_refusals_are_typed(url):
+    with pytest.raises(SignalingError) as caught:
+        SignalingClient(url, "no such room!")
+    assert caught.value.code == "bad_room"
+    async with SignalingClient(url, "r"), SignalingClient(url, "r"):
+        with pytest.raises(SignalingError) as caught:
+            async with SignalingClient(url, "r"):
+                pass
+        assert caught.value.code == "room_full"
+    with pytest.raises(SignalingError) as caught:
+        async with SignalingClient(f"http://127.0.0.1:{unused_port()}", "r"):
+            pass
+    assert caught.value.code == "unreachable"
+
+
+@contextlib.asynccontextmanager
+async def server_at(port):
+    async with TestServer(create_app(), port=port) as server:
+        yield str(server.make_url("/"))
+
+
+async def test_takes_its_place_again_after_the_server_restarts():
+    port = unused_port()
+    async with server_at(port) as url:
+        a, b = SignalingClient(url, "r"), SignalingClient(url, "r", patience=0.1)
+        await a.__aenter__()
+        await b.__aenter__()
+        await a.wait_for_peer()
+    with pytest.raises(SignalingError) as caught:  # b has no patience.
+        await heard(b, Ready)
+    assert caught.value.code == "unreachable"
+    async with server_at(port) as url, SignalingClient(url, "r") as c:
+        await asyncio.wait_for(c.wait_for_peer(), 10)
+        await asyncio.wait_for(a.wait_for_peer(), 5)
+        await a.send(BYE)
+        assert await heard(c, type(BYE)) is BYE
+        await a.close()
+    await b.close()
+
+
+@pytest.mark.parametrize(
+    "reply", ['{"type":"bye"}', "nonsense", '{"type":"joined","room":"r","polite":true,"ice":[{"urls":"x"}]}']
+)
+async def test_hostile_server(reply):
+    async def answer(request):
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive()
+        await socket.send_str(reply)
+        await socket.receive()
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/ws", answer)
+    async with TestServer(app) as server:
+        with pytest.raises(SignalingError) as caught:
+            async with SignalingClient(str(server.make_url("/")), "r"):
+                pass
+    assert caught.value.code in ("bad_message", "bad_json")

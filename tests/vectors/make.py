@@ -1,0 +1,103 @@
+"""Makes moving-face.fw and what a decoder must get from it: python tests/vectors/make.py, from the repository's root.
+
+The face is drawn with numpy; it is nobody's. The sound packets are arbitrary bytes. Run it again only when the bitstream is
+changed on purpose: the files are committed so that a change made by accident shows.
+"""
+
+import hashlib
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+
+from codec.bundle import Bundle, Face, Report
+from codec.container import FileWriter
+from codec.keyframe import encode_keyframe
+from codec.picture import PictureEncoder, PictureHeader
+from codec.sampling import sample
+
+HERE = Path(__file__).parent
+BUNDLES, FIRST = 40, 65_520
+"""The numbers wrap at 65536 in the middle."""
+
+
+def draw(turn: float, mouth: float, blink: float) -> np.ndarray:
+    """A face-like pattern, RGB (256, 256, 3): ``turn`` moves it sideways, ``mouth`` opens, ``blink`` closes the eyes."""
+    y, x = np.mgrid[-1:1:256j, -1:1:256j]
+    x = x - turn
+    skin = 1 / (1 + np.exp(((x / 0.6) ** 2 + (y / 0.8) ** 2 - 1) * 12))
+    eyes = (1 - blink) * np.exp(-((np.abs(x) - 0.25) ** 2 + (y + 0.2) ** 2) * 150)
+    lips = np.exp(-(x**2) * 20 - (y - 0.4) ** 2 * 200 / (1 + 4 * mouth))
+    planes = [60 + 150 * skin - 140 * eyes - 60 * lips, 70 + 90 * skin - 110 * eyes - 80 * lips, 90 + 50 * skin - 90 * eyes]
+    return np.clip(np.stack(planes, axis=-1), 0, 255).astype(np.uint8)
+
+
+def main() -> None:
+    rng = random.Random(2022)
+    encoder = PictureEncoder(1, 2)
+    keyframes = [encode_keyframe(draw(0, 0, 0), 60, "avif"), encode_keyframe(draw(0.15, 0.8, 0), 60, "webp")]
+    expected, decoded, acknowledged = [], [], 0
+    with (HERE / "moving-face.fw").open("wb") as file:
+        writer = FileWriter(file)
+        for i in range(BUNDLES):
+            number = (FIRST + i) & 0xFFFF
+            if i in (0, 25):
+                slot = 0 if i == 0 else 9
+                writer.keyframe(slot, keyframes[i // 25])
+                encoder.set_keyframe(slot, keyframes[i // 25].own)
+            # Acknowledgements come late and not for each; from 30 on none, so that the distance grows to its end.
+            if i % 3 == 0 and 3 <= i < 30:
+                acknowledged = i - rng.choice([1, 3])
+                encoder.acknowledge((FIRST + acknowledged) & 0xFFFF)
+            encoder.luma, encoder.chroma = [(1, 2), (0, 0), (3, 5), (7, 15)][i // 6 % 4]
+            picture = None
+            if i % 13 != 12:
+                # At the greatest distance the pose comes back, so that the acknowledged picture is the better reference.
+                pose = acknowledged if i - acknowledged == 15 else i
+                crop = draw(0.2 * np.sin(pose / 20), abs(np.sin(pose / 3)), float(pose % 10 == 9))
+                if i in (8, 9, 31):
+                    crop[:, 130:] = np.minimum(crop[:, 130:], 175) + 80  # a lamp on one side: an edge, and great differences
+                picture, result = encoder.encode(number, sample(crop))
+                header = PictureHeader.parse(picture)
+                decoded.append(result)
+                expected.append(
+                    {
+                        "number": number,
+                        "luma": header.luma,
+                        "chroma": header.chroma,
+                        "distance": header.distance,
+                        "slot": header.slot,
+                        "bytes": len(picture),
+                        "sha256": hashlib.sha256(result.tobytes()).hexdigest(),
+                    }
+                )
+            bundle = Bundle(
+                number,
+                (65_500 + 10 * i) & 0xFFFF,
+                rung=(0, 0, 1, 2)[i % 4],
+                picture=picture,
+                sound=tuple(rng.randbytes(rng.choice([0, 3, 60, 260])) for _ in range(i % 4)),
+                report=Report((number - 7) & 0xFFFF, 5 * i) if i % 5 else None,
+                again=(rng.randbytes(30),) * (i % 3 == 2),
+                face=Face.TRACKED if picture else Face.NONE,
+                muted=i % 7 == 6,
+            )
+            writer.bundle(bundle)
+        writer.end(BUNDLES * 5)
+    np.save(HERE / "moving-face.npy", np.stack(decoded))
+    description = {
+        "file_sha256": hashlib.sha256((HERE / "moving-face.fw").read_bytes()).hexdigest(),
+        "about": "pictures: YCbCr 8x8x3 in raster order, sha256 of their 192 bytes; the same bytes are in moving-face.npy",
+        "keyframes": {
+            str(slot): {"digest": k.digest.hex(), "own_sha256": hashlib.sha256(k.own.tobytes()).hexdigest()}
+            for slot, k in zip((0, 9), keyframes, strict=True)
+        },
+        "frames": BUNDLES * 5,
+        "pictures": expected,
+    }
+    (HERE / "moving-face.json").write_text(json.dumps(description, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
