@@ -18,11 +18,11 @@ import numpy as np
 from aiohttp import WSMsgType, web
 from aiohttp.typedefs import Handler, Middleware
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
-from aiortc.contrib.media import MediaRelay
 from pydantic import BaseModel, Field, ValidationError
 
 from signaling import loopback, sdp
 from signaling.config import IceConfig
+from signaling.relay import Relay
 from signaling.static import add_headers, add_pages, errors_as_json, json_error
 
 logger = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class _Page:
 
     def __init__(self, engine: PageEngine) -> None:
         self._engine = engine
-        self._relay = MediaRelay()
+        self._relay = Relay()
         self._tracks: dict[str, list[MediaStreamTrack]] = {}
         self._viewers: set[RTCPeerConnection] = set()
         self._sockets: set[web.WebSocketResponse] = set()
@@ -154,9 +154,7 @@ class _Page:
             }
         left = {kind: iter(tracks) for kind, tracks in self._tracks.items()}
         for transceiver in pc.getTransceivers():
-            # A browser that falls behind gets the newest picture; sound must stay whole.
-            track = self._relay.subscribe(next(left[transceiver.kind]), buffered=transceiver.kind == "audio")
-            transceiver.sender.replaceTrack(track)
+            transceiver.sender.replaceTrack(self._relay.subscribe(next(left[transceiver.kind])))
             transceiver.direction = "sendonly"
 
     async def _watch(self, pc: RTCPeerConnection) -> None:

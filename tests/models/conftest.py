@@ -1,6 +1,7 @@
 """What the tests of the networks share: a tiny prepared cache of smoothly moving colours, made on the spot."""
 
 import json
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -8,6 +9,15 @@ import pytest
 
 from codec.sampling import sample
 from models.mel import BANDS
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Tests run beside other work: threads that wait for one another on a busy machine take many times as long."""
+    if find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(1)
 
 
 def _write_split(folder, clips: int, frames: int, seed: int) -> None:

@@ -165,16 +165,18 @@ def test_row_gathers_equal_grid_sample(tmp_path, channels, rewritten):
     assert np.isfinite(rest).all()
 
 
-def _tiny(nodes, weights=()):
+def _tiny(nodes, weights=(), output=(1, 2, 4, 4)):
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
-        nodes, "g", [value("x", 1, [1, 2, 4, 4])], [value("y", 1, None)], [numpy_helper.from_array(w, n) for n, w in weights]
+        nodes, "g", [value("x", 1, [1, 2, 4, 4])], [value("y", 1, output)], [numpy_helper.from_array(w, n) for n, w in weights]
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
 def test_check_refuses_transposed_convolution():
-    model = _tiny([helper.make_node("ConvTranspose", ["x", "w"], ["y"])], [("w", np.zeros((2, 1, 2, 2), np.float32))])
+    model = _tiny(
+        [helper.make_node("ConvTranspose", ["x", "w"], ["y"])], [("w", np.zeros((2, 1, 2, 2), np.float32))], (1, 1, 5, 5)
+    )
     with pytest.raises(ExportError, match="ConvTranspose"):
         check(model)
 

@@ -55,5 +55,5 @@ def test_picture_in_the_middle_is_the_targets_own(tiny_cache):
     small = torch.nn.functional.avg_pool2d(batch.truth, 8)
     right = (batch.pictures[:, 2] - small).abs().mean((1, 2, 3))
     wrong = (batch.pictures[:, 2].flip(-1) - small).abs().mean((1, 2, 3))
-    assert (right < 0.06).all()
+    assert (right < 0.1).all()
     assert (right < wrong).all()

@@ -1,0 +1,58 @@
+"""Two real peers through a relay with 10 % loss and 60 ± 30 ms: they go on for 30 s, survive a blackout, and recover."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import facewire, finish, start
+
+from bench.demo import shipped_clip
+from bench.relay import Impairment, SignalingProxy, UdpRelay
+
+pytestmark = pytest.mark.e2e
+
+SECONDS = 34
+
+
+async def test_call_goes_on_through_loss_jitter_and_a_blackout(server: str, tmp_path: Path) -> None:
+    relay = UdpRelay(Impairment(loss=0.10, delay=0.060, jitter=0.030))
+    runner, url = await start(SignalingProxy(server, relay).app)
+    try:
+        common = ("bad", "--server", url, "--trace", str(tmp_path), "--json")
+        receiver = await facewire("receive", *common, "--out", str(tmp_path / "out.mp4"))
+        sender = await facewire("send", *common, "--video", str(shipped_clip()), "--loop", "--seconds", str(SECONDS))
+
+        async def blackout() -> None:
+            await asyncio.sleep(18.0)
+            relay.blocked = True
+            await asyncio.sleep(3.0)
+            relay.blocked = False
+
+        trouble = asyncio.create_task(blackout())
+        (sent_code, sent, sent_error), (code, received, error) = await asyncio.gather(
+            finish(sender, SECONDS + 60), finish(receiver, SECONDS + 60)
+        )
+        trouble.cancel()
+    finally:
+        await runner.cleanup()
+        relay.close()
+    assert sent_code == 0, sent_error
+    assert code == 0, error
+    figures = json.loads(received)
+    assert relay.count.lost > 0.05 * relay.count.passed
+    assert figures["ticks_concealed"] > 5
+    assert figures["bundles_broken"] == 0
+    shown = np.load(tmp_path / "shown.npz")
+    times = shown["times"] - shown["times"][0]
+    assert times[-1] > SECONDS - 8
+    # Pictures were shown in every two seconds of the call, the blackout included: what is lost is held, never waited for.
+    assert all(((times >= t) & (times < t + 2)).any() for t in range(0, int(times[-1]) - 1, 2))
+    # And in the last five seconds the sender's own pictures came through again.
+    crops = np.load(tmp_path / "sent.npz")
+    where = {int(n): i for i, n in enumerate(crops["numbers"])}
+    late = [(where[int(n)], i) for i, n in enumerate(shown["numbers"]) if int(n) in where and times[i] > times[-1] - 5]
+    errors = [((crops["crops"][a].astype(float) - shown["frames"][b]) ** 2).mean() for a, b in late[::5]]
+    assert 10 * np.log10(255**2 / np.mean(errors)) > 17
+    assert json.loads(sent)["pictures"] > 100

@@ -1,0 +1,63 @@
+"""The few calls of the W3C WebDriver protocol that the page's test needs, spoken to chromedriver."""
+
+import asyncio
+import base64
+import shutil
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession
+
+OPTIONS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required", "--window-size=1000,760",
+)  # fmt: skip
+
+
+def available() -> bool:
+    """Whether Chromium and its driver are installed."""
+    return bool(shutil.which("chromium") and shutil.which("chromedriver"))
+
+
+class Browser:
+    """One headless window, as an async context manager."""
+
+    async def __aenter__(self) -> "Browser":
+        self._process = await asyncio.create_subprocess_exec(
+            "chromedriver", "--port=0", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        assert self._process.stdout is not None
+        async with asyncio.timeout(20):
+            async for line in self._process.stdout:
+                if b"started successfully on port" in line:
+                    self._url = f"http://127.0.0.1:{line.split()[-1].strip(b'.').decode()}"
+                    break
+        self._http = ClientSession()
+        options = {"binary": shutil.which("chromium"), "args": list(OPTIONS)}
+        wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
+        self._session = (await self._ask("POST", "/session", wanted))["sessionId"]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            await self._ask("DELETE", f"/session/{self._session}")
+        finally:
+            await self._http.close()
+            self._process.terminate()
+            await self._process.wait()
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        async with self._http.request(method, self._url + path, json=body) as answer:
+            value = (await answer.json())["value"]
+            assert answer.status == 200, value
+            return value
+
+    async def open(self, url: str) -> None:
+        await self._ask("POST", f"/session/{self._session}/url", {"url": url})
+
+    async def run(self, script: str) -> Any:
+        """Run a function body in the page; gives what it returns."""
+        return await self._ask("POST", f"/session/{self._session}/execute/sync", {"script": script, "args": []})
+
+    async def screenshot(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode(await self._ask("GET", f"/session/{self._session}/screenshot")))

@@ -1,0 +1,114 @@
+"""encode and decode: the same pictures as a call, whole frames, sync, damage."""
+
+import io
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from bench.demo import shipped_clip
+from codec.bundle import Bundle
+from codec.container import End, read_file
+from codec.errors import ContainerError
+from receiver.files import decode_file, encode_file
+from receiver.ticks import TickDecoder
+from sender.inputs import SourceError, file_sound
+from sender.stream import StreamConfig
+
+
+def short_clip(path: Path, frames: int) -> Path:
+    """The shipped clip's first frames with their sound."""
+    with av.open(str(shipped_clip())) as source, av.open(str(path), "w") as out:
+        video = out.add_stream_from_template(source.streams.video[0])
+        audio = out.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            if packet.stream.type == "video" and packet.pts * packet.time_base < frames / 25 - 0.001:
+                packet.stream = video
+                out.mux(packet)
+            elif packet.stream.type == "audio" and packet.pts * packet.time_base < frames / 25:
+                packet.stream = audio
+                out.mux(packet)
+    return path
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("fw")
+    clip = short_clip(folder / "clip.mp4", 63)
+    encode_file(clip, folder / "clip.fw", StreamConfig(crop="none", keyframe="first"))
+    return clip, folder / "clip.fw"
+
+
+def test_frames_and_sound_come_back_in_sync(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+    clip, stored = encoded
+    out = tmp_path / "out.mp4"
+    figures = decode_file(stored, out)
+    with av.open(str(clip)) as a, av.open(str(out)) as b:
+        wanted = sum(1 for _ in a.decode(video=0))
+        pictures = [f.to_ndarray(format="rgb24") for f in b.decode(video=0)]
+        assert b.streams.video[0].average_rate == 25
+    assert figures == {"frames": wanted, "ticks": -(-wanted // 5), "errors": 0}
+    assert len(pictures) == wanted
+    assert pictures[0].shape == (256, 256, 3)
+    heard, said = np.concatenate(list(file_sound(out))), np.concatenate(list(file_sound(clip)))
+    count = min(len(heard), len(said)) - 2000
+    a, b = (np.convolve(np.abs(x), np.ones(80) / 80, "same") for x in (said, heard))
+    shifts = range(-800, 801, 20)
+    best = max(shifts, key=lambda s: float(np.dot(a[1000:count], b[1000 + s : count + s])))
+    assert abs(best) <= 320  # 20 ms
+
+
+def test_file_and_call_decode_the_same_pictures(encoded: tuple[Path, Path], interpolator) -> None:
+    records = list(read_file(encoded[1].open("rb")))
+    decoder = TickDecoder(interpolator)
+    decoder.set_keyframe(records[0].slot, records[0].keyframe.own)
+    bundles = [r for r in records if isinstance(r, Bundle)]
+    for i, bundle in enumerate(bundles):
+        assert decoder.arrived(Bundle.parse(bundle.pack()))
+        decoder.tick(i, 200, bundle)
+    assert decoder.errors == 0
+    assert isinstance(records[-1], End)
+
+
+def test_bits_are_counted_as_the_paper_counts(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+    count, psnr = encode_file(encoded[0], tmp_path / "again.fw", StreamConfig(crop="none", keyframe="first"))
+    bundles = [r for r in read_file((tmp_path / "again.fw").open("rb")) if isinstance(r, Bundle)]
+    bits = sum(len(b.picture) for b in bundles) * 8
+    frames = count.seconds * 25
+    assert count.bpp_video == pytest.approx(bits / (frames * 65536))
+    assert count.bpp_video < 0.0012
+    assert psnr > 45
+
+
+def test_a_file_cut_short_is_decoded_up_to_there_and_reported(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+    data = encoded[1].read_bytes()
+    cut, out = tmp_path / "cut.fw", tmp_path / "cut.mp4"
+    cut.write_bytes(data[: len(data) * 3 // 4])
+    with pytest.raises(ContainerError, match="was written"):
+        decode_file(cut, out)
+    with av.open(str(out)) as container:
+        assert 5 <= sum(1 for _ in container.decode(video=0)) < 63
+
+
+def test_what_is_no_fw_file_leaves_no_output(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.fw"
+    bad.write_bytes(b"RIFF" * 100)
+    with pytest.raises(ContainerError, match=r"not a \.fw file"):
+        decode_file(bad, tmp_path / "out.mp4")
+    assert [p.name for p in tmp_path.iterdir()] == ["bad.fw"]
+
+
+def test_a_failed_encode_keeps_the_old_file(tmp_path: Path) -> None:
+    old = tmp_path / "old.fw"
+    old.write_bytes(b"precious")
+    with pytest.raises(SourceError):
+        encode_file(tmp_path / "missing.mp4", old, StreamConfig())
+    assert old.read_bytes() == b"precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["old.fw"]
+
+
+def test_reader_is_given_bytes_not_names(encoded: tuple[Path, Path]) -> None:
+    assert len(list(read_file(io.BytesIO(encoded[1].read_bytes())))) > 10

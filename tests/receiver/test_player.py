@@ -1,0 +1,93 @@
+"""The live receiver with the real networks, fed by hand."""
+
+import asyncio
+
+import numpy as np
+
+from codec.bundle import Bundle, Report
+from models.runtime import Interpolator, Upsampler
+from receiver.player import Player, stretch
+
+
+class Collect:
+    """An output that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[int, np.ndarray]] = []
+        self.sounds: list[np.ndarray] = []
+        self.closed = False
+
+    def frame(self, number: int, rgb: np.ndarray) -> None:
+        self.frames.append((number, rgb))
+
+    def sound(self, tick: int, exact: np.ndarray, stretched: np.ndarray) -> None:
+        self.sounds.append(exact)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def feed(player: Player, bundles: list[Bundle], skip: frozenset[int] = frozenset()) -> None:
+    start = asyncio.get_running_loop().time()
+    for i, bundle in enumerate(bundles):
+        await asyncio.sleep(max(0.0, start + i * 0.2 - asyncio.get_running_loop().time()))
+        if i not in skip:
+            player.bundle(bundle.pack())
+    await asyncio.sleep(0.8)
+
+
+async def test_plays_what_arrives_in_order(upsampler: Upsampler, interpolator: Interpolator, recorded) -> None:
+    keyframe, bundles, _ = recorded
+    output = Collect()
+    player = Player(upsampler, interpolator, [output])
+    player.keyframe(0, keyframe)
+    await feed(player, bundles[:12])
+    report = player.report()
+    await player.close()
+    numbers = [n for n, _ in output.frames]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] > 50
+    assert len(output.sounds) >= 12
+    assert report == Report(11, 0)
+    assert output.closed
+    assert all(rgb.shape == (256, 256, 3) and rgb.std() > 20 for _, rgb in output.frames)
+
+
+async def test_loss_is_concealed_and_reported(upsampler: Upsampler, interpolator: Interpolator, recorded) -> None:
+    keyframe, bundles, _ = recorded
+    output = Collect()
+    player = Player(upsampler, interpolator, [output])
+    player.keyframe(0, keyframe)
+    await feed(player, bundles[:12], frozenset({4, 7}))
+    await player.close()
+    assert player.count.concealed >= 2
+    assert 0.1 < player.loss < 0.25
+    assert output.frames[-1][0] > 50
+
+
+async def test_rubbish_is_counted_and_ignored(upsampler: Upsampler, interpolator: Interpolator, recorded) -> None:
+    player = Player(upsampler, interpolator, [])
+    for data in (b"", b"\xff" * 40, bytes(20_000), b"\x01\0\0\0\0\xff"):
+        assert player.bundle(data) is None
+    assert player.count.broken == 4
+    assert player.report() is None
+    await player.close()
+
+
+async def test_a_new_stream_starts_over(upsampler: Upsampler, interpolator: Interpolator, recorded) -> None:
+    keyframe, bundles, _ = recorded
+    player = Player(upsampler, interpolator, [])
+    player.keyframe(0, keyframe)
+    far = [Bundle((b.number + 5000) & 0xFFFF, b.time + 20_000, 0, b.picture, b.sound) for b in bundles[:3]]
+    await feed(player, bundles[:3])
+    await feed(player, far)
+    assert player.count.late == 0
+    assert player.count.ticks < 40
+    await player.close()
+
+
+def test_stretch_keeps_the_ends() -> None:
+    sound = np.linspace(-1, 1, 3200).astype(np.float32)
+    assert len(stretch(sound, 3264)) == 3264
+    assert stretch(sound, 3136)[-1] == 1
+    assert stretch(sound, 3200) is sound

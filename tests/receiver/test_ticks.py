@@ -1,0 +1,92 @@
+"""Bundles to network inputs: numbering, windows, concealment."""
+
+import numpy as np
+
+from codec.bundle import Bundle
+from models.runtime import Interpolator
+from receiver.ticks import TickDecoder, to_network
+
+
+def play(interpolator: Interpolator, recorded, lost: frozenset[int] = frozenset()) -> list:
+    keyframe, bundles, _ = recorded
+    decoder, out = TickDecoder(interpolator), []
+    decoder.set_keyframe(0, keyframe.own)
+    for i, bundle in enumerate(bundles):
+        if i not in lost:
+            decoder.arrived(bundle)
+        out.append(decoder.tick(i, 200, None if i in lost else bundle))
+    return out
+
+
+def test_five_frames_a_tick_with_their_numbers(interpolator: Interpolator, recorded) -> None:
+    out = play(interpolator, recorded)
+    assert [f.number for t in out for f in t.frames] == list(range(100))
+    assert all(len(t.sound) == 3200 and not t.concealed for t in out)
+    assert all(f.pictures.shape == (5, 3, 8, 8) and f.speech.shape == (20, 80) for t in out for f in t.frames)
+
+
+def test_the_last_frame_of_a_tick_is_the_picture_as_sent(interpolator: Interpolator, recorded) -> None:
+    out = play(interpolator, recorded)
+    for tick, picture in zip(out, recorded[2], strict=True):
+        assert np.abs(tick.frames[-1].pictures[2] - to_network(picture)).max() < 1e-6
+
+
+def test_windows_never_look_past_the_tick(interpolator: Interpolator, recorded) -> None:
+    for tick in play(interpolator, recorded):
+        newest = tick.frames[-1].pictures[2]
+        assert (tick.frames[-1].pictures[3] == newest).all()
+        assert (tick.frames[-1].pictures[4] == newest).all()
+        assert (tick.frames[-2].pictures[3] == newest).all()
+
+
+def test_windows_overlap_across_ticks(interpolator: Interpolator, recorded) -> None:
+    out = play(interpolator, recorded)
+    assert (out[3].frames[0].pictures[1] == out[2].frames[-1].pictures[2]).all()
+    assert (out[3].frames[0].pictures[0] == out[2].frames[-2].pictures[2]).all()
+
+
+def test_speech_windows_move_with_the_frames(interpolator: Interpolator, recorded) -> None:
+    tick = play(interpolator, recorded)[10]
+    a, b = tick.frames[0].speech, tick.frames[1].speech
+    assert np.abs(a[4:16] - b[:12]).max() < 1e-5
+    assert a.max() > -0.5  # somebody speaks there
+
+
+def test_a_lost_bundle_holds_the_picture_and_fades_the_sound(interpolator: Interpolator, recorded) -> None:
+    out = play(interpolator, recorded, frozenset({8, 9}))
+    assert out[8].concealed
+    assert out[9].concealed
+    assert np.abs(out[9].frames[-1].pictures[2] - out[7].frames[-1].pictures[2]).max() < 1e-6
+    assert [f.number for t in out for f in t.frames] == list(range(100))
+    assert np.abs(out[12].frames[-1].pictures[2] - to_network(recorded[2][12])).max() < 1e-6
+
+
+def test_sound_of_the_next_bundle_replaces_the_lost(interpolator: Interpolator, recorded) -> None:
+    keyframe, bundles, _ = recorded
+    heard = []
+    for again in ((), bundles[9].sound):
+        decoder = TickDecoder(interpolator)
+        decoder.set_keyframe(0, keyframe.own)
+        for i in range(9):
+            decoder.tick(i, 200, bundles[i])
+        heard.append(decoder.tick(9, 200, None, again).sound)
+    assert np.abs(heard[1]).mean() > 2 * np.abs(heard[0]).mean()
+
+
+def test_nothing_is_shown_before_a_keyframe(interpolator: Interpolator, recorded) -> None:
+    decoder = TickDecoder(interpolator)
+    assert not decoder.arrived(recorded[1][0])
+    assert decoder.errors == 1
+    assert decoder.tick(0, 200, recorded[1][0]).frames == []
+
+
+def test_a_broken_picture_is_counted_and_the_stream_goes_on(interpolator: Interpolator, recorded) -> None:
+    keyframe, bundles, pictures = recorded
+    decoder = TickDecoder(interpolator)
+    decoder.set_keyframe(0, keyframe.own)
+    broken = Bundle(0, 0, picture=b"\x11", sound=(b"\xff\xff\xff",))
+    assert not decoder.arrived(broken)
+    assert len(decoder.tick(0, 200, broken).sound) == 3200
+    assert decoder.arrived(bundles[1])
+    frames = decoder.tick(1, 200, bundles[1]).frames
+    assert np.abs(frames[-1].pictures[2] - to_network(pictures[1])).max() < 1e-6

@@ -1,0 +1,124 @@
+"""Files laid on the 25 FPS grid, ticks, live inputs."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sender.inputs import FileSound, SampleBuffer, SourceError, file_frames, file_sound
+from sender.sources import FileSource, LiveSource, file_ticks, grid
+
+
+def test_grid_covers_every_frame_once() -> None:
+    for tick_ms in (200, 100, 60):
+        numbers = [n for t in range(50) for n in grid(t, tick_ms)]
+        assert numbers == list(range(len(numbers)))
+
+
+def test_a_25_fps_file_gives_each_frame_once(clip: Path) -> None:
+    assert sum(1 for _ in file_frames(clip)) == 500
+
+
+def test_a_30_fps_file_is_thinned_to_25(faceless: Path) -> None:
+    assert sum(1 for _ in file_frames(faceless)) == 25
+
+
+def test_file_ticks_hold_five_frames_and_200_ms(clip: Path) -> None:
+    ticks = list(file_ticks(clip))
+    assert len(ticks) == 100
+    assert all(len(t.frames) == 5 and len(t.sound) == 3200 for t in ticks)
+    assert max(float(np.abs(t.sound).max()) for t in ticks) > 0.05
+
+
+def test_a_file_without_sound_is_silent(faceless: Path) -> None:
+    assert not list(file_sound(faceless))
+    assert all(not t.sound.any() for t in file_ticks(faceless))
+
+
+def test_unusable_files_say_why(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"not a video" * 50)
+    for path in (bad, tmp_path / "missing.mp4", tmp_path):
+        with pytest.raises(SourceError, match=path.name):
+            next(file_frames(path))
+
+
+def test_sound_file_ends_in_silence(clip: Path) -> None:
+    sound = FileSound(clip)
+    for _ in range(25):
+        assert len(sound.read(16_000)) == 16_000
+    assert not sound.read(16_000).any()
+
+
+async def test_real_time_is_kept(clip: Path) -> None:
+    source = FileSource(clip, seconds=1.0)
+    await source.tick()
+    began, count = time.monotonic(), 1
+    while await source.tick():
+        count += 1
+    source.close()
+    assert count == 5
+    assert time.monotonic() - began > 0.6
+
+
+async def test_a_looped_file_goes_on(faceless: Path) -> None:
+    source = FileSource(faceless, loop=True, seconds=1.6)
+    ticks = [t for t in [await source.tick() for _ in range(8)] if t]
+    assert len(ticks) == 8
+    assert await source.tick() is None
+
+
+class StillCamera:
+    def __init__(self) -> None:
+        self.closed = False
+
+    def latest(self) -> np.ndarray:
+        return np.full((48, 64, 3), 90, np.uint8)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_live_source_without_a_microphone() -> None:
+    camera = StillCamera()
+    source = LiveSource(camera, None, seconds=0.4)
+    ticks = [await source.tick() for _ in range(3)]
+    assert [t is not None for t in ticks] == [True, True, False]
+    assert len(ticks[0].frames) == 5
+    assert len(ticks[0].sound) == 3200
+    source.close()
+    assert camera.closed
+
+
+def test_sample_buffer_drops_the_oldest_and_pads() -> None:
+    buffer = SampleBuffer()
+    buffer.write(np.arange(buffer.LIMIT + 100, dtype=np.float32))
+    assert buffer.dropped == 100
+    assert buffer.read(3)[0] == 100
+    buffer.read(buffer.LIMIT - 3)
+    assert not buffer.read(10).any()
+    assert buffer.missing == 10
+
+
+async def test_track_inputs_take_any_aiortc_track() -> None:
+    from aiortc.contrib.media import MediaPlayer
+
+    from bench.demo import shipped_clip
+    from sender.inputs import TrackSound, TrackVideo
+
+    player = MediaPlayer(str(shipped_clip()))
+    video, sound = TrackVideo(player.video), TrackSound(player.audio)
+    try:
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            if video.latest() is not None and sound._buffer._samples.size > 3200:
+                break
+        assert video.latest().shape == (384, 384, 3)
+        assert sound.read(3200).shape == (3200,)
+    finally:
+        video.close()
+        sound.close()
+        player.video.stop()
+        player.audio.stop()

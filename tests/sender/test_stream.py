@@ -1,0 +1,103 @@
+"""Ticks to bundles, with the real detector, codec and Opus."""
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codec.bundle import Bundle, Face, Report
+from codec.picture import PictureDecoder
+from codec.sampling import sample
+from sender.keyframe_choice import KeyframeChoice
+from sender.sources import Tick, file_ticks
+from sender.stream import CHOICE_TICKS, SenderStream, StreamConfig
+
+
+def test_live_stream_chooses_a_keyframe_in_the_first_second(clip: Path) -> None:
+    stream = SenderStream()
+    for number, tick in enumerate(islice(file_ticks(clip), 8)):
+        bundle = Bundle.parse(stream.bundle(tick).pack())
+        assert bundle.number == number
+        assert bundle.time == number * 10
+        assert len(bundle.sound) == 2
+        assert (bundle.picture is not None) == (number >= CHOICE_TICKS - 1)
+        assert bundle.face == Face.TRACKED
+    assert stream.count.pictures == 4
+
+
+def test_bundles_decode_to_what_the_sender_says(clip: Path) -> None:
+    stream, decoder = SenderStream(StreamConfig(crop="none", keyframe="first")), PictureDecoder()
+    wanted = []
+    for tick in islice(file_ticks(clip), 10):
+        bundle = stream.bundle(tick)
+        if bundle.number == 0:
+            decoder.set_keyframe(stream.slot, stream.keyframe.own)
+        picture, _ = decoder.decode(bundle.number, bundle.picture)
+        assert (picture == stream.sent_picture).all()
+        stream.acknowledge(Report(bundle.number))
+        wanted.append(float(np.abs(picture.astype(int) - sample(stream.crop.cut(tick.frames[-1]))).max()))
+    assert max(wanted) <= 3
+    assert stream.lowres_psnr_db > 45
+
+
+def test_mute_sends_silence_and_camera_off_no_pictures(clip: Path) -> None:
+    stream = SenderStream(StreamConfig(keyframe="first"))
+    ticks = list(islice(file_ticks(clip), 30))
+    stream.bundle(ticks[0])
+    stream.muted = stream.camera_off = True
+    bundles = [stream.bundle(t) for t in ticks[1:]]
+    assert all(b.muted and b.face == Face.CAMERA_OFF and b.picture is None for b in bundles)
+    assert sum(len(p) for b in bundles[-10:] for p in b.sound) < 120
+    stream.camera_off = False
+    assert stream.bundle(ticks[5]).picture is not None
+
+
+def test_loss_makes_sound_go_twice(clip: Path) -> None:
+    stream = SenderStream()
+    first, second = islice(file_ticks(clip), 2)
+    before = stream.bundle(first)
+    stream.acknowledge(Report(0, loss=40))
+    assert stream.bundle(second).again == before.sound
+
+
+def test_later_keyframe_is_used_when_confirmed(clip: Path) -> None:
+    stream = SenderStream(StreamConfig(keyframe="first", crop="none"))
+    ticks = list(islice(file_ticks(clip), 4))
+    stream.bundle(ticks[0])
+    first = stream.keyframe
+    stream.set_keyframe(stream.crop.cut(ticks[3].frames[-1]))
+    assert stream.slot == 1
+    assert stream.bundle(ticks[1]).picture[1] & 15 == 0
+    stream.confirm(1, first.digest)  # the wrong one
+    assert stream.bundle(ticks[2]).picture[1] & 15 == 0
+    stream.confirm(1, stream.keyframe.digest)
+    assert stream.bundle(ticks[3]).picture[1] & 15 == 1
+
+
+def test_no_face_is_told(faceless: Path) -> None:
+    stream = SenderStream(StreamConfig(keyframe="first"))
+    assert {stream.bundle(t).face for t in file_ticks(faceless)} == {Face.NONE}
+
+
+def test_no_picture_at_all_is_camera_off() -> None:
+    stream = SenderStream()
+    bundle = stream.bundle(Tick([None] * 5, np.zeros(3200, np.float32), 0.0))
+    assert bundle.face == Face.CAMERA_OFF
+    assert bundle.picture is None
+
+
+def test_keyframe_choice_prefers_sharp_and_open_eyes(frames: list[np.ndarray]) -> None:
+    import cv2
+
+    from sender.detector import BlazeFace
+    from sender.tracker import crop_around
+
+    crop = crop_around(BlazeFace().detect(frames[0])[0]).cut(frames[0])
+    choice = KeyframeChoice()
+    choice.add(cv2.GaussianBlur(crop, (0, 0), 3))
+    choice.add(crop)
+    choice.add(np.full((256, 256, 3), 128, np.uint8))
+    assert (choice.best() == crop).all()
+    with pytest.raises(ValueError, match="no candidate"):
+        KeyframeChoice().best()
