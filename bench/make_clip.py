@@ -34,6 +34,8 @@ INNER_UPPER = (191, 80, 81, 82, 13, 312, 311, 310, 415)
 CORNERS = (78, 308)
 LIDS = (((159, 160, 161, 158, 157, 246, 173), (145, 144, 163, 153, 154, 7, 155)),
         ((386, 385, 384, 387, 388, 398, 466), (374, 380, 381, 373, 390, 382, 249)))  # fmt: skip
+CREASES = ((27, 28, 29, 30, 56, 190, 247), (257, 258, 259, 260, 286, 414, 467))
+"""The ring above each upper lid: it follows, or the shadow beneath it would be drawn out over the eye."""
 BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 46, 53, 52, 65, 55, 285, 295, 282, 283, 276)
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136,
         172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
@@ -92,7 +94,8 @@ class Puppet:
     def pose(self, jaw: float, blink: float, brow: float, angles: Float64, shift: Float64) -> Float64:
         """Where the landmarks go: (468, 3). ``angles``: yaw, pitch, roll in radians."""
         p = self.points + self._mouth(jaw)
-        for upper, lower in LIDS:
+        for (upper, lower), crease in zip(LIDS, CREASES, strict=True):
+            p[list(crease), 1] += np.mean(p[list(lower), 1] - p[list(upper), 1]) * blink * 0.7
             for u, low in zip(upper, lower, strict=True):
                 p[u, 1] += (p[low, 1] - p[u, 1]) * blink * 0.92
         p[list(BROWS), 1] -= brow * 0.03 * self.size
@@ -124,7 +127,7 @@ class Puppet:
         y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
         move = cv2.GaussianBlur(flow(x, y).astype(np.float32), (0, 0), 0.8)
         picture = cv2.remap(self.photo, x + move[..., 0], y + move[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        return self._inside_mouth(picture, posed, jaw)
+        return self._inside_mouth(np.asarray(picture, np.uint8), posed, jaw)
 
     def _inside_mouth(self, picture: npt.NDArray[np.uint8], posed: Float64, jaw: float) -> npt.NDArray[np.uint8]:
         upper, lower = posed[[CORNERS[0], *INNER_UPPER, CORNERS[1]], :2], posed[[CORNERS[0], *INNER_LOWER, CORNERS[1]], :2]
@@ -147,7 +150,7 @@ def make(out: Path) -> None:
     count = SECONDS * FPS
     blink = np.zeros(count)
     for at in np.cumsum(rng.uniform(45, 110, 20)).astype(int):
-        for i, v in enumerate((0.5, 1.0, 0.9, 0.4)):
+        for i, v in enumerate((0.5, 0.85, 0.8, 0.4)):
             if 10 < at + i < count:
                 blink[at + i] = v
     time = np.arange(count) / FPS

@@ -33,6 +33,7 @@ class CallConfig:
     visual: int = 128
     audio: int = 64
     generator: int = 32
+    generator_blocks: int = 1
 
 
 def _block(cin: int, cout: int, count: int = 1, stride: int = 1) -> nn.Sequential:
@@ -155,7 +156,7 @@ class Generator(nn.Module):
     def __init__(self, c: CallConfig) -> None:
         super().__init__()
         self.join = nn.Conv2d(12 + c.c128 + c.c64 + 3 + 1 + 3, c.generator, 1)
-        self.body = nn.Sequential(*[ResBlock(c.generator) for _ in range(2)])
+        self.body = nn.Sequential(*[ResBlock(c.generator) for _ in range(c.generator_blocks)])
         self.head = zero_conv(c.generator, 16)
         nn.init.constant_(self.head.bias[12:], 2.0)  # type: ignore[index]
 

@@ -9,6 +9,7 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import av
 import cv2
@@ -64,7 +65,7 @@ def prepare(data: Path, cache: Path, split: str) -> None:
                 rgb = frame.to_ndarray(format="rgb24")
                 full[at] = frame.to_ndarray(format="yuv420p")
                 coarse[at] = cv2.resize(rgb, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
-                small[at] = sample(rgb)
+                small[at] = sample(np.asarray(rgb, np.uint8))
                 at += 1
         spectrum = melmod.log_mel(_sound(path)) if int(row["audio"]) else np.zeros((0, melmod.BANDS), np.float32)
         clips.append(Clip(row["clip"], row["identity"], start, at - start, mel_at, len(spectrum)).__dict__)
@@ -80,7 +81,7 @@ class Cache:
     def __init__(self, folder: Path, in_memory: bool = True) -> None:
         self.clips = [Clip(**c) for c in json.loads((folder / "index.json").read_text())]
         self.yuv = np.load(folder / "yuv256.npy", mmap_mode="r")
-        mode = None if in_memory else "r"
+        mode: Literal["r"] | None = None if in_memory else "r"
         self.coarse = np.load(folder / "rgb64.npy", mmap_mode=mode)
         self.small = np.load(folder / "ycc8.npy", mmap_mode=mode)
         self.mel = np.load(folder / "mel.npy")

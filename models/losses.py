@@ -42,7 +42,7 @@ class PerceptualDistance(nn.Module):
         features, places = _vgg16() if net == "vgg16" else _alexnet()
         features.load_state_dict({k[9:]: v for k, v in state.items() if k.startswith("features.")})
         self.taps = places[:taps]
-        self.features = features[: self.taps[-1] + 1].eval()
+        self.features: nn.Sequential = features[: self.taps[-1] + 1].eval()  # type: ignore[assignment]
         for i in range(taps):
             self.register_buffer(f"head{i}", state[f"lin{i}.weight"])
         self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1))

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -39,11 +41,15 @@ class TrainConfig:
     crop: int = 128
 
 
-class Ema:
+M = TypeVar("M", bound=nn.Module)
+
+
+class Ema(Generic[M]):
     """Exponential moving average of the weights; it is what is judged and shipped."""
 
-    def __init__(self, model: nn.Module, decay: float = 0.998) -> None:
-        self.model, self.decay = copy.deepcopy(model).requires_grad_(False), decay
+    def __init__(self, model: M, decay: float = 0.998) -> None:
+        self.model: M = copy.deepcopy(model).requires_grad_(False)
+        self.decay = decay
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
@@ -64,12 +70,13 @@ def coarse_loss(model: Call, batch: Batch, perceptual: PerceptualDistance, weigh
 
 
 def full_loss(
-    model: Call, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int
+    model: Call, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int, rng: np.random.Generator
 ) -> tuple[Tensor, dict[str, float]]:
-    """As :func:`coarse_loss` at 256×256; the perceptual term looks at a crop, drawn anew each step around the face."""
+    """At 256×256: L1 on picture and warp, LPIPS-VGG on a crop of ``crop`` pixels drawn from ``rng``, 8×8 consistency."""
     out, warped = model(batch.keyframe, batch.pictures, batch.mel)
     rec, warp = (out - batch.truth).abs().mean(), (warped - batch.truth).abs().mean()
-    y, x = (int(torch.randint(0, 256 - crop + 1, ())) for _ in range(2))
+    # The middle of the picture, where the face is, is drawn more often than the border.
+    y, x = (int(v) for v in np.rint(rng.beta(1.5, 1.5, 2) * (256 - crop)))
     place = (..., slice(y, y + crop), slice(x, x + crop))
     seen = perceptual(out[place], batch.truth[place]).mean()
     loss = 10 * rec + 5 * warp + weight * seen + 2 * consistency(out, batch.truth)
@@ -89,7 +96,11 @@ class Trainer:
             if isinstance(module, nn.Conv2d):
                 module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
         if start:
-            self.model.load_state_dict(torch.load(start, weights_only=True, map_location=self.device)["ema"])
+            learnt = torch.load(start, weights_only=True, map_location=self.device)["ema"]
+            # The coarse stage never ran the generator, nor the features at 128: they start fresh, in whatever shape.
+            fresh = ("generator.", "identity.s128.")
+            own = {k: v for k, v in self.model.state_dict().items() if k.startswith(fresh)}
+            self.model.load_state_dict({k: v for k, v in learnt.items() if not k.startswith(fresh)} | own)
         self.ema = Ema(self.model)
         self.optimiser = torch.optim.AdamW(self.model.parameters(), config.rate, betas=(0.9, 0.99), weight_decay=1e-4)
         self.step, self.seconds = 0, 0.0
@@ -127,7 +138,9 @@ class Trainer:
             if self.config.stage == "coarse":
                 loss, parts = coarse_loss(self.model, batch, self.perceptual, self.config.perceptual)
             else:
-                loss, parts = full_loss(self.model, batch, self.perceptual, self.config.perceptual, self.config.crop)
+                config = self.config
+                rng = np.random.default_rng([config.seed, self.step])  # so that a resumed run draws the same crops
+                loss, parts = full_loss(self.model, batch, self.perceptual, config.perceptual, config.crop, rng)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], 1.0)
@@ -137,9 +150,9 @@ class Trainer:
         return parts
 
     def evaluate(self, dev: Cache) -> dict[str, float]:
-        judge = PerceptualDistance(self.config.weights / "lpips_alexnet.pth", "alexnet").to(self.device)
         if self.config.stage == "coarse":
             return evaluate_coarse(self.ema.model, dev)
+        judge = PerceptualDistance(self.config.weights / "lpips_alexnet.pth", "alexnet").to(self.device)
         return evaluate_full(self.ema.model, dev, judge)
 
     def run(self, report: Callable[[dict[str, float]], None] = lambda _: None) -> None:

@@ -1,12 +1,13 @@
 """``encode`` and ``decode``: a video file ↔ a ``.fw`` file, through the same bundles as a call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import numpy as np
 
 from codec.accounting import BitCount
+from codec.bundle import Bundle
 from codec.container import End, FileWriter, StoredKeyframe, read_file
 from codec.errors import CodecError, ContainerError
 from models.runtime import Interpolator, Upsampler
@@ -16,6 +17,7 @@ from sender.sources import file_ticks
 from sender.stream import CHOICE_TICKS, SenderStream, StreamConfig
 
 Progress = Callable[[int], None]
+Record = StoredKeyframe | Bundle | End
 
 
 def encode_file(video: Path, out: Path, config: StreamConfig, progress: Progress = lambda _: None) -> tuple[BitCount, float]:
@@ -82,7 +84,7 @@ def decode_file(
                     keyframes[record.slot] = record.keyframe.rgb
                     decoder.set_keyframe(record.slot, record.keyframe.own)
                     slot = None if slot == record.slot else slot
-                else:
+                elif record is not None:
                     decoder.arrived(record)
                     tick = decoder.tick(number, record.tick_ms, record)
                     number += 1
@@ -105,7 +107,7 @@ def decode_file(
     return {"frames": video.frames, "ticks": number, "errors": decoder.errors}
 
 
-def _until_damage(first, records):  # type: ignore[no-untyped-def]
+def _until_damage(first: Record, records: Iterator[Record]) -> Iterator[Record | CodecError]:
     """The records, and at the end the error that stopped them, if one did."""
     yield first
     try:

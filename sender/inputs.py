@@ -50,7 +50,7 @@ def file_frames(path: Path) -> Iterator[UInt8]:
                 while newest is not None and at < index:
                     yield newest
                     at += 1
-                newest = frame.to_ndarray(format="rgb24")
+                newest = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
         except av.error.FFmpegError as error:
             if newest is None:
                 raise SourceError(f"cannot decode {path}: {error.strerror}") from error

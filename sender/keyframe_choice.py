@@ -14,15 +14,18 @@ UInt8 = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Quality:
-    """What a candidate is judged by, each in about 0..1 (sharpness is unbounded and compared within one choice)."""
+    """What a candidate is judged by. Sharpness and eye opening are compared within one choice: how wide open eyes measure
+    differs from person to person, a blink halves it."""
 
     sharpness: float
     frontality: float
     eyes: float
     face: float
 
-    def score(self, sharpest: float) -> float:
-        return (self.sharpness / max(sharpest, 1e-6)) * (0.3 + self.frontality) * self.eyes * self.face
+    def score(self, sharpest: float, widest: float) -> float:
+        """Higher is better, given the choice's sharpest picture and widest eyes."""
+        eyes = float(np.clip((self.eyes / max(widest, 1e-6) - 0.55) / 0.3, 0.1, 1.0))
+        return (self.sharpness / max(sharpest, 1e-6)) * (0.3 + self.frontality) * eyes * self.face
 
 
 class KeyframeChoice:
@@ -38,10 +41,9 @@ class KeyframeChoice:
         inner = cv2.cvtColor(crop[48:224, 48:208], cv2.COLOR_RGB2GRAY)
         sharpness = float(np.sqrt(cv2.Laplacian(inner, cv2.CV_32F).var()))
         if not faces:
-            return Quality(sharpness, 0.0, 0.2, 0.1)
+            return Quality(sharpness, 0.0, 0.0, 0.1)
         points, sure = self.mesh.points(crop, faces[0])
-        eyes = float(np.clip((eye_opening(points) - 0.1) / 0.15, 0.1, 1.0))
-        return Quality(sharpness, frontality(points), eyes, 0.3 + 0.7 * sure)
+        return Quality(sharpness, frontality(points), eye_opening(points), 0.3 + 0.7 * sure)
 
     def add(self, crop: UInt8) -> None:
         self.candidates.append((self.judge(crop), crop))
@@ -51,4 +53,5 @@ class KeyframeChoice:
         if not self.candidates:
             raise ValueError("no candidate for the keyframe")
         sharpest = max(q.sharpness for q, _ in self.candidates)
-        return max(self.candidates, key=lambda c: c[0].score(sharpest))[1]
+        widest = max(q.eyes for q, _ in self.candidates)
+        return max(self.candidates, key=lambda c: c[0].score(sharpest, widest))[1]

@@ -20,8 +20,9 @@ SLACK = 0.07
 """The crop rests until the face has moved by this share of its side: a still background helps the picture and the bits."""
 PULL = 0.35
 """Share of the way that the crop goes at each update once it moves."""
-MARGIN = 0.15
-"""A face with more of its box than this outside the picture is leaving."""
+HEAD, MARGIN = 1.3, 0.08
+"""A head (the face's box, enlarged by HEAD) with more than the share MARGIN of it outside the picture is leaving: told while the
+detector still sees the face, which it doesn't once much of it is cut off."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Crop:
         top, left = max(-y, 0), max(-x, 0)
         bottom, right = side - top - inside.shape[0], side - left - inside.shape[1]
         if top or left or bottom or right:
-            inside = cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE)
+            inside = np.asarray(cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE), np.uint8)
         if side == SIDE:
             return np.ascontiguousarray(inside)
         method = cv2.INTER_AREA if side > SIDE else cv2.INTER_CUBIC
@@ -105,10 +106,9 @@ class Tracker:
             self.crop = wanted
         self._follow(wanted)
         height, width = rgb.shape[:2]
-        seen = max(0.0, min(face.x + face.width, width) - max(face.x, 0)) * max(
-            0.0, min(face.y + face.height, height) - max(face.y, 0)
-        )
-        if seen < (1 - MARGIN) * face.width * face.height:
+        (x, y), w, h = face.centre, face.width * HEAD / 2, face.height * HEAD / 2
+        seen = max(0.0, min(x + w, width) - max(x - w, 0)) * max(0.0, min(y + h, height) - max(y - h, 0))
+        if seen < (1 - MARGIN) * 4 * w * h:
             return self.crop, Face.LEAVING
         rivals = [f for f in faces if f is not face and f.height > 0.5 * face.height]
         return self.crop, Face.MANY if rivals else Face.TRACKED

@@ -9,7 +9,7 @@ import pytest
 from codec.bundle import Bundle, Face, Report
 from codec.picture import PictureDecoder
 from codec.sampling import sample
-from sender.keyframe_choice import KeyframeChoice
+from sender.keyframe_choice import KeyframeChoice, Quality
 from sender.sources import Tick, file_ticks
 from sender.stream import CHOICE_TICKS, SenderStream, StreamConfig
 
@@ -99,5 +99,7 @@ def test_keyframe_choice_prefers_sharp_and_open_eyes(frames: list[np.ndarray]) -
     choice.add(crop)
     choice.add(np.full((256, 256, 3), 128, np.uint8))
     assert (choice.best() == crop).all()
+    shut, wide = Quality(10, 1, 0.16, 1), Quality(9, 1, 0.3, 1)
+    assert wide.score(10, 0.3) > 2 * shut.score(10, 0.3)
     with pytest.raises(ValueError, match="no candidate"):
         KeyframeChoice().best()
