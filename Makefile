@@ -24,13 +24,13 @@ $(BIN)/python:
 
 # Keyed on pyproject.toml: a changed dependency is installed at the next make. The code itself is linked, not copied.
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
-	$(PIP) --editable .
+	$(PIP) --editable '.[openvino]'
 	touch $@
 
 # After .installed and not beside it, for two pips in one venv under make -j would spoil each other's work.
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	$(PIP) '$(TORCH)'
-	$(PIP) --editable '.[dev,train]'
+	$(PIP) --editable '.[dev,openvino,train]'
 	touch $@
 
 lint: $(VENV)/.installed-dev

@@ -4,6 +4,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -19,7 +20,7 @@ class Finding:
 
 
 def _weights() -> Finding:
-    from models.runtime import Upsampler, WeightsMissingError, providers, weights_folder
+    from models.runtime import Upsampler, WeightsMissingError, weights_folder
 
     try:
         folder = weights_folder()
@@ -27,7 +28,7 @@ def _weights() -> Finding:
         upsampler.warmup()
     except (WeightsMissingError, RuntimeError) as error:
         return Finding("networks", False, str(error), "pip install facewire again", True)
-    return Finding("networks", True, f"load and run on {providers()[0]}", needed=True)
+    return Finding("networks", True, f"load and run on {upsampler.runtime}", needed=True)
 
 
 def _providers() -> Finding:
@@ -36,7 +37,13 @@ def _providers() -> Finding:
     have = onnxruntime.get_available_providers()
     cuda = "CUDAExecutionProvider" in have
     advice = "" if cuda else "for an NVIDIA card: pip uninstall onnxruntime; pip install 'facewire[gpu]'"
-    return Finding("ONNX Runtime", cuda, f"{onnxruntime.__version__}: {', '.join(have)}", advice)
+    return Finding("CUDA", cuda, f"ONNX Runtime {onnxruntime.__version__}: {', '.join(have)}", advice)
+
+
+def _openvino() -> Finding:
+    have = find_spec("openvino") is not None
+    advice = "" if have else "pip install 'facewire[openvino]': a quarter less time a frame on the CPU"
+    return Finding("OpenVINO", have, "installed" if have else "not installed", advice)
 
 
 def _opus() -> Finding:
@@ -103,7 +110,7 @@ def _udp() -> Finding:
 def examine() -> list[Finding]:
     """Look at everything; never raises for what is merely missing."""
     checks: list[Callable[[], Finding | list[Finding]]] = [
-        _weights, _providers, _opus, _keyframes, _camera, _sound, _udp,
+        _weights, _providers, _openvino, _opus, _keyframes, _camera, _sound, _udp,
     ]  # fmt: skip
     found: list[Finding] = []
     for check in checks:

@@ -32,7 +32,7 @@ class CallConfig:
     c8: int = 192
     visual: int = 128
     audio: int = 64
-    generator: int = 32
+    generator: int = 24
     generator_blocks: int = 1
 
 

@@ -19,8 +19,32 @@ Done = Callable[[FrameInput, UInt8], None]
 STRIDES = (1, 2, 5)
 """Every frame, every second, every fifth: 25, 12.5 and 5 frames a second."""
 FRAME = 0.040
-FALL, RISE = 0.92, 0.70
-"""Shares of the time between frames: slower than FALL of it renders fewer, faster than RISE of the next better rate more."""
+PATIENCE, PATIENCE_MAX = 2.0, 32.0
+"""Seconds before a better rate is tried again; doubled each time that it cannot be held."""
+
+
+class Pace:
+    """Chooses the frame rate that rendering can hold. Times in seconds; ``now`` is a monotonic clock given by the caller.
+
+    A rate is left when a frame takes longer than the rate leaves it, smoothed over some ten frames. A better one is tried after
+    :data:`PATIENCE`, because only trying tells: a processor that rests between frames renders each more slowly.
+    """
+
+    def __init__(self) -> None:
+        self.stride, self.seconds = 1, 0.0
+        self._patience, self._changed = PATIENCE, 0.0
+
+    def rendered(self, seconds: float, now: float) -> None:
+        """A frame took ``seconds``."""
+        self.seconds = seconds if not self.seconds else self.seconds * 0.9 + seconds * 0.1
+        at = STRIDES.index(self.stride)
+        since = now - self._changed
+        if at + 1 < len(STRIDES) and self.seconds > 1.05 * FRAME * self.stride and since > 0.5:
+            # Failing soon after a rise: be slower to try again.
+            self._patience = min(PATIENCE_MAX, self._patience * 2) if since < 3.0 else PATIENCE
+            self.stride, self._changed = STRIDES[at + 1], now
+        elif at and since > self._patience and self.seconds < 1.1 * FRAME * STRIDES[at - 1]:
+            self.stride, self._changed = STRIDES[at - 1], now
 
 
 @dataclass
@@ -38,7 +62,7 @@ class RenderThread:
     def __init__(self, upsampler: Upsampler, done: Done, loop: asyncio.AbstractEventLoop) -> None:
         """``done`` is called on ``loop`` with each rendered frame, RGB (256, 256, 3)."""
         self._upsampler, self._done, self._loop = upsampler, done, loop
-        self.count, self.stride = RenderCount(), 1
+        self.count, self.pace = RenderCount(), Pace()
         self._keyframes: dict[int, UInt8] = {}
         self._current: UInt8 | None = None
         self._slot: FrameInput | None = None
@@ -51,21 +75,12 @@ class RenderThread:
 
     def submit(self, frame: FrameInput) -> None:
         """Ask for a frame; one that still waits is dropped and counted. Frames between strides are left out silently."""
-        if frame.number % self.stride:
+        if frame.number % self.pace.stride:
             return
         with self._wake:
             self.count.dropped += self._slot is not None
             self._slot = frame
             self._wake.notify()
-
-    def _pace(self, seconds: float) -> None:
-        count = self.count
-        count.seconds = seconds if not count.seconds else count.seconds * 0.9 + seconds * 0.1
-        at = STRIDES.index(self.stride)
-        if at + 1 < len(STRIDES) and count.seconds > FALL * FRAME * self.stride:
-            self.stride = STRIDES[at + 1]
-        elif at and count.seconds < RISE * FRAME * STRIDES[at - 1]:
-            self.stride = STRIDES[at - 1]
 
     def _work(self) -> None:
         while True:
@@ -83,7 +98,8 @@ class RenderThread:
                 self._current = keyframe
                 began = time.perf_counter()
             rgb = self._upsampler.step(frame.pictures, frame.speech)
-            self._pace(time.perf_counter() - began)
+            self.pace.rendered(time.perf_counter() - began, time.monotonic())
+            self.count.seconds = self.pace.seconds
             self.count.rendered += 1
             if not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._done, frame, rgb)

@@ -32,7 +32,8 @@ from signaling.peer import Peer
 
 log = logging.getLogger("facewire.call")
 
-REPORT_SECONDS = 0.2
+REPORT_SECONDS = 0.4
+"""How often a side that sends nothing else reports: each report costs 100 bytes and is answered by a SACK of 93."""
 CONNECT_SECONDS = 20.0
 CACHED_KEYFRAMES = 16
 

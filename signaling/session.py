@@ -97,11 +97,13 @@ class Session:
     def __init__(self, config: SessionConfig) -> None:
         self.config = config
         self.call: Call | None = None
+        self._runtime = ""
         self.on_page: Callable[[str], None] = lambda _url: None
 
     def _networks(self) -> tuple[Upsampler, Interpolator]:
         upsampler = Upsampler(self.config.weights, self.config.device, self.config.threads)
         upsampler.warmup()
+        self._runtime = upsampler.runtime
         return upsampler, Interpolator(self.config.weights)
 
     async def run(self) -> dict[str, Any]:
@@ -171,6 +173,7 @@ class Session:
             figures |= {
                 "frames": player.render.count.rendered,
                 "frames_dropped": player.render.count.dropped,
+                "runtime": self._runtime,
                 "render_ms": round(player.render.count.seconds * 1000, 2),
                 "ticks": player.count.ticks,
                 "ticks_concealed": player.count.concealed,

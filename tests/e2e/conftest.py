@@ -1,24 +1,11 @@
-"""A signaling server and peers as real processes."""
+"""A signaling server for the end-to-end tests."""
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from signaling.server import create_app
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-async def start(app: web.Application) -> tuple[web.AppRunner, str]:
-    """Serve ``app`` on a free loopback port."""
-    runner = web.AppRunner(app, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+from tests.e2e.processes import start
 
 
 @pytest.fixture
@@ -26,23 +13,3 @@ async def server() -> AsyncIterator[str]:
     runner, url = await start(create_app())
     yield url
     await runner.cleanup()
-
-
-async def facewire(*arguments: str) -> asyncio.subprocess.Process:
-    """Start ``facewire ARGUMENTS``."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "facewire", *arguments, cwd=REPOSITORY,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-
-
-async def finish(process: asyncio.subprocess.Process, seconds: float = 30.0) -> tuple[int, str, str]:
-    """(exit code, stdout, stderr) of a process that ends by itself; it is ended when it doesn't."""
-    try:
-        async with asyncio.timeout(seconds):
-            out, err = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        out, err = await process.communicate()
-        raise AssertionError(f"did not end within {seconds} s: {err.decode()[-500:]}") from None
-    return process.returncode or 0, out.decode(), err.decode()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import facewire, finish, start
 
 from bench.demo import shipped_clip
 from bench.relay import Impairment, SignalingProxy, UdpRelay
+from tests.e2e.processes import facewire, finish, start
 
 pytestmark = pytest.mark.e2e
 

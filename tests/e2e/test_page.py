@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import facewire, finish
-from webdriver import Browser, available
 
 from bench.demo import shipped_clip
+from tests.e2e.processes import facewire, finish
+from tests.e2e.webdriver import Browser, available
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")]
 

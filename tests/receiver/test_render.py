@@ -1,0 +1,86 @@
+"""The rate that rendering chooses, and the slot."""
+
+import asyncio
+import threading
+
+import numpy as np
+
+from receiver.render import FRAME, Pace, RenderThread
+from receiver.ticks import FrameInput
+
+
+def run(pace: Pace, seconds: float, frame_seconds: float, now: float = 0.0) -> float:
+    end = now + seconds
+    while now < end:
+        now += max(frame_seconds, FRAME * pace.stride)
+        pace.rendered(frame_seconds, now)
+    return now
+
+
+def test_a_fast_machine_stays_at_25() -> None:
+    pace = Pace()
+    run(pace, 10, 0.02)
+    assert pace.stride == 1
+
+
+def test_slower_machines_fall_to_a_rate_they_hold() -> None:
+    for seconds, stride in ((0.06, 2), (0.15, 5)):
+        pace = Pace()
+        run(pace, 20, seconds)
+        assert pace.stride == stride
+
+
+def test_a_passing_load_is_recovered_from() -> None:
+    pace = Pace()
+    now = run(pace, 5, 0.06, 1.0)
+    assert pace.stride == 2
+    run(pace, 10, 0.02, now)
+    assert pace.stride == 1
+
+
+def test_a_rate_that_fails_is_tried_less_and_less() -> None:
+    pace, now, rises = Pace(), 1.0, []
+    for _ in range(3000):
+        before = pace.stride
+        seconds = 0.046 if pace.stride == 1 else 0.040  # just too slow for 25 FPS, whatever it seems like at 12.5
+        now += max(seconds, FRAME * pace.stride)
+        pace.rendered(seconds, now)
+        if pace.stride < before:
+            rises.append(now)
+    gaps = np.diff(rises)
+    assert len(gaps) > 2
+    assert gaps[-1] > 2 * gaps[0]
+
+
+class SlowUpsampler:
+    """Stands in for the network where only the thread is looked at: each frame waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Semaphore(0)
+
+    def set_identity(self, keyframe: np.ndarray) -> None:
+        pass
+
+    def step(self, pictures: np.ndarray, speech: np.ndarray) -> np.ndarray:
+        self.go.acquire()
+        return np.zeros((256, 256, 3), np.uint8)
+
+
+async def test_the_slot_keeps_only_the_newest() -> None:
+    upsampler, done = SlowUpsampler(), []
+    thread = RenderThread(upsampler, lambda frame, rgb: done.append(frame.number), asyncio.get_running_loop())  # type: ignore[arg-type]
+    thread.set_keyframe(0, np.zeros((256, 256, 3), np.uint8))
+    empty = np.zeros((5, 3, 8, 8), np.float32), np.zeros((20, 80), np.float32), 0
+    for number in range(6):
+        thread.submit(FrameInput(number, *empty))
+        await asyncio.sleep(0.05)
+    for _ in range(2):
+        upsampler.go.release()
+    await asyncio.sleep(0.3)
+    assert done == [0, 5]
+    assert thread.count.dropped == 4
+    thread.submit(FrameInput(6, np.zeros((5, 3, 8, 8), np.float32), empty[1], 9))  # no such keyframe
+    await asyncio.sleep(0.1)
+    upsampler.go.release()
+    thread.close()
+    assert done == [0, 5]
