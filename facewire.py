@@ -232,16 +232,21 @@ def doctor(json: Json = False) -> None:
     raise typer.Exit(int(any(f.needed and not f.good for f in found)))
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to stderr.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Set up what all subcommands share."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
-    if version:
-        print(__version__)
-        raise typer.Exit
 
 
 def known_errors() -> tuple[type[BaseException], ...]:

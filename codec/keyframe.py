@@ -57,7 +57,7 @@ def encode_keyframe(rgb: UInt8, quality: int = 60, form: str | None = None) -> K
         wanted = f"keyframe must be {SIDE}x{SIDE} RGB uint8 as avif or webp of quality 1..100"
         raise KeyframeError(f"{wanted}, not {rgb.shape} {rgb.dtype} as {form} of quality {quality}")
     buffer = io.BytesIO()
-    options = {"speed": 4, "subsampling": "4:2:0"} if form == "avif" else {"method": 6}
+    options = {"speed": 6, "subsampling": "4:2:0"} if form == "avif" else {"method": 6}
     Image.fromarray(rgb).save(buffer, _FORMATS[form], quality=quality, **options)
     own, _ = encode_picture(sample(rgb), _GREY, _OWN, 1)
     data = _MAGIC + pack_length(len(own)) + own + buffer.getvalue()

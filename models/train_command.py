@@ -36,7 +36,9 @@ def run_training(
     start = out / "coarse.pt" if stage == "full" else None
     if start and not start.exists():
         raise FileNotFoundError(f"no such file: {start} (train --stage coarse first)")
-    trainer = Trainer(TrainConfig(stage, cache, losses, out, steps=steps, batch=batch, rate=rate, threads=threads), start)
+    perceptual = 0.6 if stage == "coarse" else 3.0
+    config = TrainConfig(stage, cache, losses, out, steps=steps, batch=batch, rate=rate, perceptual=perceptual, threads=threads)
+    trainer = Trainer(config, start)
     if trainer.step:
         say(f"going on from step {trainer.step}")
     last: dict[str, Any] = {}

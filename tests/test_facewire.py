@@ -1,0 +1,80 @@
+"""The command line as a user meets it: help, JSON, one-line errors, exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.demo import shipped_clip
+
+SUBCOMMANDS = ("demo", "serve", "call", "send", "receive", "encode", "decode", "train", "export", "doctor")
+
+
+def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "facewire", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@pytest.mark.parametrize("command", SUBCOMMANDS)
+def test_every_subcommand_has_help(command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert all(w in done.stderr for w in words), done.stderr
+
+
+def test_bad_input_gets_one_line(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.fw"
+    bad.write_bytes(b"nonsense")
+    refused(run("decode", str(bad), str(tmp_path / "o.mp4")), "not a .fw file")
+    refused(run("decode", str(tmp_path / "none.fw"), str(tmp_path / "o.mp4")), "none.fw")
+    refused(run("encode", str(bad), str(tmp_path / "o.fw")), "bad.fw")
+    refused(run("encode", str(shipped_clip()), str(tmp_path / "no" / "o.fw")), "o.fw")
+    refused(run("send", "room", "--video", str(tmp_path / "none.mp4")), "no such file")
+    refused(run("send", "room", "--video", str(shipped_clip()), "--server", "http://127.0.0.1:9"), "no signaling server")
+    refused(run("send", "bad room", "--video", str(shipped_clip()), "--server", "http://127.0.0.1:9"), "room")
+    refused(run("receive", "room", "--device", "abacus"), "abacus")
+    refused(run("receive", "room", "--out", "film.avi"), "film.avi")
+    refused(run("call", "room", "--video", str(shipped_clip()), "--ice", "smoke:signals"), "ICE")
+    refused(run("train", "--data", str(tmp_path), "--losses", str(tmp_path)), "no such file")
+    refused(run("export", str(bad), str(tmp_path / "none.pt")), "no such file")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.fw"]
+
+
+def test_bad_options_are_named() -> None:
+    for arguments in (("encode", "a", "b", "--crop", "round"), ("encode", "a", "b", "--bitrate", "5"), ("call",)):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+
+
+def test_encode_tells_what_the_issue_asks(tmp_path: Path) -> None:
+    done = run("encode", str(shipped_clip()), str(tmp_path / "o.fw"), "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert {"bpp_video", "bpp_with_keyframe", "pictures", "bits_per_picture", "lowres_psnr_db"} <= figures.keys()
+    assert figures["pictures"] == 100
+    assert figures["bpp_video"] < 0.0012
+    assert figures["bpp_video"] == pytest.approx(figures["bits_per_picture"] * 5 / (25 * 65536), rel=1e-6)
+    assert figures["lowres_psnr_db"] > 45
+    assert figures["bytes"] == (tmp_path / "o.fw").stat().st_size
+
+
+def test_doctor_reports_in_json_and_by_exit_code() -> None:
+    done = run("doctor", "--json")
+    found = {f["name"]: f for f in json.loads(done.stdout)}
+    assert {"networks", "Opus", "camera", "microphone", "speakers", "UDP", "CUDA"} <= found.keys()
+    assert done.returncode == int(any(f["needed"] and not f["good"] for f in found.values()))
+    assert all(f["advice"] for f in found.values() if not f["good"])
+
+
+def test_version() -> None:
+    assert run("--version").stdout.strip().count(".") == 2
