@@ -31,10 +31,14 @@ class Output(Protocol):
 
 
 class FileOutput:
-    """MP4, written in a thread of its own. Starts with the first picture's tick; sound is exact, so sync can't drift."""
+    """MP4, written in a thread of its own. Starts with the first picture's tick; sound is exact, so sync can't drift.
+
+    The file gets its name when it is finished, so an older one is kept until then, and when no picture ever comes.
+    """
 
     def __init__(self, path: Path, tick_ms: int = 200, lag: int = 104) -> None:
-        self._file, self._pool = VideoFile(path, crf=16, lag=lag), ThreadPoolExecutor(1, "file-output")
+        self._path, self._part = path, path.with_name(path.name + ".part")
+        self._file, self._pool = VideoFile(self._part, crf=16, lag=lag), ThreadPoolExecutor(1, "file-output")
         self._first: int | None = None
         self._tick_ms = tick_ms
         self._waiting: deque[tuple[int, Float32]] = deque(maxlen=3)
@@ -63,6 +67,10 @@ class FileOutput:
     def close(self) -> None:
         self._pool.submit(self._file.close).result()
         self._pool.shutdown()
+        if self._file.frames:
+            self._part.replace(self._path)
+        else:
+            self._part.unlink(missing_ok=True)
 
 
 class PlayBuffer:

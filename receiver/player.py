@@ -87,7 +87,9 @@ class Player:
     def _index(self, bundle: Bundle) -> int:
         """The bundle's tick number from the stream's start, its wrapping time field unfolded around the expected one."""
         per_tick = bundle.tick_ms // TIME_UNIT
-        expected = (self._next or 0) * per_tick
+        if self._next is None:
+            return bundle.time // per_tick
+        expected = self._next * per_tick
         time_field = expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000
         return time_field // per_tick
 

@@ -26,7 +26,9 @@ class VideoFile:
         Raises :class:`OutputError`.
         """
         try:
-            self._container = av.open(str(path), "w", format="mp4")
+            # Opened here, because PyAV would report an unwritable path only at the first frame.
+            self._handle = path.open("wb")
+            self._container = av.open(self._handle, "w", format="mp4")
         except (OSError, av.error.FFmpegError) as error:
             raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
         self._video = self._container.add_stream("libx264", rate=FRAME_RATE, options={"crf": str(crf), "preset": "veryfast"})
@@ -85,3 +87,4 @@ class VideoFile:
         self._container.mux(self._video.encode(None))
         self._container.mux(self._audio.encode(None))
         self._container.close()
+        self._handle.close()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,14 +111,14 @@ class Session:
         """Join, talk until the end, and give the figures. Raises the rooms' errors, each one line for the user."""
         config = self.config
         networks = await asyncio.to_thread(self._networks) if config.outs else None
-        source = open_source(config)
-        outputs, page = open_outputs(config.outs)
-        stream = await asyncio.to_thread(SenderStream, config.stream) if source else None
-        player = Player(*networks, outputs) if networks else None
         preview = None
         async with contextlib.AsyncExitStack() as stack:
+            source = open_source(config)
             if source:
                 stack.callback(source.close)
+            stream = await asyncio.to_thread(SenderStream, config.stream) if source else None
+            outputs, page = open_outputs(config.outs)
+            player = Player(*networks, outputs) if networks else None
             if player:
                 stack.push_async_callback(player.close)
             if page:
@@ -135,6 +136,8 @@ class Session:
                 if trace:
                     call.on_bundle = trace.sent
                     stack.callback(trace.close)
+                with contextlib.suppress(NotImplementedError, RuntimeError):  # not on Windows, nor outside the main thread
+                    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, call.hang_up)
                 await call.run(client)
             return self._figures(call)
 

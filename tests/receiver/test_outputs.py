@@ -1,0 +1,83 @@
+"""Outputs: files that keep what they replace, buffers between ticks and devices, tracks for the page."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from receiver.outputs import FileOutput, PlayBuffer
+from receiver.page_tracks import PageOutput
+from receiver.video_file import OutputError, VideoFile
+
+
+def picture(value: int) -> np.ndarray:
+    return np.full((256, 256, 3), value, np.uint8)
+
+
+def lights(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [float(f.to_ndarray(format="rgb24").mean()) for f in container.decode(video=0)]
+
+
+def test_skipped_frames_are_filled_and_late_ones_left_out(tmp_path: Path) -> None:
+    video = VideoFile(tmp_path / "o.mp4")
+    for number, value in ((0, 50), (3, 200), (2, 10), (4, 200)):
+        video.frame(number, picture(value))
+    video.hold(7)
+    video.close()
+    video.close()
+    assert lights(tmp_path / "o.mp4") == pytest.approx([50, 50, 50, 200, 200, 200, 200], abs=4)
+
+
+def test_file_output_begins_at_its_first_pictures_tick(tmp_path: Path) -> None:
+    output = FileOutput(tmp_path / "o.mp4", lag=0)
+    tone = np.sin(np.arange(3200) / 5).astype(np.float32) * 0.5
+    for tick in range(8):
+        output.sound(tick, tone * (tick >= 5), tone)
+        for number in range(tick * 5, tick * 5 + 5):
+            if number >= 27:
+                output.frame(number, picture(100))
+    output.close()
+    assert output.first == 25
+    assert len(lights(tmp_path / "o.mp4")) == 15
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    assert np.abs(sound[1000:2000]).max() > 0.3  # tick 5 is where the file begins
+    assert abs(len(sound) - 3 * 3200) < 2100  # whole AAC frames
+
+
+def test_an_older_file_is_kept_when_nothing_comes(tmp_path: Path) -> None:
+    old = tmp_path / "o.mp4"
+    old.write_bytes(b"precious")
+    FileOutput(old).close()
+    assert old.read_bytes() == b"precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["o.mp4"]
+
+
+def test_unwritable_paths_say_so(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot write"):
+        FileOutput(tmp_path / "none" / "o.mp4")
+
+
+def test_play_buffer_counts_gaps_and_cuts() -> None:
+    buffer = PlayBuffer()
+    buffer.write(np.ones(100, np.float32))
+    assert buffer.read(150).sum() == 100
+    assert buffer.gaps == 50
+    buffer.write(np.ones(buffer.LIMIT + 7, np.float32))
+    assert buffer.cut == 7
+
+
+async def test_page_tracks_carry_pictures_and_sound() -> None:
+    output = PageOutput()
+    output.frame(0, picture(77))
+    frame = await output.video.recv()
+    assert frame.to_ndarray(format="rgb24").mean() == pytest.approx(77, abs=1)
+    again = await output.video.recv()  # nothing new: the same one again
+    assert again.pts > frame.pts
+    output.sound(0, np.zeros(3200, np.float32), np.full(3200, 0.5, np.float32))
+    pieces = [await output.voice.recv() for _ in range(3)]
+    assert [p.pts for p in pieces] == [0, 320, 640]
+    assert pieces[1].to_ndarray().mean() == pytest.approx(0.5 * 32767, rel=0.01)
+    output.close()
