@@ -75,4 +75,4 @@ def main(data: Path, losses: Path, out: Path, every: int = 25) -> None:
 if __name__ == "__main__":
     options = sys.argv[1:]
     step = int(options[options.index("--every") + 1]) if "--every" in options else 25
-    main(*(Path(p) for p in options[:3]), every=step)
+    main(Path(options[0]), Path(options[1]), Path(options[2]), step)

@@ -26,7 +26,7 @@ def _weights() -> Finding:
         folder = weights_folder()
         upsampler = Upsampler(folder, "auto", 2)
         upsampler.warmup()
-    except (WeightsMissingError, RuntimeError) as error:
+    except (WeightsMissingError, RuntimeError, ValueError) as error:
         return Finding("networks", False, str(error), "pip install facewire again", True)
     return Finding("networks", True, f"load and run on {upsampler.runtime}", needed=True)
 

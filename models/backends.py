@@ -40,6 +40,8 @@ class OnnxRuntimeNetwork:
         self._session = ort.InferenceSession(str(path), options, providers=providers)
         self._outputs = [o.name for o in self._session.get_outputs()]
         self.name = str(self._session.get_providers()[0])
+        if cuda and self.name != "CUDAExecutionProvider":
+            raise ValueError("ONNX Runtime has CUDA, but finds no device that works: see 'facewire doctor'")
 
     def run(self, inputs: dict[str, Float32]) -> dict[str, Float32]:
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
@@ -63,14 +65,14 @@ class OpenVinoNetwork:
         return {name: np.array(results[i]) for i, name in enumerate(self._outputs)}
 
 
-def choose(device: str = "auto") -> str:
-    """The device that ``auto`` means here: cuda, else openvino, else cpu; another is checked.
+def choose(device: str = "auto", cuda: bool = True) -> str:
+    """The device that ``auto`` means here: cuda (unless told not to), else openvino, else cpu; another is checked.
 
     Raises ``ValueError`` with what to install for one that is not to be had.
     """
     if device not in DEVICES:
         raise ValueError(f"device {device!r} is not {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
-    have_cuda = "CUDAExecutionProvider" in ort.get_available_providers()
+    have_cuda = cuda and "CUDAExecutionProvider" in ort.get_available_providers()
     have_openvino = find_spec("openvino") is not None
     if device == "cuda" and not have_cuda:
         raise ValueError("CUDA is not available to ONNX Runtime: pip install 'facewire[gpu]' on a machine with CUDA")
@@ -82,5 +84,11 @@ def choose(device: str = "auto") -> str:
 
 
 def load(path: Path, device: str, threads: int) -> Network:
-    """Load a network for a device as :func:`choose` names it."""
-    return OpenVinoNetwork(path, threads) if device == "openvino" else OnnxRuntimeNetwork(path, device == "cuda", threads)
+    """Load a network for a device as :func:`choose` names it. Raises ``ValueError`` for a file or device that does not work."""
+    try:
+        return OpenVinoNetwork(path, threads) if device == "openvino" else OnnxRuntimeNetwork(path, device == "cuda", threads)
+    except (ValueError, ImportError):
+        raise
+    except Exception as error:  # both libraries raise types of their own, some of them bare Exception
+        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path.name} cannot be loaded: {reason}") from error

@@ -40,9 +40,15 @@ class Upsampler:
 
         Raises :class:`WeightsMissingError`, ``ValueError``.
         """
-        folder, device = weights_folder(folder), choose(device)
+        folder, wanted, device = weights_folder(folder), device, choose(device)
+        try:
+            self._step = load(folder / "step.onnx", device, threads)
+        except ValueError:
+            if wanted != "auto" or device != "cuda":
+                raise
+            device = choose("auto", cuda=False)  # a GPU build of ONNX Runtime on a machine without a card
+            self._step = load(folder / "step.onnx", device, threads)
         self._identity = load(folder / "identity.onnx", device, threads)
-        self._step = load(folder / "step.onnx", device, threads)
         self._fixed: dict[str, Float32] = {}
 
     @property

@@ -81,14 +81,21 @@ class Prefetch:
     """Draws the next batches in a thread while the network trains on this one."""
 
     def __init__(self, sampler: Sampler, first: int) -> None:
-        self.queue: queue.Queue[Batch] = queue.Queue(3)
+        self.queue: queue.Queue[Batch | Exception] = queue.Queue(3)
         self.thread = threading.Thread(target=self._work, args=(sampler, first), daemon=True)
         self.thread.start()
 
     def _work(self, sampler: Sampler, step: int) -> None:
         while True:
-            self.queue.put(sampler.draw(step))
+            try:
+                self.queue.put(sampler.draw(step))
+            except Exception as error:  # raised where the batch is wanted, or training would wait for ever
+                self.queue.put(error)
+                return
             step += 1
 
     def next(self) -> Batch:
-        return self.queue.get()
+        got = self.queue.get()
+        if isinstance(got, Exception):
+            raise got
+        return got

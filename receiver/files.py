@@ -10,11 +10,11 @@ from codec.accounting import BitCount
 from codec.bundle import Bundle
 from codec.container import End, FileWriter, StoredKeyframe, read_file
 from codec.errors import CodecError, ContainerError
-from models.runtime import Interpolator, Upsampler
+from models.runtime import FRAMES, Interpolator, Upsampler
 from receiver.ticks import TickDecoder
 from receiver.video_file import VideoFile
 from sender.sources import file_ticks
-from sender.stream import CHOICE_TICKS, SenderStream, StreamConfig
+from sender.stream import CHOICE_TICKS, CHOICE_TICKS_MAX, SenderStream, StreamConfig
 
 Progress = Callable[[int], None]
 Record = StoredKeyframe | Bundle | End
@@ -27,8 +27,10 @@ def encode_file(video: Path, out: Path, config: StreamConfig, progress: Progress
     """
     stream = SenderStream(config)
     if config.keyframe == "auto":
-        for tick in islice(file_ticks(video), CHOICE_TICKS):
+        for number, tick in enumerate(islice(file_ticks(video), CHOICE_TICKS_MAX)):
             stream.candidates(tick)
+            if number + 1 >= CHOICE_TICKS and stream.choice and stream.choice.has_face:
+                break
         stream.choose()
         stream.tracker.reset()
         stream.crop = None
@@ -96,8 +98,8 @@ def decode_file(
                             video.frame(frame.number, upsampler.step(frame.pictures, frame.speech))
                             progress(video.frames)
                     video.sound(tick.sound)
-            if total is not None:
-                video.hold(total)
+            if total is not None:  # which comes from the file: no more is held than its ticks can account for
+                video.hold(min(total, number * FRAMES))
             video.close()
             part.replace(out)
         finally:

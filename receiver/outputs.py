@@ -40,24 +40,35 @@ class FileOutput:
         self._path, self._part = path, path.with_name(path.name + ".part")
         self._file, self._pool = VideoFile(self._part, crf=16, lag=lag), ThreadPoolExecutor(1, "file-output")
         self._first: int | None = None
-        self._tick_ms = tick_ms
+        self._tick_ms, self._ticks = tick_ms, 0
         self._waiting: deque[tuple[int, Float32]] = deque(maxlen=3)
+        self._starts: dict[int, int] = {}
+
+    def _begin(self, tick: int, sound: Float32) -> None:
+        """The next 200 ms of the file are tick ``tick``, whatever was before it: a stream that begins anew simply goes on."""
+        self._starts[tick] = grid(self._ticks, self._tick_ms)[0]
+        while len(self._starts) > 8:
+            del self._starts[next(iter(self._starts))]
+        self._ticks += 1
+        self._pool.submit(self._file.sound, sound)
 
     def frame(self, number: int, rgb: UInt8) -> None:
+        tick = number * 40 // self._tick_ms
         if self._first is None:
-            # Begin at the start of this frame's tick, and with that tick's sound if it has already come.
-            tick = next(t for t in range(number * 40 // self._tick_ms, -1, -1) if grid(t, self._tick_ms)[0] <= number)
+            # Begin at the start of this frame's tick, with that tick's sound, which has already come.
             self._first = grid(tick, self._tick_ms)[0]
             for waiting, sound in self._waiting:
                 if waiting >= tick:
-                    self._pool.submit(self._file.sound, sound)
-        self._pool.submit(self._file.frame, number - self._first, rgb)
+                    self._begin(waiting, sound)
+        if tick in self._starts:
+            self._pool.submit(self._file.frame, self._starts[tick] + number - grid(tick, self._tick_ms)[0], rgb)
 
     def sound(self, tick: int, exact: Float32, stretched: Float32) -> None:
         if self._first is None:
             self._waiting.append((tick, exact))
         else:
-            self._pool.submit(self._file.sound, exact)
+            self._starts.pop(tick, None)
+            self._begin(tick, exact)
 
     @property
     def first(self) -> int | None:
@@ -74,9 +85,12 @@ class FileOutput:
 
 
 class PlayBuffer:
-    """Sound between ticks and a device that takes it in small pieces; a gap gives silence, an excess is cut and counted."""
+    """Sound between ticks and a device that takes it in small pieces; a gap gives silence, an excess is cut and counted.
 
-    LIMIT = RATE
+    When a tick's sound is due, the one before it should be played: what is left of it beyond :attr:`SLACK` would lag for good.
+    """
+
+    SLACK = RATE * 60 // 1000
 
     def __init__(self) -> None:
         self._lock, self._samples = threading.Lock(), np.zeros(0, np.float32)
@@ -85,8 +99,9 @@ class PlayBuffer:
     def write(self, samples: Float32) -> None:
         with self._lock:
             joined = np.concatenate([self._samples, samples])
-            self.cut += max(0, len(joined) - self.LIMIT)
-            self._samples = joined[-self.LIMIT :]
+            limit = len(samples) + self.SLACK
+            self.cut += max(0, len(joined) - limit)
+            self._samples = joined[-limit:] if limit else joined
 
     def read(self, count: int) -> Float32:
         with self._lock:

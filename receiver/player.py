@@ -1,6 +1,7 @@
 """The live receiver: bundles in whenever they come, frames and sound out on the playout clock."""
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -23,11 +24,23 @@ from receiver.ticks import FrameInput, TickDecoder, TickOutput
 from sender.sources import grid
 from sender.speech import RATE
 
+log = logging.getLogger("facewire.player")
+
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
-JUMP = 100
-"""A bundle further than this many ticks from the expected one starts a new stream."""
+WAITING_MAX = 100
+"""Ticks that may wait to be played."""
+FAR_LATE, FAR_EARLY, FAR_COUNT = 1.0, 1.5, 3
+"""So many bundles in a row, each so many seconds off its time, are no jitter: the sender paused or began anew."""
+SILENCE = 5.0
+"""Seconds without a bundle after which playing stops until one comes."""
+BEHIND = 1.0
+"""Seconds that this side may fall behind (the machine slept) before ticks are skipped."""
+STRETCH = 0.05
+"""A tick's sound is stretched by this share at most; more is filled with silence."""
+GREY = np.full((256, 256, 3), 40, np.uint8)
+"""Shown when the other side's camera is off."""
 LOSS_WINDOW = 50
 
 
@@ -64,8 +77,10 @@ class Player:
         self.on_shown: Callable[[int, UInt8, float], None] | None = None
         self._waiting: dict[int, Bundle] = {}
         self._next: int | None = None
-        self._offset = 0
-        self._rung = 0
+        self._last: int | None = None
+        self._last_arrival = 0.0
+        self._far, self._rung = 0, 0
+        self._hidden, self._visible_from = False, 0
         self._newest: int | None = None
         self._heard: deque[int] = deque(maxlen=LOSS_WINDOW)
         self._due: dict[int, float] = {}
@@ -87,9 +102,9 @@ class Player:
     def _index(self, bundle: Bundle) -> int:
         """The bundle's tick number from the stream's start, its wrapping time field unfolded around the expected one."""
         per_tick = bundle.tick_ms // TIME_UNIT
-        if self._next is None:
+        if self._last is None:
             return bundle.time // per_tick
-        expected = self._next * per_tick
+        expected = self._last * per_tick
         time_field = expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000
         return time_field // per_tick
 
@@ -106,11 +121,9 @@ class Player:
             return bundle  # only a report: the other side sends nothing to play
         if bundle.rung != self._rung:
             self._restart(bundle.rung)
-        index = self._index(bundle)
-        if self._next is not None and abs(index - self._next) > JUMP:
-            self._restart(bundle.rung)
-            index = bundle.time // (bundle.tick_ms // TIME_UNIT)
-        tick = bundle.tick_ms / 1000
+        tick, index = bundle.tick_ms / 1000, self._index(bundle)
+        self._watch_for_restart(index, tick, now)
+        self._last, self._last_arrival = index, now
         self.bits.add_bundle(len(data), bundle.picture, sum(map(len, bundle.sound)), tick)
         self.clock.arrived((index + 1) * tick, now)
         good = self.decoder.arrived(bundle)
@@ -126,15 +139,25 @@ class Player:
             self._missed = max(self._missed, now - self.clock.due((index + 1) * tick) + tick)
         else:
             self._waiting[index] = bundle
-            while len(self._waiting) > 2 * JUMP:
-                del self._waiting[min(self._waiting)]
+            while len(self._waiting) > WAITING_MAX:
+                del self._waiting[max(self._waiting)]
         self._arrival.set()
         return bundle
 
+    def _watch_for_restart(self, index: int, tick: float, now: float) -> None:
+        if self._next is None or not self.clock.started:
+            return
+        off = now - self.clock.due(index * tick)
+        self._far = self._far + 1 if off > FAR_LATE or off < -FAR_EARLY - tick else 0
+        if self._far >= FAR_COUNT:
+            self._restart(self._rung)
+
     def _restart(self, rung: int) -> None:
+        """Take the next bundle as the first of a stream; what was decoded and what is shown stay."""
         self.clock.reset()
         self._waiting.clear()
-        self._next, self._rung = None, rung
+        self._visible_from = 0
+        self._next, self._rung, self._far, self._missed = None, rung, 0, 0.0
 
     def report(self) -> Report | None:
         """What to tell the sender: the newest good picture and the share of recent bundles that never came."""
@@ -161,38 +184,66 @@ class Player:
                 await self._arrival.wait()
                 continue
             tick, index = RUNGS[self._rung] / 1000, self._next
-            lead = self._lead()
-            await asyncio.sleep(max(0.0, self.clock.due(index * tick) - lead - time.monotonic()))
+            now, due = time.monotonic(), self.clock.due(index * tick)
+            if now - due > BEHIND:
+                self._next = index + int((now - due) / tick)
+                continue
+            if now - self._last_arrival > SILENCE and not self._waiting:
+                self._restart(self._rung)
+                continue
+            await asyncio.sleep(max(0.0, due - self._lead() - now))
             if self._next != index:
                 continue  # a new stream began meanwhile
             self._next = index + 1
             bundle, following = self._waiting.pop(index, None), self._waiting.get(index + 1)
+            # Under loss the clock waits for the next bundle, which then brings the lost one's sound again.
+            self.clock.hold = tick if self.loss > 0.04 else 0.0
             change = self.clock.step(tick, self._missed)
             self._missed = 0.0
-            output = await self._loop.run_in_executor(
-                self._pool, self.decoder.tick, index, RUNGS[self._rung], bundle, following.again if following else ()
-            )
+            try:
+                output = await self._loop.run_in_executor(
+                    self._pool, self.decoder.tick, index, RUNGS[self._rung], bundle, following.again if following else ()
+                )
+            except Exception:  # one tick must not end the call
+                log.exception("tick %d could not be decoded", index)
+                self.count.broken += 1
+                continue
+            if self._next != index + 1:
+                continue
             self.count.ticks += 1
             self.count.concealed += bundle is None
-            self._play(index, tick, change, output)
+            self._play(index, due, tick + change, output)
 
     def _lead(self) -> float:
         """How long before its time a frame is asked for, in seconds: what rendering takes, smoothed, and a little."""
         self.clock.lead = min(max(self.render.count.seconds * 1.3, 0.02), 0.12) + 0.01
         return self.clock.lead
 
-    def _play(self, index: int, tick: float, change: float, output: TickOutput) -> None:
-        due = self.clock.due(index * tick)
-        stretched = stretch(output.sound, round((tick + change) * RATE))
-        self._loop.call_later(max(0.0, due - time.monotonic()), self._sound, index, output.sound, stretched)
+    def _play(self, index: int, due: float, until_next: float, output: TickOutput) -> None:
+        """Schedule a tick that is due at ``due``; the next one follows ``until_next`` seconds later."""
+        count, sound = round(until_next * RATE), output.sound
+        if abs(count - len(sound)) <= STRETCH * len(sound):
+            filled = stretch(sound, count)
+        else:
+            filled = np.pad(sound, (0, max(0, count - len(sound))))[:count]
+        self._loop.call_later(max(0.0, due - time.monotonic()), self._sound, index, output.sound, filled)
         first = grid(index, RUNGS[self._rung])[0]
+        if output.hidden and not self._hidden:
+            self._loop.call_later(max(0.0, due - time.monotonic()), self._hide, first)
+        self._hidden = output.hidden
+        if output.hidden:
+            self._visible_from = grid(index + 1, RUNGS[self._rung])[0]
         lead = self.render.count.seconds * 1.15 + 0.004
         for frame in output.frames:
             at = due + (frame.number - first) * 0.04
             self._due[frame.number] = at
             self._loop.call_later(max(0.0, at - lead - time.monotonic()), self.render.submit, frame)
-        for old in [n for n in self._due if n < first - 50]:
-            del self._due[old]
+        while len(self._due) > 60:
+            del self._due[next(iter(self._due))]
+
+    def _hide(self, number: int) -> None:
+        for output in self.outputs:
+            output.frame(number, GREY)
 
     def _sound(self, index: int, exact: Float32, stretched: Float32) -> None:
         for output in self.outputs:
@@ -203,6 +254,8 @@ class Player:
         self._loop.call_later(max(0.0, due - time.monotonic()), self._show, frame, rgb, due)
 
     def _show(self, frame: FrameInput, rgb: UInt8, due: float) -> None:
+        if frame.number < self._visible_from:
+            return  # rendered for a tick before the camera went off, and late
         now = time.monotonic()
         self._shown.append(now)
         self.delays.append(now - due)
@@ -232,5 +285,7 @@ class Player:
         await asyncio.gather(self._task, return_exceptions=True)
         self._pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self.render.close)
-        for output in self.outputs:
-            await asyncio.to_thread(output.close)
+        closed = await asyncio.gather(*(asyncio.to_thread(o.close) for o in self.outputs), return_exceptions=True)
+        for error in closed:  # all are closed before the first failure is told
+            if isinstance(error, BaseException):
+                raise error

@@ -16,13 +16,17 @@ GROW = 0.008
 
 
 class PlayoutClock:
-    """All times in seconds; ``now`` is a monotonic clock given by the caller."""
+    """All times in seconds; ``now`` is a monotonic clock given by the caller.
+
+    Set :attr:`lead` to what rendering needs and :attr:`hold` to what shall be waited beyond the jitter.
+    """
 
     def __init__(self) -> None:
         self._transits: deque[float] = deque(maxlen=HISTORY)
         self._base: float | None = None
         self._delay: float | None = None
         self.lead = 0.03
+        self.hold = 0.0
 
     @property
     def started(self) -> bool:
@@ -51,7 +55,7 @@ class PlayoutClock:
 
     def wanted(self, tick: float) -> float:
         """The delay that the last arrivals ask for, for ticks of ``tick`` seconds."""
-        return tick + (self._base or 0.0) + self.margin + self.lead
+        return tick + (self._base or 0.0) + max(self.margin, self.hold + MARGIN_MIN) + self.lead
 
     def due(self, media: float) -> float:
         """When media time ``media`` is presented. Raises ``RuntimeError`` before the first arrival."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from codec.bundle import Bundle
 from codec.keyframe import Keyframe
 from models.runtime import Interpolator, Upsampler
+from receiver.player import GREY
 from receiver.ticks import TickDecoder
 
 UInt8 = npt.NDArray[np.uint8]
@@ -41,7 +42,9 @@ class Preview:
         self._decoder.arrived(bundle)
         output = self._decoder.tick(self._ticks, bundle.tick_ms, bundle)
         self._ticks += 1
-        if output.frames and bundle.picture is not None and self._keyframe is not None and not self._waiting:
+        if output.hidden:
+            loop.call_soon_threadsafe(self._show, GREY)
+        elif output.frames and bundle.picture is not None and self._keyframe is not None and not self._waiting:
             frame = output.frames[-1]
             loop.call_soon_threadsafe(self._show, self._upsampler.step(frame.pictures, frame.speech))
 

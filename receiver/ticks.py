@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from codec.bundle import Bundle
+from codec.bundle import Bundle, Face
 from codec.colour import ycbcr_to_rgb
 from codec.errors import CodecError
 from codec.picture import PictureDecoder
@@ -36,11 +36,13 @@ class FrameInput:
 
 @dataclass
 class TickOutput:
-    """One tick: its frames (none before the first picture), mono 16 kHz sound, and whether it had to be made up."""
+    """One tick: its frames (none before the first picture or while the camera is off), mono 16 kHz sound, whether it had to be
+    made up, and whether the camera is off."""
 
     frames: list[FrameInput]
     sound: Float32
     concealed: bool
+    hidden: bool = False
 
 
 def to_network(picture: UInt8) -> Float32:
@@ -59,7 +61,7 @@ class TickDecoder:
         self.errors = 0
         self._sent: deque[Float32] = deque(maxlen=FRAMES)  # pictures as sent, newest last
         self._shown: deque[Float32] = deque(maxlen=HISTORY)  # the same on the 25 FPS grid
-        self._slot = 0
+        self._slot, self._hidden = 0, False
         self._samples = np.zeros(KEEP, np.float32)
 
     def set_keyframe(self, slot: int, own: UInt8) -> None:
@@ -78,8 +80,8 @@ class TickDecoder:
         except CodecError:
             self.errors += 1
             return False
-        for old in [n for n in self.decoded if (bundle.number - n) & 0xFFFF > 64 and (n - bundle.number) & 0xFFFF > 64]:
-            del self.decoded[old]
+        for old in [n for n in list(self.decoded) if (bundle.number - n) & 0xFFFF > 64 and (n - bundle.number) & 0xFFFF > 64]:
+            self.decoded.pop(old, None)
         return True
 
     def _heard(self, sound: Float32) -> Float32:
@@ -93,6 +95,14 @@ class TickDecoder:
         packets = bundle.sound if bundle else again
         sound = self.speech.decode(packets, samples) if packets else self.speech.conceal(samples)
         found = self.decoded.pop(bundle.number, None) if bundle else None
+        if bundle:
+            self._hidden = bundle.face == Face.CAMERA_OFF
+        if self._hidden:
+            # A camera that is off shows nothing: not the last picture, and least of all with moving lips.
+            self._sent.clear()
+            self._shown.clear()
+            self._heard(sound)
+            return TickOutput([], sound, bundle is None, hidden=True)
         if found:
             self._sent.append(to_network(found[0]))
             self._slot = found[1]

@@ -5,6 +5,7 @@ Everything is laid on one grid: pictures at 25 FPS, sound mono at 16 kHz, both f
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +32,11 @@ def _open(path: Path) -> av.container.InputContainer:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise SourceError(f"cannot open {path}: {reason}") from error
+
+
+def _video_start(container: av.container.InputContainer) -> float:
+    stream = container.streams.video[0]
+    return float(stream.start_time * stream.time_base) if stream.start_time is not None and stream.time_base else 0.0
 
 
 def file_frames(path: Path) -> Iterator[UInt8]:
@@ -65,10 +71,19 @@ def file_sound(path: Path) -> Iterator[Float32]:
         if not container.streams.audio:
             return
         resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        skip: int | None = None
         try:
             for frame in container.decode(audio=0):
+                if skip is None:
+                    # The picture's first moment is zero for both: sound that begins later is padded, earlier is cut.
+                    skip = round((_video_start(container) - (frame.time or 0.0)) * RATE) if container.streams.video else 0
+                    if skip < 0:
+                        yield np.zeros(min(-skip, 600 * RATE), np.float32)
+                        skip = 0
                 for piece in resampler.resample(frame):
-                    yield piece.to_ndarray()[0]
+                    samples = piece.to_ndarray()[0]
+                    yield samples[skip:]
+                    skip = max(0, skip - len(samples))
         except av.error.FFmpegError:
             pass  # what was decoded before the damage is used
         for piece in resampler.resample(None):
@@ -94,9 +109,11 @@ class AudioInput(Protocol):
 
 
 class SampleBuffer:
-    """Samples between a device's thread and the tick; holds half a second at most, so that delay cannot grow."""
+    """Samples between a device's thread and the tick. What piled up is dropped, the oldest first, so that sound cannot lag."""
 
     LIMIT = RATE // 2
+    SLACK = RATE * 60 // 1000
+    """What may stay behind after a read: the device delivers in pieces."""
 
     def __init__(self) -> None:
         self._lock, self._samples = threading.Lock(), np.zeros(0, np.float32)
@@ -110,9 +127,28 @@ class SampleBuffer:
 
     def read(self, count: int) -> Float32:
         with self._lock:
-            out, self._samples = self._samples[:count], self._samples[count:]
+            extra = max(0, len(self._samples) - count - self.SLACK)
+            self.dropped += extra
+            out, self._samples = self._samples[extra : extra + count], self._samples[extra + count :]
         self.missing += count - len(out)
         return np.pad(out, (0, count - len(out)))
+
+
+class Freshest:
+    """The newest picture of a live source; one that has grown old is none, so that a dead camera isn't taken for a still face."""
+
+    STALE = 1.0
+    """Seconds."""
+
+    def __init__(self) -> None:
+        self._held: tuple[float, UInt8] | None = None
+
+    def put(self, picture: UInt8) -> None:
+        self._held = time.monotonic(), picture
+
+    def get(self) -> UInt8 | None:
+        held = self._held
+        return held[1] if held and time.monotonic() - held[0] < self.STALE else None
 
 
 class Camera:
@@ -123,7 +159,7 @@ class Camera:
         if not self._capture.isOpened():
             raise SourceError(f"camera cam{index} cannot be opened: is it connected, and free?")
         self._capture.set(cv2.CAP_PROP_FPS, 30)
-        self._newest: UInt8 | None = None
+        self._newest = Freshest()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True, name="camera")
         self._thread.start()
@@ -132,12 +168,12 @@ class Camera:
         while not self._stop.is_set():
             good, bgr = self._capture.read()
             if good:
-                self._newest = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+                self._newest.put(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8))
             else:
                 self._stop.wait(0.05)
 
     def latest(self) -> UInt8 | None:
-        return self._newest
+        return self._newest.get()
 
     def close(self) -> None:
         self._stop.set()
@@ -197,7 +233,7 @@ class TrackVideo:
     """Any aiortc video track (a browser's camera, say); make it inside a running event loop."""
 
     def __init__(self, track: object) -> None:
-        self._newest: UInt8 | None = None
+        self._newest = Freshest()
         self._task = asyncio.ensure_future(self._work(track))
 
     async def _work(self, track: object) -> None:
@@ -206,12 +242,12 @@ class TrackVideo:
         try:
             while True:
                 frame = await track.recv()  # type: ignore[attr-defined]
-                self._newest = frame.to_ndarray(format="rgb24")
+                self._newest.put(frame.to_ndarray(format="rgb24"))
         except MediaStreamError:
             pass
 
     def latest(self) -> UInt8 | None:
-        return self._newest
+        return self._newest.get()
 
     def close(self) -> None:
         self._task.cancel()

@@ -12,6 +12,10 @@ from sender.landmarks import FaceMesh, eye_opening, frontality
 UInt8 = npt.NDArray[np.uint8]
 
 
+NO_FACE = 0.1
+KEPT = 10
+
+
 @dataclass(frozen=True)
 class Quality:
     """What a candidate is judged by. Sharpness and eye opening are compared within one choice: how wide open eyes measure
@@ -34,6 +38,7 @@ class KeyframeChoice:
     def __init__(self, detector: Detector | None = None, mesh: FaceMesh | None = None) -> None:
         self.detector, self.mesh = detector or BlazeFace(), mesh or FaceMesh()
         self.candidates: list[tuple[Quality, UInt8]] = []
+        self.tried = 0
 
     def judge(self, crop: UInt8) -> Quality:
         """Quality of a crop (256, 256, 3)."""
@@ -41,12 +46,22 @@ class KeyframeChoice:
         inner = cv2.cvtColor(crop[48:224, 48:208], cv2.COLOR_RGB2GRAY)
         sharpness = float(np.sqrt(cv2.Laplacian(inner, cv2.CV_32F).var()))
         if not faces:
-            return Quality(sharpness, 0.0, 0.0, 0.1)
+            return Quality(sharpness, 0.0, 0.0, NO_FACE)
         points, sure = self.mesh.points(crop, faces[0])
         return Quality(sharpness, frontality(points), eye_opening(points), 0.3 + 0.7 * sure)
 
     def add(self, crop: UInt8) -> None:
+        """Look at a crop; only the best few are kept."""
         self.candidates.append((self.judge(crop), crop))
+        self.tried += 1
+        if len(self.candidates) > KEPT:
+            best = self.best()
+            self.candidates = [c for c in self.candidates if c[1] is best] + self.candidates[-KEPT + 1 :]
+
+    @property
+    def has_face(self) -> bool:
+        """Whether any candidate shows one."""
+        return any(q.face > NO_FACE for q, _ in self.candidates)
 
     def best(self) -> UInt8:
         """The best crop so far. Raises ``ValueError`` when nothing was added."""

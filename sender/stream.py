@@ -14,7 +14,7 @@ from codec.picture import SLOTS, PictureEncoder
 from codec.sampling import sample
 from sender.detector import BlazeFace
 from sender.keyframe_choice import KeyframeChoice
-from sender.sources import Tick
+from sender.sources import Tick, grid
 from sender.speech import SpeechEncoder
 from sender.tracker import Crop, Tracker, whole
 
@@ -22,6 +22,8 @@ UInt8 = npt.NDArray[np.uint8]
 
 CHOICE_TICKS = 5
 """Ticks of candidates before the keyframe is chosen: one second at the 200 ms rung."""
+CHOICE_TICKS_MAX = 75
+"""Ticks after which it is chosen even if no candidate shows a face; it is chosen again when one appears."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class SenderStream:
         self.crop: Crop | None = None
         self.on_crops: Callable[[int, list[UInt8]], None] | None = None
         self._last_sound: tuple[bytes, ...] = ()
-        self._frames = self._ticks = 0
+        self._faceless = False
+        self._ticks = 0
 
     def acknowledge(self, report: Report) -> None:
         """What the other side said it holds and loses: references follow, and sound is sent twice under loss."""
@@ -81,7 +84,7 @@ class SenderStream:
             self.crop, face = self.tracker.update(newest)
         if self.on_crops:
             step = [(before or self.crop).towards(self.crop, (i + 1) / len(frames)) for i in range(len(frames))]
-            self.on_crops(self._frames, [c.cut(f) for c, f in zip(step, frames, strict=True)])
+            self.on_crops(grid(self._ticks, RUNGS[self.config.rung])[0], [c.cut(f) for c, f in zip(step, frames, strict=True)])
         return self.crop.cut(newest), face
 
     def candidates(self, tick: Tick) -> None:
@@ -93,6 +96,7 @@ class SenderStream:
     def choose(self) -> None:
         """End the choice with the best candidate so far."""
         if self.choice and self.choice.candidates:
+            self._faceless = not self.choice.has_face
             self.set_keyframe(self.choice.best())
             self.choice = None
 
@@ -125,13 +129,15 @@ class SenderStream:
             self.choice = None
             return
         self.choice.add(crop)
-        if len(self.choice.candidates) >= CHOICE_TICKS:
+        if self.choice.tried >= (CHOICE_TICKS if self.choice.has_face else CHOICE_TICKS_MAX):
             self.choose()
 
     def bundle(self, tick: Tick, report: Report | None = None) -> Bundle:
         """The bundle of the next tick; :attr:`keyframe` appears when the choice is made."""
         config, picture = self.config, None
         crop, self.face = self._see(tick)
+        if self._faceless and self.face == Face.TRACKED:
+            self.choice, self._faceless = KeyframeChoice(self.tracker.detector), False
         if crop is not None and self.choice is not None:
             self._choose_live(crop)
         if crop is not None and self.keyframe is not None:
@@ -149,7 +155,6 @@ class SenderStream:
         self._last_sound = sound
         self.number = (self.number + 1) & 0xFFFF
         self._ticks += 1
-        self._frames += len(tick.frames)
         self.count.add_bundle(len(bundle.pack()), picture, sum(map(len, sound)), len(tick.frames) / 25)
         return bundle
 

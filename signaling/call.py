@@ -50,6 +50,7 @@ class Call:
         self.connected, self.over = asyncio.Event(), asyncio.Event()
         self.remote: Hello | None = None
         self.ended_by_remote = False
+        self.trouble = ""
         self.on_bundle: Callable[[Bundle, float, float], None] | None = None
         self._pool = ThreadPoolExecutor(1, "encode")
         self._cache: dict[bytes, Keyframe] = {}
@@ -78,9 +79,10 @@ class Call:
             for task in (*tasks, connect, over):
                 task.cancel()
             await asyncio.gather(*tasks, connect, over, return_exceptions=True)
-            if self.peer:
-                self._keep_count(self.peer)
-                await self.peer.close()
+            peer, self.peer = self.peer, None
+            if peer:
+                self._keep_count(peer)
+                await peer.close()
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _keep_connected(self, client: SignalingClient) -> None:
@@ -93,13 +95,17 @@ class Call:
             except PeerError as error:
                 if error.code == "signaling":
                     raise SignalingError("lost", str(error)) from error
-                log.info("no connection yet (%s); trying again", error)
+                if str(error) != self.trouble:
+                    log.error("%s; trying again", error)
+                self.trouble = str(error)
                 await asyncio.sleep(0.2)
                 continue
             self.peer, self._offered = peer, None
-            if self.stream:
-                self.stream.reconnected()
+            self._report = None
+            if self.stream:  # in the thread that encodes, which owns the stream
+                await asyncio.get_running_loop().run_in_executor(self._pool, self.stream.reconnected)
             self.connected.set()
+            self.trouble = ""
             try:
                 await peer.send_control(Hello(model="call").pack())
                 await self._offer_keyframe()
@@ -237,7 +243,7 @@ class Call:
                 self.player.keyframe(notice.slot, known)
             await peer.send_control(KeyframeNotice(Verb.HAVE if known else Verb.REQUEST, notice.slot, notice.digest).pack())
         elif notice.verb == Verb.HAVE and stream:
-            stream.confirm(notice.slot, notice.digest)
+            await asyncio.get_running_loop().run_in_executor(self._pool, stream.confirm, notice.slot, notice.digest)
         elif notice.verb == Verb.REQUEST and stream and peer:
             wanted = stream.keyframes.get(notice.slot)
             if wanted and notice.digest in (wanted.digest, bytes(len(wanted.digest))):

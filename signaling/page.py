@@ -230,6 +230,9 @@ class _Page:
         """``on_shutdown`` signal: let go of every browser."""
         for task in tuple(self._tasks):
             task.cancel()
+        for socket in tuple(self._sockets):
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                await self._send_stats(socket)  # the last word: the page learns that the call has ended
         await asyncio.gather(*(socket.close(code=1001) for socket in tuple(self._sockets)), return_exceptions=True)
         await asyncio.gather(*(self._drop(pc) for pc in tuple(self._viewers)), return_exceptions=True)
 

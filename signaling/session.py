@@ -136,10 +136,21 @@ class Session:
                 if trace:
                     call.on_bundle = trace.sent
                     stack.callback(trace.close)
-                with contextlib.suppress(NotImplementedError, RuntimeError):  # not on Windows, nor outside the main thread
-                    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, call.hang_up)
+                self._hang_up_on_signals(call)
                 await call.run(client)
             return self._figures(call)
+
+    def _hang_up_on_signals(self, call: Call) -> None:
+        """The first Ctrl-C or SIGTERM hangs up, so that files are finished and figures printed; a second one ends at once."""
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            loop.remove_signal_handler(signal.SIGINT)
+            call.hang_up()
+
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not on Windows, nor outside the main thread
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, stop)
 
     async def _serve_page(self, stack: contextlib.AsyncExitStack, engine: CallEngine) -> None:
         runner = web.AppRunner(page_app(engine), shutdown_timeout=1.0)

@@ -106,6 +106,10 @@ function command(name, value) {
 
 function hangUp() {
   command("hangup", true);
+  end();
+}
+
+function end() {
   ended = true;
   enable(false);
   viewer?.close();
@@ -131,6 +135,7 @@ const FORMAT = {
 
 function show(stats) {
   if (ended) return;
+  if (stats.state === "ended") return end();
   for (const cell of document.querySelectorAll("[data-stat]")) {
     const value = stats[cell.dataset.stat];
     const known = typeof value === "number";
