@@ -39,7 +39,7 @@ Loop = Annotated[bool, typer.Option("--loop", help="Begin a file again at its en
 Port = Annotated[int, typer.Option("--page-port", min=0, max=65535, help="Port of the page at localhost; 0 takes a free one.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, openvino or cuda.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="Folder with other networks than the shipped ones.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="CPU threads of one inference.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="CPU threads that render (or train).")]
 TraceFolder = Annotated[Path | None, typer.Option("--trace", help="Record what was sent and shown into a folder, for measuring.")]
 
 DEFAULT_SERVER = "http://127.0.0.1:8790"

@@ -55,7 +55,12 @@ class OpenVinoNetwork:
     def __init__(self, path: Path, threads: int) -> None:
         import openvino
 
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,
+        }
         model: Any = openvino.Core().compile_model(str(path), "CPU", settings)
         self._request: Any = model.create_infer_request()
         self._outputs = [output.get_any_name() for output in model.outputs]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from codec.sampling import area_average
 from models.runtime import Interpolator, Upsampler
 from receiver.outputs import Output
 from receiver.playout import PlayoutClock
-from receiver.render import RenderThread
+from receiver.render import RenderThreads
 from receiver.ticks import FrameInput, TickDecoder, TickOutput
 from sender.sources import grid
 from sender.speech import RATE
@@ -66,13 +66,13 @@ def stretch(samples: Float32, count: int) -> Float32:
 class Player:
     """Made inside a running event loop; :meth:`bundle` and :meth:`keyframe` are called on it as data arrives."""
 
-    def __init__(self, upsampler: Upsampler, interpolator: Interpolator, outputs: list[Output]) -> None:
-        """The networks must be loaded and warm; outputs are closed by :meth:`close`."""
+    def __init__(self, upsamplers: Sequence[Upsampler], interpolator: Interpolator, outputs: list[Output]) -> None:
+        """The networks must be loaded and warm, each upsampler gets a thread; outputs are closed by :meth:`close`."""
         self._loop = asyncio.get_running_loop()
         self.outputs, self.clock, self.count, self.bits = outputs, PlayoutClock(), PlayerCount(), BitCount()
         self.decoder = TickDecoder(interpolator)
         self._pool = ThreadPoolExecutor(1, "interpolate")
-        self.render = RenderThread(upsampler, self._rendered, self._loop)
+        self.render = RenderThreads(upsamplers, self._rendered, self._loop)
         self.face, self.muted = Face.TRACKED, False
         self.on_shown: Callable[[int, UInt8, float], None] | None = None
         self._waiting: dict[int, Bundle] = {}
@@ -255,7 +255,8 @@ class Player:
 
     def _show(self, frame: FrameInput, rgb: UInt8, due: float) -> None:
         if frame.number < self._visible_from:
-            return  # rendered for a tick before the camera went off, and late
+            return  # overtaken by its successor, or rendered for a tick before the camera went off
+        self._visible_from = frame.number + 1
         now = time.monotonic()
         self._shown.append(now)
         self.delays.append(now - due)

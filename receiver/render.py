@@ -1,9 +1,9 @@
-"""The rendering thread: takes the newest frame from a slot, never a queue, so that lag cannot grow."""
+"""The rendering threads: they take the newest frame from a slot, never a queue, so that lag cannot grow."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,19 +56,25 @@ class RenderCount:
     seconds: float = 0.0
 
 
-class RenderThread:
-    """Runs the upsampler off the event loop. Keyframes are given by slot; frames whose keyframe isn't here are skipped."""
+class RenderThreads:
+    """Runs the upsamplers off the event loop, a thread for each. Frames whose keyframe isn't here are skipped.
 
-    def __init__(self, upsampler: Upsampler, done: Done, loop: asyncio.AbstractEventLoop) -> None:
-        """``done`` is called on ``loop`` with each rendered frame, RGB (256, 256, 3)."""
-        self._upsampler, self._done, self._loop = upsampler, done, loop
+    Two frames on one processor core each cost less than one frame on two: threads that share a frame wait for each other in
+    every layer. A frame may so be finished after its successor; who shows them leaves it out.
+    """
+
+    def __init__(self, upsamplers: Sequence[Upsampler], done: Done, loop: asyncio.AbstractEventLoop) -> None:
+        """``done`` is called on ``loop`` with each rendered frame, RGB (256, 256, 3). Keyframes are given by slot."""
+        self._done, self._loop = done, loop
         self.count, self.pace = RenderCount(), Pace()
         self._keyframes: dict[int, UInt8] = {}
-        self._current: UInt8 | None = None
         self._slot: FrameInput | None = None
         self._wake, self._closed = threading.Condition(), False
-        self._thread = threading.Thread(target=self._work, daemon=True, name="render")
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, args=(u, len(upsamplers)), daemon=True, name="render") for u in upsamplers
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def set_keyframe(self, slot: int, rgb: UInt8) -> None:
         self._keyframes[slot] = rgb
@@ -82,30 +88,36 @@ class RenderThread:
             self._slot = frame
             self._wake.notify()
 
-    def _work(self) -> None:
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._slot is not None or self._closed)
-                frame, self._slot = self._slot, None
-            if self._closed or frame is None:
-                return
+    def _take(self) -> FrameInput | None:
+        with self._wake:
+            self._wake.wait_for(lambda: self._slot is not None or self._closed)
+            frame, self._slot = self._slot, None
+            return None if self._closed else frame
+
+    def _work(self, upsampler: Upsampler, workers: int) -> None:
+        current: UInt8 | None = None
+        while (frame := self._take()) is not None:
             keyframe = self._keyframes.get(frame.slot)
             if keyframe is None:
                 continue
+            if keyframe is not current:
+                upsampler.set_identity(keyframe)
+                current = keyframe
             began = time.perf_counter()
-            if keyframe is not self._current:
-                self._upsampler.set_identity(keyframe)
-                self._current = keyframe
-                began = time.perf_counter()
-            rgb = self._upsampler.step(frame.pictures, frame.speech)
-            self.pace.rendered(time.perf_counter() - began, time.monotonic())
-            self.count.seconds = self.pace.seconds
-            self.count.rendered += 1
+            rgb = upsampler.step(frame.pictures, frame.speech)
+            self._count(time.perf_counter() - began, workers)
             if not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._done, frame, rgb)
+
+    def _count(self, seconds: float, workers: int) -> None:
+        with self._wake:
+            self.pace.rendered(seconds / workers, time.monotonic())
+            self.count.seconds = self.pace.seconds * workers
+            self.count.rendered += 1
 
     def close(self) -> None:
         with self._wake:
             self._closed = True
-            self._wake.notify()
-        self._thread.join(5)
+            self._wake.notify_all()
+        for thread in self._threads:
+            thread.join(5)

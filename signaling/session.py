@@ -101,16 +101,20 @@ class Session:
         self._runtime = ""
         self.on_page: Callable[[str], None] = lambda _url: None
 
-    def _networks(self) -> tuple[Upsampler, Interpolator]:
-        upsampler = Upsampler(self.config.weights, self.config.device, self.config.threads)
-        upsampler.warmup()
-        self._runtime = upsampler.runtime
-        return upsampler, Interpolator(self.config.weights)
+    def _networks(self, frames_at_once: int) -> tuple[list[Upsampler], Interpolator]:
+        config = self.config
+        upsamplers = [Upsampler(config.weights, config.device, threads=1)]
+        self._runtime = upsamplers[0].runtime
+        if "CUDA" not in self._runtime:
+            upsamplers += [Upsampler(config.weights, config.device, threads=1) for _ in range(frames_at_once - 1)]
+        for upsampler in upsamplers:
+            upsampler.warmup()
+        return upsamplers, Interpolator(config.weights)
 
     async def run(self) -> dict[str, Any]:
         """Join, talk until the end, and give the figures. Raises the rooms' errors, each one line for the user."""
         config = self.config
-        networks = await asyncio.to_thread(self._networks) if config.outs else None
+        networks = await asyncio.to_thread(self._networks, config.threads) if config.outs else None
         preview = None
         async with contextlib.AsyncExitStack() as stack:
             source = open_source(config)
@@ -124,7 +128,8 @@ class Session:
             if page:
                 own = FaceTrack(idle=1.0)
                 if stream:
-                    preview = Preview(*await asyncio.to_thread(self._networks), own.show)
+                    (upsampler, *_), interpolator = await asyncio.to_thread(self._networks, 1)
+                    preview = Preview(upsampler, interpolator, own.show)
                     stack.callback(preview.close)
                 engine = CallEngine(page, own)
                 await self._serve_page(stack, engine)

@@ -19,10 +19,11 @@ def interpolator() -> Interpolator:
 
 
 @pytest.fixture(scope="session")
-def upsampler() -> Upsampler:
-    upsampler = Upsampler()
-    upsampler.warmup()
-    return upsampler
+def upsamplers() -> list[Upsampler]:
+    upsamplers = [Upsampler(threads=1) for _ in range(2)]
+    for upsampler in upsamplers:
+        upsampler.warmup()
+    return upsamplers
 
 
 @pytest.fixture(scope="session")

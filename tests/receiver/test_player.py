@@ -36,10 +36,10 @@ async def feed(player: Player, bundles: list[Bundle], skip: frozenset[int] = fro
     await asyncio.sleep(0.8)
 
 
-async def test_plays_what_arrives_in_order(upsampler: Upsampler, interpolator: Interpolator, recorded) -> None:
+async def test_plays_what_arrives_in_order(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     output = Collect()
-    player = Player(upsampler, interpolator, [output])
+    player = Player(upsamplers, interpolator, [output])
     player.keyframe(0, keyframe)
     await feed(player, bundles[:12])
     report = player.report()
@@ -53,10 +53,10 @@ async def test_plays_what_arrives_in_order(upsampler: Upsampler, interpolator: I
     assert all(rgb.shape == (256, 256, 3) and rgb.std() > 20 for _, rgb in output.frames)
 
 
-async def test_loss_is_concealed_and_reported(upsampler: Upsampler, interpolator: Interpolator, recorded) -> None:
+async def test_loss_is_concealed_and_reported(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     output = Collect()
-    player = Player(upsampler, interpolator, [output])
+    player = Player(upsamplers, interpolator, [output])
     player.keyframe(0, keyframe)
     await feed(player, bundles[:12], frozenset({4, 7}))
     await player.close()
@@ -65,8 +65,8 @@ async def test_loss_is_concealed_and_reported(upsampler: Upsampler, interpolator
     assert output.frames[-1][0] > 50
 
 
-async def test_rubbish_is_counted_and_ignored(upsampler: Upsampler, interpolator: Interpolator, recorded) -> None:
-    player = Player(upsampler, interpolator, [])
+async def test_rubbish_is_counted_and_ignored(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
+    player = Player(upsamplers, interpolator, [])
     for data in (b"", b"\xff" * 40, bytes(20_000), b"\x01\0\0\0\0\xff"):
         assert player.bundle(data) is None
     assert player.count.broken == 4
@@ -74,10 +74,10 @@ async def test_rubbish_is_counted_and_ignored(upsampler: Upsampler, interpolator
     await player.close()
 
 
-async def test_a_sender_that_begins_anew_is_followed(upsampler: Upsampler, interpolator: Interpolator, recorded) -> None:
+async def test_a_sender_that_begins_anew_is_followed(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     output = Collect()
-    player = Player(upsampler, interpolator, [output])
+    player = Player(upsamplers, interpolator, [output])
     player.keyframe(0, keyframe)
     far = [Bundle((b.number + 5000) & 0xFFFF, b.time + 20_000, 0, b.picture, b.sound) for b in bundles[:9]]
     await feed(player, bundles[:3])
@@ -87,10 +87,10 @@ async def test_a_sender_that_begins_anew_is_followed(upsampler: Upsampler, inter
     assert sum(n >= 10_000 for n, _ in output.frames) > 4
 
 
-async def test_a_sender_that_paused_is_followed(upsampler: Upsampler, interpolator: Interpolator, recorded) -> None:
+async def test_a_sender_that_paused_is_followed(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     output = Collect()
-    player = Player(upsampler, interpolator, [output])
+    player = Player(upsamplers, interpolator, [output])
     player.keyframe(0, keyframe)
     await feed(player, bundles[:3])
     await asyncio.sleep(2.5)  # its clock stood still
@@ -101,10 +101,10 @@ async def test_a_sender_that_paused_is_followed(upsampler: Upsampler, interpolat
     assert len({n for n, _ in output.frames[shown:] if 25 <= n < 70}) > 5
 
 
-async def test_a_camera_that_is_off_shows_nothing(upsampler: Upsampler, interpolator: Interpolator, recorded) -> None:
+async def test_a_camera_that_is_off_shows_nothing(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     output = Collect()
-    player = Player(upsampler, interpolator, [output])
+    player = Player(upsamplers, interpolator, [output])
     player.keyframe(0, keyframe)
     off = [Bundle(b.number, b.time, 0, None, b.sound, face=Face.CAMERA_OFF) for b in bundles[6:12]]
     await feed(player, bundles[:6] + off)

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 
-from receiver.render import FRAME, Pace, RenderThread
+from receiver.render import FRAME, Pace, RenderThreads
 from receiver.ticks import FrameInput
 
 
@@ -68,7 +68,7 @@ class SlowUpsampler:
 
 async def test_the_slot_keeps_only_the_newest() -> None:
     upsampler, done = SlowUpsampler(), []
-    thread = RenderThread(upsampler, lambda frame, rgb: done.append(frame.number), asyncio.get_running_loop())  # type: ignore[arg-type]
+    thread = RenderThreads([upsampler], lambda frame, rgb: done.append(frame.number), asyncio.get_running_loop())  # type: ignore[arg-type]
     thread.set_keyframe(0, np.zeros((256, 256, 3), np.uint8))
     empty = np.zeros((5, 3, 8, 8), np.float32), np.zeros((20, 80), np.float32), 0
     for number in range(6):
