@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -227,7 +228,7 @@ def doctor(json: Json = False) -> None:
         table = Table(show_header=False, box=None)
         for f in found:
             mark = "[green]yes[/]" if f.good else "[red]NO[/]" if f.needed else "[yellow]no[/]"
-            table.add_row(mark, f.name, f.found, f.advice)
+            table.add_row(mark, f.name, escape(f.found), escape(f.advice))
         Console(highlight=False).print(table)
     raise typer.Exit(int(any(f.needed and not f.good for f in found)))
 

@@ -17,6 +17,10 @@ UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
 
+DEVICE_SLACK = 0.150
+"""Seconds: sound servers take what they play in pieces of up to about a tenth of a second."""
+
+
 class Output(Protocol):
     """Takes frames and sound at the time that they are due; called on the event loop, so it must not block."""
 
@@ -87,19 +91,19 @@ class FileOutput:
 class PlayBuffer:
     """Sound between ticks and a device that takes it in small pieces; a gap gives silence, an excess is cut and counted.
 
-    When a tick's sound is due, the one before it should be played: what is left of it beyond :attr:`SLACK` would lag for good.
+    When a tick's sound is due, the one before it should be played: what is left of it beyond ``slack`` would lag for good.
     """
 
-    SLACK = RATE * 60 // 1000
-
-    def __init__(self) -> None:
+    def __init__(self, slack: float = 0.060) -> None:
+        """``slack`` in seconds: what a reader that takes large pieces may leave."""
+        self.slack = round(RATE * slack)
         self._lock, self._samples = threading.Lock(), np.zeros(0, np.float32)
         self.gaps = self.cut = 0
 
     def write(self, samples: Float32) -> None:
         with self._lock:
             joined = np.concatenate([self._samples, samples])
-            limit = len(samples) + self.SLACK
+            limit = len(samples) + self.slack
             self.cut += max(0, len(joined) - limit)
             self._samples = joined[-limit:] if limit else joined
 
@@ -118,10 +122,10 @@ class Speakers:
             import sounddevice
         except OSError as error:
             raise OutputError("PortAudio is missing: install it (Debian: apt-get install libportaudio2)") from error
-        self._buffer = PlayBuffer()
+        self._buffer = PlayBuffer(DEVICE_SLACK)
         try:
             self._stream = sounddevice.OutputStream(
-                samplerate=RATE, channels=1, dtype="float32", device=device, blocksize=320, callback=self._fill
+                samplerate=RATE, channels=1, dtype="float32", device=device, blocksize=320, latency="low", callback=self._fill
             )
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError) as error:

@@ -112,8 +112,8 @@ class SampleBuffer:
     """Samples between a device's thread and the tick. What piled up is dropped, the oldest first, so that sound cannot lag."""
 
     LIMIT = RATE // 2
-    SLACK = RATE * 60 // 1000
-    """What may stay behind after a read: the device delivers in pieces."""
+    SLACK = RATE * 120 // 1000
+    """What may stay behind after a read: sound servers deliver in pieces of up to about a tenth of a second."""
 
     def __init__(self) -> None:
         self._lock, self._samples = threading.Lock(), np.zeros(0, np.float32)
@@ -192,7 +192,7 @@ class Microphone:
         self._buffer = SampleBuffer()
         try:
             self._stream = sounddevice.InputStream(
-                samplerate=RATE, channels=1, dtype="float32", device=device, blocksize=320, callback=self._heard
+                samplerate=RATE, channels=1, dtype="float32", device=device, blocksize=320, latency="low", callback=self._heard
             )
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError) as error:

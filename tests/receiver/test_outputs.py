@@ -78,8 +78,8 @@ def test_play_buffer_counts_gaps_and_cuts() -> None:
     assert buffer.gaps == 50
     for _ in range(10):  # nobody reads: what is left of earlier ticks doesn't pile up
         buffer.write(np.ones(3200, np.float32))
-    assert buffer.cut == 9 * 3200 - buffer.SLACK
-    assert buffer.read(5000).sum() == 3200 + buffer.SLACK
+    assert buffer.cut == 9 * 3200 - buffer.slack
+    assert buffer.read(5000).sum() == 3200 + buffer.slack
 
 
 async def test_page_tracks_carry_pictures_and_sound() -> None:
