@@ -139,6 +139,10 @@ def decode_picture(data: bytes, reference: UInt8) -> UInt8:
     return np.array(out, np.uint8).reshape(side, side, 3)
 
 
+COARSER = 6
+"""How much coarser than asked for the quantiser may get to meet a limit: the quality's floor."""
+
+
 class References:
     """Pictures that may be predicted from: keyframes by slot, and the newest 32 pictures by number (modulo 2^16)."""
 
@@ -197,8 +201,11 @@ class PictureEncoder:
         if number in self.references.pictures and (self.acknowledged is None or (number - self.acknowledged) & 0xFFFF < 0x8000):
             self.acknowledged = number
 
-    def encode(self, number: int, picture: UInt8) -> tuple[bytes, UInt8]:
-        """Picture number (modulo 2^16, each used once a round) and YCbCr (8, 8, 3) → (bytes, the decoded picture)."""
+    def encode(self, number: int, picture: UInt8, limit: int | None = None) -> tuple[bytes, UInt8]:
+        """Picture number (modulo 2^16, each used once a round) and YCbCr (8, 8, 3) → (bytes, the decoded picture).
+
+        With a ``limit`` in bytes the quantiser is made coarser, by :data:`COARSER` steps at most, until the picture fits.
+        """
         unsigned(number, 2, "picture number")
         if self.slot is None:
             raise ReferenceMissingError("no keyframe is set")
@@ -210,14 +217,22 @@ class PictureEncoder:
             else:
                 # Out of reach for good. Forgotten, so that after a pause of hours no number stands for two pictures.
                 self.acknowledged = None
-        tries = []
-        for distance in distances:
-            header = PictureHeader(self.luma, self.chroma, distance, self.slot)
-            reference = self.references.find(number, header)
-            tries += [encode_picture(picture, reference, header, mode) for mode in range(PREDICTIONS)]
-        data, decoded = min(tries, key=lambda t: len(t[0]))
+        for coarser in range(COARSER + 1):
+            data, decoded = self._best(number, picture, distances, self.slot, coarser)
+            if limit is None or len(data) <= limit:
+                break
         self.references.remember(number, decoded)
         return data, decoded
+
+    def _best(self, number: int, picture: UInt8, distances: list[int], slot: int, coarser: int) -> tuple[bytes, UInt8]:
+        """The shortest of all references and predictions."""
+        luma, chroma = (min(q + coarser, len(STEPS) - 1) for q in (self.luma, self.chroma))
+        tries = []
+        for distance in distances:
+            header = PictureHeader(luma, chroma, distance, slot)
+            reference = self.references.find(number, header)
+            tries += [encode_picture(picture, reference, header, mode) for mode in range(PREDICTIONS)]
+        return min(tries, key=lambda t: len(t[0]))
 
 
 class PictureDecoder:

@@ -11,6 +11,7 @@ from codec.accounting import BitCount
 from codec.bundle import RUNGS, TIME_UNIT, Bundle, Face, Report
 from codec.keyframe import Keyframe, encode_keyframe
 from codec.picture import SLOTS, PictureEncoder
+from codec.ratecontrol import RateControl
 from codec.sampling import sample
 from sender.detector import BlazeFace
 from sender.keyframe_choice import KeyframeChoice
@@ -29,7 +30,8 @@ CHOICE_TICKS_MAX = 75
 @dataclass(frozen=True)
 class StreamConfig:
     """``crop``: "face" follows the face, "none" takes the frame as it is. ``keyframe``: "auto" chooses within the first
-    second, "first" takes the first picture. ``luma``, ``chroma``: quantiser numbers. ``bitrate``: Opus, bit/s."""
+    second, "first" takes the first picture. ``luma``, ``chroma``: quantiser numbers. ``bitrate``: Opus, bit/s.
+    ``picture_bytes``: what a picture may cost on average."""
 
     crop: Literal["face", "none"] = "face"
     keyframe: Literal["auto", "first"] = "auto"
@@ -38,6 +40,7 @@ class StreamConfig:
     bitrate: int = 6_000
     rung: int = 0
     quality: int = 60
+    picture_bytes: int = 44
 
 
 class SenderStream:
@@ -50,7 +53,7 @@ class SenderStream:
         self.choice: KeyframeChoice | None = KeyframeChoice(detector)
         self.pictures = PictureEncoder(config.luma, config.chroma)
         self.speech = SpeechEncoder(config.bitrate, RUNGS[config.rung])
-        self.count = BitCount()
+        self.count, self.rate = BitCount(), RateControl(config.picture_bytes)
         self.number = 0
         self.slot = 0
         self.keyframe: Keyframe | None = None
@@ -142,7 +145,8 @@ class SenderStream:
             self._choose_live(crop)
         if crop is not None and self.keyframe is not None:
             wanted = sample(crop)
-            picture, decoded = self.pictures.encode(self.number, wanted)
+            picture, decoded = self.pictures.encode(self.number, wanted, self.rate.limit)
+            self.rate.spent(len(picture))
             self.sent_picture = decoded
             self.errors.append(float(((decoded.astype(np.float64) - wanted) ** 2).mean()))
         samples = tick.sound if not self.muted else np.zeros_like(tick.sound)
