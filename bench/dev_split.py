@@ -15,7 +15,7 @@ import torch
 
 from codec.colour import ycbcr_to_rgb
 from codec.sampling import sample
-from models.evaluate import lit, psnr
+from models.evaluate import baselines, psnr
 from models.losses import PerceptualDistance
 from receiver.files import decode_file, encode_file
 from sender.inputs import file_frames
@@ -37,12 +37,7 @@ def judge_clip(clip: Path, folder: Path, judge: PerceptualDistance, every: int) 
     wanted, shown = _tensor([truth[i] for i in picked]), _tensor([ours[i] for i in picked])
     held = _tensor([truth[0]] * len(wanted))
     small = _tensor([ycbcr_to_rgb(sample(truth[i])) for i in picked])
-    rivals = {
-        "ours": shown,
-        "held": held,
-        "difference": (held + lit(held, small)).clamp(0, 1),
-        "bicubic": torch.nn.functional.interpolate(small, size=(256, 256), mode="bicubic", align_corners=False).clamp(0, 1),
-    }
+    rivals = {"ours": shown, **baselines(held, small)}
     row: dict[str, Any] = {
         "clip": clip.name, "frames_in": len(truth), "frames_out": len(ours), "bpp_video": count.bpp_video,
         "bpp_with_keyframe": count.bpp_with_keyframe, "lowres_psnr_db": lowres, "wire_kbps": count.wire_kbps,

@@ -1,4 +1,4 @@
-"""Judging on people that were not trained on, beside the three baselines: held, difference, bicubic."""
+"""Judging on people that were not trained on, and the three baselines: held, difference, bicubic."""
 
 from collections.abc import Iterator
 
@@ -34,16 +34,10 @@ def batches(cache: Cache, side: int, every: int, size: int = 16) -> Iterator[Bat
         yield collate(pending)
 
 
-def baselines(batch: Batch) -> dict[str, Tensor]:
-    """Keyframe held; keyframe + enlarged 8×8 difference; bicubic enlargement of the newest 8×8."""
-    side = batch.truth.shape[-1]
-    now = batch.pictures[:, 2]
-    bicubic = F.interpolate(now, size=(side, side), mode="bicubic", align_corners=False).clamp(0, 1)
-    return {
-        "held": batch.keyframe,
-        "difference": (batch.keyframe + lit(batch.keyframe, now)).clamp(0, 1),
-        "bicubic": bicubic,
-    }
+def baselines(keyframe: Tensor, now: Tensor) -> dict[str, Tensor]:
+    """From keyframe (N, 3, S, S) and newest 8×8 (N, 3, 8, 8): keyframe held; keyframe + enlarged 8×8 difference; bicubic."""
+    bicubic = F.interpolate(now, size=keyframe.shape[2:], mode="bicubic", align_corners=False).clamp(0, 1)
+    return {"held": keyframe, "difference": (keyframe + lit(keyframe, now)).clamp(0, 1), "bicubic": bicubic}
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
@@ -64,18 +58,14 @@ def evaluate_coarse(model: Call, cache: Cache, every: int = 12) -> dict[str, flo
 
 
 @torch.no_grad()
-def evaluate_full(
-    model: Call, cache: Cache, judge: PerceptualDistance, every: int = 25, with_baselines: bool = False
-) -> dict[str, float]:
-    """PSNR and LPIPS (AlexNet) at 256×256, optionally of the baselines too."""
+def evaluate_full(model: Call, cache: Cache, judge: PerceptualDistance, every: int = 25) -> dict[str, float]:
+    """PSNR and LPIPS (AlexNet) at 256×256 of picture and warp alone."""
     device, rows = next(model.parameters()).device, []
     for batch in batches(cache, 256, every, 8):
         truth = batch.truth.to(device)
         with torch.autocast(device.type, torch.bfloat16):
             out, warped = model(batch.keyframe.to(device), batch.pictures.to(device), batch.mel.to(device))
         shown = {"": out.float().clamp(0, 1), "warp_": warped.float().clamp(0, 1)}
-        if with_baselines:
-            shown |= {f"{k}_": v.to(device) for k, v in baselines(batch).items()}
         scores = {k: (psnr(v, truth), judge(v, truth)) for k, v in shown.items()}
         for i in range(len(truth)):
             rows.append({f"{k}{n}": float(s[j][i]) for k, s in scores.items() for j, n in enumerate(("psnr", "lpips"))})

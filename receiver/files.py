@@ -14,6 +14,7 @@ from models.runtime import FRAMES, Interpolator, Upsampler
 from receiver.ticks import TickDecoder
 from receiver.video_file import VideoFile
 from sender.sources import file_ticks
+from sender.speech import LOOKAHEAD
 from sender.stream import CHOICE_TICKS, CHOICE_TICKS_MAX, SenderStream, StreamConfig
 
 Progress = Callable[[int], None]
@@ -72,7 +73,7 @@ def decode_file(
         first = next(records, None)
         if first is None:
             raise ContainerError("file holds no records")
-        video = VideoFile(part, lag=104)
+        video = VideoFile(part, lag=LOOKAHEAD)
         try:
             # One record ahead, because the last tick's frames are cut to the number that the end record tells.
             for record, following in pairwise(chain(_until_damage(first, records), [None])):

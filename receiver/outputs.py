@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from receiver.video_file import OutputError, VideoFile
 from sender.sources import grid
-from sender.speech import RATE
+from sender.speech import LOOKAHEAD, RATE
 
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
@@ -40,7 +40,7 @@ class FileOutput:
     The file gets its name when it is finished, so an older one is kept until then, and when no picture ever comes.
     """
 
-    def __init__(self, path: Path, tick_ms: int = 200, lag: int = 104) -> None:
+    def __init__(self, path: Path, tick_ms: int = 200, lag: int = LOOKAHEAD) -> None:
         self._path, self._part = path, path.with_name(path.name + ".part")
         self._file, self._pool = VideoFile(self._part, crf=16, lag=lag), ThreadPoolExecutor(1, "file-output")
         self._first: int | None = None

@@ -9,6 +9,8 @@ Float32 = npt.NDArray[np.float32]
 
 RATE = 16_000
 MIN_BITRATE, MAX_BITRATE = 6_000, 24_000
+LOOKAHEAD = 104
+"""Samples by which what libopus decodes at 16 kHz lags what was encoded: 6.5 ms, as :attr:`SpeechEncoder.lookahead` tells."""
 PACKET_MS = {200: 100, 100: 100, 60: 60}
 """Length of an Opus packet by the tick's length, both in milliseconds: long packets waste least."""
 

@@ -1,7 +1,7 @@
 """Ticks → bundles: crop, keyframe, picture, speech. Holds one outgoing stream's whole state; knows no network or clock."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -92,7 +92,7 @@ class SenderStream:
 
     def candidates(self, tick: Tick) -> None:
         """Look at a tick for the keyframe before the stream starts (a file can be read twice)."""
-        crop, _ = self._see(replace(tick))
+        crop, _ = self._see(tick)
         if crop is not None and self.choice:
             self.choice.add(crop)
 
