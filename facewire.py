@@ -190,18 +190,72 @@ def decode(source: Path, out: Path, device: Device = "auto", weights: Weights = 
 
 
 @app.command()
+def upsample(
+    source: Annotated[Path, typer.Argument(help="Square video of a face, 8x8 to 64x64; a larger one is shrunk to 64x64.")],
+    identity: Annotated[Path, typer.Option(
+        help="Sharp picture of the same face, best 256x256 and cropped as the video is; else its middle square is taken.",
+    )],
+    out: Annotated[Path, typer.Option(help="The MP4 to write, 256x256 at 25 FPS.")],
+    scale: Annotated[int | None, typer.Option(help="32, 16, 8 or 4: refuse a video that is not of this size.")] = None,
+    speech: Annotated[bool, typer.Option("--speech/--no-speech", help="Let the network hear the sound.")] = True,
+    audio: Annotated[Path | None, typer.Option(help="File with the sound, instead of the video's own.")] = None,
+    device: Device = "auto", weights: Weights = None, json: Json = False,
+) -> None:  # fmt: skip
+    """A small face video and a sharp picture of the face to 256x256."""
+    from receiver.upsample import upsample_file
+
+    if scale not in (None, 4, 8, 16, 32):
+        raise typer.BadParameter(f"{scale} is not 32, 16, 8 or 4", param_hint="--scale")
+    with progress_bar(f"enlarging {source.name}", "frames", json) as progress:
+        figures = upsample_file(source, identity, out, scale, speech, audio, weights, device, progress, errors.print)
+    show(figures, json)
+
+
+train_app = typer.Typer(help="Data to weights; 'train prepare' makes data of raw videos.", invoke_without_command=True)
+app.add_typer(train_app, name="train")
+
+
+@train_app.callback()
 def train(
-    data: Annotated[Path, typer.Option(help="Folder with clips.tsv, train/ and dev/.")],
-    losses: Annotated[Path, typer.Option(help="Folder with lpips_vgg16.pth and lpips_alexnet.pth.")],
+    context: typer.Context,
+    data: Annotated[Path | None, typer.Option(help="Folder with clips.tsv, train/ and dev/; or of shards.")] = None,
+    losses: Annotated[Path | None, typer.Option(help="Folder with lpips_vgg16.pth and lpips_alexnet.pth.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and logs; a run in it goes on.")] = Path("runs/call"),
-    stage: Annotated[str, typer.Option(help="coarse (64x64) first, then full (256x256).")] = "coarse",
-    steps: Annotated[int, typer.Option(min=1)] = 2300, batch: Annotated[int, typer.Option(min=2)] = 24,
-    rate: float = 6e-4, threads: Threads = 2, json: Json = False,
+    network: Annotated[str, typer.Option(help="call (ours), paper or paper-reduced.")] = "call",
+    stage: Annotated[str | None, typer.Option(help="call: coarse, then full. paper: backbone, then finetune.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1)] = None, batch: Annotated[int | None, typer.Option(min=1)] = None,
+    rate: float | None = None,
+    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert, for the paper's L_sync.")] = None,
+    reproduce: Annotated[bool, typer.Option("--reproduce", help="All stages that the shipped weights are made with.")] = False,
+    loaders: Annotated[int, typer.Option(min=0, help="Processes that read shards.")] = 8,
+    threads: Threads = 2, json: Json = False,
 ) -> None:  # fmt: skip
     """Data to weights."""
-    from models.train_command import run_training
+    if context.invoked_subcommand:
+        return
+    from models.train_command import Wanted, run
 
-    show(run_training(data, losses, out, stage, steps, batch, rate, threads, errors.print), json)
+    if data is None or losses is None:
+        raise typer.BadParameter("needed to train", param_hint="--data and --losses")
+    wanted = Wanted(data, losses, out, network, stage, steps, batch, rate, sync, threads, loaders)
+    if figures := run(wanted, reproduce, errors.print):
+        show(figures, json)
+
+
+@train_app.command()
+def prepare(
+    raw: Annotated[Path, typer.Argument(help="Folder of raw videos.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the shards; videos that are done aren't done again.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
+    identity_from: Annotated[str, typer.Option(help="folder (VoxCeleb2's id00012/) or file (AVSpeech).")] = "file",
+    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert; clips whose sound isn't the face's are dropped.")] = None,
+    dev_share: Annotated[float, typer.Option(help="Share of the people held back for judging.")] = 0.02,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Raw talking videos to face clips in shards."""
+    from models.prepare.command import run_prepare
+
+    show(run_prepare(raw, out, workers, identity_from, sync, dev_share, errors.print), json)
 
 
 @app.command()

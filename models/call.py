@@ -12,7 +12,7 @@ What stays out of the identity part is small, so that a frame costs few GFLOP. `
 first, at 64×64.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -101,13 +101,17 @@ class Coarse:
 
 
 class CoarsePredictor(nn.Module):
-    """Pictures, speech and the keyframe's features → flow, intermediate picture F_int and mask at 64×64."""
+    """Pictures, speech and the keyframe's features → flow, intermediate picture F_int and mask at 64×64.
+
+    ``detail`` (N, 3, 64, 64) is what a picture larger than 8×8 shows beyond the 8×8 one, enlarged; zero where 8×8 is all.
+    """
 
     def __init__(self, c: CallConfig) -> None:
         super().__init__()
         self.visual, self.audio = VisualEncoder(c), AudioEncoder(c)
         self.fuse8 = _block(c.visual + c.audio + c.c8, c.c8, 3)
         self.to16 = _block(c.c8, c.c16, 1)
+        self.detail16, self.detail32 = zero_conv(3, c.c16), zero_conv(3, c.c32)
         self.attend = CrossAttention(c.c16, c.c16, 16)
         self.found = nn.Conv2d(c.c16 + 8, c.c16, 3, padding=1)
         self.flow16 = zero_conv(c.c16 + 8, 2)
@@ -122,26 +126,31 @@ class CoarsePredictor(nn.Module):
         nn.init.constant_(self.head.bias[3:], 2.0)  # type: ignore[index]
 
     def forward(
-        self, pictures: Tensor, mel: Tensor, own: Tensor,
+        self, pictures: Tensor, mel: Tensor, detail: Tensor, own: Tensor,
         f64: Tensor, f32: Tensor, f16: Tensor, f8: Tensor, key: Tensor, value: Tensor,
     ) -> Coarse:  # fmt: skip
         h = torch.cat([self.visual(pictures, own), self.audio(mel), f8], 1)
-        h = self.to16(up(self.fuse8(h), 2))
+        h = self.to16(up(self.fuse8(h), 2)) + self.detail16(F.avg_pool2d(detail, 4) * 4)
         update, shift = self.attend(h, key, value)
         h = h + update
         both = torch.cat([h, shift.to(h.dtype)], 1)
         flow = self.flow16(both)
         h = self.fuse16(torch.cat([self.found(both), warp(f16, flow)], 1))
         flow = up(flow.float(), 2)
-        h = self.to32(torch.cat([up(h, 2), flow.to(h.dtype)], 1))
+        h = self.to32(torch.cat([up(h, 2), flow.to(h.dtype)], 1)) + self.detail32(F.avg_pool2d(detail, 2) * 4)
         h = self.fuse32(torch.cat([h, warp(f32, flow)], 1))
         flow = up((flow + self.flow32(h)).float(), 2)
         h = self.to64(torch.cat([up(h, 2), flow.to(h.dtype)], 1))
-        target = up(pictures[:, 2], 8)
+        target = up(pictures[:, 2], 8) + detail
         h = self.fuse64(torch.cat([h, warp(f64, flow), target.to(h.dtype) * 2 - 1], 1))
         flow = flow + self.flow64(h).float()
         head = self.head(h).float()
         return Coarse(flow, target + head[:, :3], torch.sigmoid(head[:, 3:]), h)
+
+
+def no_detail(pictures: Tensor) -> Tensor:
+    """The detail input (N, 3, 64, 64) where there is nothing but 8×8 pictures."""
+    return pictures.new_zeros(len(pictures), 3, 64, 64)
 
 
 def lit(warped: Tensor, picture: Tensor) -> Tensor:
@@ -188,10 +197,12 @@ class Call(nn.Module):
         self.predictor = CoarsePredictor(self.config)
         self.generator = Generator(self.config)
 
-    def coarse(self, keyframe64: Tensor, pictures: Tensor, mel: Tensor) -> tuple[Tensor, Tensor, Coarse]:
+    def coarse(
+        self, keyframe64: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Coarse]:
         """Keyframe at 64×64 → (picture at 64×64, warped keyframe with light, coarse result)."""
         parts = self.identity.small(keyframe64, self.predictor.attend)
-        result = self.predictor(pictures, mel, *parts)
+        result = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, *parts)
         warped = warp(keyframe64, result.flow)
         warped = warped + lit(warped, pictures[:, 2])
         return result.mask * warped + (1 - result.mask) * result.f_int, warped, result
@@ -201,9 +212,17 @@ class Call(nn.Module):
         small = self.identity.small(F.avg_pool2d(keyframe, 4), self.predictor.attend)
         return (*small, self.identity.s128(F.pixel_unshuffle(keyframe, 2) * 2 - 1))
 
-    def step(self, keyframe: Tensor, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1]."""
-        c = self.predictor(pictures, mel, *parts[:-1])
+    def step(
+        self, keyframe: Tensor, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None,
+        still: bool = False,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1].
+
+        ``detail``: see :class:`CoarsePredictor`. ``still`` leaves the keyframe where it is, to measure what moving it gives.
+        """
+        c = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, *parts[:-1])
+        if still:
+            c = replace(c, flow=torch.zeros_like(c.flow))
         warped = warp(keyframe, up(c.flow, 4))
         light = up(pictures[:, 2] - F.avg_pool2d(warped, 32), 16)
         joined = torch.cat([
@@ -215,5 +234,5 @@ class Call(nn.Module):
         mask = mask * up(c.mask, 4)
         return mask * warped + (1 - mask) * up(c.f_int, 4) + residual, warped
 
-    def forward(self, keyframe: Tensor, pictures: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
-        return self.step(keyframe, self.set_identity(keyframe), pictures, mel)
+    def forward(self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.step(keyframe, self.set_identity(keyframe), pictures, mel, detail)

@@ -18,6 +18,7 @@ import numpy as np
 from codec.colour import ycbcr_to_rgb
 from codec.sampling import sample
 from models import mel as melmod
+from models.regions import load_regions
 
 SIDE, COARSE = 256, 64
 TICK = 5
@@ -78,6 +79,9 @@ def prepare(data: Path, cache: Path, split: str) -> None:
 class Cache:
     """A prepared split, opened for reading."""
 
+    late: dict[str, int] | None = None
+    """Frames that each clip's own sound comes late; clips missing here are heard as silence. None: as they are."""
+
     def __init__(self, folder: Path, in_memory: bool = True) -> None:
         self.clips = [Clip(**c) for c in json.loads((folder / "index.json").read_text())]
         self.yuv = np.load(folder / "yuv256.npy", mmap_mode="r")
@@ -85,15 +89,41 @@ class Cache:
         self.coarse = np.load(folder / "rgb64.npy", mmap_mode=mode)
         self.small = np.load(folder / "ycc8.npy", mmap_mode=mode)
         self.mel = np.load(folder / "mel.npy")
+        self.regions = load_regions(folder)
+        self.late = _lateness(folder / "sync.json")
+
+    def boxes(self, at: int) -> np.ndarray:
+        """Lips, nose, eyes and eyebrows of frame ``at``: (4, 4) int16, x0, y0, x1, y1; zeros where none are known."""
+        return np.zeros((4, 4), np.int16) if self.regions is None else self.regions[at]
 
     def rgb256(self, at: int) -> np.ndarray:
         """Frame ``at`` as RGB (256, 256, 3) uint8."""
         return cv2.cvtColor(self.yuv[at], cv2.COLOR_YUV2RGB_I420)
 
     def speech(self, clip: Clip, frame: int, newest: int) -> np.ndarray:
-        """The network's speech input (20, 80) for a frame of ``clip``; silence for a clip without sound."""
+        """The network's speech input (20, 80) for a frame of ``clip``; silence for a clip without sound.
+
+        Where ``sync.json`` (:mod:`models.sync_training`) tells it, sound that comes late in the clip is moved back to its lips,
+        and sound that isn't the face's is silence.
+        """
+        late = 0 if self.late is None else self.late.get(clip.name)
+        if late is None:
+            return np.full((melmod.WINDOW_FRAMES, melmod.BANDS), -1.0, np.float32)
         mel = self.mel[clip.mel_start : clip.mel_start + clip.mel_frames].astype(np.float32)
-        return melmod.window_at(mel, frame, newest)
+        return melmod.window_at(mel, frame + late, newest + late)
+
+
+LEAST_CONFIDENCE, MOST_LATE = 0.05, 8
+"""A clip's sound is its face's when the expert is this sure of it, and it comes no later or earlier than so many frames."""
+
+
+def _lateness(path: Path) -> dict[str, int] | None:
+    """Frames that each clip's own sound comes late; None where the expert hasn't been asked."""
+    if not path.exists():
+        return None
+    scores = json.loads(path.read_text()).items()
+    good = {name: s for name, s in scores if s["confidence"] >= LEAST_CONFIDENCE}
+    return {name: int(s["offset"]) for name, s in good.items() if abs(s["offset"]) <= MOST_LATE}
 
 
 def quantise(ycbcr: np.ndarray, step: int) -> np.ndarray:

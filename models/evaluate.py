@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.batch import Batch
 from models.call import Call, lit
 from models.data import Cache
 from models.losses import PerceptualDistance
-from models.sampler import Batch, collate, example
+from models.sampler import collate, example
 
 STEP = 2
 """Quantiser step of the 8×8 pictures judged with: about 48 dB."""

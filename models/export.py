@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.call import Call, CallConfig
-from models.data import SIDE
+from models.data import COARSE, SIDE
 from models.interpolator import PICTURES, Interpolator
 from models.mel import BANDS, WINDOW_FRAMES
 from models.onnx_graph import check, fold, halve
@@ -40,15 +40,18 @@ class IdentityGraph(nn.Module):
 
 
 class StepGraph(nn.Module):
-    """keyframe, the eight :data:`PARTS`, pictures (1, 5, 3, 8, 8), speech (1, 20, 80) → frame (1, 3, 256, 256) in [0, 1]."""
+    """keyframe, the eight :data:`PARTS`, pictures (1, 5, 3, 8, 8), speech (1, 20, 80), detail (1, 3, 64, 64) → frame.
+
+    The frame is (1, 3, 256, 256) in [0, 1]; ``detail`` is zero where the pictures are 8×8.
+    """
 
     def __init__(self, call: Call) -> None:
         super().__init__()
         self.call = call
 
     def forward(self, keyframe: Tensor, *rest: Tensor) -> Tensor:
-        *parts, pictures, speech = rest
-        return self.call.step(keyframe, tuple(parts), pictures, speech)[0].clamp(0, 1)
+        *parts, pictures, speech, detail = rest
+        return self.call.step(keyframe, tuple(parts), pictures, speech, detail)[0].clamp(0, 1)
 
 
 def _trace(model: nn.Module, inputs: tuple[Tensor, ...], names: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
@@ -81,8 +84,9 @@ def call_graphs(call: Call, half: bool = True) -> tuple[onnx.ModelProto, onnx.Mo
     with torch.no_grad():
         parts = call.eval().set_identity(keyframe)
     first = _trace(IdentityGraph(call), (keyframe,), ["keyframe"], PARTS)
-    inputs = (keyframe, *parts, torch.rand(1, PICTURES, 3, 8, 8), torch.zeros(1, WINDOW_FRAMES, BANDS))
-    second = _trace(StepGraph(call), inputs, ["keyframe", *PARTS, "pictures", "speech"], ["frame"])
+    driven = (torch.rand(1, PICTURES, 3, 8, 8), torch.zeros(1, WINDOW_FRAMES, BANDS), torch.zeros(1, 3, COARSE, COARSE))
+    inputs = (keyframe, *parts, *driven)
+    second = _trace(StepGraph(call), inputs, ["keyframe", *PARTS, "pictures", "speech", "detail"], ["frame"])
     return _finish(first, half), _finish(second, half)
 
 

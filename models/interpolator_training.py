@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from codec.colour import ycbcr_to_rgb
 from models.data import Cache, quantise
 from models.interpolator import PICTURES, TICK, Interpolator, linear_interpolate
-from models.training import Ema
+from models.loop import Ema
 
 WINDOW = PICTURES * TICK
 JUDGED_STEP = 2

@@ -17,6 +17,7 @@ Float32 = npt.NDArray[np.float32]
 
 FRAMES = 5
 """Frames in a tick of 200 ms, and pictures in the network's window."""
+NO_DETAIL = np.zeros((1, 3, 64, 64), np.float32)
 
 
 class WeightsMissingError(RuntimeError):
@@ -68,14 +69,18 @@ class Upsampler:
         image = np.ascontiguousarray(keyframe.transpose(2, 0, 1)[None], np.float32) / 255.0
         self._fixed = {"keyframe": image, **self._identity.run({"keyframe": image})}
 
-    def step(self, pictures: Float32, speech: Float32) -> UInt8:
+    def step(self, pictures: Float32, speech: Float32, detail: Float32 | None = None) -> UInt8:
         """Pictures (5, 3, 8, 8) RGB in [0, 1] around the frame and log-mel (20, 80) → frame RGB (256, 256, 3).
 
+        ``detail`` (3, 64, 64): what a picture larger than 8×8 shows beyond it, see :func:`models.detail.detail_of`.
         Raises ``RuntimeError`` before the first :meth:`set_identity`.
         """
         if not self._fixed:
             raise RuntimeError("no identity is set")
-        inputs = {**self._fixed, "pictures": pictures[None].astype(np.float32), "speech": speech[None].astype(np.float32)}
+        inputs = {
+            **self._fixed, "pictures": pictures[None].astype(np.float32), "speech": speech[None].astype(np.float32),
+            "detail": NO_DETAIL if detail is None else detail[None].astype(np.float32),
+        }  # fmt: skip
         frame = self._step.run(inputs)["frame"][0]
         return np.ascontiguousarray((frame * 255.0 + 0.5).astype(np.uint8).transpose(1, 2, 0))
 

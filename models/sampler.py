@@ -2,46 +2,78 @@
 
 import queue
 import threading
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import TICK, Cache, Clip, window_pictures
+from codec.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from models.augment import relight
+from models.batch import Batch
+from models.data import TICK, Cache, Clip, quantise, window_pictures
+from models.detail import detail_of
 
+if TYPE_CHECKING:
+    from models.shards import Drawer
 
-@dataclass
-class Batch:
-    """Keyframe and truth (N, 3, S, S), pictures (N, 5, 3, 8, 8), all in [0, 1]; mel (N, 20, 80)."""
-
-    keyframe: Tensor
-    truth: Tensor
-    pictures: Tensor
-    mel: Tensor
+DETAIL_SHARE = 0.2
+"""Share of training samples that are given a picture of 16×16, 32×32 or 64×64 besides the 8×8 ones."""
 
 
 def _image(cache: Cache, at: int, side: int) -> np.ndarray:
     return cache.coarse[at] if side == 64 else cache.rgb256(at)
 
 
-def example(cache: Cache, clip: Clip, key: int, frame: int, side: int, phase: int | None, step: int) -> tuple:
-    """(keyframe, truth, pictures, mel) for frame ``frame`` of ``clip`` seen from its frame ``key``."""
-    small = cache.small[clip.start : clip.start + clip.frames]
+def _larger(coarse: np.ndarray, frame: int, phase: int | None, step: int, size: int) -> np.ndarray:
+    """Frame ``frame`` as a picture of ``size``: (size, size, 3) RGB in [0, 1], quantised, between ticks interpolated."""
+    at = [(frame, 1.0)]
+    if phase is not None:
+        left, part = divmod(frame - phase, TICK)
+        times = [int(np.clip(phase + (left + i) * TICK, 0, len(coarse) - 1)) for i in (0, 1)]
+        at = [(times[0], 1 - part / TICK), (times[1], part / TICK)]
+    total = np.zeros((size, size, 3), np.float32)
+    for time, share in at:
+        ycbcr = rgb_to_ycbcr(cv2.resize(coarse[time], (size, size), interpolation=cv2.INTER_AREA))
+        total += share / 255.0 * ycbcr_to_rgb(quantise(ycbcr, step)).astype(np.float32)
+    return total
+
+
+def example(
+    cache: Cache, clip: Clip, key: int, frame: int, side: int, phase: int | None, step: int, size: int = 8
+) -> tuple[np.ndarray, ...]:
+    """(keyframe, truth, pictures, mel, detail, boxes) for frame ``frame`` of ``clip`` seen from its frame ``key``.
+
+    ``size``: side of the pictures that are sent; 8, 16, 32 or 64.
+    """
+    own = slice(clip.start, clip.start + clip.frames)
     newest = frame + 2 if phase is None else phase + -(-(frame - phase) // TICK) * TICK
+    pictures = window_pictures(cache.small[own], frame, phase, step)
+    detail = np.zeros((3, 64, 64), np.float32)
+    if size > 8:
+        detail = detail_of(pictures[2], _larger(cache.coarse[own], frame, phase, step, size))
     return (
-        _image(cache, clip.start + key, side), _image(cache, clip.start + frame, side),
-        window_pictures(small, frame, phase, step), cache.speech(clip, frame, newest),
+        _image(cache, clip.start + key, side), _image(cache, clip.start + frame, side), pictures,
+        cache.speech(clip, frame, newest), detail, cache.boxes(clip.start + frame),
     )  # fmt: skip
 
 
-def collate(examples: list[tuple]) -> Batch:
+def collate(examples: list[tuple[np.ndarray, ...]]) -> Batch:
     def images(i: int) -> Tensor:
         x = torch.from_numpy(np.stack([e[i] for e in examples]))
         return (x.permute(0, 3, 1, 2).float() / 255.0).contiguous(memory_format=torch.channels_last)
 
-    pictures = torch.from_numpy(np.stack([e[2] for e in examples])).float()
-    return Batch(images(0), images(1), pictures, torch.from_numpy(np.stack([e[3] for e in examples])).float())
+    rest = [torch.from_numpy(np.stack([e[i] for e in examples])).float() for i in range(2, 6)]
+    return Batch(images(0), images(1), *rest)
+
+
+def mirrored(picked: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """An example seen in a mirror."""
+    keyframe, truth, pictures, mel, detail, boxes = picked
+    if boxes.any():
+        boxes = np.stack([256 - boxes[:, 2], boxes[:, 1], 256 - boxes[:, 0], boxes[:, 3]], 1)
+    return keyframe[:, ::-1], truth[:, ::-1], pictures[..., ::-1], mel, detail[..., ::-1], boxes
 
 
 class Sampler:
@@ -67,25 +99,25 @@ class Sampler:
             clip = self.people[person][rng.choice(len(frames), p=frames / frames.sum())]
             key, frame = (int(i) for i in rng.integers(0, clip.frames, 2))
             phase = None if rng.random() < 0.25 else int(rng.integers(0, TICK))
-            picked = example(self.cache, clip, key, frame, self.side, phase, int(rng.choice([1, 2, 3, 4])))
+            size = int(rng.choice([16, 32, 64], p=[0.5, 0.3, 0.2])) if rng.random() < DETAIL_SHARE else 8
+            picked = example(self.cache, clip, key, frame, self.side, phase, int(rng.choice([1, 2, 3, 4])), size)
             if rng.random() < 0.5:
-                k, t, p, m = picked
-                picked = (k[:, ::-1], t[:, ::-1], p[..., ::-1], m)
+                picked = mirrored(picked)
             if rng.random() < 0.15:  # so that the picture alone is enough where there is no sound
-                picked = (*picked[:3], np.full_like(picked[3], -1.0))
+                picked = (*picked[:3], np.full_like(picked[3], -1.0), *picked[4:])
             out.append(picked)
-        return collate(out)
+        return relight(collate(out), rng)
 
 
 class Prefetch:
     """Draws the next batches in a thread while the network trains on this one."""
 
-    def __init__(self, sampler: Sampler, first: int) -> None:
+    def __init__(self, sampler: "Drawer", first: int) -> None:
         self.queue: queue.Queue[Batch | Exception] = queue.Queue(3)
         self.thread = threading.Thread(target=self._work, args=(sampler, first), daemon=True)
         self.thread.start()
 
-    def _work(self, sampler: Sampler, step: int) -> None:
+    def _work(self, sampler: "Drawer", step: int) -> None:
         while True:
             try:
                 self.queue.put(sampler.draw(step))

@@ -1,6 +1,7 @@
 """What ``facewire train`` and ``facewire export`` do; torch is only imported here and below."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,43 +13,146 @@ def _need_torch() -> None:
         raise ImportError("training needs torch: pip install 'facewire[train]'") from error
 
 
-def run_training(
-    data: Path, losses: Path, out: Path, stage: str, steps: int, batch: int, rate: float, threads: int, say: Callable[[str], None]
-) -> dict[str, Any]:
-    """Prepare the data once, then train ``stage`` to ``steps``; a run found in ``out`` is taken up again.
+NETWORKS = ("call", "paper", "paper-reduced")
 
-    Raises ``ValueError`` for an unknown stage, ``FileNotFoundError`` for missing data, ``ImportError`` without torch.
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked ``facewire train`` for; None takes the recipe's."""
+
+    data: Path
+    losses: Path
+    out: Path
+    network: str = "call"
+    stage: str | None = None
+    steps: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+    sync: Path | None = None
+    threads: int = 2
+    loaders: int = 8
+
+
+DEV_CLIPS, INTERPOLATOR_CLIPS = 200, 300
+"""Clips taken from shards into a cache: to judge on, and to train the interpolator on."""
+
+
+def sharded(data: Path) -> bool:
+    """Whether ``data`` is what ``train prepare`` made, not a folder of clips."""
+    return (data / "manifest.jsonl").is_file()
+
+
+def prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
+    """Decode every clip of ``data`` once, and find the landmark regions in it; what is there already is kept.
+
+    From shards only the dev people are taken. Of many processes the first does it, and the others wait.
     """
-    _need_torch()
-    from models.data import prepare
-    from models.training import TrainConfig, Trainer
+    from models.distributed import join
 
-    if stage not in ("coarse", "full"):
-        raise ValueError(f"stage {stage!r} is not coarse or full")
-    for path in (data / "clips.tsv", losses / "lpips_vgg16.pth", losses / "lpips_alexnet.pth"):
-        if not path.is_file():
-            raise FileNotFoundError(f"no such file: {path}")
-    cache = out / "cache"
+    group = join()
+    if group.first:
+        _prepare_cache(data, cache, say)
+    group.barrier()
+
+
+def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
+    from models.data import prepare
+    from models.regions import prepare_regions
+
+    if sharded(data):
+        return cache_shards(data, cache, "dev", DEV_CLIPS, say)
     for split in ("train", "dev"):
         if not (cache / split / "index.json").exists():
             say(f"preparing {split}: every clip is decoded once")
             prepare(data, cache, split)
-    start = out / "coarse.pt" if stage == "full" else None
-    if start and not start.exists():
-        raise FileNotFoundError(f"no such file: {start} (train --stage coarse first)")
-    perceptual = 0.6 if stage == "coarse" else 3.0
-    config = TrainConfig(stage, cache, losses, out, steps=steps, batch=batch, rate=rate, perceptual=perceptual, threads=threads)
-    trainer = Trainer(config, start)
-    if trainer.step:
-        say(f"going on from step {trainer.step}")
-    last: dict[str, Any] = {}
+        if not (cache / split / "regions.npy").exists():
+            say(f"preparing {split}: lips, nose, eyes and eyebrows are looked for")
+            prepare_regions(cache / split)
 
+
+def cache_shards(data: Path, cache: Path, split: str, clips: int, say: Callable[[str], None]) -> None:
+    """Take ``clips`` clips of a split from shards into the cache, where it isn't there yet."""
+    from models.shards import cache_from_shards, find_shards
+
+    if not (cache / split / "index.json").exists():
+        say(f"preparing {split}: {clips} clips at most are taken from the shards")
+        cache_from_shards([s.path for s in find_shards(data, split)], cache / split, clips)
+
+
+def _talk(say: Callable[[str], None], last: dict[str, Any]) -> Callable[[dict[str, float]], None]:
     def report(row: dict[str, float]) -> None:
         last.update(row)
         say("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
 
-    trainer.run(report)
+    return report
+
+
+def run_call(wanted: Wanted, say: Callable[[str], None]) -> dict[str, Any]:
+    """Train one stage of ``call``. Raises ``ValueError`` for an unknown stage, ``FileNotFoundError`` for missing data."""
+    from models.recipe import STAGES
+    from models.training import TrainConfig, Trainer
+
+    if (stage := wanted.stage or "coarse") not in STAGES:
+        raise ValueError(f"stage {stage!r} is not {' or '.join(STAGES)}")
+    usual, out = STAGES[stage], wanted.out
+    start = out / "coarse.pt" if stage == "full" else None
+    if start and not start.exists():
+        raise FileNotFoundError(f"no such file: {start} (train --stage coarse first)")
+    prepare_cache(wanted.data, out / "cache", say)
+    config = TrainConfig(
+        stage, out / "cache", wanted.losses, out, steps=wanted.steps or usual.steps, batch=wanted.batch or usual.batch,
+        rate=wanted.rate or usual.rate, perceptual=usual.perceptual, threads=wanted.threads,
+        shards=wanted.data if sharded(wanted.data) else None, loaders=wanted.loaders,
+    )  # fmt: skip
+    trainer = Trainer(config, start)
+    if trainer.step:
+        say(f"going on from step {trainer.step}")
+    last: dict[str, Any] = {}
+    trainer.run(_talk(say, last))
     return {"stage": stage, "checkpoint": str(trainer.checkpoint), **last}
+
+
+def run_paper(wanted: Wanted, say: Callable[[str], None]) -> dict[str, Any]:
+    """Train one stage of the paper's network, ``paper`` at its size or ``paper-reduced``. Raises as :func:`run_call`."""
+    from models.paper.training import PaperTrainConfig, run_paper_training
+
+    prepare_cache(wanted.data, wanted.out / "cache", say)
+    return run_paper_training(
+        wanted.out / "cache", wanted.losses, wanted.out, wanted.stage or "backbone",
+        "full" if wanted.network == "paper" else "reduced", wanted.steps or PaperTrainConfig.steps,
+        wanted.batch or PaperTrainConfig.batch, wanted.rate, wanted.threads, wanted.sync, say,
+    )  # fmt: skip
+
+
+def _check(wanted: Wanted) -> None:
+    if wanted.network not in NETWORKS:
+        raise ValueError(f"network {wanted.network!r} is not {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}")
+    listed = wanted.data / ("manifest.jsonl" if sharded(wanted.data) else "clips.tsv")
+    for path in (listed, wanted.losses / "lpips_vgg16.pth", wanted.losses / "lpips_alexnet.pth"):
+        if not path.is_file():
+            raise FileNotFoundError(f"no such file: {path}")
+
+
+def run(wanted: Wanted, reproduce: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """What ``facewire train`` does; figures only from the first of many processes.
+
+    Raises ``ValueError``, ``FileNotFoundError``, and ``ImportError`` without torch.
+    """
+    _need_torch()
+    from models.distributed import join
+    from models.recipe import run_recipe
+
+    _check(wanted)
+    first = join().first
+    tell = say if first else lambda _: None
+    if reproduce:
+        given = (wanted.stage, wanted.steps, wanted.batch, wanted.rate)
+        if wanted.network != "call" or any(g is not None for g in given):
+            raise ValueError("--reproduce brings its own stages, steps, batches and rates, and trains call")
+        figures = run_recipe(wanted, tell)
+    else:
+        figures = run_call(wanted, tell) if wanted.network == "call" else run_paper(wanted, tell)
+    return figures if first else {}
 
 
 def run_export(checkpoint: Path, interpolator: Path, out: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from codec.container import End, FileWriter, StoredKeyframe, read_file
 from codec.errors import CodecError, ContainerError
 from models.runtime import FRAMES, Interpolator, Upsampler
 from receiver.ticks import TickDecoder
+from receiver.trust import TrustMeter
 from receiver.video_file import VideoFile
 from sender.sources import file_ticks
 from sender.speech import LOOKAHEAD
@@ -58,15 +59,15 @@ def encode_file(video: Path, out: Path, config: StreamConfig, progress: Progress
 
 def decode_file(
     source: Path, out: Path, weights: Path | None = None, device: str = "auto", progress: Progress = lambda _: None
-) -> dict[str, float]:
-    """``.fw`` → MP4. Gives counts: frames, ticks, errors.
+) -> dict[str, float | None]:
+    """``.fw`` → MP4. Gives counts: frames, ticks, errors; and the frames' consistency (:mod:`receiver.trust`), mean and lowest.
 
     A damaged file is decoded up to the damage and then reported. Raises ``ContainerError`` for what is no ``.fw`` file,
     and ``OSError``.
     """
     upsampler, decoder = Upsampler(weights, device), TickDecoder(Interpolator(weights))
     keyframes: dict[int, np.ndarray] = {}
-    slot, number, total, damage = None, 0, None, None
+    slot, number, total, damage, trust = None, 0, None, None, TrustMeter()
     part = out.with_name(out.name + ".part")
     with source.open("rb") as file:
         records = read_file(file)
@@ -96,7 +97,9 @@ def decode_file(
                             upsampler.set_identity(keyframes[frame.slot])
                             slot = frame.slot
                         if slot is not None and (total is None or frame.number < total):
-                            video.frame(frame.number, upsampler.step(frame.pictures, frame.speech))
+                            rgb = upsampler.step(frame.pictures, frame.speech)
+                            trust.update(rgb, frame.pictures[2])
+                            video.frame(frame.number, rgb)
                             progress(video.frames)
                     video.sound(tick.sound)
             if total is not None:  # which comes from the file: no more is held than its ticks can account for
@@ -107,7 +110,8 @@ def decode_file(
             part.unlink(missing_ok=True)
     if damage:
         raise ContainerError(f"{damage}; what came before it was written to {out}")
-    return {"frames": video.frames, "ticks": number, "errors": decoder.errors}
+    figures = {"frames": video.frames, "ticks": number, "errors": decoder.errors}
+    return figures | {"consistency_db": trust.mean_db, "consistency_lowest_db": trust.lowest_db}
 
 
 def _until_damage(first: Record, records: Iterator[Record]) -> Iterator[Record | CodecError]:

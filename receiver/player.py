@@ -15,12 +15,12 @@ from codec.accounting import BitCount
 from codec.bundle import RUNGS, TIME_UNIT, Bundle, Face, Report
 from codec.errors import CodecError
 from codec.keyframe import Keyframe
-from codec.sampling import area_average
 from models.runtime import Interpolator, Upsampler
 from receiver.outputs import Output
 from receiver.playout import PlayoutClock
 from receiver.render import RenderThreads
 from receiver.ticks import FrameInput, TickDecoder, TickOutput
+from receiver.trust import TrustMeter
 from sender.sources import grid
 from sender.speech import RATE
 
@@ -86,7 +86,7 @@ class Player:
         self._due: dict[int, float] = {}
         self._shown: deque[float] = deque(maxlen=100)
         self.delays: deque[float] = deque(maxlen=499)
-        self.consistency_db: float | None = None
+        self.trust = TrustMeter()
         self._missed = 0.0
         self._arrival = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
@@ -262,9 +262,7 @@ class Player:
         self.delays.append(now - due)
         if self.on_shown:
             self.on_shown(frame.number, rgb, now)
-        if len(self.delays) % 5 == 0:  # about once a tick is enough to watch
-            error = ((area_average(rgb).astype(np.float64) - frame.pictures[2].transpose(1, 2, 0) * 255) ** 2).mean()
-            self.consistency_db = float(10 * np.log10(255**2 / max(error, 1e-2)))
+        self.trust.update(rgb, frame.pictures[2])
         for output in self.outputs:
             output.frame(frame.number, rgb)
 

@@ -20,8 +20,8 @@ UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
 HISTORY = 4
-KEEP = WINDOW + HOP * 2 * WINDOW_FRAMES
-"""Samples of sound kept for the windows of a tick's frames."""
+KEEP = HOP * (-(-WINDOW // HOP) + 2 * WINDOW_FRAMES)
+"""Samples of sound kept for the windows of a tick's frames: whole hops, or the rows would not fall where training has them."""
 
 
 @dataclass

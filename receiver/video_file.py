@@ -20,8 +20,9 @@ class OutputError(RuntimeError):
 class VideoFile:
     """Writes one MP4. Frames may skip numbers (the last is repeated); sound is appended in order. Close it to finish."""
 
-    def __init__(self, path: Path, crf: int = 14, lag: int = 0) -> None:
+    def __init__(self, path: Path, crf: int = 14, lag: int = 0, silent: bool = False) -> None:
         """``lag``: samples by which the sound arrives late (the speech codec's lookahead), dropped at the start.
+        ``silent``: there will be no sound, and the file gets no track for it.
 
         Raises :class:`OutputError`.
         """
@@ -34,7 +35,7 @@ class VideoFile:
         self._video = self._container.add_stream("libx264", rate=FRAME_RATE, options={"crf": str(crf), "preset": "veryfast"})
         self._video.width = self._video.height = 256
         self._video.pix_fmt = "yuv420p"
-        self._audio = self._container.add_stream("aac", rate=RATE, layout="mono")
+        self._audio = None if silent else self._container.add_stream("aac", rate=RATE, layout="mono")
         self._last: UInt8 | None = None
         self._next, self._heard, self._skip = 0, 0, lag
         self._closed = False
@@ -71,7 +72,7 @@ class VideoFile:
         skip = min(self._skip, len(samples))
         self._skip -= skip
         samples = samples[skip:]
-        if not len(samples):
+        if not len(samples) or self._audio is None:
             return
         pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
@@ -85,6 +86,7 @@ class VideoFile:
             return
         self._closed = True
         self._container.mux(self._video.encode(None))
-        self._container.mux(self._audio.encode(None))
+        if self._audio is not None:
+            self._container.mux(self._audio.encode(None))
         self._container.close()
         self._handle.close()

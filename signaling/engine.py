@@ -58,7 +58,8 @@ class CallEngine:
                 "delay_ms": (player.local_delay + call.round_trip() / 2) * 1000 if player.clock.started else None,
                 "loss": player.loss,
                 "face": player.face.name.lower(),
-                "consistency_db": player.consistency_db,
+                "consistency_db": player.trust.now_db,
+                "consistency_worst_db": player.trust.worst_db,
             }
         if stream:
             stats |= {"local_face": stream.face.name.lower(), "muted": stream.muted, "camera": not stream.camera_off}

@@ -50,7 +50,8 @@ class PageEngine(Protocol):
 
     def stats(self) -> dict[str, float | str | bool | None]:
         """Numbers to show: state, bpp_video, wire_kbps_out, wire_kbps_in, fps, delay_ms, loss (0..1), face, local_face,
-        muted, camera, peer_present, consistency_db; any may be missing or None."""
+        muted, camera, peer_present, consistency_db and its lowest of two seconds, consistency_worst_db; any may be missing
+        or None."""
 
     def command(self, name: str, value: bool) -> None:
         """``mute`` (True: silent), ``camera`` (True: on), ``hangup``."""

@@ -199,7 +199,8 @@ class Session:
                 "bundles_received": player.count.bundles,
                 "bundles_late": player.count.late,
                 "bundles_broken": player.count.broken,
-                "consistency_db": player.consistency_db,
+                "consistency_db": player.trust.mean_db,
+                "consistency_lowest_db": player.trust.lowest_db,
             }
         return figures
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.blocks import base_grid
-from models.paper.fomm import Keypoints, inverse2x2
+from models.paper.fomm import Keypoints, in_float32, inverse2x2
 
 
 class RandomDeformation:
@@ -58,10 +58,13 @@ def equivariance_loss(
 ) -> tuple[Tensor, Tensor]:
     """(places, Jacobians), each a mean absolute error, for ``image`` (B, 3, 256, 256) whose keypoints are ``found``.
 
-    A keypoint at z in the deformed image lies at move(z) in ``image``.
+    A keypoint at z in the deformed image lies at move(z) in ``image``. In float32 but for the detector, also under autocast.
     """
-    moved = detector(deformation.image(image))
-    places = (found.place - deformation.move(moved.place)).abs().mean()
-    turned = deformation.jacobian(moved.place) @ moved.jacobian
-    one = torch.eye(2, device=turned.device, dtype=turned.dtype)
-    return places, (one - inverse2x2(found.jacobian) @ turned).abs().mean()
+    with in_float32(image.device):
+        deformed = deformation.image(image)
+    moved = detector(deformed)
+    with in_float32(image.device):
+        places = (found.place - deformation.move(moved.place)).abs().mean()
+        turned = deformation.jacobian(moved.place) @ moved.jacobian
+        one = torch.eye(2, device=turned.device, dtype=turned.dtype)
+        return places, (one - inverse2x2(found.jacobian) @ turned).abs().mean()

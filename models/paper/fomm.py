@@ -4,9 +4,11 @@ Keypoints with Jacobians are found in the identity image and in each F_int; thei
 dense-motion network, warp the identity's features; an occlusion map hides what the identity doesn't show. In FOMM the
 generator draws the picture; in the paper (section 3.1.4) what it draws is a residual with a mask on F_int.
 
-Coordinates are x then y in [-1, 1] at pixel centres (``align_corners=False``), as in :func:`models.blocks.warp`.
+Coordinates are x then y in [-1, 1] at pixel centres (``align_corners=False``), as in :func:`models.blocks.warp`, and stay
+in float32 under autocast: bfloat16 would place a keypoint to half a pixel only.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +39,12 @@ class Motion:
     occlusion: Tensor
 
 
+def in_float32(device: torch.device) -> AbstractContextManager[object]:
+    """A block that autocast leaves alone."""
+    kind = device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+
+
 def inverse2x2(m: Tensor) -> Tensor:
     """Inverse of (..., 2, 2) in closed form; a singular one is held off zero, so that no NaN reaches the optimiser."""
     a, b, c, d = m[..., 0, 0], m[..., 0, 1], m[..., 1, 0], m[..., 1, 1]
@@ -65,15 +73,17 @@ class KeypointDetector(nn.Module):
 
     def forward(self, image: Tensor) -> Keypoints:
         h = self.body(self.shrink(image))
-        heat = torch.softmax(self.heat(h).flatten(2) / self.temperature, -1)
+        heat, maps = self.heat(h).float(), self.jacobian(h).float()
         b, side = len(h), h.shape[-1]
-        place = heat @ base_grid(side, side, h).to(h.dtype).reshape(1, 2, -1).transpose(1, 2)
-        maps = self.jacobian(h).reshape(b, self.count, 4, -1)
-        return Keypoints(place, (maps * heat[:, :, None]).sum(-1).reshape(b, self.count, 2, 2))
+        with in_float32(h.device):
+            heat = torch.softmax(heat.flatten(2) / self.temperature, -1)
+            place = heat @ base_grid(side, side, heat).reshape(1, 2, -1).transpose(1, 2)
+            jacobian = (maps.reshape(b, self.count, 4, -1) @ heat[..., None])[..., 0]
+        return Keypoints(place, jacobian.reshape(b, self.count, 2, 2))
 
 
 class DenseMotion(nn.Module):
-    """Identity image and both keypoints → :class:`Motion` at 64×64."""
+    """Identity image (N, 3, 256, 256), its keypoints (N) and those of T frames each (N·T) → :class:`Motion` at 64×64."""
 
     def __init__(self, count: int, width: int, limit: int) -> None:
         super().__init__()
@@ -83,20 +93,22 @@ class DenseMotion(nn.Module):
         self.occlusion = nn.Conv2d(self.body.channels, 1, 7, padding=3)
 
     def forward(self, image: Tensor, identity: Keypoints, driving: Keypoints) -> Motion:
-        small = self.shrink(image)
+        times = len(driving.place) // len(image)
+        identity, small = identity.repeat(times), self.shrink(image).float().repeat_interleave(times, 0)
         b, count, side = len(small), identity.place.shape[1], small.shape[-1]
-        grid = base_grid(side, side, small).to(small.dtype).permute(0, 2, 3, 1)  # (1, H, W, 2)
-        turn = identity.jacobian @ inverse2x2(driving.jacobian)
-        # Near keypoint k: place in the identity = k's place there + J (z − k's place in the frame).
-        away = grid[:, None] - driving.place[:, :, None, None]
-        moved = (turn[:, :, None, None] @ away[..., None])[..., 0] + identity.place[:, :, None, None]
-        moves = torch.cat([grid[:, None].expand(b, 1, -1, -1, -1), moved], 1)  # first: the background stays
-        heat = gaussians(driving.place, side) - gaussians(identity.place, side)
-        heat = torch.cat([torch.zeros_like(heat[:, :1]), heat], 1)
-        each = small[:, None].expand(-1, count + 1, -1, -1, -1).flatten(0, 1)
-        seen = F.grid_sample(each, moves.flatten(0, 1), padding_mode="border", align_corners=False)
+        with in_float32(small.device):
+            grid = base_grid(side, side, small).permute(0, 2, 3, 1)  # (1, H, W, 2)
+            turn = identity.jacobian @ inverse2x2(driving.jacobian)
+            # Near keypoint k: place in the identity = k's place there + J (z − k's place in the frame).
+            away = grid[:, None] - driving.place[:, :, None, None]
+            moved = torch.einsum("bkij,bkhwj->bkhwi", turn, away) + identity.place[:, :, None, None]
+            moves = torch.cat([grid[:, None].expand(b, 1, -1, -1, -1), moved], 1)  # first: the background stays
+            heat = gaussians(driving.place, side) - gaussians(identity.place, side)
+            heat = torch.cat([torch.zeros_like(heat[:, :1]), heat], 1)
+            each = small[:, None].expand(-1, count + 1, -1, -1, -1).flatten(0, 1)
+            seen = F.grid_sample(each, moves.flatten(0, 1), padding_mode="border", align_corners=False)
         h = self.body(torch.cat([heat[:, :, None], seen.reshape(b, count + 1, 3, side, side)], 2).flatten(1, 2))
-        weight = torch.softmax(self.mask(h), 1)
+        weight = torch.softmax(self.mask(h).float(), 1)
         return Motion((moves * weight[..., None]).sum(1), torch.sigmoid(self.occlusion(h)))
 
 
@@ -122,10 +134,13 @@ class ResidualGenerator(nn.Module):
         self.body = nn.Sequential(*[NormResidual(c) for _ in range(blocks)])
         self.decode = nn.Sequential(ConvNorm(c, b, change="up"), ConvNorm(b, a, change="up"))
         self.head = nn.Conv2d(a, 4, 7, padding=3)
+        nn.init.normal_(self.head.weight, std=1e-3)  # F_hr starts as the pretrained F_int, not as noise on it
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor, motion: Motion) -> tuple[Tensor, Tensor]:
         features = self.encode(image)  # once per identity, not per frame
         features = features.repeat_interleave(len(motion.grid) // len(image), 0)
-        h = F.grid_sample(features, motion.grid, padding_mode="border", align_corners=False) * motion.occlusion
-        h = self.head(self.decode(self.body(h)))
+        # In float32, for the grid's sake; the next convolution takes it back.
+        h = F.grid_sample(features.float(), motion.grid.float(), padding_mode="border", align_corners=False) * motion.occlusion
+        h = self.head(self.decode(self.body(h))).float()
         return torch.tanh(h[:, :3]), torch.sigmoid(h[:, 3:])

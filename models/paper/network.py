@@ -13,6 +13,7 @@ own widths (60 M); the rest is chosen to come to the paper's sum. :func:`paramet
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.paper.audio import AudioEncoder
@@ -23,7 +24,11 @@ from models.paper.visual import VisualEncoder
 
 @dataclass(frozen=True)
 class PaperConfig:
-    """Widths. ``stages``: (channels, scale, up-projections) of each DBPN stage, scales multiplying to 32."""
+    """Widths. ``stages``: (channels, scale, up-projections) of each DBPN stage, scales multiplying to 32.
+
+    ``enlarged``: F_int is the bicubically enlarged picture plus what the structure predictor makes, as DBPN's authors' code
+    offers (``--residual``). The paper is silent on it. Without, short trainings go by before F_int has the pictures' colours.
+    """
 
     visual: tuple[int, ...]
     visual_blocks: int
@@ -33,6 +38,7 @@ class PaperConfig:
     detector: tuple[int, int]
     motion: tuple[int, int]
     generator: tuple[int, int, int]
+    enlarged: bool = True
 
     @classmethod
     def full(cls) -> "PaperConfig":
@@ -55,7 +61,7 @@ class PaperConfig:
 
 @dataclass
 class PaperOutput:
-    """For N windows of T pictures, frame t of window n at n·T + t; images in about [0, 1].
+    """For N windows of T pictures, frame t of window n at n·T + t; images in about [0, 1]. T is less where fewer were asked for.
 
     ``f_int``, ``f_hr`` (N·T, 3, 256, 256); ``mask`` (N·T, 1, 256, 256); ``identity`` the keyframe's keypoints (N) and
     ``driving`` those of F_int (N·T).
@@ -72,8 +78,8 @@ class PaperOutput:
 class PaperNetwork(nn.Module):
     """keyframe (N, 3, 256, 256), pictures (N, T, 3, 8, 8), both in [0, 1], mel (N, 4T, 80) → :class:`PaperOutput`.
 
-    T is the paper's 5; the network itself takes any. Raises ``ValueError`` when mel and pictures don't span the same
-    time.
+    T is the paper's 5; the network itself takes any. ``frames`` as in :meth:`backbone`. Raises ``ValueError`` when mel and
+    pictures don't span the same time.
     """
 
     def __init__(self, config: PaperConfig) -> None:
@@ -82,22 +88,34 @@ class PaperNetwork(nn.Module):
         self.visual = VisualEncoder(config.visual, config.visual_blocks)
         self.audio = AudioEncoder(config.audio)
         self.structure = StructurePredictor(config.visual[-1] + config.audio[-1], config.stages)
+        if config.enlarged:
+            nn.init.normal_(self.structure.head.weight, std=1e-3)
+            nn.init.zeros_(self.structure.head.bias)  # type: ignore[arg-type]
         self.detector = KeypointDetector(config.keypoints, *config.detector)
         self.motion = DenseMotion(config.keypoints, *config.motion)
         self.generator = ResidualGenerator(*config.generator)
 
-    def backbone(self, pictures: Tensor, mel: Tensor) -> Tensor:
-        """F_int (N·T, 3, 256, 256) alone: what is pretrained first (Eq. 1)."""
+    def backbone(self, pictures: Tensor, mel: Tensor, frames: Tensor | None = None) -> Tensor:
+        """F_int (N·T, 3, 256, 256) alone: what is pretrained first (Eq. 1).
+
+        ``frames`` (N, F) picks F frames of each window, so that the others cost nothing beyond the encoders.
+        """
         f_v, f_a = self.visual(pictures), self.audio(mel)
         if f_v.shape[1] != f_a.shape[1]:
             raise ValueError(f"{f_v.shape[1]} pictures but sound for {f_a.shape[1]}")
-        return self.structure(torch.cat([f_v, f_a], 2).flatten(0, 1))
+        f_cat = torch.cat([f_v, f_a], 2)
+        if frames is not None:
+            window = torch.arange(len(f_cat), device=frames.device)[:, None]
+            f_cat, pictures = f_cat[window, frames], pictures[window, frames]
+        f_int = self.structure(f_cat.flatten(0, 1))
+        if self.config.enlarged:
+            f_int = f_int + F.interpolate(pictures.flatten(0, 1), f_int.shape[2:], mode="bicubic", align_corners=False)
+        return f_int
 
-    def forward(self, keyframe: Tensor, pictures: Tensor, mel: Tensor) -> PaperOutput:
-        times = pictures.shape[1]
-        f_int = self.backbone(pictures, mel)
+    def forward(self, keyframe: Tensor, pictures: Tensor, mel: Tensor, frames: Tensor | None = None) -> PaperOutput:
+        f_int = self.backbone(pictures, mel, frames)
         identity, driving = self.detector(keyframe), self.detector(f_int)
-        motion = self.motion(keyframe.repeat_interleave(times, 0), identity.repeat(times), driving)
+        motion = self.motion(keyframe, identity, driving)
         residual, mask = self.generator(keyframe, motion)
         return PaperOutput(f_int, f_int + mask * residual, mask, identity, driving, motion)
 

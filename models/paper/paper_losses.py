@@ -11,13 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.paper.equivariance import RandomDeformation, equivariance_loss
+from models.paper.fomm import Keypoints
 from models.paper.network import PaperNetwork, PaperOutput
+from models.paper.perceptual import pyramid_loss
 from models.paper.syncnet import SyncNet, sync_loss
 
 PATCH = 32
 """Side that a region's patch is brought to, so that patches of all sizes weigh the same."""
-SCALES = (1, 2, 4, 8)
-"""Reductions at which the perceptual distance looks, FOMM's pyramid."""
+SILENCE = -1.0
+"""Log-mel of silence, see :func:`models.mel.log_mel`."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +65,11 @@ def backbone_loss(f_int: Tensor, truth: Tensor) -> Tensor:
     return (f_int - truth).abs().mean()
 
 
-def pyramid_loss(distance: Callable[[Tensor, Tensor], Tensor], output: Tensor, truth: Tensor) -> Tensor:
-    """Sum of a perceptual distance over :data:`SCALES`.
-
-    The paper's is VGG-19 features; :class:`models.losses.PerceptualDistance` on VGG-16 stands in for it here.
-    """
-    total = output.new_zeros(())
-    for scale in SCALES:
-        a, b = (F.avg_pool2d(x, scale) if scale > 1 else x for x in (output, truth))
-        total = total + distance(a, b).mean()
-    return total
-
-
 class PaperLoss:
     """The whole objective for one batch.
 
-    ``perceptual``: (B, 3, H, W) twice → (B,); ``sync``: a trained :class:`SyncNet`, which is frozen here.
+    ``perceptual``: (B, 3, H, W) twice → (B,), looked at in FOMM's pyramid; ``sync``: a trained :class:`SyncNet`, which is
+    frozen here.
     """
 
     def __init__(
@@ -97,26 +88,34 @@ class PaperLoss:
         truth: Tensor,
         mel: Tensor | None = None,
         boxes: Tensor | None = None,
-        deformation: RandomDeformation | None = None,
+        frames: Tensor | None = None,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor, dict[str, float]]:
         """(L, its parts before weighting).
 
-        ``truth`` (N·T, 3, 256, 256) in the output's order; ``mel`` (N, 4T, 80) for L_sync; ``boxes`` (N·T, R, 4) for
-        L_region; ``deformation`` of N·T images, drawn at random where None.
+        ``truth`` (N·T, 3, 256, 256) in the output's order; ``mel`` (N, 4T, 80) for L_sync; ``boxes`` (N·T, 4, 4) for L_region.
+        ``frames``: which of the N·T frames L_fomm looks at, all where None; frames drawn at random estimate it without
+        bias. The deformation is drawn from ``generator``.
         """
         w = self.weights
         parts = {"rec": (output.f_hr - truth).abs().mean()}
-        deformation = deformation or RandomDeformation(len(truth))
+        if frames is None:
+            frames = torch.arange(len(truth), device=truth.device)
         # Detached: the deformed picture teaches the detector, not the picture.
-        still = output.f_int.detach()
-        parts["place"], parts["jacobian"] = equivariance_loss(network.detector, still, output.driving, deformation)
+        still, found = output.f_int[frames].detach(), Keypoints(output.driving.place[frames], output.driving.jacobian[frames])
+        deformation = RandomDeformation(len(still), generator=generator)
+        parts["place"], parts["jacobian"] = equivariance_loss(network.detector, still, found, deformation)
         if self.perceptual is not None:
-            parts["perceptual"] = pyramid_loss(self.perceptual, output.f_hr, truth)
+            parts["perceptual"] = pyramid_loss(self.perceptual, output.f_hr[frames], truth[frames])
         if boxes is not None:
             parts["region"] = region_loss(output.f_hr, truth, boxes)
         if self.sync is not None and mel is not None:
-            frames = output.f_hr.reshape(len(mel), -1, *output.f_hr.shape[1:])
-            parts["sync"] = sync_loss(*self.sync(frames, mel))
+            heard = (mel > SILENCE).flatten(1).any(1)
+            if heard.any():  # a clip without sound has nothing to be in step with
+                seen = output.f_hr.unflatten(0, (len(mel), -1))[heard]
+                where = None if boxes is None else boxes.unflatten(0, (len(mel), -1))[heard]
+                face, sound = self.sync(seen, mel[heard], where)
+                parts["sync"] = sync_loss(face.float(), sound.float())
         total = truth.new_zeros(())
         for name, value in parts.items():
             total = total + getattr(w, name) * value

@@ -148,6 +148,8 @@ function show(stats) {
     }
     cell.replaceChildren(...parts);
   }
+  const worst = stats.consistency_worst_db;
+  byId("trust").value = typeof worst === "number" ? worst : 0;
   const state = typeof stats.state === "string" ? stats.state : "–";
   setState(state, TONES[state] ?? "wait");
   stage.dataset.remote = stats.peer_present === false ? "no" : "yes";

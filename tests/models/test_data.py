@@ -1,5 +1,8 @@
 """The pictures that a frame is rendered from: which are known, how they are interpolated, what happens at the edges."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -80,3 +83,17 @@ def test_cache_reads_back(tiny_cache):
     clip = cache.clips[1]
     assert np.array_equal(cache.speech(clip, 10, 12)[0], cache.mel[clip.mel_start + 29].astype(np.float32))
     assert np.array_equal(cache.small, Cache(tiny_cache / "train", in_memory=False).small)
+
+
+def test_sound_is_moved_to_its_lips(tiny_cache, tmp_path):
+    folder = tmp_path / "train"
+    shutil.copytree(tiny_cache / "train", folder)
+    plain = Cache(folder)
+    scores = {"0.mp4": {"confidence": 0.2, "offset": 3}, "1.mp4": {"confidence": 0.01, "offset": 0}}
+    (folder / "sync.json").write_text(json.dumps(scores))
+    moved = Cache(folder)
+    own, foreign, unknown = moved.clips
+    assert np.array_equal(moved.speech(own, 10, 12), plain.speech(own, 13, 15))
+    for clip in (foreign, unknown):
+        assert (moved.speech(clip, 10, 12) == -1).all()
+        assert (plain.speech(clip, 10, 12) != -1).any()

@@ -35,7 +35,8 @@ def inputs():
     generator = torch.Generator().manual_seed(12)
     small = torch.rand(1, 3, 16, 16, generator=generator)
     keyframe = torch.nn.functional.interpolate(small, (256, 256), mode="bicubic").clamp(0, 1)
-    return keyframe, torch.rand(1, 5, 3, 8, 8, generator=generator), torch.randn(1, 20, 80, generator=generator) * 0.5
+    pictures, speech = torch.rand(1, 5, 3, 8, 8, generator=generator), torch.randn(1, 20, 80, generator=generator) * 0.5
+    return keyframe, pictures, speech, torch.randn(1, 3, 64, 64, generator=generator) * 0.1
 
 
 def session(model) -> "ort.InferenceSession":
@@ -44,10 +45,11 @@ def session(model) -> "ort.InferenceSession":
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def by_onnx(identity, step, keyframe, pictures, speech):
+def by_onnx(identity, step, keyframe, pictures, speech, detail):
     parts = identity.run(list(PARTS), {"keyframe": keyframe.numpy()})
     fed = dict(zip(PARTS, parts, strict=True)) | {
         "keyframe": keyframe.numpy(), "pictures": pictures.numpy(), "speech": speech.numpy(),
+        "detail": detail.numpy(),
     }  # fmt: skip
     return parts, step.run(["frame"], fed)[0]
 
@@ -60,11 +62,11 @@ def small():
 
 def test_call_is_the_same_in_onnx(small):
     call, identity, step = small
-    keyframe, pictures, speech = inputs()
-    parts, frame = by_onnx(session(identity), session(step), keyframe, pictures, speech)
+    keyframe, pictures, speech, detail = inputs()
+    parts, frame = by_onnx(session(identity), session(step), keyframe, pictures, speech, detail)
     with torch.no_grad():
         wanted_parts = call.set_identity(keyframe)
-        raw, warped = call.step(keyframe, wanted_parts, pictures, speech)
+        raw, warped = call.step(keyframe, wanted_parts, pictures, speech, detail)
     assert frame.shape == (1, 3, 256, 256)
     assert 0 <= frame.min() <= frame.max() <= 1
     assert np.abs(frame - raw.clamp(0, 1).numpy()).max() < ALMOST
@@ -78,10 +80,13 @@ def test_call_is_the_same_in_onnx(small):
 
 def test_every_input_matters(small):
     _, identity, step = small
-    keyframe, pictures, speech = inputs()
+    keyframe, pictures, speech, detail = inputs()
     run = (session(identity), session(step))
-    usual = by_onnx(*run, keyframe, pictures, speech)[1]
-    for other in ((1 - keyframe, pictures, speech), (keyframe, 1 - pictures, speech), (keyframe, pictures, -speech)):
+    usual = by_onnx(*run, keyframe, pictures, speech, detail)[1]
+    for other in (
+        (1 - keyframe, pictures, speech, detail), (keyframe, 1 - pictures, speech, detail),
+        (keyframe, pictures, -speech, detail), (keyframe, pictures, speech, -detail),
+    ):  # fmt: skip
         assert np.abs(by_onnx(*run, *other)[1] - usual).max() > 1e-4
 
 
@@ -124,13 +129,13 @@ def test_export_takes_the_averaged_weights(tmp_path):
     written = {p.name: p.stat().st_size for p in (tmp_path / "out").iterdir()}
     assert written == sizes
     assert set(sizes) == {"identity.onnx", "step.onnx", "interpolator.onnx"}
-    keyframe, pictures, speech = inputs()
+    keyframe, pictures, speech, detail = inputs()
     options = {"providers": ["CPUExecutionProvider"]}
     identity, step = (ort.InferenceSession(tmp_path / "out" / n, **options) for n in ("identity.onnx", "step.onnx"))
-    _, frame = by_onnx(identity, step, keyframe, pictures, speech)
+    _, frame = by_onnx(identity, step, keyframe, pictures, speech, detail)
     with torch.no_grad():
-        assert np.abs(frame - average(keyframe, pictures, speech)[0].clamp(0, 1).numpy()).max() < ALMOST
-        assert np.abs(frame - now(keyframe, pictures, speech)[0].clamp(0, 1).numpy()).max() > ALMOST
+        assert np.abs(frame - average(keyframe, pictures, speech, detail)[0].clamp(0, 1).numpy()).max() < ALMOST
+        assert np.abs(frame - now(keyframe, pictures, speech, detail)[0].clamp(0, 1).numpy()).max() > ALMOST
 
 
 def test_files_of_the_wrong_kind_are_refused(tmp_path):

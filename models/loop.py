@@ -1,0 +1,218 @@
+"""What training runs share: checkpoints and exact resumption, the learning rate, the average, the clock and the log."""
+
+import copy
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from models.batch import Batch
+from models.data import Cache
+from models.distributed import join
+from models.sampler import Prefetch
+
+if TYPE_CHECKING:
+    from models.shards import Drawer, MakeDrawer, ShardFeed
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """A run of ``steps`` optimiser steps over all resumes; the learning rate falls in the last two fifths.
+
+    Nothing that is learnt depends on the clock, so a resumed run ends where an unbroken one would. ``cache`` holds ``train/``
+    and ``dev/`` (:func:`models.data.prepare`), ``weights`` the losses' networks; ``out`` gets ``STAGE.pt``, the checkpoint,
+    and ``STAGE.jsonl``, the log. With ``shards`` (:mod:`models.prepare`) training people come from there, read by ``loaders``
+    processes, and the cache needs ``dev/`` alone.
+    """
+
+    stage: str
+    cache: Path
+    weights: Path
+    out: Path
+    steps: int = 2000
+    batch: int = 24
+    rate: float = 6e-4
+    seed: int = 0
+    threads: int = 2
+    save_minutes: float = 4.0
+    evaluate_minutes: float = 8.0
+    log_steps: int = 50
+    shards: Path | None = None
+    loaders: int = 8
+
+
+C = TypeVar("C", bound=LoopConfig)
+
+
+def learning_rate(highest: float, step: int, done: float) -> float:
+    """Rises over 150 steps or a twentieth of the run, whichever is shorter; falls to 3 % over the last two fifths."""
+    fall = 1.0 if done < 0.6 else max(0.03, (1 - done) / 0.4)
+    return highest * min(1.0, max((step + 1) / 150, done * 20)) * fall
+
+
+class Ema(Generic[M]):
+    """Exponential moving average of weights and statistics; it is what is judged and shipped."""
+
+    def __init__(self, model: M, decay: float = 0.998) -> None:
+        self.model: M = copy.deepcopy(model).requires_grad_(False).eval()
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        decay = min(self.decay, (step + 1) / (step + 10))
+        mine, theirs = self.model.state_dict(), model.state_dict()
+        for name, a in mine.items():
+            if a.is_floating_point():
+                a.lerp_(theirs[name], 1 - decay)
+            else:
+                a.copy_(theirs[name])
+
+
+class Loop(ABC, Generic[C, M]):
+    """One run of one stage: its state is (model, average, optimiser, step, seconds), taken up again from ``STAGE.pt``.
+
+    ``seconds`` counts training alone, without judging. Raises ``ValueError`` when the checkpoint is of another network.
+    """
+
+    clip = 1.0
+    """Largest norm of the gradient."""
+
+    def __init__(self, config: C, model: M, groups: list[dict] | None = None) -> None:
+        self.config, self.group = config, join()
+        self.device = self.group.device()
+        self.model: M = model.to(self.device)
+        for module in self.model.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+        self.group.broadcast(self.model)
+        self.ema = Ema(self.model)
+        groups = groups or [{"params": list(self.model.parameters())}]
+        groups = [{"scale": 1.0} | group for group in groups]
+        self.optimiser = torch.optim.AdamW(groups, config.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.step, self.seconds = 0, 0.0
+        self.checkpoint = config.out / f"{config.stage}.pt"
+        if self.checkpoint.exists():
+            self._load()
+        if self.group.mean({"step": float(self.step)})["step"] != self.step:
+            raise ValueError(f"processes disagree about {self.checkpoint}: can all of them read it?")
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """(what is minimised, its parts for the log) of training step ``self.step``; under autocast."""
+
+    @abstractmethod
+    def maker(self) -> "MakeDrawer":
+        """What makes a sampler of a cache: called with (cache, batch=, seed=)."""
+
+    def sampler(self, cache: Cache) -> "Drawer":
+        """Where this process's batches come from."""
+        return self.maker()(cache, batch=self.config.batch, seed=self.group.seed(self.config.seed))
+
+    def _feed(self) -> "Prefetch | ShardFeed":
+        config, group = self.config, self.group
+        if config.shards is None:
+            return Prefetch(self.sampler(Cache(config.cache / "train")), self.step)
+        from models.shards import ShardBatches, ShardFeed, find_shards
+
+        shards = find_shards(config.shards, "train")
+        batches = ShardBatches(shards, self.maker(), config.batch, config.seed, self.step, group.rank, group.world)
+        return ShardFeed(batches, config.loaders)
+
+    @abstractmethod
+    def evaluate(self, dev: Cache) -> dict[str, float]:
+        """Figures of the average on people not trained on."""
+
+    def _load(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
+        try:
+            self.model.load_state_dict(state["model"])
+            self.ema.model.load_state_dict(state["ema"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"{self.checkpoint} is of another network; name another folder") from error
+        self.step, self.seconds = state["step"], state["seconds"]
+        torch.set_rng_state(state["rng"].cpu())
+
+    def save(self) -> None:
+        self.config.out.mkdir(parents=True, exist_ok=True)
+        part = self.checkpoint.with_suffix(".part")
+        torch.save({
+            "model": self.model.state_dict(), "ema": self.ema.model.state_dict(), "rng": torch.get_rng_state(),
+            "optimiser": self.optimiser.state_dict(), "step": self.step, "seconds": self.seconds,
+        }, part)  # fmt: skip
+        part.replace(self.checkpoint)
+
+    def _rate(self) -> float:
+        return learning_rate(self.config.rate, self.step, self.step / self.config.steps)
+
+    def _train_step(self, batch: Batch) -> dict[str, float]:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate() * group["scale"]
+        self.model.train()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            loss, parts = self.loss(batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.group.average(self.model.parameters())
+        norm = torch.nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], self.clip)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+            self.ema.update(self.model, self.step)
+        return parts
+
+    def _note(self, row: dict[str, float], report: Callable[[dict[str, float]], None]) -> None:
+        with (self.config.out / f"{self.config.stage}.jsonl").open("a") as log:
+            log.write(json.dumps({k: round(v, 5) for k, v in row.items()}) + "\n")
+        report(row)
+
+    def run(self, report: Callable[[dict[str, float]], None] = lambda _: None) -> dict[str, float]:
+        """Train until ``steps`` are done, then judge; gives the last figures.
+
+        Appends to ``STAGE.jsonl``, keeps ``STAGE.pt`` up to date, writes ``STAGE.json``. Of many processes only the first saves,
+        judges and tells; the others wait for it at the next step's gradients.
+        """
+        config = self.config
+        torch.set_num_threads(config.threads)
+        dev, feed = Cache(config.cache / "dev"), self._feed()
+        saved = judged = self.seconds
+        config.out.mkdir(parents=True, exist_ok=True)
+        sums: dict[str, list[float]] = {}
+        while self.step < config.steps:
+            began = time.perf_counter()
+            for name, value in self._train_step(feed.next().to(self.device)).items():
+                sums.setdefault(name, []).append(value)
+            self.step += 1
+            self.seconds += time.perf_counter() - began
+            if not self.group.first:
+                continue
+            last = self.step >= config.steps
+            if self.step % config.log_steps == 0 or last:
+                row = {"step": self.step, "minutes": self.seconds / 60} | {k: sum(v) / len(v) for k, v in sums.items()}
+                sums = {}
+                if self.seconds - judged > config.evaluate_minutes * 60 and not last:
+                    row |= self.evaluate(dev)
+                    judged = self.seconds
+                self._note(row, report)
+            if self.seconds - saved > config.save_minutes * 60:
+                self.save()
+                saved = self.seconds
+        final = self._finish(dev, report) if self.group.first else {}
+        self.group.barrier()  # the next stage begins with what this one has saved
+        return final
+
+    def _finish(self, dev: Cache, report: Callable[[dict[str, float]], None]) -> dict[str, float]:
+        self.save()
+        final = self.evaluate(dev) | {"step": self.step, "minutes": self.seconds / 60}
+        settings = {k: str(v) for k, v in asdict(self.config).items()}
+        path = self.config.out / f"{self.config.stage}.json"
+        path.write_text(json.dumps({"config": settings, "dev": final}, indent=1) + "\n")
+        self._note(final, report)
+        return final

@@ -1,0 +1,73 @@
+"""Do lips and sound belong together? Voice-over, music, and pictures that lag are found by the lip-sync expert."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import numpy.typing as npt
+
+from models.mel import LOOKAHEAD_FRAMES, WINDOW_FRAMES
+
+LEAST_CONFIDENCE, LARGEST_OFFSET = 0.07, 2
+"""A clip with less, or whose sound is more frames early or late, is dropped."""
+REACH = 15
+"""Offsets tried, in frames, both ways, as in SyncNet's own evaluation."""
+
+
+@dataclass(frozen=True)
+class Sync:
+    """``confidence`` in [0, √2]: how much nearer the best fitting sound is than the median of shifted ones. ``offset``: how
+    many frames late it comes."""
+
+    confidence: float
+    offset: int
+
+    @property
+    def good(self) -> bool:
+        return self.confidence >= LEAST_CONFIDENCE and abs(self.offset) <= LARGEST_OFFSET
+
+
+Score = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.float16], npt.NDArray[np.int16]], Sync]
+"""Frames (T, 256, 256, 3) RGB, log-mel (4T + 1, 80) and landmark boxes (T, 4, 4) of a clip → :class:`Sync`."""
+
+
+def load_score(path: Path) -> Score:
+    """The score by a trained SyncNet file. Raises ``FileNotFoundError``, ``ValueError``, and ``ImportError`` without torch."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    import torch
+
+    from models.paper.syncnet import mouths_of
+    from models.sync_training import load_sync
+
+    torch.set_num_threads(1)
+    try:
+        net = load_sync(path).eval()
+    except (LookupError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise ValueError(f"{path} is not a trained lip-sync expert") from error
+    # The sound of a window is that around its middle frame, as models.data.Cache.speech gives it.
+    early = WINDOW_FRAMES - LOOKAHEAD_FRAMES - 1 - 4 * (net.times // 2)
+
+    @torch.no_grad()
+    def score(frames: npt.NDArray[np.uint8], mel: npt.NDArray[np.float16], boxes: npt.NDArray[np.int16]) -> Sync:
+        parts = []
+        for i in range(0, len(frames), 50):  # in pieces, or ten seconds would take 200 MB as float
+            pictures = torch.from_numpy(frames[i : i + 50]).permute(0, 3, 1, 2)[None].float() / 255.0
+            parts.append(mouths_of(pictures, torch.from_numpy(boxes[i : i + 50])[None].float()))
+        rows = np.concatenate([np.full((early, mel.shape[1]), -1.0, np.float32), mel])[: 4 * len(frames)]
+        faces, sounds = net.embed_faces(torch.cat(parts, 1))[0], net.embed_sounds(torch.from_numpy(rows)[None])[0]
+        cosines = torch.nn.functional.normalize(faces, dim=1) @ torch.nn.functional.normalize(sounds, dim=1).T
+        return best_offset(np.sqrt(np.maximum(2 - 2 * cosines.numpy(), 0)))
+
+    return score
+
+
+def best_offset(distances: npt.NDArray[np.floating]) -> Sync:
+    """From how far window ``i`` is from sound ``j``, (n, n): the offset j − i that is nearest on average, and how clearly."""
+    # At least a quarter of the windows, or the mean of two or three decides.
+    reach = min(REACH, 3 * len(distances) // 4)
+    means = np.array([np.diagonal(distances, offset).mean() for offset in range(-reach, reach + 1)])
+    best = int(means.argmin())
+    return Sync(float(np.median(means) - means[best]), best - reach)

@@ -1,0 +1,80 @@
+"""A video of any size and rate, laid on the 25 FPS grid: pictures one at a time, sound at 16 kHz."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import VideoReformatter
+
+from sender.inputs import FRAME_RATE, RATE, file_sound
+
+UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+
+SAMPLES = RATE // FRAME_RATE
+"""Sound samples in a frame of the grid."""
+LONGEST_GAP = 10 * FRAME_RATE
+"""Frames that one picture may be held for. More is a damaged time stamp, and would be hours of one still."""
+
+
+class VideoError(ValueError):
+    """A video that can't be used; the message is one line without the file's name."""
+
+
+def grid_frames(path: Path) -> Iterator[av.VideoFrame]:
+    """The pictures of ``path``, held or dropped so that there are 25 a second; not converted, since few are looked at.
+
+    The grid is that of :func:`sender.inputs.file_frames`. Raises :class:`VideoError`, also in the middle of a damaged file.
+    """
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise VideoError("no video in it")
+            stream = container.streams.video[0]
+            # One process works on one video and there are as many as cores.
+            stream.codec_context.thread_count = 1
+            start, newest, at = None, None, 0
+            for frame in container.decode(stream):
+                seconds = frame.time if frame.time is not None else at / FRAME_RATE
+                start = seconds if start is None else start
+                index = int((seconds - start) * FRAME_RATE + 0.5)
+                if index - at > LONGEST_GAP:
+                    raise VideoError(f"no picture for {(index - at) / FRAME_RATE:.0f} s")
+                while newest is not None and at < index:
+                    yield newest
+                    at += 1
+                newest = frame
+            if newest is None:
+                raise VideoError("no pictures in it")
+            yield newest
+    except av.error.FFmpegError as error:
+        raise VideoError(f"cannot decode: {error.strerror}") from error
+
+
+class Scaler:
+    """Converts frames, all to one size and format, on one thread, and keeps what that needs.
+
+    ``to_ndarray`` makes it anew for each picture, with a thread for each core: that takes ten times as long.
+    """
+
+    _ONE = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+
+    def __init__(self, pixels: str = "rgb24", width: int | None = None, height: int | None = None) -> None:
+        self._reformatter = VideoReformatter()
+        self._wanted: dict[str, Any] = {"format": pixels, "width": width, "height": height} | self._ONE
+
+    def frame(self, frame: av.VideoFrame) -> av.VideoFrame:
+        return self._reformatter.reformat(frame, **self._wanted)
+
+    def array(self, frame: av.VideoFrame) -> UInt8:
+        """(H, W, 3) for RGB, by the colour space that the file names."""
+        return np.asarray(self.frame(frame).to_ndarray(), np.uint8)
+
+
+def sound_of(path: Path) -> Float32 | None:
+    """Mono sound at 16 kHz from the first picture on, in [-1, 1]; None for a video without any."""
+    pieces = [piece for piece in file_sound(path) if len(piece)]
+    return np.concatenate(pieces) if pieces else None

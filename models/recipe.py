@@ -1,0 +1,64 @@
+"""The recipe that the shipped weights are made with, from clips to ONNX: ``facewire train --reproduce``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.train_command import Wanted
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Settings of one stage of ``call``; ``perceptual`` weighs LPIPS-VGG in its loss."""
+
+    name: str
+    steps: int
+    batch: int
+    rate: float
+    perceptual: float
+
+
+STAGES = {
+    "coarse": Stage("coarse", 4300, 24, 6e-4, 0.6),
+    "full": Stage("full", 2300, 8, 3e-4, 5.0),
+}
+"""Steps are the sum of what the shipped weights have seen, in sessions with pauses (docs/training.md)."""
+INTERPOLATOR_STEPS = 1000
+
+
+def run_recipe(wanted: "Wanted", say: Callable[[str], None], scale: float = 1.0) -> dict[str, Any]:
+    """Every stage in turn, each taken up where it stopped, then ``OUT/weights``. ``scale`` shortens all stages alike.
+
+    Raises ``ValueError``, ``FileNotFoundError``, ``ImportError``.
+    """
+    from models.distributed import join
+    from models.train_command import run_call
+
+    figures: dict[str, Any] = {}
+    for name, stage in STAGES.items():
+        steps = max(1, round(stage.steps * scale))
+        say(f"stage {name}: {steps} steps")
+        figures[name] = run_call(replace(wanted, stage=name, steps=steps), say)
+    group = join()
+    if group.first:
+        figures |= _rest(wanted, scale, say)
+    group.barrier()
+    return figures
+
+
+def _rest(wanted: "Wanted", scale: float, say: Callable[[str], None]) -> dict[str, Any]:
+    from models.interpolator_training import InterpolatorConfig, train
+    from models.train_command import INTERPOLATOR_CLIPS, cache_shards, run_export, sharded
+
+    figures: dict[str, Any] = {}
+    interpolator = wanted.out / "interpolator.pt"
+    if not interpolator.exists():
+        if sharded(wanted.data):
+            cache_shards(wanted.data, wanted.out / "cache", "train", INTERPOLATOR_CLIPS, say)
+        steps = max(1, round(INTERPOLATOR_STEPS * scale))
+        say(f"interpolator: {steps} steps")
+        config = InterpolatorConfig(steps=steps, threads=wanted.threads)
+        figures["interpolator"] = train(wanted.out / "cache", interpolator, config)
+    figures["weights"] = run_export(wanted.out / "full.pt", interpolator, wanted.out / "weights")
+    return figures
