@@ -19,6 +19,7 @@ from codec.colour import ycbcr_to_rgb
 from codec.sampling import sample
 from models import mel as melmod
 from models.regions import load_regions
+from models.sync_file import in_sync, read_scores
 
 SIDE, COARSE = 256, 64
 TICK = 5
@@ -90,7 +91,8 @@ class Cache:
         self.small = np.load(folder / "ycc8.npy", mmap_mode=mode)
         self.mel = np.load(folder / "mel.npy")
         self.regions = load_regions(folder)
-        self.late = _lateness(folder / "sync.json")
+        scores = read_scores(folder)
+        self.late = None if scores is None else in_sync(scores)
 
     def boxes(self, at: int) -> np.ndarray:
         """Lips, nose, eyes and eyebrows of frame ``at``: (4, 4) int16, x0, y0, x1, y1; zeros where none are known."""
@@ -111,19 +113,6 @@ class Cache:
             return np.full((melmod.WINDOW_FRAMES, melmod.BANDS), -1.0, np.float32)
         mel = self.mel[clip.mel_start : clip.mel_start + clip.mel_frames].astype(np.float32)
         return melmod.window_at(mel, frame + late, newest + late)
-
-
-LEAST_CONFIDENCE, MOST_LATE = 0.05, 8
-"""A clip's sound is its face's when the expert is this sure of it, and it comes no later or earlier than so many frames."""
-
-
-def _lateness(path: Path) -> dict[str, int] | None:
-    """Frames that each clip's own sound comes late; None where the expert hasn't been asked."""
-    if not path.exists():
-        return None
-    scores = json.loads(path.read_text()).items()
-    good = {name: s for name, s in scores if s["confidence"] >= LEAST_CONFIDENCE}
-    return {name: int(s["offset"]) for name, s in good.items() if abs(s["offset"]) <= MOST_LATE}
 
 
 def quantise(ycbcr: np.ndarray, step: int) -> np.ndarray:

@@ -6,7 +6,6 @@ every fifth of them, ending with the last, as the codec's quantiser leaves them;
 
 import argparse
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from codec.colour import ycbcr_to_rgb
 from models.data import Cache, quantise
 from models.interpolator import PICTURES, TICK, Interpolator, linear_interpolate
-from models.loop import Ema
+from models.loop import Ema, cosine_rate
 
 WINDOW = PICTURES * TICK
 JUDGED_STEP = 2
@@ -105,9 +104,8 @@ def train(cache: Path, out: Path, config: InterpolatorConfig) -> dict[str, objec
     average = Ema(model, 0.995)
     optimiser = torch.optim.AdamW(model.parameters(), config.rate, weight_decay=1e-4)
     for step in range(config.steps):
-        fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / config.steps))
         for group in optimiser.param_groups:
-            group["lr"] = config.rate * min(1.0, (step + 1) / 50) * fall
+            group["lr"] = cosine_rate(config.rate, step, config.steps)
         pictures, truth = windows.take(rng.choice(windows.starts, config.batch), rng.integers(1, 5, config.batch))
         if rng.random() < 0.5:
             pictures, truth = pictures.flip(-1), truth.flip(-1)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -58,6 +59,18 @@ def learning_rate(highest: float, step: int, done: float) -> float:
     return highest * min(1.0, max((step + 1) / 150, done * 20)) * fall
 
 
+def cosine_rate(highest: float, step: int, steps: int) -> float:
+    """Rises over 50 steps; falls along a cosine to 1 % at the end of the run."""
+    return highest * min(1.0, (step + 1) / 50) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+def channels_last(model: nn.Module) -> None:
+    """Lay out the weights of 2-D convolutions as the fast kernels want them."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+
+
 class Ema(Generic[M]):
     """Exponential moving average of weights and statistics; it is what is judged and shipped."""
 
@@ -76,6 +89,39 @@ class Ema(Generic[M]):
                 a.copy_(theirs[name])
 
 
+@dataclass
+class RunState:
+    """What a run can be taken up from exactly: model, average, optimiser, torch's random state, step and seconds."""
+
+    model: nn.Module
+    ema: Ema
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+
+    def load(self, path: Path, device: torch.device) -> None:
+        """Take up what :meth:`save` wrote. Raises ``ValueError`` when it is of another network."""
+        state = torch.load(path, weights_only=True, map_location=device)
+        try:
+            self.model.load_state_dict(state["model"])
+            self.ema.model.load_state_dict(state["ema"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"{path} is of another network; name another folder") from error
+        self.step, self.seconds = state["step"], state["seconds"]
+        torch.set_rng_state(state["rng"].cpu())
+
+    def save(self, path: Path) -> None:
+        """Write the whole state, or leave ``path`` as it was."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        torch.save({
+            "model": self.model.state_dict(), "ema": self.ema.model.state_dict(), "rng": torch.get_rng_state(),
+            "optimiser": self.optimiser.state_dict(), "step": self.step, "seconds": self.seconds,
+        }, part)  # fmt: skip
+        part.replace(path)
+
+
 class Loop(ABC, Generic[C, M]):
     """One run of one stage: its state is (model, average, optimiser, step, seconds), taken up again from ``STAGE.pt``.
 
@@ -89,9 +135,7 @@ class Loop(ABC, Generic[C, M]):
         self.config, self.group = config, join()
         self.device = self.group.device()
         self.model: M = model.to(self.device)
-        for module in self.model.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+        channels_last(self.model)
         self.group.broadcast(self.model)
         self.ema = Ema(self.model)
         groups = groups or [{"params": list(self.model.parameters())}]
@@ -100,7 +144,9 @@ class Loop(ABC, Generic[C, M]):
         self.step, self.seconds = 0, 0.0
         self.checkpoint = config.out / f"{config.stage}.pt"
         if self.checkpoint.exists():
-            self._load()
+            state = RunState(self.model, self.ema, self.optimiser)
+            state.load(self.checkpoint, self.device)
+            self.step, self.seconds = state.step, state.seconds
         if self.group.mean({"step": float(self.step)})["step"] != self.step:
             raise ValueError(f"processes disagree about {self.checkpoint}: can all of them read it?")
 
@@ -130,25 +176,9 @@ class Loop(ABC, Generic[C, M]):
     def evaluate(self, dev: Cache) -> dict[str, float]:
         """Figures of the average on people not trained on."""
 
-    def _load(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
-        try:
-            self.model.load_state_dict(state["model"])
-            self.ema.model.load_state_dict(state["ema"])
-            self.optimiser.load_state_dict(state["optimiser"])
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{self.checkpoint} is of another network; name another folder") from error
-        self.step, self.seconds = state["step"], state["seconds"]
-        torch.set_rng_state(state["rng"].cpu())
-
     def save(self) -> None:
-        self.config.out.mkdir(parents=True, exist_ok=True)
-        part = self.checkpoint.with_suffix(".part")
-        torch.save({
-            "model": self.model.state_dict(), "ema": self.ema.model.state_dict(), "rng": torch.get_rng_state(),
-            "optimiser": self.optimiser.state_dict(), "step": self.step, "seconds": self.seconds,
-        }, part)  # fmt: skip
-        part.replace(self.checkpoint)
+        """Write ``STAGE.pt``."""
+        RunState(self.model, self.ema, self.optimiser, self.step, self.seconds).save(self.checkpoint)
 
     def _rate(self) -> float:
         return learning_rate(self.config.rate, self.step, self.step / self.config.steps)

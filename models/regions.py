@@ -52,6 +52,13 @@ def boxes_of(points: Float32, side: int = 256) -> Float32:
     return out.clip(0, side)
 
 
+def mirrored_boxes(boxes: np.ndarray, side: int = 256) -> np.ndarray:
+    """Boxes (..., 4) as x0, y0, x1, y1 in the picture's mirror image; what wasn't found stays zero."""
+    found = boxes[..., 2:3] > boxes[..., :1]
+    turned = np.stack([side - boxes[..., 2], boxes[..., 1], side - boxes[..., 0], boxes[..., 3]], -1)
+    return np.where(found, turned, boxes)
+
+
 def spread(frames: int, looked: list[int], found: list[Float32 | None]) -> Int16:
     """Boxes at the frames looked at (None: no face) → (frames, 4, 4) int16, interpolated over at most :data:`FARTHEST`.
 

@@ -14,6 +14,7 @@ from models.augment import relight
 from models.batch import Batch
 from models.data import TICK, Cache, Clip, quantise, window_pictures
 from models.detail import detail_of
+from models.regions import mirrored_boxes
 
 if TYPE_CHECKING:
     from models.shards import Drawer
@@ -71,9 +72,7 @@ def collate(examples: list[tuple[np.ndarray, ...]]) -> Batch:
 def mirrored(picked: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """An example seen in a mirror."""
     keyframe, truth, pictures, mel, detail, boxes = picked
-    if boxes.any():
-        boxes = np.stack([256 - boxes[:, 2], boxes[:, 1], 256 - boxes[:, 0], boxes[:, 3]], 1)
-    return keyframe[:, ::-1], truth[:, ::-1], pictures[..., ::-1], mel, detail[..., ::-1], boxes
+    return keyframe[:, ::-1], truth[:, ::-1], pictures[..., ::-1], mel, detail[..., ::-1], mirrored_boxes(boxes)
 
 
 class Sampler:
@@ -90,13 +89,17 @@ class Sampler:
         weight = np.sqrt([f.sum() for f in self.frames])
         self.weight = weight / weight.sum()
 
+    def clip(self, rng: np.random.Generator) -> Clip:
+        """Somebody's clip: people by the root of their footage, their clips by length."""
+        person = rng.choice(len(self.people), p=self.weight)
+        frames = self.frames[person]
+        return self.people[person][rng.choice(len(frames), p=frames / frames.sum())]
+
     def draw(self, step: int) -> Batch:
         """The batch of training step ``step``."""
         rng, out = np.random.default_rng([self.seed, step]), []
         for _ in range(self.batch):
-            person = rng.choice(len(self.people), p=self.weight)
-            frames = self.frames[person]
-            clip = self.people[person][rng.choice(len(frames), p=frames / frames.sum())]
+            clip = self.clip(rng)
             key, frame = (int(i) for i in rng.integers(0, clip.frames, 2))
             phase = None if rng.random() < 0.25 else int(rng.integers(0, TICK))
             size = int(rng.choice([16, 32, 64], p=[0.5, 0.3, 0.2])) if rng.random() < DETAIL_SHARE else 8

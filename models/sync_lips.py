@@ -5,7 +5,6 @@ is judged by one that was trained on the others, for an expert believes whatever
 the clips that the first one kept, their sound moved to where it belongs, and judges all anew.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,9 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.data import Clip
+from models.loop import cosine_rate
 from models.paper.syncnet import FEATURES, Matcher, match_loss
 from models.sync_data import SyncData, SyncSampler
-from models.sync_scoring import Embed, Score, clip_score, distances, in_sync
+from models.sync_file import LEAST_CONFIDENCE, MOST_LATE, Score, in_sync
+from models.sync_scoring import Embed, clip_score, distances
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class LipsConfig:
     sharpness: float = 14.0
     folds: int = 3
     rounds: int = 2
-    least_confidence: float = 0.05
+    least_confidence: float = LEAST_CONFIDENCE
     """Below it a clip's sound isn't its own."""
-    most_late: int = 8
+    most_late: int = MOST_LATE
     """Frames that a sound may come late or early and still be put right: more is chance."""
     seed: int = 0
 
@@ -52,8 +53,7 @@ def train_lips(data: SyncData, clips: dict[str, int], config: LipsConfig, seed: 
     optimiser = torch.optim.AdamW(model.parameters(), config.rate, weight_decay=5e-2)
     for step in range(config.steps):
         for group in optimiser.param_groups:
-            fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / config.steps))
-            group["lr"] = config.rate * min(1.0, (step + 1) / 50) * fall
+            group["lr"] = cosine_rate(config.rate, step, config.steps)
         runs = sampler.draw(step)
         with torch.autocast("cpu", torch.bfloat16):
             face, sound = model.faces(features_of(runs.lips)), model.sounds(runs.mel)

@@ -1,8 +1,6 @@
 """How well an expert tells sounds in sync from shifted ones; how late a clip's sound comes, and whether it is its own."""
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +9,7 @@ from torch import Tensor
 from models.data import Clip
 from models.paper.syncnet import EPSILON, SyncNet
 from models.sync_data import SyncData
+from models.sync_file import Score
 
 REACH = 15
 """Shifts looked at, in frames, both ways: 0.6 s, as in SyncNet's own evaluation."""
@@ -18,9 +17,7 @@ APART = 5
 """Frames from which on a shifted sound counts as wrong: the window's own length."""
 NEAR = 1
 """Frames that a found offset may be off: 40 ms, below what people notice."""
-FILE = "sync.json"
 
-Score = dict[str, float]
 Embed = Callable[[Clip], tuple[Tensor, Tensor]]
 """A clip → embeddings (P, E) of its P windows and of their sounds."""
 
@@ -103,14 +100,3 @@ def evaluate_sync(embed: Embed, data: SyncData, late: dict[str, int]) -> Score:
 def score_clips(embed: Embed, data: SyncData) -> dict[str, Score]:
     """:func:`clip_score` of every clip that isn't silent, by name."""
     return {c.name: clip_score(distances(embed, data, c)) for c in data.clips}
-
-
-def write_scores(scores: dict[str, Score], folder: Path) -> None:
-    """Keep scores as ``sync.json`` in a prepared split."""
-    (folder / FILE).write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
-
-
-def in_sync(scores: dict[str, Score], least_confidence: float, most_late: int) -> dict[str, int]:
-    """The clips whose sound is their own, with the frames that it comes late; the rest is music, voice-over or dubbing."""
-    good = {name: s for name, s in scores.items() if s["confidence"] >= least_confidence}
-    return {name: int(s["offset"]) for name, s in good.items() if abs(s["offset"]) <= most_late}

@@ -7,7 +7,6 @@ with the first one's knowledge of sound and learns to see the lips, and then wha
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +16,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from models.loop import Ema
+from models.loop import Ema, RunState, channels_last, cosine_rate
 from models.paper.syncnet import Matcher, SyncNet, match_loss
 from models.regions import prepare_regions
 from models.sync_data import Runs, SyncData, SyncSampler, prepare_mouths
+from models.sync_file import in_sync, read_scores, write_scores
 from models.sync_lips import LipsConfig, by_lips, judge_clips, train_lips
-from models.sync_scoring import FILE, evaluate_sync, in_sync, score_clips, whole_clips, write_scores
+from models.sync_scoring import evaluate_sync, score_clips, whole_clips
 
 
 @dataclass(frozen=True)
@@ -65,38 +64,26 @@ class SyncTrainer:
         self.model = SyncNet(config.width, config.times)
         if learnt:
             self.model.matcher.load_state_dict(learnt.state_dict())
-        for module in self.model.modules():
-            if isinstance(module, nn.Conv2d):
-                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+        channels_last(self.model)
         self.ema = Ema(self.model, 0.995)
         groups = [{"params": self.model.mouth.parameters()}, {"params": self.model.matcher.parameters()}]
         self.optimiser = torch.optim.AdamW(groups, config.rate, weight_decay=2e-2)
         self.step, self.seconds = 0, 0.0
         self.checkpoint = out.with_suffix(".state.pt")
         if self.checkpoint.exists():
-            state = torch.load(self.checkpoint, weights_only=True)
-            self.model.load_state_dict(state["model"])
-            self.ema.model.load_state_dict(state["ema"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.step, self.seconds = state["step"], state["seconds"]
-            torch.set_rng_state(state["rng"])
+            state = RunState(self.model, self.ema, self.optimiser)
+            state.load(self.checkpoint, torch.device("cpu"))
+            self.step, self.seconds = state.step, state.seconds
 
     def save(self) -> None:
         """Write the checkpoint, and the average as the result so far."""
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        part = self.checkpoint.with_suffix(".part")
-        torch.save({
-            "model": self.model.state_dict(), "ema": self.ema.model.state_dict(), "rng": torch.get_rng_state(),
-            "optimiser": self.optimiser.state_dict(), "step": self.step, "seconds": self.seconds,
-        }, part)  # fmt: skip
-        part.replace(self.checkpoint)
+        RunState(self.model, self.ema, self.optimiser, self.step, self.seconds).save(self.checkpoint)
         torch.save({"model": self.ema.model.state_dict(), "width": self.config.width, "times": self.config.times}, self.out)
 
     def train_step(self, runs: Runs) -> dict[str, float]:
         """One optimiser step; gives the loss's parts."""
         config, done = self.config, self.step / self.config.steps
-        fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
-        rate = config.rate * min(1.0, (self.step + 1) / 50) * fall
+        rate = cosine_rate(config.rate, self.step, config.steps)
         self.optimiser.param_groups[0]["lr"] = rate
         self.optimiser.param_groups[1]["lr"] = 0.0 if done < config.still else rate * config.learnt_rate
         with torch.autocast("cpu", torch.bfloat16):
@@ -154,9 +141,11 @@ def train_sync(
         prepare_regions(cache / split)
         prepare_mouths(cache / split)
     train, dev = SyncData(cache / "train"), SyncData(cache / "dev")
-    if not (cache / "train" / FILE).exists():
-        write_scores(judge_clips(train, lips, say), cache / "train")
-    kept = in_sync(json.loads((cache / "train" / FILE).read_text()), lips.least_confidence, lips.most_late)
+    judged = read_scores(cache / "train")
+    if judged is None:
+        judged = judge_clips(train, lips, say)
+        write_scores(judged, cache / "train")
+    kept = in_sync(judged, lips.least_confidence, lips.most_late)
     landmarks = out.with_suffix(".lips.pt")
     expert = Matcher(lips.times)
     if landmarks.exists():

@@ -18,6 +18,7 @@ from torch import Tensor
 from models.paper.syncnet import MEL_ROWS, SyncNet, mouths_of
 from models.regions import EVERY, find, spread
 from models.sync_data import EARLY_ROWS
+from models.sync_training import load_sync
 from sender.detector import Detector
 from sender.landmarks import FaceMesh
 
@@ -51,12 +52,9 @@ def load_expert(path: Path) -> SyncNet:
     Raises ``OSError``, and ``ValueError`` for a file that holds something else.
     """
     try:
-        stored = torch.load(path, weights_only=True, map_location="cpu")
-        expert = SyncNet(int(stored["width"]), int(stored.get("times", 5)))
-        expert.load_state_dict(stored["model"])
+        return load_sync(path)
     except (KeyError, TypeError, RuntimeError, EOFError, UnpicklingError) as error:
         raise ValueError(f"{path.name} holds no lip-sync expert of this version") from error
-    return expert.eval().requires_grad_(False)
 
 
 def region_boxes(truth: Sequence[UInt8], detector: Detector, mesh: FaceMesh) -> npt.NDArray[np.int16]:

@@ -8,6 +8,7 @@ import torch
 from models.augment import relight
 from models.batch import Batch
 from models.data import SIDE, TICK, Cache, Clip, window_pictures
+from models.regions import mirrored_boxes
 from models.sampler import Sampler
 
 WINDOW = 5
@@ -38,9 +39,7 @@ def window_example(cache: Cache, clip: Clip, key: int, middle: int, phase: int |
 def mirrored(window: Window) -> Window:
     """A window seen in a mirror."""
     keyframe, truth, pictures, mel, boxes = window
-    found = boxes[..., 2:3] > boxes[..., :1]
-    turned = np.stack([SIDE - boxes[..., 2], boxes[..., 1], SIDE - boxes[..., 0], boxes[..., 3]], -1)
-    return keyframe[:, ::-1], truth[:, :, ::-1], pictures[..., ::-1], mel, np.where(found, turned, boxes)
+    return keyframe[:, ::-1], truth[:, :, ::-1], pictures[..., ::-1], mel, mirrored_boxes(boxes)
 
 
 def collate(windows: list[Window]) -> Batch:
@@ -75,9 +74,7 @@ class WindowSampler(Sampler):
     def draw(self, step: int) -> Batch:
         rng, out = np.random.default_rng([self.seed, step]), []
         for _ in range(self.batch):
-            person = rng.choice(len(self.people), p=self.weight)
-            frames = self.frames[person]
-            clip = self.people[person][rng.choice(len(frames), p=frames / frames.sum())]
+            clip = self.clip(rng)
             key = int(rng.integers(clip.frames))
             middle = int(rng.integers(WINDOW // 2, clip.frames - WINDOW // 2))
             phase = None if rng.random() < 0.25 else int((middle - rng.choice(_PLACES)) % TICK)

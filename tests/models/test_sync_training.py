@@ -11,8 +11,9 @@ pytest.importorskip("av")
 from models.mel import BANDS  # noqa: E402
 from models.paper.syncnet import MOUTH, SyncNet, match_loss, mouth_box, mouths_of  # noqa: E402
 from models.sync_data import LIPS, MOUTHS, POINTS, STORED, Placement, SyncData, SyncSampler, move_lips, vary_mouths  # noqa: E402
+from models.sync_file import in_sync  # noqa: E402
 from models.sync_lips import LipsConfig, judge_clips  # noqa: E402
-from models.sync_scoring import REACH, clip_score, evaluate_sync, in_sync, score_clips, whole_clips  # noqa: E402
+from models.sync_scoring import REACH, clip_score, evaluate_sync, score_clips, whole_clips  # noqa: E402
 from models.sync_training import SyncConfig, SyncTrainer, load_sync, train_sync  # noqa: E402
 
 FRAMES = 70
