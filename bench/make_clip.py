@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from sender.detector import BlazeFace
 from sender.landmarks import FaceMesh
+from sender.scaler import Scaler
 
 Float64 = npt.NDArray[np.float64]
 
@@ -159,7 +160,7 @@ def make(out: Path) -> None:
     yaw = 0.17 * np.sin(2 * np.pi * time / 7.3) + 0.05 * slow
     pitch = 0.05 * np.sin(2 * np.pi * time / 4.1) + 0.07 * (nod - 0.4)
     roll = 0.04 * np.sin(2 * np.pi * time / 5.7 + 1) + 0.02 * np.roll(slow, 40)
-    ease = np.clip(time / 0.8, 0, 1)
+    ease, scaler = np.clip(time / 0.8, 0, 1), Scaler("yuv420p")
     with av.open(str(out), "w") as container:
         video = container.add_stream("libx264", rate=FPS, options={"crf": "21", "preset": "veryslow"})
         video.width = video.height = SIDE
@@ -171,7 +172,7 @@ def make(out: Path) -> None:
             shift = np.array([4 * np.sin(time[i] / 1.9), 2 * np.sin(time[i] / 1.3)]) * ease[i]
             brow = max(0.0, nod[i] - 0.45) * 1.2
             picture = puppet.render(puppet.pose(jaw[i], blink[i], brow, angles, shift), jaw[i])
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = scaler.picture(picture)
             frame.pts, frame.time_base = i, Fraction(1, FPS)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))

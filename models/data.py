@@ -20,6 +20,7 @@ from codec.sampling import sample
 from models import mel as melmod
 from models.regions import load_regions
 from models.sync_file import in_sync, read_scores
+from sender.scaler import Scaler
 
 SIDE, COARSE = 256, 64
 TICK = 5
@@ -59,15 +60,15 @@ def prepare(data: Path, cache: Path, split: str) -> None:
     small = np.lib.format.open_memmap(folder / "ycc8.npy", "w+", np.uint8, (total, 8, 8, 3))
     clips, mels, at, mel_at = [], [], 0, 0
     for row in rows:
-        path, start = data / split / row["clip"], at
+        path, start, rgb24, yuv = data / split / row["clip"], at, Scaler(), Scaler("yuv420p")
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
                 if at == total:
                     break
-                rgb = frame.to_ndarray(format="rgb24")
-                full[at] = frame.to_ndarray(format="yuv420p")
+                rgb = rgb24.array(frame)
+                full[at] = yuv.array(frame)
                 coarse[at] = cv2.resize(rgb, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
-                small[at] = sample(np.asarray(rgb, np.uint8))
+                small[at] = sample(rgb)
                 at += 1
         spectrum = melmod.log_mel(_sound(path)) if int(row["audio"]) else np.zeros((0, melmod.BANDS), np.float32)
         clips.append(Clip(row["clip"], row["identity"], start, at - start, mel_at, len(spectrum)).__dict__)

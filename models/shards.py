@@ -31,8 +31,8 @@ from models.data import COARSE, SIDE, Cache, Clip
 from models.mel import BANDS
 from models.prepare.samples import Sample, read_infos, read_samples
 from models.prepare.store import MANIFEST, read_lines
-from models.prepare.video import Scaler
 from models.regions import FILE as REGIONS
+from sender.scaler import Scaler
 
 MOST = 4
 """A clip of someone with little footage gives at most this many times the usual number of pairs."""
@@ -92,8 +92,8 @@ class OneClip(Cache):
         count = len(frames)
         self.clips = [Clip(sample.key, sample.info["identity"], 0, count, 0, len(sample.mel))]
         self.mel, self.regions = sample.mel, sample.boxes
-        self.yuv = _Lazy(count, lambda at: frames[at].to_ndarray(format="yuv420p"))
-        scaler = Scaler()
+        yuv, scaler = Scaler("yuv420p"), Scaler()
+        self.yuv = _Lazy(count, lambda at: yuv.array(frames[at]))
         rgb = _Lazy(count, lambda at: scaler.array(frames[at]))
         self.coarse = _Lazy(count, lambda at: cv2.resize(rgb[at], (COARSE, COARSE), interpolation=cv2.INTER_AREA))
         self.small = _Lazy(count, lambda at: sample_8x8(rgb[at]))

@@ -10,6 +10,7 @@ from aiortc import MediaStreamTrack
 from av import AudioFrame, VideoFrame
 
 from receiver.outputs import PlayBuffer
+from sender.scaler import Scaler
 from sender.speech import RATE
 
 UInt8 = npt.NDArray[np.uint8]
@@ -26,7 +27,7 @@ class FaceTrack(MediaStreamTrack):
 
     def __init__(self, idle: float = 0.5) -> None:
         super().__init__()
-        self._newest = np.full((256, 256, 3), 24, np.uint8)
+        self._newest, self._scaler = np.full((256, 256, 3), 24, np.uint8), Scaler("yuv420p")
         self._fresh, self._idle, self._start = asyncio.Event(), idle, time.monotonic()
 
     def show(self, rgb: UInt8) -> None:
@@ -40,7 +41,7 @@ class FaceTrack(MediaStreamTrack):
         except TimeoutError:
             pass
         self._fresh.clear()
-        frame = VideoFrame.from_ndarray(self._newest, format="rgb24")
+        frame = self._scaler.picture(self._newest)
         frame.pts = int((time.monotonic() - self._start) * VIDEO_CLOCK)
         frame.time_base = Fraction(1, VIDEO_CLOCK)
         return frame

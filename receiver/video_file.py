@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sender.inputs import FRAME_RATE, RATE
+from sender.scaler import Scaler
 
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
@@ -37,6 +38,7 @@ class VideoFile:
         self._video.pix_fmt = "yuv420p"
         self._audio = None if silent else self._container.add_stream("aac", rate=RATE, layout="mono")
         self._last: UInt8 | None = None
+        self._scaler = Scaler("yuv420p")
         self._next, self._heard, self._skip = 0, 0, lag
         self._closed = False
 
@@ -46,7 +48,7 @@ class VideoFile:
         return self._next
 
     def _put(self, rgb: UInt8) -> None:
-        picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        picture = self._scaler.picture(rgb)
         picture.pts, picture.time_base = self._next, Fraction(1, FRAME_RATE)
         self._container.mux(self._video.encode(picture))
         self._next += 1

@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sender.scaler import Scaler
+
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
@@ -46,7 +48,7 @@ def file_frames(path: Path) -> Iterator[UInt8]:
             raise SourceError(f"{path} has no video")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        start, newest, at = None, None, 0
+        start, newest, at, scaler = None, None, 0, Scaler()
         try:
             for frame in container.decode(stream):
                 seconds = frame.time if frame.time is not None else at / FRAME_RATE
@@ -56,7 +58,7 @@ def file_frames(path: Path) -> Iterator[UInt8]:
                 while newest is not None and at < index:
                     yield newest
                     at += 1
-                newest = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                newest = scaler.array(frame)
         except av.error.FFmpegError as error:
             if newest is None:
                 raise SourceError(f"cannot decode {path}: {error.strerror}") from error
@@ -239,10 +241,10 @@ class TrackVideo:
     async def _work(self, track: object) -> None:
         from aiortc.mediastreams import MediaStreamError
 
+        scaler = Scaler()
         try:
             while True:
-                frame = await track.recv()  # type: ignore[attr-defined]
-                self._newest.put(frame.to_ndarray(format="rgb24"))
+                self._newest.put(scaler.array(await track.recv()))  # type: ignore[attr-defined]
         except MediaStreamError:
             pass
 

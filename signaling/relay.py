@@ -4,6 +4,8 @@ from aiortc import MediaStreamTrack
 from aiortc.contrib.media import MediaRelay
 from av import VideoFrame
 
+from sender.scaler import Scaler
+
 
 class Relay:
     """Hands one track to several viewers, each with pictures of its own.
@@ -31,13 +33,12 @@ class _OwnPictures(MediaStreamTrack):
 
     def __init__(self, source: MediaStreamTrack) -> None:
         super().__init__()
-        self._source = source
+        self._source, self._scaler = source, Scaler("yuv420p")
 
     async def recv(self) -> VideoFrame:
         frame = await self._source.recv()
         assert isinstance(frame, VideoFrame)
-        # On the event loop, where no two viewers convert at once; 256×256 takes well under a millisecond.
-        own = VideoFrame.from_ndarray(frame.to_ndarray(format="yuv420p"), format="yuv420p")
+        own = VideoFrame.from_ndarray(self._scaler.array(frame), format="yuv420p")
         own.pts, own.time_base = frame.pts, frame.time_base
         return own
 

@@ -9,10 +9,11 @@ import numpy.typing as npt
 from models import mel as melmod
 from models import regions
 from models.prepare.tracks import EVERY, Span
-from models.prepare.video import SAMPLES, Scaler
+from models.prepare.video import SAMPLES
 from sender.detector import Detector
 from sender.inputs import FRAME_RATE
 from sender.landmarks import FaceMesh
+from sender.scaler import Scaler
 from sender.tracker import SIDE
 
 UInt8 = npt.NDArray[np.uint8]

@@ -17,10 +17,11 @@ from models.prepare.people import identity_of, split_of
 from models.prepare.samples import Sample
 from models.prepare.sync import Score, load_score
 from models.prepare.tracks import EVERY, Span, SpanLimits, Tracks, spans
-from models.prepare.video import Float32, Scaler, VideoError, grid_frames, sound_of
+from models.prepare.video import Float32, VideoError, grid_frames, sound_of
 from sender.detector import BlazeFace
 from sender.inputs import FRAME_RATE, SourceError
 from sender.landmarks import FaceMesh
+from sender.scaler import Scaler
 
 
 @dataclass(frozen=True)

