@@ -149,9 +149,9 @@ class Renderer:
     @torch.no_grad()
     def _still(self, keyframe: UInt8, inputs: list[FrameInput]) -> list[UInt8]:
         assert self._call is not None
-        image, out = to_tensor([keyframe]), []
-        parts = self._call.set_identity(image)
+        out = []
+        parts = self._call.set_identity(to_tensor([keyframe]))
         for frame in inputs:
             pictures, speech = (torch.from_numpy(x[None].astype(np.float32)) for x in (frame.pictures, frame.speech))
-            out.append(to_frame(self._call.step(image, parts, pictures, speech, still=True)[0][0]))
+            out.append(to_frame(self._call.step(parts, pictures, speech, still=True)[0][0]))
         return out

@@ -20,6 +20,8 @@ class Network(Protocol):
     """One loaded network. Not thread-safe."""
 
     name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
     def run(self, inputs: dict[str, Float32]) -> dict[str, Float32]:
         """All outputs by name, as new arrays."""
@@ -38,13 +40,14 @@ class OnnxRuntimeNetwork:
             ort.preload_dlls()  # CUDA and cuDNN from wheels, where they were installed as such
         providers = (["CUDAExecutionProvider"] if cuda else []) + ["CPUExecutionProvider"]
         self._session = ort.InferenceSession(str(path), options, providers=providers)
-        self._outputs = [o.name for o in self._session.get_outputs()]
+        self.outputs = tuple(o.name for o in self._session.get_outputs())
+        self.inputs = tuple(i.name for i in self._session.get_inputs())
         self.name = str(self._session.get_providers()[0])
         if cuda and self.name != "CUDAExecutionProvider":
             raise ValueError("ONNX Runtime has CUDA, but finds no device that works: see 'facewire doctor'")
 
     def run(self, inputs: dict[str, Float32]) -> dict[str, Float32]:
-        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+        return dict(zip(self.outputs, self._session.run(self.outputs, inputs), strict=True))
 
 
 class OpenVinoNetwork:
@@ -61,13 +64,15 @@ class OpenVinoNetwork:
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
         }
-        model: Any = openvino.Core().compile_model(str(path), "CPU", settings)
-        self._request: Any = model.create_infer_request()
-        self._outputs = [output.get_any_name() for output in model.outputs]
+        core: Any = openvino.Core()
+        model = core.read_model(str(path))
+        # Before it is compiled, for compiling gives them further names.
+        self.inputs, self.outputs = (tuple(v.get_any_name() for v in values) for values in (model.inputs, model.outputs))
+        self._request: Any = core.compile_model(model, "CPU", settings).create_infer_request()
 
     def run(self, inputs: dict[str, Float32]) -> dict[str, Float32]:
         results = self._request.infer(inputs, share_inputs=True)
-        return {name: np.array(results[i]) for i, name in enumerate(self._outputs)}
+        return {name: np.array(results[i]) for i, name in enumerate(self.outputs)}
 
 
 def choose(device: str = "auto", cuda: bool = True) -> str:

@@ -33,7 +33,9 @@ class CallConfig:
     visual: int = 128
     audio: int = 64
     generator: int = 24
-    generator_blocks: int = 1
+    blocks16: int = 3
+    blocks32: int = 3
+    generator_blocks: int = 2
 
 
 def _block(cin: int, cout: int, count: int = 1, stride: int = 1) -> nn.Sequential:
@@ -71,16 +73,19 @@ class VisualEncoder(nn.Module):
 
 
 class AudioEncoder(nn.Module):
-    """Log-mel (N, 20, 80) → (N, C, 8, 8): 1-D convolutions over time, then spread over the picture."""
+    """Log-mel (N, 20, 80) → (N, C, 8, 8): 1-D convolutions over time, then spread over the picture.
+
+    The convolutions are those of :class:`models.paper.syncnet.Matcher`, whose knowledge of what sound tells about lips
+    they can begin with (:func:`models.hearing.hear_as`).
+    """
 
     def __init__(self, c: CallConfig) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.Conv1d(80, 128, 3, padding=1), nn.LeakyReLU(0.2),
-            nn.Conv1d(128, 128, 3, 2, 1), nn.LeakyReLU(0.2),
-            nn.Conv1d(128, 192, 3, 2, 1), nn.LeakyReLU(0.2),
+            nn.Conv1d(80, 128, 3), nn.ReLU(), nn.Conv1d(128, 128, 4, 2), nn.ReLU(),
+            nn.Conv1d(128, 128, 4, 2), nn.ReLU(), nn.Conv1d(128, 256, 3), nn.ReLU(),
         )  # fmt: skip
-        self.spread = nn.Linear(192 * 5, c.audio * 4)
+        self.spread = nn.Linear(256, c.audio * 4)
         self.place = nn.Parameter(torch.randn(1, 4, 1, 8, 8) * 0.5)
         self.channels = c.audio
 
@@ -115,9 +120,9 @@ class CoarsePredictor(nn.Module):
         self.attend = CrossAttention(c.c16, c.c16, 16)
         self.found = nn.Conv2d(c.c16 + 8, c.c16, 3, padding=1)
         self.flow16 = zero_conv(c.c16 + 8, 2)
-        self.fuse16 = _block(2 * c.c16, c.c16, 2)
+        self.fuse16 = _block(2 * c.c16, c.c16, c.blocks16)
         self.to32 = _block(c.c16 + 2, c.c32, 0)
-        self.fuse32 = _block(2 * c.c32, c.c32, 2)
+        self.fuse32 = _block(2 * c.c32, c.c32, c.blocks32)
         self.flow32 = zero_conv(c.c32, 2)
         self.to64 = _block(c.c32 + 2, c.c64, 0)
         self.fuse64 = _block(2 * c.c64 + 3, c.c64, 1)
@@ -181,6 +186,7 @@ class Identity(nn.Module):
         super().__init__()
         self.encoder = IdentityEncoder(c)
         self.s128 = _block(12, c.c128, 1)
+        self.crisp = zero_conv(c.c128, 12)
 
     def small(self, keyframe64: Tensor, attend: CrossAttention) -> tuple[Tensor, ...]:
         f64, f32, f16, f8 = self.encoder(keyframe64)
@@ -198,35 +204,40 @@ class Call(nn.Module):
         self.generator = Generator(self.config)
 
     def coarse(
-        self, keyframe64: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None
+        self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Coarse]:
-        """Keyframe at 64×64 → (picture at 64×64, warped keyframe with light, coarse result)."""
-        parts = self.identity.small(keyframe64, self.predictor.attend)
+        """Keyframe at S×S, S a multiple of 64 → (picture at S×S, warped keyframe with light, coarse result)."""
+        scale = keyframe.shape[-1] // 64
+        parts = self.identity.small(F.avg_pool2d(keyframe, scale), self.predictor.attend)
         result = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, *parts)
-        warped = warp(keyframe64, result.flow)
+        flow, f_int, mask = (x if scale == 1 else up(x, scale) for x in (result.flow, result.f_int, result.mask))
+        warped = warp(keyframe, flow)
         warped = warped + lit(warped, pictures[:, 2])
-        return result.mask * warped + (1 - result.mask) * result.f_int, warped, result
+        return mask * warped + (1 - mask) * f_int, warped, result
 
     def set_identity(self, keyframe: Tensor) -> tuple[Tensor, ...]:
-        """Keyframe (N, 3, 256, 256) → the inputs of :meth:`step` that depend on it alone."""
+        """Keyframe (N, 3, 256, 256) → the inputs of :meth:`step` that depend on it alone.
+
+        The last is the keyframe as it is moved: made crisper here, once, for what moving it will blur.
+        """
         small = self.identity.small(F.avg_pool2d(keyframe, 4), self.predictor.attend)
-        return (*small, self.identity.s128(F.pixel_unshuffle(keyframe, 2) * 2 - 1))
+        f128 = self.identity.s128(F.pixel_unshuffle(keyframe, 2) * 2 - 1)
+        return (*small, f128, keyframe + F.pixel_shuffle(self.identity.crisp(f128), 2))
 
     def step(
-        self, keyframe: Tensor, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None,
-        still: bool = False,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, still: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1].
 
         ``detail``: see :class:`CoarsePredictor`. ``still`` leaves the keyframe where it is, to measure what moving it gives.
         """
-        c = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, *parts[:-1])
+        c = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, *parts[:-2])
         if still:
             c = replace(c, flow=torch.zeros_like(c.flow))
-        warped = warp(keyframe, up(c.flow, 4))
+        warped = warp(parts[-1], up(c.flow, 4))
         light = up(pictures[:, 2] - F.avg_pool2d(warped, 32), 16)
         joined = torch.cat([
-            F.pixel_unshuffle(warped, 2) * 2 - 1, warp(parts[-1], up(c.flow, 2)), up(c.features, 2),
+            F.pixel_unshuffle(warped, 2) * 2 - 1, warp(parts[-2], up(c.flow, 2)), up(c.features, 2),
             up(c.f_int, 2) * 2 - 1, up(c.mask, 2), light * 4,
         ], 1)  # fmt: skip
         residual, mask = self.generator(joined)
@@ -235,4 +246,4 @@ class Call(nn.Module):
         return mask * warped + (1 - mask) * up(c.f_int, 4) + residual, warped
 
     def forward(self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self.step(keyframe, self.set_identity(keyframe), pictures, mel, detail)
+        return self.step(self.set_identity(keyframe), pictures, mel, detail)

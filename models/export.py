@@ -24,7 +24,7 @@ from models.onnx_sampling import gather_rows
 
 OPSET = 20
 """The first with GridSample's ``linear`` mode name."""
-PARTS = ("own", "f64", "f32", "f16", "f8", "key", "value", "f128")
+PARTS = ("own", "f64", "f32", "f16", "f8", "key", "value", "f128", "crisp")
 """Outputs of ``identity.onnx`` and inputs of ``step.onnx``, in the order of :meth:`models.call.Call.set_identity`."""
 
 
@@ -40,7 +40,7 @@ class IdentityGraph(nn.Module):
 
 
 class StepGraph(nn.Module):
-    """keyframe, the eight :data:`PARTS`, pictures (1, 5, 3, 8, 8), speech (1, 20, 80), detail (1, 3, 64, 64) → frame.
+    """The nine :data:`PARTS`, pictures (1, 5, 3, 8, 8), speech (1, 20, 80), detail (1, 3, 64, 64) → frame.
 
     The frame is (1, 3, 256, 256) in [0, 1]; ``detail`` is zero where the pictures are 8×8.
     """
@@ -49,9 +49,9 @@ class StepGraph(nn.Module):
         super().__init__()
         self.call = call
 
-    def forward(self, keyframe: Tensor, *rest: Tensor) -> Tensor:
-        *parts, pictures, speech, detail = rest
-        return self.call.step(keyframe, tuple(parts), pictures, speech, detail)[0].clamp(0, 1)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        *parts, pictures, speech, detail = inputs
+        return self.call.step(tuple(parts), pictures, speech, detail)[0].clamp(0, 1)
 
 
 def _trace(model: nn.Module, inputs: tuple[Tensor, ...], names: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
@@ -85,8 +85,8 @@ def call_graphs(call: Call, half: bool = True) -> tuple[onnx.ModelProto, onnx.Mo
         parts = call.eval().set_identity(keyframe)
     first = _trace(IdentityGraph(call), (keyframe,), ["keyframe"], PARTS)
     driven = (torch.rand(1, PICTURES, 3, 8, 8), torch.zeros(1, WINDOW_FRAMES, BANDS), torch.zeros(1, 3, COARSE, COARSE))
-    inputs = (keyframe, *parts, *driven)
-    second = _trace(StepGraph(call), inputs, ["keyframe", *PARTS, "pictures", "speech", "detail"], ["frame"])
+    inputs = (*parts, *driven)
+    second = _trace(StepGraph(call), inputs, [*PARTS, "pictures", "speech", "detail"], ["frame"])
     return _finish(first, half), _finish(second, half)
 
 

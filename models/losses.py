@@ -89,7 +89,7 @@ def importance(boxes: Tensor, side: int) -> Tensor:
 def crops(boxes: Tensor, crop: int, rng: np.random.Generator, side: int = 256) -> list[tuple[int, int]]:
     """A place (y, x) to cut ``crop`` pixels for each sample: around its lips, its eyes, or anywhere, a third of the time each."""
     out = []
-    for box in boxes.cpu().numpy():
+    for box in boxes.cpu().numpy() * (side / 256):
         y, x = rng.integers(0, side - crop + 1, 2)
         row = (LIPS, EYES, None)[int(rng.integers(3))]
         if row is not None and box[row].any():

@@ -17,6 +17,8 @@ Float32 = npt.NDArray[np.float32]
 
 FRAMES = 5
 """Frames in a tick of 200 ms, and pictures in the network's window."""
+DRIVEN = ("pictures", "speech", "detail")
+"""What changes with every frame."""
 NO_DETAIL = np.zeros((1, 3, 64, 64), np.float32)
 
 
@@ -50,6 +52,8 @@ class Upsampler:
             device = choose("auto", cuda=False)  # a GPU build of ONNX Runtime on a machine without a card
             self._step = load(folder / "step.onnx", device, threads)
         self._identity = load(folder / "identity.onnx", device, threads)
+        if lacking := set(self._step.inputs) - {"keyframe", *self._identity.outputs, *DRIVEN}:
+            raise ValueError(f"step.onnx wants {', '.join(sorted(lacking))}, which identity.onnx doesn't give: export both anew")
         self._fixed: dict[str, Float32] = {}
 
     @property
@@ -67,7 +71,8 @@ class Upsampler:
         if keyframe.shape != (256, 256, 3):
             raise ValueError(f"keyframe is {keyframe.shape}, not (256, 256, 3)")
         image = np.ascontiguousarray(keyframe.transpose(2, 0, 1)[None], np.float32) / 255.0
-        self._fixed = {"keyframe": image, **self._identity.run({"keyframe": image})}
+        known = {"keyframe": image, **self._identity.run({"keyframe": image})}
+        self._fixed = {name: known[name] for name in self._step.inputs if name in known}
 
     def step(self, pictures: Float32, speech: Float32, detail: Float32 | None = None) -> UInt8:
         """Pictures (5, 3, 8, 8) RGB in [0, 1] around the frame and log-mel (20, 80) → frame RGB (256, 256, 3).

@@ -24,7 +24,10 @@ DETAIL_SHARE = 0.2
 
 
 def _image(cache: Cache, at: int, side: int) -> np.ndarray:
-    return cache.coarse[at] if side == 64 else cache.rgb256(at)
+    if side == 64:
+        return cache.coarse[at]
+    rgb = cache.rgb256(at)
+    return rgb if side == 256 else cv2.resize(rgb, (side, side), interpolation=cv2.INTER_AREA)
 
 
 def _larger(coarse: np.ndarray, frame: int, phase: int | None, step: int, size: int) -> np.ndarray:

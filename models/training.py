@@ -13,6 +13,7 @@ from models.batch import Batch
 from models.call import Call
 from models.data import Cache
 from models.evaluate import evaluate_coarse, evaluate_full
+from models.hearing import hear_as
 from models.loop import Loop, LoopConfig
 from models.losses import PerceptualDistance, consistency, crops, cut, importance
 from models.sampler import Sampler
@@ -23,26 +24,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainConfig(LoopConfig):
-    """``perceptual``: weight of LPIPS-VGG; ``crop``: side of the crops that it sees in the full stage, in pixels."""
+    """``perceptual``: weight of LPIPS-VGG; ``crop``: side of the crops that it sees, in pixels; ``side``: the picture's.
+
+    ``hearing``: a SyncNet whose knowledge of sound the network begins with, unless it begins from a checkpoint.
+    """
 
     perceptual: float = 0.6
     crop: int = 96
+    side: int = 256
+    hearing: Path | None = None
 
 
-FRESH = ("generator.", "identity.s128.")
+FRESH = ("generator.", "identity.s128.", "identity.crisp.")
 """What the coarse stage never runs: in the full stage it learns at the whole rate."""
 LEARNT_RATE = 0.2
 """Share of the learning rate for what the coarse stage has learnt. At the full rate and a third of the batch it was unlearnt:
 both L1 and LPIPS on the training people rose by a tenth within 300 steps."""
 
 
-def coarse_loss(model: Call, batch: Batch, perceptual: PerceptualDistance, weight: float) -> tuple[Tensor, dict[str, float]]:
-    """L1 on picture and warp, LPIPS-VGG on the warp of half the batch (so that the flow alone is good), 8×8 consistency."""
+def coarse_loss(
+    model: Call, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int, rng: np.random.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    """L1 on picture and warp, LPIPS-VGG on crops of half the batch's warps (so that the flow alone is good), 8×8 consistency."""
     out, warped, _ = model.coarse(batch.keyframe, batch.pictures, batch.mel, batch.detail)
     where = importance(batch.boxes, out.shape[-1])
     rec, warp = ((x - batch.truth).abs().mul(where).mean() for x in (out, warped))
     half = len(out) // 2
-    seen = perceptual(warped[:half], batch.truth[:half]).mean()
+    places = crops(batch.boxes[:half], crop, rng, out.shape[-1])
+    seen = perceptual(cut(warped[:half], places, crop), cut(batch.truth[:half], places, crop)).mean()
     same = consistency(out, batch.truth)
     loss = 5 * rec + 10 * warp + weight * seen + 2 * same
     return loss, {"rec": rec.item(), "warp": warp.item(), "seen": seen.item()}
@@ -73,6 +82,8 @@ class Trainer(Loop[TrainConfig, Call]):
             own = model.state_dict()
             # What an older network lacked, or had in another shape, starts anew.
             model.load_state_dict(own | {k: v for k, v in learnt.items() if k in own and v.shape == own[k].shape})
+        if config.hearing:
+            hear_as(model.predictor.audio, config.hearing)
         groups = []
         for fresh, scale in ((True, 1.0), (False, LEARNT_RATE if config.stage == "full" else 1.0)):
             named = [p for n, p in model.named_parameters() if n.startswith(FRESH) == fresh]
@@ -81,14 +92,13 @@ class Trainer(Loop[TrainConfig, Call]):
         self.perceptual = PerceptualDistance(config.weights / "lpips_vgg16.pth", "vgg16", 4).to(self.device).bfloat16()
 
     def maker(self) -> "MakeDrawer":
-        return partial(Sampler, side=64 if self.config.stage == "coarse" else 256)
+        return partial(Sampler, side=self.config.side)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         config = self.config
-        if config.stage == "coarse":
-            return coarse_loss(self.model, batch, self.perceptual, config.perceptual)
         rng = np.random.default_rng([self.group.seed(config.seed), self.step])  # so that a resumed run draws the same crops
-        return full_loss(self.model, batch, self.perceptual, config.perceptual, config.crop, rng)
+        loss = coarse_loss if config.stage == "coarse" else full_loss
+        return loss(self.model, batch, self.perceptual, config.perceptual, config.crop, rng)
 
     def evaluate(self, dev: Cache) -> dict[str, float]:
         if self.config.stage == "coarse":

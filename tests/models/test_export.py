@@ -48,7 +48,7 @@ def session(model) -> "ort.InferenceSession":
 def by_onnx(identity, step, keyframe, pictures, speech, detail):
     parts = identity.run(list(PARTS), {"keyframe": keyframe.numpy()})
     fed = dict(zip(PARTS, parts, strict=True)) | {
-        "keyframe": keyframe.numpy(), "pictures": pictures.numpy(), "speech": speech.numpy(),
+        "pictures": pictures.numpy(), "speech": speech.numpy(),
         "detail": detail.numpy(),
     }  # fmt: skip
     return parts, step.run(["frame"], fed)[0]
@@ -66,7 +66,7 @@ def test_call_is_the_same_in_onnx(small):
     parts, frame = by_onnx(session(identity), session(step), keyframe, pictures, speech, detail)
     with torch.no_grad():
         wanted_parts = call.set_identity(keyframe)
-        raw, warped = call.step(keyframe, wanted_parts, pictures, speech, detail)
+        raw, warped = call.step(wanted_parts, pictures, speech, detail)
     assert frame.shape == (1, 3, 256, 256)
     assert 0 <= frame.min() <= frame.max() <= 1
     assert np.abs(frame - raw.clamp(0, 1).numpy()).max() < ALMOST

@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from models.call import Call  # noqa: E402
 from models.data import Cache  # noqa: E402
 from models.sampler import Sampler  # noqa: E402
 from models.training import TrainConfig, Trainer  # noqa: E402
@@ -57,3 +58,18 @@ def test_picture_in_the_middle_is_the_targets_own(tiny_cache):
     wrong = (batch.pictures[:, 2].flip(-1) - small).abs().mean((1, 2, 3))
     assert (right < 0.1).all()
     assert (right < wrong).all()
+
+
+def test_the_coarse_stage_sees_larger_pictures_too():
+    """At 128×128 it gives what it gives at 64×64, finer: the very same flow, applied to a keyframe with more in it."""
+    torch.manual_seed(0)
+    call = Call().eval()
+    torch.nn.init.normal_(call.predictor.flow64.weight, std=0.02)
+    y, x = torch.meshgrid(torch.linspace(0, 3, 128), torch.linspace(0, 5, 128), indexing="ij")
+    keyframe = torch.stack([x.sin(), y.cos(), (x + y).sin()])[None] * 0.4 + 0.5
+    pictures, mel = torch.rand(1, 5, 3, 8, 8), torch.zeros(1, 20, 80)
+    with torch.no_grad():
+        fine, _, _ = call.coarse(keyframe, pictures, mel)
+        plain, _, _ = call.coarse(torch.nn.functional.avg_pool2d(keyframe, 2), pictures, mel)
+    assert fine.shape == (1, 3, 128, 128)
+    assert (torch.nn.functional.avg_pool2d(fine, 2) - plain).abs().mean() < 0.02
