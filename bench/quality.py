@@ -2,7 +2,8 @@
 
 ``python -m bench.quality DATA LOSSES OUT.json``: DATA holds dev/*.mp4, LOSSES the weights of the measuring networks (what is
 missing is left out and named). Every N-th frame is judged; motion looks at the frame before it too, lip sync at one run of
-frames from the clip's middle. Needs the ``bench`` extra.
+frames from the clip's middle. With the ``sync.json`` of the prepared dev split (``--offsets``) each clip's sound is moved to its
+lips first, and what speech gives is told for the clips whose sound is their own. Needs the ``bench`` extra.
 """
 
 import argparse
@@ -24,9 +25,11 @@ from bench.metrics.motion import motion_error
 from bench.metrics.panel import TRUTH, Panel, Row
 from bench.metrics.pixel import UInt8, to_tensor
 from bench.metrics.sync import SHIFT, Expert, face_embeddings, load_expert, region_boxes, scores, sound_embeddings
+from bench.realign import realign
 from bench.variants import VARIANTS, Renderer, Sent, transmit
 from models.mel import Float32, log_mel
 from models.runtime import Interpolator, WeightsMissingError
+from models.sync_file import in_sync
 from sender.detector import BlazeFace
 from sender.inputs import FRAME_RATE, SourceError, file_sound
 from sender.landmarks import FaceMesh
@@ -47,6 +50,8 @@ FIGURES = {
     "sync_c": ("sync_c", "↑"), "sync_hit": ("in sync within ±1 frame", "↑"),
 }  # fmt: skip
 """What the tables show: name, and whether more is better."""
+SPEECH_FIGURES = ("psnr_mouth", "lmd_lips", "sync_d", "sync_c", "sync_hit")
+"""Those that speech should better, told again for the clips where it can."""
 
 
 def sampled(frames: int, every: int) -> list[int]:
@@ -126,9 +131,9 @@ class Judge:
         return {"motion": float(motion_error(*pairs))}
 
 
-def tables(means: dict[str, Row]) -> tuple[Table, str]:
-    """The means, a row a figure and a column a variant: for the terminal, and as Markdown."""
-    figures = [k for k in FIGURES if any(not math.isnan(row.get(k, math.nan)) for row in means.values())]
+def tables(means: dict[str, Row], chosen: Sequence[str] = tuple(FIGURES)) -> tuple[Table, str]:
+    """The means, a row for each ``chosen`` figure and a column a variant: for the terminal, and as Markdown."""
+    figures = [k for k in chosen if any(not math.isnan(row.get(k, math.nan)) for row in means.values())]
     table = Table("", *(Column(name, no_wrap=True) for name in means))
     lines = ["| | " + " | ".join(means) + " |", "|---|" + "---|" * len(means)]
     for key in figures:
@@ -151,25 +156,36 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def report(clips: Sequence[Path], judge: Judge, interpolator: Interpolator, fps: int = 5) -> dict[str, Any]:
-    """Judge the clips, printing a line for each → ``mean`` of each variant over the clips' means, ``clips``, ``cost`` in bits,
-    and how many frames were ``judged`` and of these ``faceless``. Raises ``SourceError``."""
+def report(
+    clips: Sequence[Path], judge: Judge, interpolator: Interpolator, fps: int = 5, late: dict[str, int] | None = None
+) -> dict[str, Any]:
+    """Judge the clips, printing a line for each → ``mean`` of each variant over the clips' means, ``speaking``: the same over
+    the clips named in ``late`` (frames that their sound is moved by), ``clips``, ``cost`` in bits, and how many frames were
+    ``judged`` and of these ``faceless``. Raises ``SourceError``."""
     rows: list[dict[str, Any]] = []
+    late = late or {}
     for clip in clips:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            sent = transmit(clip, Path(folder), interpolator, fps)
-        found = judge.clip(clip, sent)
-        rows.append({"clip": clip.name, "frames": len(sent.truth), "cost": sent.cost, "variants": found})
+            heard = realign(clip, late.get(clip.name, 0), Path(folder))
+            sent = transmit(heard, Path(folder), interpolator, fps)
+            found = judge.clip(heard, sent)
+        rows.append(
+            {"clip": clip.name, "frames": len(sent.truth), "cost": sent.cost, "speaking": clip.name in late, "variants": found}
+        )
         first = found[judge.variants[0]]
         text = " ".join(f"{k} {first[k]:.3f}" for k in ("psnr", "ssim", "lpips", "dists", "lmd") if k in first)
         print(f"{clip.name:32s} {text}  {time.monotonic() - began:.1f} s", flush=True)
-    means = {v: mean([r["variants"].get(v, {}) for r in rows]) for v in (*judge.variants, TRUTH)}
+    speaking = [r for r in rows if r["clip"] in late]
+    means, spoken = (
+        {v: mean([r["variants"].get(v, {}) for r in some]) for v in (*judge.variants, TRUTH)} for some in (rows, speaking)
+    )
     for name, value in judge.panel.frechet().items():
         means[name]["fd_vgg16"] = value
     return {
         "judged": judge.panel.judged, "faceless": judge.panel.faceless, "cost": mean([r["cost"] for r in rows]),
-        "mean": {v: row for v, row in means.items() if row}, "clips": rows,
+        "mean": {v: row for v, row in means.items() if row}, "speaking": {v: row for v, row in spoken.items() if row},
+        "clips": rows,
     }  # fmt: skip
 
 
@@ -181,11 +197,24 @@ def _chosen(options: argparse.Namespace) -> list[Path]:
     return [clips[i] for i in np.linspace(0, len(clips) - 1, count).round().astype(int)]
 
 
+def _late(offsets: Path | None) -> dict[str, int]:
+    if offsets is None:
+        return {}
+    try:
+        return in_sync(json.loads(offsets.read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{offsets.name} is no sync.json of a prepared split") from error
+
+
+def _show(table: Table, markdown: str, plain: bool) -> None:
+    print(markdown) if plain else Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+
+
 def run(options: argparse.Namespace) -> None:
     """What the command line does. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
     if min(options.every, options.threads, 1 if options.clips is None else options.clips) < 1:
         raise ValueError("--every, --threads and --clips are 1 or more")
-    clips = _chosen(options)
+    clips, late = _chosen(options), _late(options.offsets)
     if not options.out.parent.is_dir():
         raise FileNotFoundError(f"{options.out.parent} is no folder")
     torch.set_num_threads(options.threads)
@@ -202,11 +231,13 @@ def run(options: argparse.Namespace) -> None:
     for note in notes:
         print(note, file=sys.stderr)
     judge = Judge(panel, renderer, variants, options.every, expert, options.sync_seconds)
-    found = report(clips, judge, Interpolator(options.weights), options.fps)
+    found = report(clips, judge, Interpolator(options.weights), options.fps, late)
     settings = {k: v.name if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("data", "losses", "out")}
     options.out.write_text(json.dumps(_plain({"settings": settings, "notes": notes, **found}), indent=1) + "\n")
-    table, markdown = tables(found["mean"])
-    print(markdown) if options.markdown else Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+    _show(*tables(found["mean"]), options.markdown)
+    if found["speaking"]:
+        print(f"\nThe {sum(1 for r in found['clips'] if r['speaking'])} clips whose sound is their own:")
+        _show(*tables(found["speaking"], SPEECH_FIGURES), options.markdown)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -220,6 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=25, help="judge every N-th frame")
     parser.add_argument("--fps", type=int, default=5, choices=(5, 25), help="pictures sent a second")
     parser.add_argument("--sync", type=Path, help="weights of the lip-sync expert")
+    parser.add_argument("--offsets", type=Path, help="sync.json of the prepared dev split: how late each clip's sound comes")
     parser.add_argument("--sync-seconds", type=float, default=2.0, help="length of the run judged for lip sync in each clip")
     parser.add_argument("--clips", type=int, help="only K clips, evenly from the list")
     parser.add_argument("--variants", help=f"some of {','.join(VARIANTS)}")

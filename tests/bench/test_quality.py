@@ -52,15 +52,28 @@ def test_panel_says_what_it_leaves_out(faces, losses, tmp_path):
 def test_a_whole_run(data, losses, tmp_path, capsys):
     torch.manual_seed(0)
     torch.save({"model": SyncNet(4).state_dict(), "width": 4, "times": 5}, tmp_path / "sync.pt")
+    (tmp_path / "sync.json").write_text('{"astronaut.mp4": {"confidence": 0.2, "offset": 1}}')
     out = tmp_path / "out.json"
-    options = ["--every", "42", "--threads", "1", "--variants", "ours,held,bicubic", "--sync", str(tmp_path / "sync.pt")]
+    options = [
+        "--offsets",
+        str(tmp_path / "sync.json"),
+        "--every",
+        "42",
+        "--threads",
+        "1",
+        "--variants",
+        "ours,held,bicubic",
+        "--sync",
+        str(tmp_path / "sync.pt"),
+    ]
     assert main([str(data), str(losses), str(out), *options, "--sync-seconds", "1.4", "--markdown", "--device", "cpu"]) == 0
     report = json.loads(out.read_text())
     assert report["settings"]["fps"] == 5
     assert (report["judged"], report["faceless"]) == (1, 0)
     assert 0 < report["cost"]["bpp_video"] < 0.005
     (clip,) = report["clips"]
-    assert (clip["clip"], clip["frames"]) == ("astronaut.mp4", 43)
+    assert (clip["clip"], clip["frames"], clip["speaking"]) == ("astronaut.mp4", 43, True)
+    assert report["speaking"]["ours"]["psnr"] == report["mean"]["ours"]["psnr"]
     means = report["mean"]
     assert set(means) == {"ours", "held", "bicubic", "original"}
     assert means["ours"]["psnr"] > means["held"]["psnr"]
@@ -71,7 +84,8 @@ def test_a_whole_run(data, losses, tmp_path, capsys):
         assert set(means[name]) <= {*FIGURES, "sync_offset"}
     assert all(0 <= means[name]["sync_d"] <= 2**0.5 for name in means)
     printed = capsys.readouterr()
-    assert "| | ours | held | bicubic | original |" in printed.out
+    assert printed.out.count("| | ours | held | bicubic | original |") == 2
+    assert "The 1 clips whose sound is their own" in printed.out
     assert "pose left out" in printed.err
 
 
@@ -82,10 +96,12 @@ def test_a_whole_run(data, losses, tmp_path, capsys):
         ({"out": "nowhere/out.json"}, "no folder"), ({"more": ["--variants", "theirs"]}, "is none of"),
         ({"more": ["--variants", "no_animation"]}, "--checkpoint"), ({"more": ["--every", "0"]}, "1 or more"),
         ({"more": ["--sync", "nowhere.pt"]}, "nowhere.pt"), ({"more": ["--weights", "nowhere"]}, "missing"),
+        ({"more": ["--offsets", "dev"]}, "no sync.json"),
     ],
 )  # fmt: skip
 def test_errors_are_one_line(change, reason, data, losses, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dev").write_text("{}]")
     given = {"data": str(data), "losses": str(losses), "out": "out.json", "more": []} | change
     assert main([given["data"], given["losses"], given["out"], *given["more"]]) == 1
     error = capsys.readouterr().err
