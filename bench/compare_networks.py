@@ -1,7 +1,7 @@
 """``call`` and the paper's network, reduced, trained for the same time on the same machine and data, and judged alike.
 
 ``python -m bench.compare_networks CACHE LOSSES OUT --minutes M``: CACHE is a prepared data set (:mod:`models.data`), LOSSES holds
-``lpips_vgg16.pth`` and ``lpips_alexnet.pth``. Each network starts fresh and trains M minutes, half for each of its stages;
+``lpips_vgg16.pth`` and ``lpips_alexnet.pth``. Each network starts fresh and trains M minutes, as long in each of its stages;
 stopped and started again with the same M, it goes on. Writes ``OUT/comparison.json`` and ``OUT/comparison.md``.
 """
 
@@ -79,14 +79,17 @@ def _row(stages: Sequence[ClockedCall | ClockedPaper], frames: Sequence[int], gf
     }  # fmt: skip
 
 
-def run_call(cache: Path, losses: Path, out: Path, minutes: float, threads: int, say: Callable[[str], None]) -> dict[str, Any]:
+def run_call(
+    cache: Path, losses: Path, out: Path, minutes: float, threads: int, say: Callable[[str], None], sync: Path | None = None
+) -> dict[str, Any]:
     """Every stage of the recipe that the shipped weights are made with."""
     stages: list[ClockedCall] = []
     for stage in STAGES.values():
         config = TrainConfig(
-            stage.name, cache, losses, out, batch=stage.batch, rate=stage.rate, perceptual=stage.perceptual, threads=threads
-        )
-        stages.append(ClockedCall(config, stages[0].checkpoint if stages else None))
+            stage.name, cache, losses, out, batch=stage.batch, rate=stage.rate, perceptual=stage.perceptual,
+            side=stage.side, crop=stage.crop, hearing=None if stages else sync, threads=threads,
+        )  # fmt: skip
+        stages.append(ClockedCall(config, stages[-1].checkpoint if stages else None))
         train_for(stages[-1], minutes * 60 / len(STAGES), say)
     return _row(stages, [1] * len(stages), call_gflop(), Cache(cache / "dev"))
 
@@ -124,14 +127,18 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, required=True, help="of training, for each network")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--sync", type=Path, help="the lip-sync expert that the paper's network is trained with")
+    parser.add_argument(
+        "--sync",
+        type=Path,
+        help="the lip-sync expert: call hears as it does from the first, the paper's network is trained with it",
+    )
     given = parser.parse_args()
 
     def say(line: str) -> None:
         print(line, flush=True)
 
     common = (given.minutes, given.threads, say)
-    rows = {"call": run_call(given.cache, given.losses, given.out / "call", *common)}
+    rows = {"call": run_call(given.cache, given.losses, given.out / "call", *common, given.sync)}
     say(table(rows))
     rows["paper, reduced"] = run_paper(given.cache, given.losses, given.out / "paper", *common, given.sync)
     say(table(rows))

@@ -10,21 +10,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stage:
-    """Settings of one stage of ``call``; ``perceptual`` weighs LPIPS-VGG in its loss."""
+    """Settings of one stage of ``call``: ``side`` is the picture's, ``crop`` what LPIPS-VGG sees of it, ``perceptual`` its weight
+    in the loss. Each begins with the weights of the one before."""
 
     name: str
+    side: int
     steps: int
     batch: int
     rate: float
     perceptual: float
+    crop: int
 
 
 STAGES = {
-    "coarse": Stage("coarse", 4300, 24, 6e-4, 0.6),
-    "full": Stage("full", 2300, 8, 3e-4, 5.0),
+    "coarse": Stage("coarse", 64, 4300, 24, 6e-4, 0.6, 64),
+    "medium": Stage("medium", 128, 1900, 24, 4e-4, 0.6, 64),
+    "full": Stage("full", 256, 4300, 8, 3e-4, 5.0, 96),
 }
 """Steps are the sum of what the shipped weights have seen, in sessions with pauses (docs/training.md)."""
 INTERPOLATOR_STEPS = 1000
+
+
+def before(stage: str) -> str | None:
+    """The stage that ``stage`` begins with the weights of; None for the first."""
+    names = list(STAGES)
+    return names[names.index(stage) - 1] if stage != names[0] else None
 
 
 def run_recipe(wanted: "Wanted", say: Callable[[str], None], scale: float = 1.0) -> dict[str, Any]:

@@ -89,19 +89,22 @@ def _talk(say: Callable[[str], None], last: dict[str, Any]) -> Callable[[dict[st
 
 def run_call(wanted: Wanted, say: Callable[[str], None]) -> dict[str, Any]:
     """Train one stage of ``call``. Raises ``ValueError`` for an unknown stage, ``FileNotFoundError`` for missing data."""
-    from models.recipe import STAGES
+    from models.recipe import STAGES, before
     from models.training import TrainConfig, Trainer
 
     if (stage := wanted.stage or "coarse") not in STAGES:
-        raise ValueError(f"stage {stage!r} is not {' or '.join(STAGES)}")
-    usual, out = STAGES[stage], wanted.out
-    start = out / "coarse.pt" if stage == "full" else None
+        raise ValueError(f"stage {stage!r} is not {', '.join(list(STAGES)[:-1])} or {list(STAGES)[-1]}")
+    usual, out, first = STAGES[stage], wanted.out, before(stage)
+    start = out / f"{first}.pt" if first else None
     if start and not start.exists():
-        raise FileNotFoundError(f"no such file: {start} (train --stage coarse first)")
+        raise FileNotFoundError(f"no such file: {start} (train --stage {first} first)")
+    if wanted.sync and not wanted.sync.exists():
+        raise FileNotFoundError(f"no such file: {wanted.sync}")
     prepare_cache(wanted.data, out / "cache", say)
     config = TrainConfig(
         stage, out / "cache", wanted.losses, out, steps=wanted.steps or usual.steps, batch=wanted.batch or usual.batch,
-        rate=wanted.rate or usual.rate, perceptual=usual.perceptual, threads=wanted.threads,
+        rate=wanted.rate or usual.rate, perceptual=usual.perceptual, side=usual.side, crop=usual.crop,
+        hearing=None if first else wanted.sync, threads=wanted.threads,
         shards=wanted.data if sharded(wanted.data) else None, loaders=wanted.loaders,
     )  # fmt: skip
     trainer = Trainer(config, start)

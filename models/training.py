@@ -1,4 +1,4 @@
-"""Training of ``call``: first ``coarse`` (motion and light at 64×64), then ``full`` (the picture at 256×256)."""
+"""Training of ``call``: first ``coarse`` and ``medium`` (motion and light at 64×64, 128×128), then ``full`` (256×256)."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -97,11 +97,11 @@ class Trainer(Loop[TrainConfig, Call]):
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         config = self.config
         rng = np.random.default_rng([self.group.seed(config.seed), self.step])  # so that a resumed run draws the same crops
-        loss = coarse_loss if config.stage == "coarse" else full_loss
+        loss = full_loss if config.stage == "full" else coarse_loss
         return loss(self.model, batch, self.perceptual, config.perceptual, config.crop, rng)
 
     def evaluate(self, dev: Cache) -> dict[str, float]:
-        if self.config.stage == "coarse":
+        if self.config.stage != "full":
             return evaluate_coarse(self.ema.model, dev)
         judge = PerceptualDistance(self.config.weights / "lpips_alexnet.pth", "alexnet").to(self.device)
         return evaluate_full(self.ema.model, dev, judge)
