@@ -68,14 +68,16 @@ def show(figures: dict[str, Any], json: bool) -> None:
     Console(highlight=False).print(table)
 
 
-def _stream(crop: str, keyframe: str, bitrate: int = 6000) -> Any:
-    from sender.stream import StreamConfig
+def _stream(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8) -> Any:
+    from sender.stream import DRAWN, StreamConfig
 
     if crop not in ("face", "none"):
         raise typer.BadParameter(f"{crop!r} is not face or none", param_hint="--crop")
     if keyframe not in ("auto", "first"):
         raise typer.BadParameter(f"{keyframe!r} is not auto or first", param_hint="--keyframe")
-    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate)  # type: ignore[arg-type]
+    if size not in DRAWN:
+        raise typer.BadParameter(f"{size} is not {', '.join(map(str, DRAWN))}", param_hint="--size")
+    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate, size=size)  # type: ignore[arg-type]
 
 
 def _session(json: bool, ice: list[str] | None, ice_file: Path | None, **settings: Any) -> None:
@@ -165,13 +167,19 @@ def receive(
 
 @app.command()
 def encode(
-    source: Path, out: Path, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000, json: Json = False
+    source: Path,
+    out: Path,
+    crop: Crop = "face",
+    keyframe: KeyframeOption = "auto",
+    bitrate: Bitrate = 6000,
+    size: Annotated[int, typer.Option(help="Side of the pictures: 8, 16 or 32.")] = 8,
+    json: Json = False,
 ) -> None:
     """A video file to a .fw file."""
     from receiver.files import encode_file
 
     with progress_bar(f"encoding {source.name}", "frames", json) as progress:
-        count, psnr = encode_file(source, out, _stream(crop, keyframe, bitrate), progress)
+        count, psnr = encode_file(source, out, _stream(crop, keyframe, bitrate, size), progress)
     show({
         "bpp_video": count.bpp_video, "bpp_with_keyframe": count.bpp_with_keyframe, "pictures": count.pictures,
         "bits_per_picture": count.bits_per_picture, "lowres_psnr_db": psnr, "keyframe_bytes": count.keyframe_bytes,

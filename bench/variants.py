@@ -144,7 +144,7 @@ class Renderer:
         plain = to_frame(baselines(to_tensor([sent.keyframe.rgb]), own)["bicubic"][0])
         self._upsampler.set_identity(plain if variant == "no_keyframe" else sent.keyframe.rgb)
         silent = variant == "no_speech"
-        return [self._upsampler.step(i.pictures, np.full_like(i.speech, -1.0) if silent else i.speech) for i in inputs]
+        return [self._upsampler.step(i.pictures, np.full_like(i.speech, -1.0) if silent else i.speech, i.detail) for i in inputs]
 
     @torch.no_grad()
     def _still(self, keyframe: UInt8, inputs: list[FrameInput]) -> list[UInt8]:

@@ -7,12 +7,12 @@ from typing import BinaryIO
 
 from codec.bundle import MAX_BUNDLE, Bundle
 from codec.errors import ContainerError, SyntaxLimitError
+from codec.header import SLOTS
 from codec.keyframe import MAX_KEYFRAME, Keyframe, parse_keyframe
-from codec.picture import SLOTS
 from codec.wirebytes import unsigned
 
 MAGIC = b"FACEWIRE"
-VERSION = 1
+VERSION = 2
 _LIMITS = {ord("B"): MAX_BUNDLE, ord("K"): MAX_KEYFRAME + 1, ord("E"): 4}
 
 

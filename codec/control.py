@@ -13,11 +13,11 @@ from enum import IntEnum
 
 from codec.bundle import Face
 from codec.errors import KeyframeError, SyntaxLimitError
+from codec.header import SIZES, SLOTS
 from codec.keyframe import HASH, MAX_KEYFRAME, Keyframe, parse_keyframe
-from codec.picture import SIZES, SLOTS
 from codec.wirebytes import Reader, unsigned
 
-VERSION = 1
+VERSION = 2
 MAX_CHUNK = 16_384
 MAX_HELLO = 1024
 MAX_RUNGS = 8

@@ -15,8 +15,8 @@ from PIL import Image, UnidentifiedImageError, features
 from codec.colour import UInt8
 from codec.errors import CodecError, KeyframeError
 from codec.imagesize import image_size
-from codec.picture import PictureHeader, decode_picture, encode_picture
-from codec.sampling import SIZE, sample
+from codec.picture import decode_alone, encode_alone
+from codec.sampling import sample
 from codec.wirebytes import Reader, pack_length
 
 SIDE = 256
@@ -24,8 +24,6 @@ MAX_KEYFRAME = 65_536
 HASH = 8
 """Bytes of SHA-256 that name a keyframe in the cache."""
 _MAGIC = b"FK1"
-_GREY = np.full((SIZE, SIZE, 3), 128, np.uint8)
-_OWN = PictureHeader(luma=0, chroma=0, distance=0, slot=0)
 _FORMATS = {"avif": "AVIF", "webp": "WEBP"}
 
 
@@ -59,7 +57,7 @@ def encode_keyframe(rgb: UInt8, quality: int = 60, form: str | None = None) -> K
     buffer = io.BytesIO()
     options = {"speed": 6, "subsampling": "4:2:0"} if form == "avif" else {"method": 6}
     Image.fromarray(rgb).save(buffer, _FORMATS[form], quality=quality, **options)
-    own, _ = encode_picture(sample(rgb), _GREY, _OWN, 1)
+    own = encode_alone(sample(rgb))
     data = _MAGIC + pack_length(len(own)) + own + buffer.getvalue()
     return parse_keyframe(data)
 
@@ -75,7 +73,7 @@ def parse_keyframe(data: bytes) -> Keyframe:
         reader = Reader(data)
         if reader.take(len(_MAGIC)) != _MAGIC:
             raise KeyframeError("not a keyframe")
-        own = decode_picture(reader.take(reader.length()), _GREY)
+        own = decode_alone(reader.take(reader.length()))
         image_bytes = reader.take(reader.left)
     except KeyframeError:
         raise

@@ -1,4 +1,4 @@
-"""Adaptive binary range coder in integers: the arithmetic of LZMA's coder with two-speed probabilities.
+"""Binary range coder in integers: the arithmetic of LZMA's coder, with probabilities that are given with every bit.
 
 The encoder emits whole bytes, drops the byte that is always zero at the start and the trailing bytes that the
 decoder can supply as zeros, so that a nearly empty picture costs one or two bytes. Only 32-bit unsigned arithmetic is
@@ -10,39 +10,13 @@ from typing import Protocol
 TOP = 1 << 24
 MASK = 0xFFFFFFFF
 BITS = 15
-"""A probability is that of a 0, in units of 2^-15."""
-
-FAST, SLOW = 4, 7
-
-
-class Bit:
-    """A context: the probability of a 0, as the mean of a fast and a slow estimate (each 16 bits)."""
-
-    __slots__ = ("fast", "slow")
-
-    def __init__(self, initial: int = 1 << 15) -> None:
-        """``initial`` is the probability of a 0 in units of 2^-16, in 64..65472."""
-        self.fast = self.slow = initial
-
-    def update(self, bit: int) -> None:
-        if bit:
-            self.fast -= self.fast >> FAST
-            self.slow -= self.slow >> SLOW
-        else:
-            self.fast += (65536 - self.fast) >> FAST
-            self.slow += (65536 - self.slow) >> SLOW
-
-    def bound(self, span: int) -> int:
-        """Size of the lower part of ``span``, which stands for a 0; both parts are never empty."""
-        p = (self.fast + self.slow) >> 2
-        p = 32 if p < 32 else 32736 if p > 32736 else p
-        return (span >> BITS) * p
+"""A probability is that of a 0, in units of 2^-15: 1 to 32767."""
 
 
 class Coder(Protocol):
     """What the picture syntax needs of either direction."""
 
-    def code(self, context: Bit, bit: int) -> int: ...
+    def code(self, zero: int, bit: int) -> int: ...
 
     def code_equal(self, value: int, count: int) -> int: ...
 
@@ -70,15 +44,14 @@ class Encoder:
             self._pending += 1
         self._low = (self._low & 0x00FFFFFF) << 8
 
-    def code(self, context: Bit, bit: int) -> int:
-        """Write ``bit``; returns it, so that encoder and decoder can walk the same syntax."""
-        bound = context.bound(self._span)
+    def code(self, zero: int, bit: int) -> int:
+        """Write ``bit``, which is 0 with probability ``zero``; returns it, so that both directions can walk the same syntax."""
+        bound = (self._span >> BITS) * zero
         if bit:
             self._low += bound
             self._span -= bound
         else:
             self._span = bound
-        context.update(bit)
         while self._span < TOP:
             self._span = (self._span << 8) & MASK
             self._shift()
@@ -123,16 +96,15 @@ class Decoder:
         self._code = ((self._code << 8) | byte) & MASK
         self._span = (self._span << 8) & MASK
 
-    def code(self, context: Bit, bit: int = 0) -> int:
+    def code(self, zero: int, bit: int = 0) -> int:
         """The next bit; the argument ``bit`` is ignored."""
-        bound = context.bound(self._span)
+        bound = (self._span >> BITS) * zero
         if self._code < bound:
             self._span, bit = bound, 0
         else:
             self._code -= bound
             self._span -= bound
             bit = 1
-        context.update(bit)
         while self._span < TOP:
             self._shift()
         return bit

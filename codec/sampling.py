@@ -13,12 +13,14 @@ SIZE = 8
 def area_average(rgb: npt.NDArray[np.integer], size: int = SIZE) -> UInt8:
     """Mean of each block: RGB (H, W, 3) in 0..255 → RGB (size, size, 3) uint8, rounded to nearest.
 
-    H and W must be multiples of ``size`` (a crop is 256×256), so that every output pixel averages whole
-    input pixels and the sum is exact in integers. Raises :class:`SyntaxLimitError` otherwise.
+    Three times H and W must be multiples of ``size`` (a crop is 256×256, a picture 8, 12, 16 or 32): then the sum is exact in
+    integers, input pixels being laid out threefold where they are shared. Raises :class:`SyntaxLimitError` otherwise.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or size < 1:
         raise SyntaxLimitError(f"cannot area-average an array of shape {rgb.shape} to {size}x{size}: not (H, W, 3)")
     height, width = rgb.shape[:2]
+    if (height % size or width % size) and not height * 3 % size and not width * 3 % size:
+        return area_average(rgb.repeat(3, 0).repeat(3, 1), size)
     if height % size or width % size or not height or not width:
         raise SyntaxLimitError(f"cannot area-average {width}x{height} to {size}x{size}: not a multiple")
     bh, bw = height // size, width // size

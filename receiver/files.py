@@ -97,7 +97,7 @@ def decode_file(
                             upsampler.set_identity(keyframes[frame.slot])
                             slot = frame.slot
                         if slot is not None and (total is None or frame.number < total):
-                            rgb = upsampler.step(frame.pictures, frame.speech)
+                            rgb = upsampler.step(frame.pictures, frame.speech, frame.detail)
                             trust.update(rgb, frame.pictures[2])
                             video.frame(frame.number, rgb)
                             progress(video.frames)

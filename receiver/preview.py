@@ -46,7 +46,7 @@ class Preview:
             loop.call_soon_threadsafe(self._show, GREY)
         elif output.frames and bundle.picture is not None and self._keyframe is not None and not self._waiting:
             frame = output.frames[-1]
-            loop.call_soon_threadsafe(self._show, self._upsampler.step(frame.pictures, frame.speech))
+            loop.call_soon_threadsafe(self._show, self._upsampler.step(frame.pictures, frame.speech, frame.detail))
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)

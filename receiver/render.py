@@ -104,7 +104,7 @@ class RenderThreads:
                 upsampler.set_identity(keyframe)
                 current = keyframe
             began = time.perf_counter()
-            rgb = upsampler.step(frame.pictures, frame.speech)
+            rgb = upsampler.step(frame.pictures, frame.speech, frame.detail)
             self._count(time.perf_counter() - began, workers)
             if not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._done, frame, rgb)

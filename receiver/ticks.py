@@ -3,13 +3,17 @@
 from collections import deque
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from codec.bundle import Bundle, Face
 from codec.colour import ycbcr_to_rgb
 from codec.errors import CodecError
+from codec.header import PictureHeader
 from codec.picture import PictureDecoder
+from codec.sampling import SIZE
+from models.detail import detail_of
 from models.mel import HOP, WINDOW, WINDOW_FRAMES, log_mel, window_rows
 from models.runtime import FRAMES, Interpolator
 from receiver.speech import SpeechDecoder
@@ -26,12 +30,16 @@ KEEP = HOP * (-(-WINDOW // HOP) + 2 * WINDOW_FRAMES)
 
 @dataclass
 class FrameInput:
-    """One frame to render: its number on the 25 FPS grid, pictures (5, 3, 8, 8), speech (20, 80), keyframe slot."""
+    """One frame to render: its number on the 25 FPS grid, pictures (5, 3, 8, 8), speech (20, 80), keyframe slot.
+
+    ``detail`` (3, 64, 64): what pictures larger than 8×8 show beyond these (:func:`models.detail.detail_of`).
+    """
 
     number: int
     pictures: Float32
     speech: Float32
     slot: int
+    detail: Float32 | None = None
 
 
 @dataclass
@@ -46,8 +54,16 @@ class TickOutput:
 
 
 def to_network(picture: UInt8) -> Float32:
-    """Picture YCbCr (8, 8, 3) → RGB (3, 8, 8) in [0, 1]."""
-    return ycbcr_to_rgb(picture).transpose(2, 0, 1).astype(np.float32) / 255.0
+    """Picture YCbCr (S, S, 3) → RGB (3, 8, 8) in [0, 1]: a larger one is averaged, as the sender would have."""
+    rgb = ycbcr_to_rgb(picture).astype(np.float32) / 255.0
+    return np.ascontiguousarray(
+        (rgb if len(rgb) == SIZE else cv2.resize(rgb, (SIZE, SIZE), interpolation=cv2.INTER_AREA)).transpose(2, 0, 1)
+    )
+
+
+def larger(picture: UInt8) -> Float32 | None:
+    """Picture YCbCr (S, S, 3) → RGB (S, S, 3) in [0, 1]; None for an 8×8 one, which shows nothing beyond itself."""
+    return ycbcr_to_rgb(picture).astype(np.float32) / 255.0 if len(picture) > SIZE else None
 
 
 class TickDecoder:
@@ -57,9 +73,10 @@ class TickDecoder:
         self.interpolator = interpolator
         self.pictures = PictureDecoder()
         self.speech = SpeechDecoder()
-        self.decoded: dict[int, tuple[UInt8, int]] = {}
+        self.decoded: dict[int, tuple[UInt8, PictureHeader]] = {}
         self.errors = 0
         self._sent: deque[Float32] = deque(maxlen=FRAMES)  # pictures as sent, newest last
+        self._larger: deque[Float32 | None] = deque(maxlen=2)  # the newest two, where they are larger than 8×8
         self._shown: deque[Float32] = deque(maxlen=HISTORY)  # the same on the 25 FPS grid
         self._slot, self._hidden = 0, False
         self._samples = np.zeros(KEEP, np.float32)
@@ -100,14 +117,17 @@ class TickDecoder:
         if self._hidden:
             # A camera that is off shows nothing: not the last picture, and least of all with moving lips.
             self._sent.clear()
+            self._larger.clear()
             self._shown.clear()
             self._heard(sound)
             return TickOutput([], sound, bundle is None, hidden=True)
         if found:
             self._sent.append(to_network(found[0]))
-            self._slot = found[1]
+            self._larger.append(larger(found[0]))
+            self._slot = found[1].slot
         elif self._sent:
             self._sent.append(self._sent[-1])
+            self._larger.extend(list(self._larger)[-1:])
         frames = grid(number, tick_ms)
         mel = self._heard(sound)
         if not self._sent:
@@ -121,9 +141,19 @@ class TickDecoder:
             at = first + i
             window = [shown[min(max(j, 0), len(shown) - 1)] for j in range(at - 2, at + 3)]
             speech = window_rows(mel, newest - 4 * (frames[-1] - frame), newest)
-            out.append(FrameInput(frame, np.stack(window), speech, self._slot))
+            detail = self._detail(window[2], (i + 1) / len(frames))
+            out.append(FrameInput(frame, np.stack(window), speech, self._slot, detail))
         self._shown.extend(shown[first:])
         return TickOutput(out, sound, bundle is None)
+
+    def _detail(self, picture: Float32, part: float) -> Float32 | None:
+        """What larger pictures show beyond ``picture``, ``part`` of the way from the one before to the newest."""
+        new = self._larger[-1] if self._larger else None
+        if new is None:
+            return None
+        old = self._larger[0]
+        there = new if old is None or old.shape != new.shape else old + (new - old) * np.float32(part)
+        return detail_of(picture, there)
 
     def _between(self, count: int) -> list[Float32]:
         """The tick's pictures on the 25 FPS grid, the last of them the newest as sent."""

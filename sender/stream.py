@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from codec.accounting import BitCount
 from codec.bundle import RUNGS, TIME_UNIT, Bundle, Face, Report
+from codec.header import RATES, SIZES, SLOTS
 from codec.keyframe import Keyframe, encode_keyframe
-from codec.picture import SLOTS, PictureEncoder
+from codec.picture import PictureEncoder
 from codec.ratecontrol import RateControl
-from codec.sampling import sample
+from codec.sampling import SIZE, sample
 from sender.detector import BlazeFace
 from sender.keyframe_choice import KeyframeChoice
 from sender.sources import Tick, grid
@@ -21,6 +22,9 @@ from sender.tracker import Crop, Tracker, whole
 
 UInt8 = npt.NDArray[np.uint8]
 
+DRAWN = {8: 44, 16: 120, 32: 320}
+"""Sides of pictures that the network is trained to draw from (the codec carries 12 as well), and what one may cost on average,
+in bytes."""
 CHOICE_TICKS = 5
 """Ticks of candidates before the keyframe is chosen: one second at the 200 ms rung."""
 CHOICE_TICKS_MAX = 75
@@ -30,17 +34,18 @@ CHOICE_TICKS_MAX = 75
 @dataclass(frozen=True)
 class StreamConfig:
     """``crop``: "face" follows the face, "none" takes the frame as it is. ``keyframe``: "auto" chooses within the first
-    second, "first" takes the first picture. ``luma``, ``chroma``: quantiser numbers. ``bitrate``: Opus, bit/s.
-    ``picture_bytes``: what a picture may cost on average."""
+    second, "first" takes the first picture. ``luma``, ``chroma``: quantiser numbers; ``size``: side of the pictures, one of
+    :data:`DRAWN`. ``bitrate``: Opus, bit/s. ``picture_bytes``: what a picture may cost on average, by default as DRAWN says."""
 
     crop: Literal["face", "none"] = "face"
     keyframe: Literal["auto", "first"] = "auto"
-    luma: int = 1
-    chroma: int = 2
+    luma: int = 3
+    chroma: int = 3
+    size: int = SIZE
     bitrate: int = 6_000
     rung: int = 0
     quality: int = 60
-    picture_bytes: int = 44
+    picture_bytes: int | None = None
 
 
 class SenderStream:
@@ -51,9 +56,9 @@ class SenderStream:
         detector = BlazeFace()
         self.tracker = Tracker(detector)
         self.choice: KeyframeChoice | None = KeyframeChoice(detector)
-        self.pictures = PictureEncoder(config.luma, config.chroma)
+        self.pictures = PictureEncoder(config.luma, config.chroma, SIZES.index(config.size), RATES.index(RUNGS[config.rung]))
         self.speech = SpeechEncoder(config.bitrate, RUNGS[config.rung])
-        self.count, self.rate = BitCount(), RateControl(config.picture_bytes)
+        self.count, self.rate = BitCount(), RateControl(config.picture_bytes or DRAWN[config.size])
         self.number = 0
         self.slot = 0
         self.keyframe: Keyframe | None = None
@@ -144,7 +149,7 @@ class SenderStream:
         if crop is not None and self.choice is not None:
             self._choose_live(crop)
         if crop is not None and self.keyframe is not None:
-            wanted = sample(crop)
+            wanted = sample(crop, config.size)
             picture, decoded = self.pictures.encode(self.number, wanted, self.rate.limit)
             self.rate.spent(len(picture))
             self.sent_picture = decoded

@@ -9,6 +9,7 @@ from typing import Any
 
 from codec.bundle import Bundle, Report
 from codec.control import (
+    VERSION,
     Bye,
     Hello,
     KeyframeAssembler,
@@ -218,6 +219,9 @@ class Call:
         message = parse_message(data)
         if isinstance(message, Hello):
             self.remote = message
+            if message.version != VERSION:
+                told = f"the other side speaks version {message.version} of the protocol, this one {VERSION}"
+                raise SignalingError("version", f"{told}: update the older of the two")
         elif isinstance(message, Bye):
             self.ended_by_remote = True
             self.hang_up()

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from codec.bundle import Bundle
 from codec.colour import ycbcr_to_rgb
+from codec.references import resized
 from receiver.player import Player
 from sender.stream import SenderStream
 
@@ -44,7 +45,7 @@ class Trace:
         if len(self._ticks) * 5 < MAX_FRAMES:
             self._ticks.append((bundle.number, captured, sent))
             small = self.stream.sent_picture
-            self._small.append(ycbcr_to_rgb(small) if small is not None else np.zeros((8, 8, 3), np.uint8))
+            self._small.append(ycbcr_to_rgb(resized(small, 8)) if small is not None else np.zeros((8, 8, 3), np.uint8))
 
     def _show(self, number: int, rgb: UInt8, now: float) -> None:
         if number not in self._shown and len(self._shown) < MAX_FRAMES:

@@ -10,7 +10,7 @@ from codec.container import End, FileWriter, StoredKeyframe, read_file
 from codec.errors import CodecError, ContainerError, KeyframeError, SyntaxLimitError, TruncatedError
 from codec.keyframe import Keyframe
 
-HEAD = b"FACEWIRE\x01"
+HEAD = b"FACEWIRE\x02"
 Item = StoredKeyframe | Bundle | End
 
 
@@ -88,7 +88,7 @@ def test_every_damaged_byte_ends_reading_there(items: list[Item], written: tuple
         assert isinstance(error, ContainerError), f"byte {at}"
 
 
-@pytest.mark.parametrize("data", [b"", b"FACEWIRE", b"FACEWIRE\x02", b"FACEWIRF\x01", b"RIFF" + bytes(40)])
+@pytest.mark.parametrize("data", [b"", b"FACEWIRE", b"FACEWIRE\x01", b"FACEWIRF\x02", b"RIFF" + bytes(40)])
 def test_other_files_are_refused_at_once(data: bytes) -> None:
     with pytest.raises(ContainerError):
         read_file(io.BytesIO(data))

@@ -32,8 +32,9 @@ from codec.control import (
     split_keyframe,
 )
 from codec.errors import CodecError
+from codec.header import PictureHeader
 from codec.keyframe import encode_keyframe, parse_keyframe
-from codec.picture import PictureDecoder, PictureEncoder, PictureHeader, encode_picture
+from codec.picture import PictureDecoder, PictureEncoder, encode_picture
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -90,7 +91,7 @@ def pictures() -> Target:
         valid.append(encoder.encode(number, (GREY + rng.integers(-20, 20, GREY.shape)).astype(np.uint8))[0])
         encoder.acknowledge(number)
     noise = rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)
-    valid.append(encode_picture(noise, GREY, PictureHeader(0, 0, 0, 0), 2)[0])
+    valid.append(encode_picture(noise, GREY, GREY, PictureHeader(luma=0, chroma=0), PictureHeader(), 1)[0])
     decoder = PictureDecoder()
     for slot, side in enumerate((8, 8, 12, 16)):
         decoder.set_keyframe(slot, np.full((side, side, 3), 128, np.uint8))
@@ -99,9 +100,10 @@ def pictures() -> Target:
     def decode(data: bytes) -> None:
         nonlocal number
         number = (number + 1) & 0xFFFF
-        picture, slot = decoder.decode(number, data)
+        picture, header = decoder.decode(number, data)
         assert picture.dtype == np.uint8
-        assert slot in decoder.references.keyframes
+        assert picture.shape == (header.side, header.side, 3)
+        assert header.slot in decoder.references.keyframes
 
     return valid, decode
 

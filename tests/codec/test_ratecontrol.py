@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from codec.picture import COARSER, STEPS, PictureDecoder, PictureEncoder
+from codec.header import STEPS
+from codec.picture import COARSER, PictureDecoder, PictureEncoder
 from codec.ratecontrol import RateControl
 
 
@@ -19,7 +20,7 @@ def test_savings_and_debts_are_bounded() -> None:
 def test_the_mean_of_a_restless_picture_stays_under_the_target() -> None:
     rng = np.random.default_rng(5)
     base = rng.integers(40, 200, (8, 8, 3)).astype(np.uint8)
-    encoder, decoder, rate, sizes = PictureEncoder(), PictureDecoder(), RateControl(44), []
+    encoder, decoder, rate, sizes = PictureEncoder(1, 2), PictureDecoder(), RateControl(44), []
     encoder.set_keyframe(0, base)
     decoder.set_keyframe(0, base)
     for number in range(60):
@@ -30,14 +31,16 @@ def test_the_mean_of_a_restless_picture_stays_under_the_target() -> None:
         assert np.abs(decoded.astype(int) - picture).max() <= STEPS[2 + COARSER]
         rate.spent(len(data))
         sizes.append(len(data))
-    free = PictureEncoder()
+    free = PictureEncoder(1, 2)
     free.set_keyframe(0, base)
     assert len(free.encode(0, picture)[0]) > 60
     assert np.mean(sizes) <= 44
 
 
 def test_no_limit_leaves_the_quantiser_alone() -> None:
-    encoder = PictureEncoder(1, 2)
-    encoder.set_keyframe(0, np.full((8, 8, 3), 90, np.uint8))
+    encoder, decoder = PictureEncoder(1, 2), PictureDecoder()
+    for side in (encoder, decoder):
+        side.set_keyframe(0, np.full((8, 8, 3), 90, np.uint8))
     data, _ = encoder.encode(0, np.random.default_rng(1).integers(0, 255, (8, 8, 3)).astype(np.uint8))
-    assert data[0] == 1 << 4 | 2
+    header = decoder.decode(0, data)[1]
+    assert (header.luma, header.chroma) == (1, 2)

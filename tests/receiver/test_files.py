@@ -1,6 +1,7 @@
 """encode and decode: the same pictures as a call, whole frames, sync, damage."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -9,12 +10,14 @@ import pytest
 
 from bench.demo import shipped_clip
 from codec.bundle import Bundle
-from codec.container import End, read_file
+from codec.container import End, StoredKeyframe, read_file
 from codec.errors import ContainerError
+from models.runtime import Interpolator
 from receiver.files import decode_file, encode_file
 from receiver.ticks import TickDecoder
 from sender.inputs import SourceError, file_sound
 from sender.stream import StreamConfig
+from sender.tracker import whole
 
 
 def short_clip(path: Path, frames: int) -> Path:
@@ -113,3 +116,37 @@ def test_a_failed_encode_keeps_the_old_file(tmp_path: Path) -> None:
 
 def test_reader_is_given_bytes_not_names(encoded: tuple[Path, Path]) -> None:
     assert len(list(read_file(io.BytesIO(encoded[1].read_bytes())))) > 10
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_larger_pictures_show_more(tmp_path: Path, size: int, interpolator: Interpolator) -> None:
+    clip = short_clip(tmp_path / "clip.mp4", 33)
+    files = {side: tmp_path / f"{side}.fw" for side in (8, size)}
+    costs = {
+        side: encode_file(clip, file, StreamConfig(crop="none", keyframe="first", size=side))[0].bits_per_picture
+        for side, file in files.items()
+    }
+    assert costs[size] > 1.3 * costs[8]
+    figures = {side: decode_file(file, tmp_path / f"{side}.mp4") for side, file in files.items()}
+    assert figures[size]["errors"] == 0
+
+    def pictures(container: av.container.InputContainer) -> Iterator[np.ndarray]:
+        return (np.asarray(f.to_ndarray(format="rgb24"), np.uint8) for f in container.decode(video=0))
+
+    def error(side: int) -> float:
+        with av.open(str(tmp_path / f"{side}.mp4")) as a, av.open(str(clip)) as b:
+            shown, true = ([whole(rgb).cut(rgb).astype(float) for rgb in pictures(c)] for c in (a, b))
+        return float(np.mean([(x - y) ** 2 for x, y in zip(shown, true, strict=True)]))
+
+    assert error(size) < error(8)
+    decoder, frames = TickDecoder(interpolator), []
+    with files[size].open("rb") as file:
+        for record in read_file(file):
+            if isinstance(record, StoredKeyframe):
+                decoder.set_keyframe(record.slot, record.keyframe.own)
+            elif isinstance(record, Bundle):
+                decoder.arrived(record)
+                frames += decoder.tick(record.number, record.tick_ms, record).frames
+    assert len(frames) >= 33
+    assert all(f.detail is not None and f.detail.shape == (3, 64, 64) for f in frames)
+    assert all(np.abs(f.detail).max() > 0.01 for f in frames)

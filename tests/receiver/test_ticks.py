@@ -84,7 +84,7 @@ def test_a_broken_picture_is_counted_and_the_stream_goes_on(interpolator: Interp
     keyframe, bundles, pictures = recorded
     decoder = TickDecoder(interpolator)
     decoder.set_keyframe(0, keyframe.own)
-    broken = Bundle(0, 0, picture=b"\x11", sound=(b"\xff\xff\xff",))
+    broken = Bundle(0, 0, picture=b"\xff" * 8, sound=(b"\xff\xff\xff",))
     assert not decoder.arrived(broken)
     assert len(decoder.tick(0, 200, broken).sound) == 3200
     assert decoder.arrived(bundles[1])

@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 STEPS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32]
-SIDE = 8
+SIDES = [8, 12, 16, 32]
+CHANGE = [(9, 12, -3, -1, 2), (6, 14, 2, 3, 4, -3), (7, 9, 2, 3, 5, 3, -21)]
+SIZE = [(11, 17, 4, 6, 4, 5), (5, 11, 3, 3, 3, 5, 2), (2, 5, 1, 1, 2, 3, 2, 10)]
+
+Header = tuple[int, int, int, int, int]
+"""slot, luma, chroma, size, rate"""
+Picture = tuple[int, bytes]
+"""side, and the bytes of Y, Cb, Cr in raster order, pixel by pixel"""
 
 
 def table(page: Path) -> list[int]:
@@ -26,10 +33,9 @@ class RangeDecoder:
 
     def __init__(self, data: bytes, probabilities: list[int]) -> None:
         self.rest = iter(data + bytes(10_000))
-        self.span, self.value = 0xFFFFFFFF, 0
+        self.span, self.value, self.zero = 0xFFFFFFFF, 0, probabilities
         for _ in range(4):
             self.value = self.value << 8 | next(self.rest)
-        self.fast, self.slow = list(probabilities), list(probabilities)
 
     def _split(self, bound: int, rest: int) -> int:
         bit = int(self.value >= bound)
@@ -42,69 +48,85 @@ class RangeDecoder:
         return bit
 
     def bit(self, context: int) -> int:
-        p = max(32, min(32736, (self.fast[context] + self.slow[context]) >> 2))
-        bound = (self.span >> 15) * p
-        bit = self._split(bound, self.span - bound)
-        for estimate, rate in ((self.fast, 4), (self.slow, 7)):
-            estimate[context] += -(estimate[context] >> rate) if bit else (65536 - estimate[context]) >> rate
-        return bit
+        bound = (self.span >> 15) * self.zero[context]
+        return self._split(bound, self.span - bound)
 
-    def equal(self) -> int:
-        return self._split(self.span >> 1, self.span >> 1)
-
-
-def sign(value: int) -> int:
-    return (value > 0) - (value < 0)
+    def equal(self, count: int = 1) -> int:
+        number = 0
+        for _ in range(count):
+            number = number * 2 + self._split(self.span >> 1, self.span >> 1)
+        return number
 
 
-def difference(coder: RangeDecoder, channel: int, left: int, above: int, before: list[int]) -> int:
-    active = (0, 1, 2, 3, 3, 4, 4, 4, 5)[min(abs(left) + abs(above), 8)]
-    other = sum(abs(d) for d in before)
-    near = 0 if other == 0 else 1 if other <= 2 else 2
-    if not coder.bit((channel * 6 + active) * 3 + near):
-        return 0
-    tint = sign(before[-1]) if before else 0
-    negative = coder.bit(54 + (channel * 5 + sign(left) + sign(above) + 2) * 3 + tint + 1)
+def header(coder: RangeDecoder, before: dict[int, Header]) -> tuple[int, Header]:
+    """(distance, the other fields); ``before``: the headers at each distance."""
+    distance = 0
+    while distance < 15 and coder.bit(577 + distance):
+        distance += 1
+    slot, luma, chroma, size, rate = before[distance] if distance else (0, 3, 3, 0, 0)
+    if coder.bit(592):
+        if coder.equal():
+            slot, luma, chroma, size, rate = (coder.equal(n) for n in (4, 4, 4, 2, 3))
+        else:
+            more = coder.equal(4) - 8
+            luma, chroma = luma + more, chroma + more
+    return distance, (slot, luma, chroma, size, rate)
+
+
+def size_of(coder: RangeDecoder, at: int) -> int:
     size = 1
-    while size < 15 and coder.bit(99 + (channel * 6 + active) * 7 + min(size - 1, 6)):
+    while size < 15 and coder.bit(at + min(size, 7)):
         size += 1
     if size == 15:
         prefix = 0
         while coder.equal():
             prefix += 1
-        rest = 0
-        for _ in range(prefix):
-            rest = rest * 2 + coder.equal()
-        size += 2**prefix - 1 + rest
-    return -size if negative else size
+        size += 2**prefix - 1 + coder.equal(prefix)
+    return size
 
 
-def expected(mode: int, left: int, above: int, corner: int) -> int:
-    if mode == 1:
-        return int((left + above) / 2)
-    return sorted((left, above, left + above - corner))[1] if mode == 2 else 0
+def planes(coder: RangeDecoder, side: int, steps: list[int], reference: Picture, own: Picture) -> Picture:
+    """The page's section of that name."""
 
+    def pixel(picture: Picture, x: int, y: int, c: int) -> int:
+        other, data = picture
+        return data[((y * other // side) * other + x * other // side) * 3 + c]
 
-def picture(data: bytes, reference: bytes, probabilities: list[int]) -> bytes:
-    """192 bytes of Y, Cb, Cr in raster order, from a picture with its header and its reference."""
-    steps = [STEPS[data[0] >> 4], STEPS[data[0] & 15], STEPS[data[0] & 15]]
-    coder = RangeDecoder(data[2:], probabilities)
-    mode = 0 if not coder.bit(225) else 1 + coder.bit(226)
-    coded: dict[tuple[int, int, int], int] = {}
+    mode, blank = coder.bit(576), 1
     change: dict[tuple[int, int, int], int] = {}
-    out = bytearray()
-    for y in range(SIDE):
-        for x in range(SIDE):
-            for c in range(3):
-                before = [coded[y, x, i] for i in range(c)]
-                d = difference(coder, c, coded.get((y, x - 1, c), 0), coded.get((y - 1, x, c), 0), before)
-                around = [change.get(place, 0) for place in ((y, x - 1, c), (y - 1, x, c), (y - 1, x - 1, c))]
-                old = reference[len(out)]
-                guess = max(0, min(255, old + expected(mode, *around)))
+    size: dict[tuple[int, int, int], int] = {}
+    sign: dict[tuple[int, int, int], int] = {}
+    out = bytearray(3 * side * side)
+    for c in range(3):
+        empty = coder.bit(570 + 2 * c + blank)
+        blank &= empty
+        for y in range(side):
+            for x in range(side):
+                near = [(x - 1, y, c), (x, y - 1, c), (x - 1, y - 1, c), (x + 1, y - 1, c)]
+                old, key = pixel(reference, x, y, c), pixel(own, x, y, c)
+                here = [(x, y, i) for i in range(c)]
+                terms = [*(change.get(n, 0) for n in near), key - old, *(change[n] for n in here)]
+                guess = old + ((sum(w * t for w, t in zip(CHANGE[c], terms, strict=True)) + 32 >> 6) if mode else 0)
+                guess, d = max(0, min(255, guess)), 0
+                if not empty:
+                    gap = min(abs(key - old) // steps[c], 20)
+                    terms = [*(size.get(n, 0) for n in [*near, (x, y - 2, c)]), gap, *(size.get(n, 0) for n in here)]
+                    total = min(sum(w * t for w, t in zip(SIZE[c], terms, strict=True)), 255)
+                    at = (c * 20 + (min((len(bin(total**5)) - 3) // 2, 19) if total else 0)) * 8
+                    if coder.bit(at):
+                        d = size_of(coder, at)
+                        around = sign.get(near[0], 0) + sign.get(near[1], 0)
+                        before = sign.get((x, y, c - 1), 0)
+                        if coder.bit(480 + (mode * 3 + c) * 15 + (around + 2) * 3 + before + 1):
+                            d = -d
                 value = max(0, min(255, guess + d * steps[c]))
-                coded[y, x, c], change[y, x, c] = d, value - old
-                out.append(value)
-    return bytes(out)
+                change[x, y, c], size[x, y, c], sign[x, y, c] = value - old, min(abs(d), 20), (d > 0) - (d < 0)
+                out[(y * side + x) * 3 + c] = value
+    return side, bytes(out)
+
+
+def steps_of(fields: Header) -> list[int]:
+    return [STEPS[fields[1]], STEPS[fields[2]], STEPS[fields[2]]]
 
 
 def length(data: bytes, at: int) -> tuple[int, int]:
@@ -113,25 +135,30 @@ def length(data: bytes, at: int) -> tuple[int, int]:
 
 
 def decode(data: bytes, probabilities: list[int]) -> Iterator[tuple[int, int, bytes]]:
-    """(number, slot, 192 bytes) of each picture in a .fw file."""
-    assert data[:9] == b"FACEWIRE\x01"
-    keyframes: dict[int, bytes] = {}
-    pictures: dict[int, bytes] = {}
+    """(number, slot, bytes) of each picture in a .fw file."""
+    assert data[:9] == b"FACEWIRE\x02"
+    grey = (8, bytes([128]) * 192)
+    keyframes: dict[int, Picture] = {}
+    pictures: dict[int, tuple[Header, Picture]] = {}
     at = 9
     while at < len(data):
         kind, size = data[at : at + 1], int.from_bytes(data[at + 1 : at + 4], "big")
         payload, at = data[at + 4 : at + 4 + size], at + size + 8
         if kind == b"K":
             own, start = length(payload, 4)
-            keyframes[payload[0]] = picture(payload[start : start + own], bytes([128]) * 192, probabilities)
+            coder = RangeDecoder(payload[start : start + own], probabilities)
+            _, fields = header(coder, {})
+            keyframes[payload[0]] = planes(coder, 8, steps_of(fields), grey, grey)
         elif kind == b"B" and payload[0] & 1:
             number = int.from_bytes(payload[1:3], "big")
             size, start = length(payload, 5 + 3 * bool(payload[0] & 4) + bool(payload[0] & 16))
-            coded = payload[start : start + size]
-            distance, slot = coded[1] >> 4, coded[1] & 15
-            reference = pictures[(number - distance) & 0xFFFF] if distance else keyframes[slot]
-            pictures[number] = picture(coded, reference, probabilities)
-            yield number, slot, pictures[number]
+            coder = RangeDecoder(payload[start : start + size], probabilities)
+            back = {n: pictures[(number - n) & 0xFFFF] for n in range(1, 16) if (number - n) & 0xFFFF in pictures}
+            distance, fields = header(coder, {n: h for n, (h, _) in back.items()})
+            own_picture = keyframes[fields[0]]
+            reference = back[distance][1] if distance else own_picture
+            pictures[number] = fields, planes(coder, SIDES[fields[3]], steps_of(fields), reference, own_picture)
+            yield number, fields[0], pictures[number][1][1]
 
 
 def main() -> None:

@@ -13,8 +13,9 @@ import numpy as np
 
 from codec.bundle import Bundle, Face, Report
 from codec.container import FileWriter
+from codec.header import SIZES
 from codec.keyframe import encode_keyframe
-from codec.picture import PictureEncoder, PictureHeader
+from codec.picture import PictureDecoder, PictureEncoder
 from codec.sampling import sample
 
 HERE = Path(__file__).parent
@@ -35,7 +36,7 @@ def draw(turn: float, mouth: float, blink: float) -> np.ndarray:
 
 def main() -> None:
     rng = random.Random(2022)
-    encoder = PictureEncoder(1, 2)
+    encoder, decoder = PictureEncoder(1, 2), PictureDecoder()
     keyframes = [encode_keyframe(draw(0, 0, 0), 60, "avif"), encode_keyframe(draw(0.15, 0.8, 0), 60, "webp")]
     expected, decoded, acknowledged = [], [], 0
     with (HERE / "moving-face.fw").open("wb") as file:
@@ -46,11 +47,13 @@ def main() -> None:
                 slot = 0 if i == 0 else 9
                 writer.keyframe(slot, keyframes[i // 25])
                 encoder.set_keyframe(slot, keyframes[i // 25].own)
+                decoder.set_keyframe(slot, keyframes[i // 25].own)
             # Acknowledgements come late and not for each; from 30 on none, so that the distance grows to its end.
             if i % 3 == 0 and 3 <= i < 30:
                 acknowledged = i - rng.choice([1, 3])
                 encoder.acknowledge((FIRST + acknowledged) & 0xFFFF)
             encoder.luma, encoder.chroma = [(1, 2), (0, 0), (3, 5), (7, 15)][i // 6 % 4]
+            encoder.size, encoder.rate = {14: 2, 15: 2, 19: 1, 22: 3, 23: 3}.get(i, 0), i // 20
             picture = None
             if i % 13 != 12:
                 # At the greatest distance the pose comes back, so that the acknowledged picture is the better reference.
@@ -58,9 +61,9 @@ def main() -> None:
                 crop = draw(0.2 * np.sin(pose / 20), abs(np.sin(pose / 3)), float(pose % 10 == 9))
                 if i in (8, 9, 31):
                     crop[:, 130:] = np.minimum(crop[:, 130:], 175) + 80  # a lamp on one side: an edge, and great differences
-                picture, result = encoder.encode(number, sample(crop))
-                header = PictureHeader.parse(picture)
-                decoded.append(result)
+                picture, result = encoder.encode(number, sample(crop, SIZES[encoder.size]))
+                _, header = decoder.decode(number, picture)
+                decoded.append(result.reshape(-1))
                 expected.append(
                     {
                         "number": number,
@@ -68,6 +71,8 @@ def main() -> None:
                         "chroma": header.chroma,
                         "distance": header.distance,
                         "slot": header.slot,
+                        "side": header.side,
+                        "rate": header.rate,
                         "bytes": len(picture),
                         "sha256": hashlib.sha256(result.tobytes()).hexdigest(),
                     }
@@ -85,10 +90,10 @@ def main() -> None:
             )
             writer.bundle(bundle)
         writer.end(BUNDLES * 5)
-    np.save(HERE / "moving-face.npy", np.stack(decoded))
+    np.save(HERE / "moving-face.npy", np.concatenate(decoded))
     description = {
         "file_sha256": hashlib.sha256((HERE / "moving-face.fw").read_bytes()).hexdigest(),
-        "about": "pictures: YCbCr 8x8x3 in raster order, sha256 of their 192 bytes; the same bytes are in moving-face.npy",
+        "about": "pictures: YCbCr, side x side x 3, and the sha256 of these bytes; they lie end to end in moving-face.npy",
         "keyframes": {
             str(slot): {"digest": k.digest.hex(), "own_sha256": hashlib.sha256(k.own.tobytes()).hexdigest()}
             for slot, k in zip((0, 9), keyframes, strict=True)

@@ -1,0 +1,68 @@
+"""The tables' training counts what the coder codes, and writes a module that the coder takes."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import codec.header
+import codec.model
+import codec.planes
+from bench.train_tables import LEAST, MOST, count, judge, main, module
+from codec.model import CONTEXTS, MODE_AT
+from codec.sampling import sample
+from codec.tables import ZERO
+
+
+@pytest.fixture
+def cache(faces, tmp_path):
+    """The shipped clip's 8×8 pictures as a prepared split; the trainer looks at nothing else."""
+    for split in ("train", "dev"):
+        folder = tmp_path / split
+        folder.mkdir()
+        for name in ("yuv256", "rgb64", "mel"):
+            np.save(folder / f"{name}.npy", np.zeros(0, np.uint8))
+        np.save(folder / "ycc8.npy", np.stack([sample(f) for f in faces]))
+        clip = {"name": "a", "identity": "a", "start": 0, "frames": len(faces), "mel_start": 0, "mel_frames": 0}
+        (folder / "index.json").write_text(json.dumps([clip]))
+    return tmp_path
+
+
+@pytest.fixture
+def restored():
+    """Counting puts numbers in the probabilities' place."""
+    yield
+    for room in (codec.model, codec.planes, codec.header):
+        room.ZERO = ZERO
+
+
+def test_counts_become_a_module(cache, restored, tmp_path):
+    counter = count(cache / "train")
+    pictures = len(range(4, 43, 5))
+    assert counter.seen[MODE_AT].sum() == pictures
+    found = counter.probabilities()
+    assert len(found) == CONTEXTS
+    assert all(LEAST <= p <= MOST for p in found)
+    zero = [i for i in range(CONTEXTS) if counter.seen[i, 0] > 20 and not counter.seen[i, 1]]
+    assert zero
+    assert all(found[i] > 30000 for i in zero)
+    assert all(found[i] == 16384 for i in range(CONTEXTS) if not counter.seen[i].sum())
+    (tmp_path / "made.py").write_text(module(found))
+    spec = importlib.util.spec_from_file_location("made", tmp_path / "made.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    assert list(made.ZERO) == found
+
+
+def test_the_present_tables_are_judged(cache):
+    line = judge(cache / "dev", 3, 1)
+    assert "step 4" in line
+    size, quality = float(line.split(": ")[1].split(" bytes")[0]), float(line.split("BPP, ")[1].split(" dB")[0])
+    assert 1 < size < 60
+    assert 38 < quality < 60
+    said: list[str] = []
+    assert main([str(cache), "--judge"], said.append) == 0
+    assert len(said) == 5
