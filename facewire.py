@@ -230,7 +230,7 @@ def train(
     losses: Annotated[Path | None, typer.Option(help="Folder with lpips_vgg16.pth and lpips_alexnet.pth.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and logs; a run in it goes on.")] = Path("runs/call"),
     network: Annotated[str, typer.Option(help="call (ours), paper or paper-reduced.")] = "call",
-    stage: Annotated[str | None, typer.Option(help="call: coarse, medium, full. paper: backbone, then finetune.")] = None,
+    stage: Annotated[str | None, typer.Option(help="call: coarse, medium, full, finish. paper: backbone, then finetune.")] = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None, batch: Annotated[int | None, typer.Option(min=1)] = None,
     rate: float | None = None,
     sync: Annotated[Path | None, typer.Option(help="A lip-sync expert: call starts with its hearing; paper's L_sync.")] = None,

@@ -87,7 +87,7 @@ def run_call(
     for stage in STAGES.values():
         config = TrainConfig(
             stage.name, cache, losses, out, batch=stage.batch, rate=stage.rate, perceptual=stage.perceptual,
-            side=stage.side, crop=stage.crop, hearing=None if stages else sync, threads=threads,
+            side=stage.side, crop=stage.crop, face=stage.face, hearing=None if stages else sync, threads=threads,
         )  # fmt: skip
         stages.append(ClockedCall(config, stages[-1].checkpoint if stages else None))
         train_for(stages[-1], minutes * 60 / len(STAGES), say)

@@ -86,12 +86,12 @@ def importance(boxes: Tensor, side: int) -> Tensor:
     return (weight / weight.mean())[:, None]
 
 
-def crops(boxes: Tensor, crop: int, rng: np.random.Generator, side: int = 256) -> list[tuple[int, int]]:
-    """A place (y, x) to cut ``crop`` pixels for each sample: around its lips, its eyes, or anywhere, a third of the time each."""
+def crops(boxes: Tensor, crop: int, rng: np.random.Generator, side: int = 256, face: float = 2 / 3) -> list[tuple[int, int]]:
+    """A place (y, x) to cut ``crop`` pixels for each sample: around its lips or eyes, with probability ``face``, or anywhere."""
     out = []
     for box in boxes.cpu().numpy() * (side / 256):
         y, x = rng.integers(0, side - crop + 1, 2)
-        row = (LIPS, EYES, None)[int(rng.integers(3))]
+        row = (LIPS, EYES)[int(rng.integers(2))] if rng.random() < face else None
         if row is not None and box[row].any():
             jitter = rng.normal(0, crop / 8, 2)
             y, x = (box[row][1::2].mean() + jitter[0] - crop / 2, box[row][::2].mean() + jitter[1] - crop / 2)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Stage:
     """Settings of one stage of ``call``: ``side`` is the picture's, ``crop`` what LPIPS-VGG sees of it, ``perceptual`` its weight
-    in the loss. Each begins with the weights of the one before."""
+    in the loss, ``face`` the share of the crops around lips or eyes. Each begins with the weights of the one before."""
 
     name: str
     side: int
@@ -20,12 +20,14 @@ class Stage:
     rate: float
     perceptual: float
     crop: int
+    face: float = 2 / 3
 
 
 STAGES = {
     "coarse": Stage("coarse", 64, 4300, 24, 6e-4, 0.6, 64),
     "medium": Stage("medium", 128, 1900, 24, 4e-4, 0.6, 64),
-    "full": Stage("full", 256, 4300, 8, 3e-4, 5.0, 96),
+    "full": Stage("full", 256, 4300, 8, 3e-4, 6.0, 112),
+    "finish": Stage("finish", 256, 350, 8, 1.5e-4, 14.0, 128, 1 / 3),
 }
 """Steps are the sum of what the shipped weights have seen, in sessions with pauses (docs/training.md)."""
 INTERPOLATOR_STEPS = 1000
@@ -70,5 +72,5 @@ def _rest(wanted: "Wanted", scale: float, say: Callable[[str], None]) -> dict[st
         say(f"interpolator: {steps} steps")
         config = InterpolatorConfig(steps=steps, threads=wanted.threads)
         figures["interpolator"] = train(wanted.out / "cache", interpolator, config)
-    figures["weights"] = run_export(wanted.out / "full.pt", interpolator, wanted.out / "weights")
+    figures["weights"] = run_export(wanted.out / f"{list(STAGES)[-1]}.pt", interpolator, wanted.out / "weights")
     return figures

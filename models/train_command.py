@@ -103,7 +103,7 @@ def run_call(wanted: Wanted, say: Callable[[str], None]) -> dict[str, Any]:
     prepare_cache(wanted.data, out / "cache", say)
     config = TrainConfig(
         stage, out / "cache", wanted.losses, out, steps=wanted.steps or usual.steps, batch=wanted.batch or usual.batch,
-        rate=wanted.rate or usual.rate, perceptual=usual.perceptual, side=usual.side, crop=usual.crop,
+        rate=wanted.rate or usual.rate, perceptual=usual.perceptual, side=usual.side, crop=usual.crop, face=usual.face,
         hearing=None if first else wanted.sync, threads=wanted.threads,
         shards=wanted.data if sharded(wanted.data) else None, loaders=wanted.loaders,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Training of ``call``: first ``coarse`` and ``medium`` (motion and light at 64×64, 128×128), then ``full`` (256×256)."""
+"""Training of ``call``: ``coarse`` and ``medium`` (motion and light at 64×64, 128×128), ``full`` and ``finish`` (256×256)."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -24,17 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainConfig(LoopConfig):
-    """``perceptual``: weight of LPIPS-VGG; ``crop``: side of the crops that it sees, in pixels; ``side``: the picture's.
-
-    ``hearing``: a SyncNet whose knowledge of sound the network begins with, unless it begins from a checkpoint.
+    """``perceptual``: weight of LPIPS-VGG; ``crop``: side of the crops that it sees, in pixels; ``face``: share of them that lie
+    around lips or eyes; ``side``: the picture's. ``hearing``: a SyncNet whose knowledge of sound the network begins with.
     """
 
     perceptual: float = 0.6
     crop: int = 96
     side: int = 256
+    face: float = 2 / 3
     hearing: Path | None = None
 
 
+WHOLE = ("full", "finish")
+"""Stages that train the whole network at 256×256."""
 FRESH = ("generator.", "identity.s128.", "identity.crisp.")
 """What the coarse stage never runs: in the full stage it learns at the whole rate."""
 LEARNT_RATE = 0.2
@@ -58,13 +60,14 @@ def coarse_loss(
 
 
 def full_loss(
-    model: Call, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int, rng: np.random.Generator
+    model: Call, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int, rng: np.random.Generator, face: float
 ) -> tuple[Tensor, dict[str, float]]:
-    """At 256×256: L1 on picture and warp, LPIPS-VGG on crops of ``crop`` pixels drawn from ``rng``, 8×8 consistency."""
+    """At 256×256: L1 on picture and warp, LPIPS-VGG on crops of ``crop`` pixels drawn from ``rng``, a share ``face`` of them
+    around lips or eyes, 8×8 consistency."""
     out, warped = model(batch.keyframe, batch.pictures, batch.mel, batch.detail)
     where = importance(batch.boxes, out.shape[-1])
     rec, warp = ((x - batch.truth).abs().mul(where).mean() for x in (out, warped))
-    places = crops(batch.boxes, crop, rng)
+    places = crops(batch.boxes, crop, rng, face=face)
     seen = perceptual(cut(out, places, crop), cut(batch.truth, places, crop)).mean()
     # L1 weighted as heavily as the perceptual term raises PSNR and blurs.
     loss = 1.5 * rec + 3 * warp + weight * seen + 2 * consistency(out, batch.truth)
@@ -85,7 +88,7 @@ class Trainer(Loop[TrainConfig, Call]):
         if config.hearing:
             hear_as(model.predictor.audio, config.hearing)
         groups = []
-        for fresh, scale in ((True, 1.0), (False, LEARNT_RATE if config.stage == "full" else 1.0)):
+        for fresh, scale in ((True, 1.0), (False, LEARNT_RATE if config.stage in WHOLE else 1.0)):
             named = [p for n, p in model.named_parameters() if n.startswith(FRESH) == fresh]
             groups.append({"params": named, "scale": scale})
         super().__init__(config, model, groups)
@@ -97,11 +100,11 @@ class Trainer(Loop[TrainConfig, Call]):
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         config = self.config
         rng = np.random.default_rng([self.group.seed(config.seed), self.step])  # so that a resumed run draws the same crops
-        loss = full_loss if config.stage == "full" else coarse_loss
-        return loss(self.model, batch, self.perceptual, config.perceptual, config.crop, rng)
+        given = (self.model, batch, self.perceptual, config.perceptual, config.crop, rng)
+        return full_loss(*given, config.face) if config.stage in WHOLE else coarse_loss(*given)
 
     def evaluate(self, dev: Cache) -> dict[str, float]:
-        if self.config.stage != "full":
+        if self.config.stage not in WHOLE:
             return evaluate_coarse(self.ema.model, dev)
         judge = PerceptualDistance(self.config.weights / "lpips_alexnet.pth", "alexnet").to(self.device)
         return evaluate_full(self.ema.model, dev, judge)
