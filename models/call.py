@@ -153,6 +153,17 @@ class CoarsePredictor(nn.Module):
         return Coarse(flow, target + head[:, :3], torch.sigmoid(head[:, 3:]), h)
 
 
+LEANING, SHARPENING = 0.7, 0.15
+"""How far the finished picture goes from the moved keyframe to what the generator makes of it, and how much is then sharpened.
+Both were chosen on training people for LPIPS (docs/decisions.md); the losses see the picture without them."""
+
+
+def finished(picture: Tensor, warped: Tensor) -> Tensor:
+    """The picture as it is shown: :data:`LEANING`, :data:`SHARPENING`."""
+    picture = warped + LEANING * (picture - warped)
+    return picture + SHARPENING * (picture - F.avg_pool2d(picture, 3, 1, 1, count_include_pad=False))
+
+
 def no_detail(pictures: Tensor) -> Tensor:
     """The detail input (N, 3, 64, 64) where there is nothing but 8×8 pictures."""
     return pictures.new_zeros(len(pictures), 3, 64, 64)
@@ -227,7 +238,8 @@ class Call(nn.Module):
     def step(
         self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, still: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1].
+        """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1]. In training mode the picture is
+        not :func:`finished`.
 
         ``detail``: see :class:`CoarsePredictor`. ``still`` leaves the keyframe where it is, to measure what moving it gives.
         """
@@ -243,7 +255,8 @@ class Call(nn.Module):
         residual, mask = self.generator(joined)
         warped = warped + up(light, 2)
         mask = mask * up(c.mask, 4)
-        return mask * warped + (1 - mask) * up(c.f_int, 4) + residual, warped
+        picture = mask * warped + (1 - mask) * up(c.f_int, 4) + residual
+        return picture if self.training else finished(picture, warped), warped
 
     def forward(self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return self.step(self.set_identity(keyframe), pictures, mel, detail)
