@@ -153,7 +153,7 @@ class CoarsePredictor(nn.Module):
         return Coarse(flow, target + head[:, :3], torch.sigmoid(head[:, 3:]), h)
 
 
-LEANING, SHARPENING = 0.7, 0.15
+LEANING, SHARPENING = 0.7, 0.1
 """How far the finished picture goes from the moved keyframe to what the generator makes of it, and how much is then sharpened.
 Both were chosen on training people for LPIPS (docs/decisions.md); the losses see the picture without them."""
 
