@@ -14,7 +14,7 @@ class Scaler:
     """Converts frames, all to one size and format, on one thread, and keeps what that needs. Not thread-safe.
 
     PyAV's ``to_ndarray`` and ``encode`` make a converter anew for each picture, with a thread for each core: that takes ten
-    times as long, and those threads have crashed (docs/decisions.md).
+    times as long, and in the tests those threads have crashed (docs/decisions.md).
     """
 
     _ONE = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
