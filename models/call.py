@@ -238,7 +238,7 @@ class Call(nn.Module):
     def step(
         self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, still: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1]. In training mode the picture is
+        """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1]. In training mode it is
         not :func:`finished`.
 
         ``detail``: see :class:`CoarsePredictor`. ``still`` leaves the keyframe where it is, to measure what moving it gives.
