@@ -108,9 +108,10 @@ def judge(folder: Path, number: int, delay: int) -> str:
             sizes.append(len(data))
             errors.append(float(((ycbcr_to_rgb(found).astype(float) - ycbcr_to_rgb(picture)) ** 2).mean()))
     size = float(np.mean(sizes))
+    good = f"{psnr(errors):.2f} dB" if any(errors) else "lossless"
     return (
         f"step {STEPS[number]}, acknowledged {delay} back: {size:.2f} bytes, {size * 8 * 5 / (25 * 65536):.5f} BPP, "
-        f"{psnr(errors):.2f} dB, {spent / len(sizes) * 1e3:.2f} ms; {len(sizes)} pictures, smallest {min(sizes)} bytes"
+        f"{good}, {spent / len(sizes) * 1e3:.2f} ms; {len(sizes)} pictures, smallest {min(sizes)} bytes"
     )
 
 

@@ -17,10 +17,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from models.detail import shrink
 from models.evaluate import psnr
 from models.losses import PerceptualDistance
 from models.runtime import FRAMES, Upsampler, WeightsMissingError
-from receiver.upsample import SIZES, Restorer, UInt8, shrink, speech_mel
+from receiver.upsample import SIZES, Restorer, UInt8, speech_mel
 from sender.inputs import SourceError, file_frames, file_sound
 from sender.tracker import SIDE
 

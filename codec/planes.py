@@ -109,22 +109,22 @@ def walk(coder: Coder, wanted: Int | None, known: Sides, mode: int) -> Int:
     return np.array(out, np.int64).reshape(3, side, side)
 
 
+def _predicted(old: int, lean: int, change: Plane, at: int, width: int, weights: tuple[int, int, int, int]) -> int:
+    """Mode 1: what a pixel that was ``old`` becomes by what its neighbours became and by ``lean``."""
+    up, (wl, wa, wc, wr) = at - width, weights
+    shift = lean + wl * change[at - 1] + wa * change[up] + wc * change[up - 1] + wr * change[up + 1]
+    pixel = old + ((shift + 32) >> 6)
+    return 0 if pixel < 0 else 255 if pixel > 255 else pixel
+
+
 def _guess_empty(target: Plane, reference: Plane, lean: Plane, inner: list[int], width: int, c: int, mode: int, step: int) -> int:
     """1 where every difference of the plane is quantised to 0."""
     change = [0] * (inner[-1] + width)
-    wl, wa, wc, wr = AROUND[c]
     for i, at in enumerate(inner):
-        old = reference[i]
-        if mode:
-            up = at - width
-            shift = lean[i] + wl * change[at - 1] + wa * change[up] + wc * change[up - 1] + wr * change[up + 1]
-            pixel = old + ((shift + 32) >> 6)
-            pixel = 0 if pixel < 0 else 255 if pixel > 255 else pixel
-            change[at] = pixel - old
-        else:
-            pixel = old
+        pixel = _predicted(reference[i], lean[i], change, at, width, AROUND[c]) if mode else reference[i]
         if quantise(target[i] - pixel, step):
             return 0
+        change[at] = pixel - reference[i]
     return 1
 
 
@@ -135,17 +135,13 @@ def _plane(
     change, size, sign = kept
     if empty and not mode:
         return list(reference)
-    wl, wa, wc, wr = AROUND[c]
     sl, sa, sc, sr, ss = SIZE_AROUND[c]
     size_at, sign_at = SIZE_AT + c * BINS * STEPS_OF_SIZE, SIGN_AT + (mode * 3 + c) * 15
     code, zero, last = coder.code, ZERO, MOST - 1
     out = []
     for i, at in enumerate(inner):
-        up, pixel = at - width, reference[i]
-        if mode:
-            shift = lean[i] + wl * change[at - 1] + wa * change[up] + wc * change[up - 1] + wr * change[up + 1]
-            pixel += (shift + 32) >> 6
-            pixel = 0 if pixel < 0 else 255 if pixel > 255 else pixel
+        up = at - width
+        pixel = _predicted(reference[i], lean[i], change, at, width, AROUND[c]) if mode else reference[i]
         if not empty:
             total = likely[i] + sl * size[at - 1] + sa * size[up] + sc * size[up - 1] + sr * size[up + 1] + ss * size[up - width]
             context = size_at + STEPS_OF_SIZE * BIN_OF[total if total < last else last]

@@ -2,6 +2,13 @@
 
 import cv2
 import numpy as np
+import numpy.typing as npt
+
+
+def shrink(picture: npt.NDArray, side: int) -> npt.NDArray[np.float32]:
+    """Area average of (S, S, 3) at ``side`` ≤ S: (side, side, 3); uint8 becomes [0, 1], float keeps its range."""
+    plain = picture.astype(np.float32) / 255.0 if picture.dtype == np.uint8 else picture
+    return plain if len(plain) == side else np.asarray(cv2.resize(plain, (side, side), interpolation=cv2.INTER_AREA))
 
 
 def detail_of(picture: np.ndarray, larger: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from collections import deque
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +12,7 @@ from codec.errors import CodecError
 from codec.header import PictureHeader
 from codec.picture import PictureDecoder
 from codec.sampling import SIZE
-from models.detail import detail_of
+from models.detail import detail_of, shrink
 from models.mel import HOP, WINDOW, WINDOW_FRAMES, log_mel, window_rows
 from models.runtime import FRAMES, Interpolator
 from receiver.speech import SpeechDecoder
@@ -53,17 +52,12 @@ class TickOutput:
     hidden: bool = False
 
 
-def to_network(picture: UInt8) -> Float32:
-    """Picture YCbCr (S, S, 3) → RGB (3, 8, 8) in [0, 1]: a larger one is averaged, as the sender would have."""
-    rgb = ycbcr_to_rgb(picture).astype(np.float32) / 255.0
-    return np.ascontiguousarray(
-        (rgb if len(rgb) == SIZE else cv2.resize(rgb, (SIZE, SIZE), interpolation=cv2.INTER_AREA)).transpose(2, 0, 1)
-    )
-
-
-def larger(picture: UInt8) -> Float32 | None:
-    """Picture YCbCr (S, S, 3) → RGB (S, S, 3) in [0, 1]; None for an 8×8 one, which shows nothing beyond itself."""
-    return ycbcr_to_rgb(picture).astype(np.float32) / 255.0 if len(picture) > SIZE else None
+def to_network(picture: UInt8) -> tuple[Float32, Float32 | None]:
+    """Picture YCbCr (S, S, 3) → RGB (3, 8, 8) in [0, 1], a larger one averaged as the sender would have; and that larger one,
+    RGB (S, S, 3) in [0, 1], None for an 8×8 one."""
+    rgb = shrink(ycbcr_to_rgb(picture), len(picture))
+    small = np.ascontiguousarray(shrink(rgb, SIZE).transpose(2, 0, 1))
+    return small, rgb if len(rgb) > SIZE else None
 
 
 class TickDecoder:
@@ -85,7 +79,7 @@ class TickDecoder:
         """A keyframe arrived; ``own`` is its 8×8 picture. It stands for the picture before the first."""
         self.pictures.set_keyframe(slot, own)
         if not self._sent:
-            self._sent.append(to_network(own))
+            self._sent.append(to_network(own)[0])
             self._slot = slot
 
     def arrived(self, bundle: Bundle) -> bool:
@@ -122,8 +116,9 @@ class TickDecoder:
             self._heard(sound)
             return TickOutput([], sound, bundle is None, hidden=True)
         if found:
-            self._sent.append(to_network(found[0]))
-            self._larger.append(larger(found[0]))
+            small, larger = to_network(found[0])
+            self._sent.append(small)
+            self._larger.append(larger)
             self._slot = found[1].slot
         elif self._sent:
             self._sent.append(self._sent[-1])

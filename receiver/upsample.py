@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from models.detail import detail_of
+from models.detail import detail_of, shrink
 from models.mel import BANDS, HOP, WINDOW, log_mel, window_at
 from models.runtime import FRAMES, Interpolator, Upsampler
 from receiver.video_file import OutputError, VideoFile
@@ -60,12 +60,6 @@ def fitting(width: int, height: int, name: str = "video") -> int:
     if width < SMALL:
         raise SourceError(f"{name} is {width}x{height}: {SMALL}x{SMALL} is the least")
     return next(s for s in SIZES if s <= width)
-
-
-def shrink(picture: npt.NDArray, side: int) -> Float32:
-    """Area average of (S, S, 3) at ``side`` ≤ S: (side, side, 3); uint8 becomes [0, 1], float keeps its range."""
-    plain = picture.astype(np.float32) / 255.0 if picture.dtype == np.uint8 else picture
-    return plain if len(plain) == side else np.asarray(cv2.resize(plain, (side, side), interpolation=cv2.INTER_AREA))
 
 
 def back_project(frame: Float32, small: Float32, steps: int = STEPS) -> Float32:

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 from bench.demo import shipped_clip
 from facewire import app
+from models.detail import shrink
 from models.mel import log_mel
 from models.runtime import Interpolator, Upsampler
-from receiver.upsample import SIZES, back_project, between, load_identity, shrink, speech_mel, upsample_file, windows
+from receiver.upsample import SIZES, back_project, between, load_identity, speech_mel, upsample_file, windows
 from receiver.video_file import OutputError
 from sender.detector import BlazeFace
 from sender.inputs import SourceError, file_frames, file_sound
