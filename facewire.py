@@ -68,7 +68,8 @@ def show(figures: dict[str, Any], json: bool) -> None:
     Console(highlight=False).print(table)
 
 
-def _stream(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8) -> Any:
+def _stream(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, tick: int = 200) -> Any:
+    from codec.bundle import RUNGS
     from sender.stream import DRAWN, StreamConfig
 
     if crop not in ("face", "none"):
@@ -77,7 +78,9 @@ def _stream(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8) -> Any
         raise typer.BadParameter(f"{keyframe!r} is not auto or first", param_hint="--keyframe")
     if size not in DRAWN:
         raise typer.BadParameter(f"{size} is not {', '.join(map(str, DRAWN))}", param_hint="--size")
-    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate, size=size)  # type: ignore[arg-type]
+    if tick not in RUNGS:
+        raise typer.BadParameter(f"{tick} is not {', '.join(map(str, RUNGS))}", param_hint="--tick")
+    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate, size=size, rung=RUNGS.index(tick))  # type: ignore[arg-type]
 
 
 def _session(json: bool, ice: list[str] | None, ice_file: Path | None, **settings: Any) -> None:
@@ -173,13 +176,14 @@ def encode(
     keyframe: KeyframeOption = "auto",
     bitrate: Bitrate = 6000,
     size: Annotated[int, typer.Option(help="Side of the pictures: 8, 16 or 32.")] = 8,
+    tick: Annotated[int, typer.Option(help="Milliseconds from picture to picture: 200, 100 or 60.")] = 200,
     json: Json = False,
 ) -> None:
     """A video file to a .fw file."""
     from receiver.files import encode_file
 
     with progress_bar(f"encoding {source.name}", "frames", json) as progress:
-        count, psnr = encode_file(source, out, _stream(crop, keyframe, bitrate, size), progress)
+        count, psnr = encode_file(source, out, _stream(crop, keyframe, bitrate, size, tick), progress)
     show({
         "bpp_video": count.bpp_video, "bpp_with_keyframe": count.bpp_with_keyframe, "pictures": count.pictures,
         "bits_per_picture": count.bits_per_picture, "lowres_psnr_db": psnr, "keyframe_bytes": count.keyframe_bytes,
@@ -217,6 +221,34 @@ def upsample(
     with progress_bar(f"enlarging {source.name}", "frames", json) as progress:
         figures = upsample_file(source, identity, out, scale, speech, audio, weights, device, progress, errors.print)
     show(figures, json)
+
+
+@app.command()
+def bench(
+    clips: Annotated[list[Path], typer.Argument(help="Videos of a face; what is not 256x256 is cropped to the face first.")],
+    out: Annotated[Path, typer.Option(help="Folder for bench.json, bench.csv, bench.html.")] = Path("bench-out"),
+    codecs: Annotated[str | None, typer.Option(help="Some of h264,h265,av1,h266; all that ffmpeg has by default.")] = None,
+    modes: Annotated[str | None, typer.Option(help="low-delay, best or both.")] = None,
+    formats: Annotated[str | None, typer.Option(help="Some of 256px@25,256px@12.5,256px@5,128px@25 … 64px@5.")] = None,
+    losses: Annotated[Path | None, typer.Option(help="Folder with the networks of LPIPS, DISTS, Fréchet distance, pose.")] = None,
+    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert (python -m models.sync_training).")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Judge every N-th frame.")] = 50,
+    html: Annotated[bool, typer.Option("--html/--no-html", help="Write bench.html.")] = True,
+    weights: Weights = None, threads: Threads = 2, json: Json = False,
+) -> None:  # fmt: skip
+    """What facewire's picture costs beside H.264, H.265, AV1 and H.266, and how good each is."""
+    from bench.bench_command import Wanted, run_bench
+    from bench.bench_command import show as show_tables
+
+    wanted = Wanted(clips, out, codecs, modes, formats, losses, sync, weights, every, threads, html)
+    found = run_bench(wanted, errors.print)
+    if json:
+        from bench.results import to_json
+
+        print(to_json(found), end="")
+        return
+    show_tables(found)
+    errors.print(f"written: {out}/bench.json, bench.csv" + (", bench.html" if html else ""))
 
 
 train_app = typer.Typer(help="Data to weights; 'train prepare' makes data of raw videos.", invoke_without_command=True)
@@ -315,6 +347,7 @@ def options(
 def known_errors() -> tuple[type[BaseException], ...]:
     """Errors whose text is a line for the user; anything else is a bug and may show its traceback."""
     from bench.demo import DemoError
+    from bench.rivals.ffmpeg import FfmpegError
     from codec.errors import CodecError
     from models.runtime import WeightsMissingError
     from receiver.video_file import OutputError
@@ -326,7 +359,7 @@ def known_errors() -> tuple[type[BaseException], ...]:
 
     return (
         DemoError, CodecError, WeightsMissingError, OutputError, SourceError, SpeechUnavailableError, PeerError, IceConfigError,
-        SignalingError, OSError, ValueError, ImportError,
+        SignalingError, FfmpegError, OSError, ValueError, ImportError,
     )  # fmt: skip
 
 

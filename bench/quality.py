@@ -147,12 +147,12 @@ def tables(means: dict[str, Row], chosen: Sequence[str] = tuple(FIGURES)) -> tup
     return table, "\n".join(lines)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON has neither nan nor infinity: null stands for them."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -233,7 +233,7 @@ def run(options: argparse.Namespace) -> None:
     judge = Judge(panel, renderer, variants, options.every, expert, options.sync_seconds)
     found = report(clips, judge, Interpolator(options.weights), options.fps, late)
     settings = {k: v.name if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("data", "losses", "out")}
-    options.out.write_text(json.dumps(_plain({"settings": settings, "notes": notes, **found}), indent=1) + "\n")
+    options.out.write_text(json.dumps(plain({"settings": settings, "notes": notes, **found}), indent=1) + "\n")
     _show(*tables(found["mean"]), options.markdown)
     if found["speaking"]:
         print(f"\nThe {sum(1 for r in found['clips'] if r['speaking'])} clips whose sound is their own:")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from codec.accounting import BitCount
-from codec.bundle import Bundle
+from codec.bundle import RUNGS, Bundle
 from codec.container import End, FileWriter, StoredKeyframe, read_file
 from codec.errors import CodecError, ContainerError
 from models.runtime import FRAMES, Interpolator, Upsampler
@@ -27,9 +27,9 @@ def encode_file(video: Path, out: Path, config: StreamConfig, progress: Progress
 
     The file appears under its name only when it is whole. Raises ``SourceError`` and ``OSError``.
     """
-    stream = SenderStream(config)
+    stream, tick_ms = SenderStream(config), RUNGS[config.rung]
     if config.keyframe == "auto":
-        for number, tick in enumerate(islice(file_ticks(video), CHOICE_TICKS_MAX)):
+        for number, tick in enumerate(islice(file_ticks(video, tick_ms=tick_ms), CHOICE_TICKS_MAX)):
             stream.candidates(tick)
             if number + 1 >= CHOICE_TICKS and stream.choice and stream.choice.has_face:
                 break
@@ -40,7 +40,7 @@ def encode_file(video: Path, out: Path, config: StreamConfig, progress: Progress
     try:
         with part.open("wb") as file:
             writer, frames, written = FileWriter(file), 0, None
-            for tick in file_ticks(video):
+            for tick in file_ticks(video, tick_ms=tick_ms):
                 bundle = stream.bundle(tick)
                 if stream.keyframe is not written and stream.keyframe is not None:
                     writer.keyframe(stream.slot, stream.keyframe)

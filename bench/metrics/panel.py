@@ -25,31 +25,39 @@ TRUTH = "original"
 """Name under which the original's own figures are kept."""
 
 
+AT_ONCE = 16
+"""Images that are looked at together."""
+
+
 class Panel:
     """Judges frames of several variants against the original's.
 
     ``notes``: what is left out, and why, a line each; ``judged``, ``faceless``: originals seen, and those without a face.
     """
 
-    def __init__(self, losses: Path, bf16: bool = False) -> None:
-        """``losses`` holds lpips_alexnet.pth, lpips_vgg16.pth, dists.pt, fsanet-*.onnx, or some of them. ``bf16``: see
-        :class:`Vgg16`.
+    def __init__(self, losses: Path | None, bf16: bool = False) -> None:
+        """``losses`` holds lpips_alexnet.pth, lpips_vgg16.pth, dists.pt, fsanet-*.onnx, or some of them; None: what needs none of
+        them is measured alone. ``bf16``: see :class:`Vgg16`.
 
         Raises ``FileNotFoundError`` when it holds none, ``ValueError`` for files that are something else.
         """
-        if not losses.is_dir():
-            raise FileNotFoundError(f"{losses} is no folder")
         self.notes: list[str] = []
         self.judged = self.faceless = 0
+        self._lpips = self._vgg = self._dists = self._pose = None
+        self._identity = self._try("identity", Identity)
+        self._landmarks = Landmarks()
+        self._features: dict[str, list[np.ndarray]] = {}
+        if losses is None:
+            self.notes.append("lpips, dists, fd_vgg16 and pose left out: no --losses")
+            return
+        if not losses.is_dir():
+            raise FileNotFoundError(f"{losses} is no folder")
         self._lpips = self._try("lpips", lambda: lpips(losses))
         self._vgg = self._try("fd_vgg16 and dists", lambda: Vgg16(losses / VGG_WEIGHTS, bf16))
         self._dists = self._try("dists", lambda: Dists(losses / DISTS_WEIGHTS)) if self._vgg else None
         self._pose = self._try("pose", lambda: HeadPose(losses))
         if not (self._lpips or self._vgg or self._pose):
             raise FileNotFoundError(f"{losses} holds none of {LPIPS_WEIGHTS}, {VGG_WEIGHTS}, {PATTERN}")
-        self._identity = self._try("identity", Identity)
-        self._landmarks = Landmarks()
-        self._features: dict[str, list[np.ndarray]] = {}
 
     def _try(self, what: str, make: Callable[[], Part]) -> Part | None:
         try:
@@ -70,10 +78,9 @@ class Panel:
         self.judged += 1
         names, wanted = list(outputs), to_tensor([truth])
         shown = to_tensor([outputs[n] for n in names])
-        many = wanted.expand_as(shown)
-        columns = {"psnr": psnr(shown, many), "ssim": ssim(shown, many)}
-        if self._lpips:
-            columns["lpips"] = self._lpips(shown, many)
+        measures = {"psnr": psnr, "ssim": ssim} | ({"lpips": self._lpips} if self._lpips else {})
+        parts = [(part, wanted.expand_as(part)) for part in shown.split(AT_ONCE)]
+        columns = {name: torch.cat([measure(a, b) for a, b in parts]) for name, measure in measures.items()}
         if self._vgg:
             true_stages = self._vgg(wanted)
             self._keep(TRUTH, true_stages)

@@ -1,0 +1,81 @@
+"""Every rival really codes and decodes, in both modes, and pays for its pictures alone."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from bench.rivals.codecs import CODECS, MODES, Format, parse_format
+from bench.rivals.ffmpeg import FfmpegError, decode, encode, encoders, shown, shrunk
+
+SMALL = Format(128, 5)
+
+
+@pytest.fixture(scope="module")
+def crops(faces):
+    return [cv2.resize(f, (256, 256), interpolation=cv2.INTER_AREA) for f in faces]
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
+
+
+def test_this_ffmpeg_has_them_all():
+    assert encoders() == frozenset(CODECS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", list(CODECS))
+def test_a_rival_gives_its_pictures_back(crops, name, mode):
+    codec = CODECS[name]
+    coded = encode(crops, codec, mode, codec.qualities[0], SMALL)
+    pictures, seconds = decode(coded, codec, SMALL)
+    sent = shrunk(crops, SMALL)
+    assert len(pictures) == len(sent) == len(coded.sizes) == 9
+    assert min(psnr(a, b) for a, b in zip(pictures, sent, strict=True)) > 28
+    # Only the first is a keyframe; nothing but pictures is counted.
+    assert coded.sizes[0] > max(coded.sizes[1:])
+    assert sum(coded.sizes) <= len(coded.stream)
+    assert coded.encode_seconds >= 0
+    assert seconds >= 0
+    floor = encode(crops, codec, mode, codec.qualities[-1], SMALL)
+    assert sum(floor.sizes) < sum(coded.sizes) / 2
+
+
+def test_settings_are_no_part_of_the_stream(crops):
+    for name, text in (("h264", b"x264"), ("h265", b"x265")):
+        assert text not in encode(crops[:5], CODECS[name], "low-delay", 51, SMALL).stream
+
+
+def test_low_delay_shows_every_picture_in_the_order_it_was_coded(crops):
+    """A frame that was coded after a later one would have to be waited for."""
+    for name in ("h264", "h265", "av1"):
+        coded = encode(crops, CODECS[name], "low-delay", CODECS[name].qualities[1], Format(64, 1))
+        pictures, _ = decode(coded, CODECS[name], Format(64, 1))
+        assert len(pictures) == len(coded.sizes) == len(crops)
+
+
+def test_what_is_shown_is_held_until_the_next_picture(crops):
+    pictures = shrunk(crops[:12], SMALL)
+    frames = shown(pictures, SMALL, 12)
+    assert [f.shape for f in frames] == [(256, 256, 3)] * 12
+    assert [next(i for i, p in enumerate(frames) if p is f) for f in frames] == [0] * 5 + [5] * 5 + [10] * 2
+    assert psnr(frames[0], crops[0]) > 20
+
+
+def test_formats_have_names():
+    assert str(SMALL) == "128px@5"
+    assert parse_format("256px@12.5") == Format(256, 2)
+    with pytest.raises(ValueError, match="'12px@1' is none of 256px@25"):
+        parse_format("12px@1")
+
+
+def test_a_failing_encoder_is_told_in_a_line(crops):
+    with pytest.raises(FfmpegError, match=r"ffmpeg failed: .+") as told:
+        encode(crops[:2], replace(CODECS["h264"], encoder="nonesuch"), "low-delay", 36, SMALL)
+    assert "\n" not in str(told.value)
+    with pytest.raises(ValueError, match="not none"):
+        encode([], CODECS["h264"], "low-delay", 36, SMALL)
+    with pytest.raises(ValueError, match="is not low-delay or best"):
+        CODECS["h264"].arguments("fast", 1)
