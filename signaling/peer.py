@@ -9,6 +9,7 @@ from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.signaling import SignalingBye
 
 from signaling import loopback, sdp
+from signaling.acks import AckBundler
 from signaling.channels import MEDIA_LIMIT, Channels, PeerError
 from signaling.client import Event, SignalingClient
 from signaling.config import IceConfig
@@ -194,7 +195,7 @@ class Peer:
             if client.peer.offer:
                 self._channels.make(pc)
                 await pc.setLocalDescription(await pc.createOffer())
-                self._meter.attach(pc)
+                self._attach(pc)
                 await client.send(pc.localDescription)
             else:
                 await client.send(Ready())
@@ -228,9 +229,15 @@ class Peer:
         sdp.check(offer.sdp, {"application": 1})
         await sdp.apply(pc, offer)
         await pc.setLocalDescription(await pc.createAnswer())
-        self._meter.attach(pc)
+        self._attach(pc)
         with _unless_lost():
             await client.send(pc.localDescription)
+
+    def _attach(self, pc: RTCPeerConnection) -> None:
+        """Once a connection's sockets are there: count at them, and send acknowledgements with the data."""
+        self._meter.attach(pc)
+        if pc.sctp is not None:
+            AckBundler(pc.sctp)
 
     async def _watch(self, client: SignalingClient, event: Event) -> None:
         """Connected: only the other side's end, or its new beginning, is of interest."""

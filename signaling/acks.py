@@ -1,0 +1,96 @@
+"""Acknowledgements that travel with the data: a SACK of its own is a packet of 93 bytes, beside a bundle it is 16.
+
+aiortc answers every packet with one at once and bundles nothing. RFC 9260 (section 6.2) lets a receiver wait: until the second
+packet, 500 ms at most; section 6.10 lets a SACK and data share a packet. In a call both sides send every tick, so that
+nearly every SACK finds a bundle to travel with.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from aiortc.rtcsctptransport import USERDATA_MAX_LENGTH, DataChunk, RTCSctpTransport
+
+logger = logging.getLogger(__name__)
+
+DELAY = 0.25
+"""Seconds that a SACK waits for data to travel with: a tick at the slowest rung, and some jitter."""
+PACKETS = 2
+"""Packets after which it waits no longer."""
+
+ROOM = 64
+"""Bytes that a SACK may need in a packet: 16, and 4 for each gap."""
+
+_USED = ("_send_sack", "_send_chunk", "_sack_needed", "_sack_misordered", "_sack_duplicates")
+
+
+class _Together:
+    """Two chunks as the one that aiortc serialises a packet of."""
+
+    def __init__(self, first: Any, second: Any) -> None:
+        self.first, self.second = first, second
+
+    def __bytes__(self) -> bytes:
+        return bytes(self.first) + bytes(self.second)
+
+
+class AckBundler:
+    """Takes over one association's SACKs. Where aiortc has no longer what is used here, it leaves them alone."""
+
+    def __init__(self, sctp: RTCSctpTransport) -> None:
+        self._sctp: Any = sctp
+        self._waiting = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        if lacking := [name for name in _USED if not hasattr(sctp, name)]:
+            logger.warning("acknowledgements are not bundled: this aiortc has no %s", ", ".join(lacking))
+            return
+        self._make, self._send = self._sctp._send_sack, self._sctp._send_chunk
+        self._sctp._send_sack, self._sctp._send_chunk = self._acknowledge, self._chunk
+
+    async def _acknowledge(self) -> None:
+        """In place of sending a SACK: wait, unless the other side must learn of a gap or a copy."""
+        self._waiting += 1
+        if self._waiting >= PACKETS or self._sctp._sack_misordered or self._sctp._sack_duplicates:
+            await self._flush()
+            return
+        self._sctp._sack_needed = False
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(DELAY, self._due)
+
+    def _due(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._flush())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _settle(self) -> None:
+        self._waiting = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _flush(self) -> None:
+        """Send the SACK alone, if one still waits."""
+        if self._waiting:
+            self._settle()
+            try:
+                await self._make()
+            except ConnectionError:
+                logger.debug("a connection ended with an acknowledgement under way")
+
+    async def _chunk(self, chunk: Any) -> None:
+        """In place of sending a chunk: data takes the waiting SACK along."""
+        if self._waiting and isinstance(chunk, DataChunk) and len(chunk.user_data) + ROOM <= USERDATA_MAX_LENGTH:
+            self._settle()
+            made: list[Any] = []
+
+            async def keep(sack: Any) -> None:
+                made.append(sack)
+
+            self._sctp._send_chunk = keep
+            try:
+                await self._make()
+            finally:
+                self._sctp._send_chunk = self._chunk
+            chunk = _Together(made[0], chunk)
+        await self._send(chunk)

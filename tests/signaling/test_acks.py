@@ -1,0 +1,99 @@
+"""Acknowledgements travel with the data, and data still arrives, whatever is lost."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, SackChunk, parse_packet
+
+from signaling.acks import DELAY, PACKETS, AckBundler
+
+
+class FakeDtls:
+    """What an association sends through: keeps the packets."""
+
+    def __init__(self):
+        self.packets, self.transport = [], SimpleNamespace(role="controlling")
+        self.state = "connected"
+
+    async def _send_data(self, data):
+        self.packets.append(parse_packet(data)[3])
+
+    def kinds(self):
+        return [[type(c) for c in packet] for packet in self.packets]
+
+
+@pytest.fixture
+async def link():
+    dtls = FakeDtls()
+    sctp = RTCSctpTransport(dtls)
+    sctp._remote_port, sctp._last_received_tsn = 5000, 99
+    AckBundler(sctp)
+    return sctp, dtls
+
+
+def data(tsn, size=20):
+    chunk = DataChunk(flags=7)
+    chunk.tsn, chunk.stream_id, chunk.stream_seq, chunk.protocol, chunk.user_data = tsn, 1, 0, 53, bytes(size)
+    return chunk
+
+
+async def receive(sctp, tsn):
+    """What aiortc does with a data chunk as far as acknowledgements go."""
+    sctp._sack_needed = True
+    sctp._mark_received(tsn)
+    await sctp._send_sack()
+
+
+async def test_data_takes_the_acknowledgement_along(link):
+    sctp, dtls = link
+    await receive(sctp, 100)
+    assert dtls.packets == []
+    await sctp._send_chunk(data(7))
+    assert dtls.kinds() == [[SackChunk, DataChunk]]
+    assert dtls.packets[0][0].cumulative_tsn == 100
+    assert dtls.packets[0][1].tsn == 7
+    await sctp._send_chunk(data(8))
+    assert dtls.kinds()[1:] == [[DataChunk]]
+    await asyncio.sleep(DELAY + 0.1)
+    assert len(dtls.packets) == 2
+
+
+async def test_it_waits_for_the_second_packet_at_most(link):
+    sctp, dtls = link
+    for tsn in range(100, 100 + 2 * PACKETS):
+        await receive(sctp, tsn)
+    assert dtls.kinds() == [[SackChunk], [SackChunk]]
+    assert [p[0].cumulative_tsn for p in dtls.packets] == [101, 103]
+
+
+async def test_it_waits_so_long_and_no_longer(link):
+    sctp, dtls = link
+    await receive(sctp, 100)
+    async with asyncio.timeout(5):
+        while not dtls.packets:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert dtls.kinds() == [[SackChunk]]
+    assert DELAY < 0.5  # RFC 9260 section 6.2
+
+
+async def test_gaps_and_copies_are_told_at_once(link):
+    sctp, dtls = link
+    await receive(sctp, 102)
+    assert dtls.packets[0][0].gaps == [(3, 3)]
+    await receive(sctp, 102)
+    assert dtls.packets[1][0].duplicates == [102]
+
+
+async def test_a_full_packet_is_left_alone(link):
+    sctp, dtls = link
+    await receive(sctp, 100)
+    await sctp._send_chunk(data(7, 1150))
+    assert dtls.kinds() == [[DataChunk]]
+
+
+async def test_an_aiortc_without_what_is_used_keeps_its_own_way(caplog):
+    sctp = SimpleNamespace(_send_chunk=None)
+    AckBundler(sctp)
+    assert sctp._send_chunk is None
+    assert "not bundled" in caplog.text
