@@ -68,7 +68,7 @@ def show(figures: dict[str, Any], json: bool) -> None:
     Console(highlight=False).print(table)
 
 
-def _stream(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, tick: int = 200) -> Any:
+def _stream(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, tick: int = 200, live: bool = False) -> Any:
     from codec.bundle import RUNGS
     from sender.stream import DRAWN, StreamConfig
 
@@ -80,7 +80,8 @@ def _stream(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, tick: 
         raise typer.BadParameter(f"{size} is not {', '.join(map(str, DRAWN))}", param_hint="--size")
     if tick not in RUNGS:
         raise typer.BadParameter(f"{tick} is not {', '.join(map(str, RUNGS))}", param_hint="--tick")
-    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate, size=size, rung=RUNGS.index(tick))  # type: ignore[arg-type]
+    rung = RUNGS.index(tick)
+    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate, size=size, rung=rung, pauses=live)  # type: ignore[arg-type]
 
 
 def _session(json: bool, ice: list[str] | None, ice_file: Path | None, **settings: Any) -> None:
@@ -135,7 +136,7 @@ def call(
     audio = audio or ("mic" if video is None or video.startswith("cam") else None)
     _session(
         json, ice, ice_file, server=server, room=room, video=video, audio=audio, outs=out or ["page"],
-        stream=_stream(crop, keyframe, bitrate), seconds=seconds, loop=loop, page_port=page_port, device=device,
+        stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, page_port=page_port, device=device,
         weights=weights, threads=threads, trace=trace,
     )  # fmt: skip
 
@@ -151,7 +152,7 @@ def send(
     audio = audio or ("mic" if video is None or video.startswith("cam") else None)
     _session(
         json, ice, ice_file, server=server, room=room, video=video, audio=audio,
-        stream=_stream(crop, keyframe, bitrate), seconds=seconds, loop=loop, trace=trace,
+        stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, trace=trace,
     )  # fmt: skip
 
 

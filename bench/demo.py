@@ -94,7 +94,7 @@ async def _call(
 
 def _delays(sent: dict[str, UInt8], shown: dict[str, UInt8]) -> npt.NDArray[np.float64]:
     """Seconds from capture to display for each frame shown. A tick is captured during the 200 ms before its bundle is made."""
-    ends = {tick: captured for tick, (_, captured, _) in enumerate(sent["ticks"])}
+    ends = {int(tick): captured for tick, captured, _ in sent["ticks"]}
     out = []
     for number, time in zip(shown["numbers"], shown["times"], strict=True):
         end = ends.get(int(number) // 5)
@@ -119,7 +119,7 @@ def _strip(sent: dict[str, UInt8], shown: dict[str, UInt8], pairs: list[tuple[in
     rows = []
     for at in np.linspace(0, len(pairs) - 1, STRIP_ROWS + 2).astype(int)[1:-1]:
         a, b = pairs[at]
-        tick = min(int(sent["numbers"][a]) // 5, len(sent["small"]) - 1)
+        tick = max(0, int(np.searchsorted(sent["ticks"][:, 0], int(sent["numbers"][a]) // 5, "right")) - 1)
         small = cv2.resize(sent["small"][tick], (256, 256), interpolation=cv2.INTER_NEAREST)
         rows.append(np.hstack([sent["crops"][a], small, sent["keyframe"], shown["frames"][b]]))
     picture = np.vstack(rows)

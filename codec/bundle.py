@@ -40,7 +40,8 @@ class Bundle:
 
     ``number`` counts bundles modulo 2^16 and names the picture. ``time`` is the capture time of the tick's first sound
     sample, in units of 20 ms modulo 2^16; the picture is taken at the tick's end. ``sound`` and ``again`` are Opus packets
-    (RFC 6716) of this and of the previous tick.
+    (RFC 6716) of this and of the previous tick. ``pausing``: nobody speaks, and for the next tick no bundle may come; its picture
+    is then this one's, on the way to which this tick lies halfway.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Bundle:
     again: tuple[bytes, ...] = ()
     face: Face = Face.TRACKED
     muted: bool = False
+    pausing: bool = False
 
     @property
     def tick_ms(self) -> int:
@@ -61,7 +63,7 @@ class Bundle:
         """Raises :class:`SyntaxLimitError` when a field does not fit."""
         if not 0 <= self.rung < len(RUNGS):
             raise SyntaxLimitError(f"rung {self.rung} is not known")
-        status = int(self.face) | (16 if self.muted else 0)
+        status = int(self.face) | (16 if self.muted else 0) | (32 if self.pausing else 0)
         flags = self.rung << _RUNG_AT
         parts = [unsigned(self.number, 2, "bundle number"), unsigned(self.time, 2, "capture time")]
         if self.report:
@@ -95,7 +97,7 @@ class Bundle:
         number, time = reader.number(2), reader.number(2)
         report = Report(reader.number(2), reader.number(1)) if flags & _ACK else None
         status = reader.number(1) if flags & _STATUS else 0
-        if status & ~31 or (status & 15) > max(Face):
+        if status & ~63 or (status & 15) > max(Face):
             raise SyntaxLimitError(f"bundle status {status:#04x} is not known")
         picture = None
         if flags & _PICTURE:
@@ -104,7 +106,7 @@ class Bundle:
         again = _parse_packets(reader) if flags & _AGAIN else ()
         if reader.left:
             raise SyntaxLimitError(f"{reader.left} bytes left over after the bundle")
-        return cls(number, time, rung, picture, sound, report, again, Face(status & 15), bool(status & 16))
+        return cls(number, time, rung, picture, sound, report, again, Face(status & 15), bool(status & 16), bool(status & 32))
 
 
 def _pack_packets(packets: tuple[bytes, ...]) -> bytes:

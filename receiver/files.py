@@ -42,6 +42,7 @@ def encode_file(video: Path, out: Path, config: StreamConfig, progress: Progress
             writer, frames, written = FileWriter(file), 0, None
             for tick in file_ticks(video, tick_ms=tick_ms):
                 bundle = stream.bundle(tick)
+                assert bundle is not None  # a file leaves no tick out
                 if stream.keyframe is not written and stream.keyframe is not None:
                     writer.keyframe(stream.slot, stream.keyframe)
                     written = stream.keyframe

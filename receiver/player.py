@@ -117,7 +117,7 @@ class Player:
             self.count.broken += 1
             return None
         self.count.bundles += 1
-        if bundle.picture is None and not bundle.sound:
+        if bundle.picture is None and not (bundle.sound or bundle.pausing or bundle.face == Face.CAMERA_OFF):
             return bundle  # only a report: the other side sends nothing to play
         if bundle.rung != self._rung:
             self._restart(bundle.rung)
@@ -136,7 +136,8 @@ class Player:
             self._next = index
         if index < self._next:
             self.count.late += 1
-            self._missed = max(self._missed, now - self.clock.due((index + 1) * tick) + tick)
+            # It was wanted when its first frame had to be rendered, before its time.
+            self._missed = max(self._missed, now - self.clock.due(index * tick) + self.clock.lead)
         else:
             self._waiting[index] = bundle
             while len(self._waiting) > WAITING_MAX:
@@ -211,7 +212,9 @@ class Player:
             if self._next != index + 1:
                 continue
             self.count.ticks += 1
-            self.count.concealed += bundle is None
+            self.count.concealed += output.concealed
+            if bundle is None and not output.concealed:
+                self.bits.seconds += tick
             self._play(index, due, tick + change, output)
 
     def _lead(self) -> float:

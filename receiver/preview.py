@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from codec.bundle import Bundle
+from codec.bundle import RUNGS, Bundle
 from codec.keyframe import Keyframe
 from models.runtime import Interpolator, Upsampler
 from receiver.player import GREY
@@ -22,29 +22,33 @@ class Preview:
     def __init__(self, upsampler: Upsampler, interpolator: Interpolator, show: Callable[[UInt8], None]) -> None:
         """``show`` is called on the event loop with RGB (256, 256, 3)."""
         self._upsampler, self._show = upsampler, show
-        self._decoder, self._ticks = TickDecoder(interpolator), 0
+        self._decoder, self._ticks, self._tick_ms = TickDecoder(interpolator), 0, RUNGS[0]
         self._pool = ThreadPoolExecutor(1, "preview")
         self._keyframe: Keyframe | None = None
         self._waiting = 0
 
-    def bundle(self, bundle: Bundle, slot: int, keyframe: Keyframe | None) -> None:
-        """A bundle as sent, with the keyframe that it refers to."""
+    def bundle(self, bundle: Bundle | None, slot: int, keyframe: Keyframe | None) -> None:
+        """A bundle as sent, with the keyframe that it refers to; None for a tick that was left out."""
         self._waiting += 1
         loop = asyncio.get_running_loop()
         loop.run_in_executor(self._pool, self._work, loop, bundle, slot, keyframe)
 
-    def _work(self, loop: asyncio.AbstractEventLoop, bundle: Bundle, slot: int, keyframe: Keyframe | None) -> None:
+    def _work(self, loop: asyncio.AbstractEventLoop, bundle: Bundle | None, slot: int, keyframe: Keyframe | None) -> None:
         self._waiting -= 1
         if keyframe is not None and keyframe is not self._keyframe:
             self._keyframe = keyframe
             self._decoder.set_keyframe(slot, keyframe.own)
             self._upsampler.set_identity(keyframe.rgb)
-        self._decoder.arrived(bundle)
-        output = self._decoder.tick(self._ticks, bundle.tick_ms, bundle)
+        if bundle is not None:
+            self._decoder.arrived(bundle)
+            self._tick_ms = bundle.tick_ms
+        output = self._decoder.tick(self._ticks, self._tick_ms, bundle)
         self._ticks += 1
         if output.hidden:
             loop.call_soon_threadsafe(self._show, GREY)
-        elif output.frames and bundle.picture is not None and self._keyframe is not None and not self._waiting:
+        elif (
+            output.frames and (bundle is None or bundle.picture is not None) and self._keyframe is not None and not self._waiting
+        ):
             frame = output.frames[-1]
             loop.call_soon_threadsafe(self._show, self._upsampler.step(frame.pictures, frame.speech, frame.detail))
 

@@ -60,6 +60,10 @@ def to_network(picture: UInt8) -> tuple[Float32, Float32 | None]:
     return small, rgb if len(rgb) > SIZE else None
 
 
+def _middle(a: Float32, b: Float32) -> Float32:
+    return np.asarray((a + b) / 2, np.float32)
+
+
 class TickDecoder:
     """The receiving end of one stream. Pictures are decoded when they arrive, ticks are laid out when they are due."""
 
@@ -72,7 +76,8 @@ class TickDecoder:
         self._sent: deque[Float32] = deque(maxlen=FRAMES)  # pictures as sent, newest last
         self._larger: deque[Float32 | None] = deque(maxlen=2)  # the newest two, where they are larger than 8×8
         self._shown: deque[Float32] = deque(maxlen=HISTORY)  # the same on the 25 FPS grid
-        self._slot, self._hidden = 0, False
+        self._coming: tuple[Float32, Float32 | None] | None = None  # the end of a tick that may be left out
+        self._slot, self._hidden, self._pausing = 0, False, False
         self._samples = np.zeros(KEEP, np.float32)
 
     def set_keyframe(self, slot: int, own: UInt8) -> None:
@@ -106,6 +111,8 @@ class TickDecoder:
         packets = bundle.sound if bundle else again
         sound = self.speech.decode(packets, samples) if packets else self.speech.conceal(samples)
         found = self.decoded.pop(bundle.number, None) if bundle else None
+        lost = bundle is None and not self._pausing
+        self._pausing = bundle is not None and bundle.pausing
         if bundle:
             self._hidden = bundle.face == Face.CAMERA_OFF
         if self._hidden:
@@ -113,20 +120,24 @@ class TickDecoder:
             self._sent.clear()
             self._larger.clear()
             self._shown.clear()
+            self._coming = None
             self._heard(sound)
-            return TickOutput([], sound, bundle is None, hidden=True)
+            return TickOutput([], sound, lost, hidden=True)
+        coming, self._coming = self._coming, None
         if found:
-            small, larger = to_network(found[0])
-            self._sent.append(small)
-            self._larger.append(larger)
+            pair = to_network(found[0])
+            if bundle is not None and bundle.pausing and self._sent:
+                self._coming, pair = pair, self._halfway(*pair)
+            self._append(*pair)
             self._slot = found[1].slot
+        elif bundle is None and coming is not None:
+            self._append(*coming)
         elif self._sent:
-            self._sent.append(self._sent[-1])
-            self._larger.extend(list(self._larger)[-1:])
+            self._append(self._sent[-1], self._larger[-1] if self._larger else None)
         frames = grid(number, tick_ms)
         mel = self._heard(sound)
         if not self._sent:
-            return TickOutput([], sound, bundle is None)
+            return TickOutput([], sound, lost)
         shown = [*self._shown, *self._between(len(frames))]
         first = len(self._shown)
         # The newest frame lies one frame before the tick's end, and so four mel rows.
@@ -139,7 +150,18 @@ class TickDecoder:
             detail = self._detail(window[2], (i + 1) / len(frames))
             out.append(FrameInput(frame, np.stack(window), speech, self._slot, detail))
         self._shown.extend(shown[first:])
-        return TickOutput(out, sound, bundle is None)
+        return TickOutput(out, sound, lost)
+
+    def _append(self, small: Float32, larger: Float32 | None) -> None:
+        self._sent.append(small)
+        self._larger.append(larger)
+
+    def _halfway(self, small: Float32, larger: Float32 | None) -> tuple[Float32, Float32 | None]:
+        """Between the newest pictures and these."""
+        before = self._larger[-1] if self._larger else None
+        if larger is not None and before is not None and before.shape == larger.shape:
+            larger = _middle(before, larger)
+        return _middle(self._sent[-1], small), larger
 
     def _detail(self, picture: Float32, part: float) -> Float32 | None:
         """What larger pictures show beyond ``picture``, ``part`` of the way from the one before to the newest."""

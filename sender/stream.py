@@ -19,12 +19,15 @@ from sender.keyframe_choice import KeyframeChoice
 from sender.sources import Tick, grid
 from sender.speech import SpeechEncoder
 from sender.tracker import Crop, Tracker, whole
+from sender.voice import VoiceActivity
 
 UInt8 = npt.NDArray[np.uint8]
 
 DRAWN = {8: 44, 16: 120, 32: 320}
 """Sides of pictures that the network is trained to draw from (the codec carries 12 as well), and what one may cost on average,
 in bytes."""
+PAUSING_TICK = 200
+"""Ticks of so many milliseconds are left out in silence; at the faster rungs there is room."""
 CHOICE_TICKS = 5
 """Ticks of candidates before the keyframe is chosen: one second at the 200 ms rung."""
 CHOICE_TICKS_MAX = 75
@@ -35,7 +38,8 @@ CHOICE_TICKS_MAX = 75
 class StreamConfig:
     """``crop``: "face" follows the face, "none" takes the frame as it is. ``keyframe``: "auto" chooses within the first
     second, "first" takes the first picture. ``luma``, ``chroma``: quantiser numbers; ``size``: side of the pictures, one of
-    :data:`DRAWN`. ``bitrate``: Opus, bit/s. ``picture_bytes``: what a picture may cost on average, by default as DRAWN says."""
+    :data:`DRAWN`. ``bitrate``: Opus, bit/s. ``picture_bytes``: what a picture may cost on average, by default as DRAWN says.
+    ``pauses``: in silence send no sound and, at the 200 ms rung, a bundle for every other tick alone."""
 
     crop: Literal["face", "none"] = "face"
     keyframe: Literal["auto", "first"] = "auto"
@@ -46,6 +50,7 @@ class StreamConfig:
     rung: int = 0
     quality: int = 60
     picture_bytes: int | None = None
+    pauses: bool = False
 
 
 class SenderStream:
@@ -71,6 +76,8 @@ class SenderStream:
         self.crop: Crop | None = None
         self.on_crops: Callable[[int, list[UInt8]], None] | None = None
         self._last_sound: tuple[bytes, ...] = ()
+        self._voice = VoiceActivity() if config.pauses else None
+        self._paused = False  # the last bundle said that this tick's may be left out
         self._faceless = False
         self._ticks = 0
 
@@ -140,10 +147,18 @@ class SenderStream:
         if self.choice.tried >= (CHOICE_TICKS if self.choice.has_face else CHOICE_TICKS_MAX):
             self.choose()
 
-    def bundle(self, tick: Tick, report: Report | None = None) -> Bundle:
-        """The bundle of the next tick; :attr:`keyframe` appears when the choice is made."""
+    def bundle(self, tick: Tick, report: Report | None = None) -> Bundle | None:
+        """The bundle of the next tick; None where it is left out in silence. :attr:`keyframe` appears when the choice is made."""
         config, picture = self.config, None
         crop, self.face = self._see(tick)
+        samples = tick.sound if not self.muted else np.zeros_like(tick.sound)
+        silent = self._voice is not None and not self._voice.heard(samples)
+        if silent and self._paused and self.choice is None:
+            self._paused = False
+            self._encode_silence(len(samples))
+            self._ticks += 1
+            self.count.seconds += len(tick.frames) / 25
+            return None
         if self._faceless and self.face == Face.TRACKED:
             self.choice, self._faceless = KeyframeChoice(self.tracker.detector), False
         if crop is not None and self.choice is not None:
@@ -154,18 +169,24 @@ class SenderStream:
             self.rate.spent(len(picture))
             self.sent_picture = decoded
             self.errors.append(float(((decoded.astype(np.float64) - wanted) ** 2).mean()))
-        samples = tick.sound if not self.muted else np.zeros_like(tick.sound)
-        sound = self.speech.encode(samples)
+        sound = self._encode_silence(len(samples)) if silent else self.speech.encode(samples)
         tick_ms = RUNGS[config.rung]
+        self._paused = silent and tick_ms == PAUSING_TICK and self.keyframe is not None
         bundle = Bundle(
             self.number, (self._ticks * tick_ms // TIME_UNIT) & 0xFFFF, config.rung, picture, sound, report,
             self._last_sound if self.redundant else (), self.face, self.muted,
+            self._paused,
         )  # fmt: skip
         self._last_sound = sound
         self.number = (self.number + 1) & 0xFFFF
         self._ticks += 1
         self.count.add_bundle(len(bundle.pack()), picture, sum(map(len, sound)), len(tick.frames) / 25)
         return bundle
+
+    def _encode_silence(self, samples: int) -> tuple[bytes, ...]:
+        """Let the encoder hear silence, so that it begins anew after it; nothing of it is sent."""
+        self.speech.encode(np.zeros(samples, np.float32))
+        return ()
 
     @property
     def lowres_psnr_db(self) -> float:

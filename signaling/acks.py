@@ -7,7 +7,7 @@ nearly every SACK finds a bundle to travel with.
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, cast
 
 from aiortc.rtcsctptransport import USERDATA_MAX_LENGTH, DataChunk, RTCSctpTransport
 
@@ -38,15 +38,17 @@ class AckBundler:
     """Takes over one association's SACKs. Where aiortc has no longer what is used here, it leaves them alone."""
 
     def __init__(self, sctp: RTCSctpTransport) -> None:
-        self._sctp: Any = sctp
+        self._sctp = cast(Any, sctp)
         self._waiting = 0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         if lacking := [name for name in _USED if not hasattr(sctp, name)]:
             logger.warning("acknowledgements are not bundled: this aiortc has no %s", ", ".join(lacking))
             return
-        self._make, self._send = self._sctp._send_sack, self._sctp._send_chunk
-        self._sctp._send_sack, self._sctp._send_chunk = self._acknowledge, self._chunk
+        self._make: Any = self._sctp._send_sack
+        self._send: Any = self._sctp._send_chunk
+        own: dict[str, Any] = {"_send_sack": self._acknowledge, "_send_chunk": self._chunk}
+        vars(sctp).update(own)
 
     async def _acknowledge(self) -> None:
         """In place of sending a SACK: wait, unless the other side must learn of a gap or a copy."""

@@ -149,16 +149,16 @@ class Call:
             said, self._report = self._report, None
             report = self.player.report() if self.player else None
             bundle = await loop.run_in_executor(self._pool, self._encode, tick, said, report)
-            if self.peer:
+            if self.peer and bundle:
                 self.peer.send_media(bundle.pack())
                 await self._offer_keyframe()
-            if self.on_bundle:
+            if self.on_bundle and bundle:
                 self.on_bundle(bundle, tick.captured, time.monotonic())
             if self.preview:
                 self.preview.bundle(bundle, self.stream.slot, self.stream.keyframe)
         await asyncio.sleep(1.0)  # what is under way is still played on the other side
 
-    def _encode(self, tick: Any, said: Report | None, report: Report | None) -> Bundle:
+    def _encode(self, tick: Any, said: Report | None, report: Report | None) -> Bundle | None:
         assert self.stream
         if said:
             self.stream.acknowledge(said)

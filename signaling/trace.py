@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from codec.bundle import Bundle
+from codec.bundle import TIME_UNIT, Bundle
 from codec.colour import ycbcr_to_rgb
 from codec.references import resized
 from receiver.player import Player
@@ -43,7 +43,7 @@ class Trace:
         """A bundle went out whose tick was captured at ``captured``."""
         assert self.stream is not None
         if len(self._ticks) * 5 < MAX_FRAMES:
-            self._ticks.append((bundle.number, captured, sent))
+            self._ticks.append((bundle.time * TIME_UNIT // bundle.tick_ms, captured, sent))
             small = self.stream.sent_picture
             self._small.append(ycbcr_to_rgb(resized(small, 8)) if small is not None else np.zeros((8, 8, 3), np.uint8))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -129,3 +130,30 @@ def test_stretch_keeps_the_ends() -> None:
     assert len(stretch(sound, 3264)) == 3264
     assert stretch(sound, 3136)[-1] == 1
     assert stretch(sound, 3200) is sound
+
+
+async def test_pauses_are_no_loss(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
+    """Every other tick is left out: frames go on, and nothing is reported lost or concealed but at start and end."""
+    keyframe, bundles, _ = recorded
+    concealed = {}
+    for pausing in (True, False):
+        output = Collect()
+        player = Player(upsamplers, interpolator, [output])
+        player.keyframe(0, keyframe)
+        sent = [replace(b, number=i // 2, pausing=pausing, sound=()) for i, b in enumerate(bundles)]
+        await feed(player, sent, frozenset(range(1, 20, 2)))
+        await until(lambda player=player: player.count.ticks >= 19)
+        await player.close()
+        concealed[pausing] = player.count.concealed
+        assert player.loss == 0
+        assert output.frames[-1][0] > 85
+    assert concealed[False] >= 9
+    assert concealed[True] <= concealed[False] - 6
+
+
+async def test_a_camera_that_is_off_in_silence_is_seen(upsamplers: list[Upsampler], interpolator: Interpolator) -> None:
+    player = Player(upsamplers, interpolator, [])
+    player.bundle(Bundle(0, 0, face=Face.CAMERA_OFF).pack())
+    assert player.face == Face.CAMERA_OFF
+    assert player.report() is None
+    await player.close()

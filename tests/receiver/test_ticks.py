@@ -1,5 +1,7 @@
 """Bundles to network inputs: numbering, windows, concealment."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from codec.bundle import Bundle
@@ -90,3 +92,30 @@ def test_a_broken_picture_is_counted_and_the_stream_goes_on(interpolator: Interp
     assert decoder.arrived(bundles[1])
     frames = decoder.tick(1, 200, bundles[1]).frames
     assert np.abs(frames[-1].pictures[2] - to_network(pictures[1])[0]).max() < 1e-6
+
+
+def test_a_tick_left_out_in_silence_ends_with_the_picture_before_it(interpolator: Interpolator, recorded) -> None:
+    """The motion is spread over both ticks; nothing counts as lost, and a bundle that comes all the same is played."""
+    keyframe, bundles, pictures = recorded
+    decoder = TickDecoder(interpolator)
+    decoder.set_keyframe(0, keyframe.own)
+    small = [to_network(p)[0] for p in pictures]
+    first = replace(bundles[5], pausing=True, sound=())
+    for bundle in (*bundles[:5], first):
+        decoder.arrived(bundle)
+    for i in range(5):
+        decoder.tick(i, 200, bundles[i])
+    one, two = decoder.tick(5, 200, first), decoder.tick(6, 200, None)
+    assert not one.concealed
+    assert not two.concealed
+    assert np.abs(one.frames[-1].pictures[2] - (small[4] + small[5]) / 2).max() < 1e-6
+    assert np.abs(two.frames[-1].pictures[2] - small[5]).max() < 1e-6
+    assert [f.number for f in one.frames + two.frames] == list(range(25, 35))
+    assert decoder.tick(7, 200, None).concealed
+    again = replace(bundles[8], pausing=True)
+    for bundle in (again, bundles[9]):
+        decoder.arrived(bundle)
+    decoder.tick(8, 200, again)
+    after = decoder.tick(9, 200, bundles[9])
+    assert np.abs(after.frames[-1].pictures[2] - small[9]).max() < 1e-6
+    assert np.abs(after.sound).max() > 0.01

@@ -110,3 +110,46 @@ def test_keyframe_choice_prefers_sharp_and_open_eyes(frames: list[np.ndarray]) -
     assert wide.score(10, 0.3) > 2 * shut.score(10, 0.3)
     with pytest.raises(ValueError, match="no candidate"):
         KeyframeChoice().best()
+
+
+def silence_after(clip: Path, speaking: int, silent: int) -> list[Tick]:
+    """Ticks of the clip in a room with some noise, in the last ``silent`` of which nobody speaks."""
+    rng, ticks = np.random.default_rng(0), list(islice(file_ticks(clip), speaking + silent))
+    for number, tick in enumerate(ticks):
+        speech = tick.sound if number < speaking else np.zeros_like(tick.sound)
+        tick.sound = speech + rng.normal(0, 1e-4, len(speech)).astype(np.float32)
+    return ticks
+
+
+def test_in_silence_every_other_tick_is_left_out(clip: Path) -> None:
+    stream = SenderStream(StreamConfig(keyframe="first", crop="none", pauses=True))
+    ticks = silence_after(clip, 20, 20)
+    bundles = [stream.bundle(t) for t in ticks]
+    assert all(b is not None and b.sound and not b.pausing for b in bundles[3:20])
+    quiet = bundles[24:]
+    assert [b is None for b in quiet] in ([False, True] * 8, [True, False] * 8)
+    assert all(b.pausing and not b.sound and b.picture for b in quiet if b)
+    # Bundles are numbered without gaps, time goes on.
+    sent = [(i, b) for i, b in enumerate(bundles) if b]
+    assert [b.number for _, b in sent] == list(range(len(sent)))
+    assert all(b.time == i * 10 for i, b in sent)
+    assert stream.count.seconds == pytest.approx(40 / 5)
+    # A word is heard at once, even in a tick that was to be left out.
+    if stream.bundle(ticks[-1]) is None:
+        stream.bundle(ticks[-1])
+    assert stream.bundle(ticks[10]).sound
+
+
+def test_only_calls_pause(clip: Path) -> None:
+    stream = SenderStream(StreamConfig(keyframe="first", crop="none"))
+    assert all(stream.bundle(t).sound for t in silence_after(clip, 5, 10))
+
+
+def test_the_faster_rungs_leave_no_tick_out(clip: Path) -> None:
+    stream = SenderStream(StreamConfig(keyframe="first", crop="none", pauses=True, rung=1))
+    ticks = list(islice(file_ticks(clip, tick_ms=100), 20))
+    for tick in ticks:
+        tick.sound = np.zeros_like(tick.sound)
+    bundles = [stream.bundle(t) for t in ticks]
+    assert all(b is not None and not b.pausing for b in bundles)
+    assert not bundles[-1].sound
