@@ -146,6 +146,11 @@ class Renderer:
         silent = variant == "no_speech"
         return [self._upsampler.step(i.pictures, np.full_like(i.speech, -1.0) if silent else i.speech, i.detail) for i in inputs]
 
+    def draw(self, keyframe: UInt8, inputs: Sequence[FrameInput]) -> list[UInt8]:
+        """Frames as ``ours`` has them, from another keyframe (256, 256, 3)."""
+        self._upsampler.set_identity(keyframe)
+        return [self._upsampler.step(i.pictures, i.speech, i.detail) for i in inputs]
+
     @torch.no_grad()
     def _still(self, keyframe: UInt8, inputs: list[FrameInput]) -> list[UInt8]:
         assert self._call is not None

@@ -1,0 +1,110 @@
+"""How small the keyframe may be: the video drawn from keyframes of falling quality beside that from one without loss.
+
+``python -m bench.keyframe_curve DATA LOSSES OUT.json``: DATA holds dev/*.mp4, LOSSES lpips_alexnet.pth. Every N-th frame is
+drawn from the same 8×8 pictures and sound and judged against the original; what the keyframe alone loses is told, too.
+Needs the ``bench`` extra.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from bench.metrics.panel import Panel
+from bench.metrics.pixel import psnr, to_tensor
+from bench.quality import mean, sampled
+from bench.variants import Renderer, Sent, transmit
+from codec.errors import KeyframeError
+from codec.keyframe import encode_keyframe
+from models.runtime import Interpolator, WeightsMissingError
+from sender.inputs import SourceError
+from sender.tracker import SIDE
+
+UInt8 = npt.NDArray[np.uint8]
+
+LOSSLESS = "lossless"
+QUALITIES = (20, 30, 40, 50, 60, 70, 80, 90)
+SETTINGS = tuple((form, q) for form in ("avif", "webp") for q in QUALITIES)
+FIGURES = ("psnr", "lpips", "dists")
+
+
+Settings = Sequence[tuple[str, int]]
+
+
+def judge_clip(sent: Sent, renderer: Renderer, panel: Panel, every: int, settings: Settings) -> dict[str, Any]:
+    """One clip's figures by setting: ``bytes`` of the keyframe, its own PSNR, and of the drawn frames PSNR, LPIPS, DISTS."""
+    first = sent.truth[0]
+    keyframes: dict[str, tuple[int, UInt8]] = {LOSSLESS: (SIDE * SIDE * 3, first)}
+    for form, quality in settings:
+        coded = encode_keyframe(first, quality, form)
+        keyframes[f"{form} {quality}"] = (len(coded.data), coded.rgb)
+    numbers = sampled(len(sent.truth), every)
+    drawn = {name: renderer.draw(rgb, [sent.frames[n] for n in numbers]) for name, (_, rgb) in keyframes.items()}
+    rows = [
+        panel.frame(sent.truth[n], {name: frames[i] for name, frames in drawn.items()}, identity=False)
+        for i, n in enumerate(numbers)
+    ]
+    out = {}
+    for name, (size, rgb) in keyframes.items():
+        figures = mean([{k: row[name][k] for k in FIGURES if k in row[name]} for row in rows])
+        own = float(psnr(to_tensor([rgb]), to_tensor([first]))[0]) if name != LOSSLESS else float("inf")
+        out[name] = {"bytes": float(size), "keyframe_psnr": own, **figures}
+    return out
+
+
+def table(means: dict[str, dict[str, float]]) -> str:
+    """Markdown: each setting, and how far its video falls behind that of the keyframe without loss."""
+    shown = [k for k in FIGURES if k in means[LOSSLESS]]
+    lines = ["| keyframe | bytes | its own PSNR | " + " | ".join(shown) + " |", "|---|" + "---:|" * (2 + len(shown))]
+    for name, row in means.items():
+        best = means[LOSSLESS]
+        cells = [f"{row[k]:.3f}" + (f" ({row[k] - best[k]:+.3f})" if name != LOSSLESS else "") for k in shown]
+        own = "–" if name == LOSSLESS else f"{row['keyframe_psnr']:.1f} dB"
+        lines.append(f"| {name} | {row['bytes']:.0f} | {own} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def run(options: argparse.Namespace, write: Callable[[str], object]) -> None:
+    """What the command line does. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
+    clips = sorted((options.data / "dev").glob("*.mp4"))
+    if not clips:
+        raise FileNotFoundError(f"{options.data} holds no dev/*.mp4")
+    torch.set_num_threads(options.threads)
+    picked = [clips[i] for i in np.linspace(0, len(clips) - 1, min(options.clips or len(clips), len(clips))).round().astype(int)]
+    panel, renderer, interpolator = Panel(options.losses, True), Renderer(threads=options.threads), Interpolator()
+    found = {}
+    for clip in picked:
+        with tempfile.TemporaryDirectory() as folder:
+            found[clip.name] = judge_clip(transmit(clip, Path(folder), interpolator), renderer, panel, options.every, SETTINGS)
+        write(f"{clip.name}\n")
+    means = {name: mean([rows[name] for rows in found.values()]) for name in next(iter(found.values()))}
+    options.out.write_text(json.dumps({"mean": means, "clips": found}, indent=1).replace("Infinity", "null") + "\n")
+    write(table(means) + "\n")
+
+
+def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
+    """The command line; 0, or 1 after one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m bench.keyframe_curve", description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("losses", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--clips", type=int, help="only K clips, evenly from the list")
+    parser.add_argument("--every", type=int, default=50, help="judge every N-th frame")
+    parser.add_argument("--threads", type=int, default=2)
+    try:
+        run(parser.parse_args(arguments), write)
+    except (OSError, ValueError, KeyframeError, SourceError, WeightsMissingError) as error:
+        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
