@@ -28,8 +28,10 @@ STAGES = {
     "medium": Stage("medium", 128, 1900, 24, 4e-4, 0.6, 64),
     "full": Stage("full", 256, 4300, 8, 3e-4, 6.0, 112),
     "finish": Stage("finish", 256, 350, 8, 1.5e-4, 14.0, 128, 1 / 3),
+    "speech": Stage("speech", 256, 2350, 2, 1.4e-4, 14.0, 128, 1 / 3),
 }
-"""Steps are the sum of what the shipped weights have seen, in sessions with pauses (docs/training.md)."""
+"""``speech``, whose batch counts runs of five frames, needs a lip-sync expert, and is left out without. Steps are the sum of what
+the shipped weights have seen, in sessions with pauses (docs/training.md)."""
 INTERPOLATOR_STEPS = 1000
 
 
@@ -48,18 +50,20 @@ def run_recipe(wanted: "Wanted", say: Callable[[str], None], scale: float = 1.0)
     from models.train_command import run_call
 
     figures: dict[str, Any] = {}
-    for name, stage in STAGES.items():
+    stages = [s for s in STAGES.values() if s.name != "speech" or wanted.sync]
+    for stage in stages:
+        name = stage.name
         steps = max(1, round(stage.steps * scale))
         say(f"stage {name}: {steps} steps")
         figures[name] = run_call(replace(wanted, stage=name, steps=steps), say)
     group = join()
     if group.first:
-        figures |= _rest(wanted, scale, say)
+        figures |= _rest(wanted, stages[-1].name, scale, say)
     group.barrier()
     return figures
 
 
-def _rest(wanted: "Wanted", scale: float, say: Callable[[str], None]) -> dict[str, Any]:
+def _rest(wanted: "Wanted", last: str, scale: float, say: Callable[[str], None]) -> dict[str, Any]:
     from models.interpolator_training import InterpolatorConfig, train
     from models.train_command import INTERPOLATOR_CLIPS, cache_shards, run_export, sharded
 
@@ -72,5 +76,5 @@ def _rest(wanted: "Wanted", scale: float, say: Callable[[str], None]) -> dict[st
         say(f"interpolator: {steps} steps")
         config = InterpolatorConfig(steps=steps, threads=wanted.threads)
         figures["interpolator"] = train(wanted.out / "cache", interpolator, config)
-    figures["weights"] = run_export(wanted.out / f"{list(STAGES)[-1]}.pt", interpolator, wanted.out / "weights")
+    figures["weights"] = run_export(wanted.out / f"{last}.pt", interpolator, wanted.out / "weights")
     return figures

@@ -94,6 +94,8 @@ def run_call(wanted: Wanted, say: Callable[[str], None]) -> dict[str, Any]:
 
     if (stage := wanted.stage or "coarse") not in STAGES:
         raise ValueError(f"stage {stage!r} is not {', '.join(list(STAGES)[:-1])} or {list(STAGES)[-1]}")
+    if stage == "speech" and wanted.sync is None:
+        raise ValueError("the speech stage needs a trained lip-sync expert: --sync (python -m models.sync_training makes one)")
     usual, out, first = STAGES[stage], wanted.out, before(stage)
     start = out / f"{first}.pt" if first else None
     if start and not start.exists():
@@ -104,7 +106,7 @@ def run_call(wanted: Wanted, say: Callable[[str], None]) -> dict[str, Any]:
     config = TrainConfig(
         stage, out / "cache", wanted.losses, out, steps=wanted.steps or usual.steps, batch=wanted.batch or usual.batch,
         rate=wanted.rate or usual.rate, perceptual=usual.perceptual, side=usual.side, crop=usual.crop, face=usual.face,
-        hearing=None if first else wanted.sync, threads=wanted.threads,
+        sync=wanted.sync, threads=wanted.threads,
         shards=wanted.data if sharded(wanted.data) else None, loaders=wanted.loaders,
     )  # fmt: skip
     trainer = Trainer(config, start)

@@ -13,7 +13,7 @@ from models.sampler import Sampler
 
 WINDOW = 5
 """Frames in a window, the paper's T."""
-_PLACES = (1, 2, 3)
+PLACES = (1, 2, 3)
 """Where a window's middle may lie in a tick, in frames after the tick before: all five frames' pictures are known then."""
 
 Window = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -77,7 +77,7 @@ class WindowSampler(Sampler):
             clip = self.clip(rng)
             key = int(rng.integers(clip.frames))
             middle = int(rng.integers(WINDOW // 2, clip.frames - WINDOW // 2))
-            phase = None if rng.random() < 0.25 else int((middle - rng.choice(_PLACES)) % TICK)
+            phase = None if rng.random() < 0.25 else int((middle - rng.choice(PLACES)) % TICK)
             window = window_example(self.cache, clip, key, middle, phase, int(rng.choice([1, 2, 3, 4])))
             out.append(mirrored(window) if rng.random() < 0.5 else window)
         return unfold(relight(collate(out), rng))
