@@ -35,6 +35,7 @@ Outs = Annotated[list[str] | None, typer.Option("--out", help="page, window, spe
 Crop = Annotated[str, typer.Option("--crop", help="face: follow the face; none: take the frame as it is.")]
 KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
 Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]
+Limit = Annotated[float, typer.Option("--limit", min=12, help="kbit/s to send at most, where the network carries it.")]
 Seconds = Annotated[float | None, typer.Option("--seconds", min=0.2, help="Stop after so long.")]
 Loop = Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")]
 Port = Annotated[int, typer.Option("--page-port", min=0, max=65535, help="Port of the page at localhost; 0 takes a free one.")]
@@ -129,7 +130,8 @@ def serve(
 def call(
     room: str, server: Server = DEFAULT_SERVER, video: Video = "cam0", audio: Audio = None, out: Outs = None,
     ice: Ice = None, ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto",
-    bitrate: Bitrate = 6000, seconds: Seconds = None, loop: Loop = False, page_port: Port = 8791, device: Device = "auto",
+    bitrate: Bitrate = 6000, limit: Limit = 12, seconds: Seconds = None, loop: Loop = False, page_port: Port = 8791,
+    device: Device = "auto",
     weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Join a two-party call: camera, microphone, and the page at localhost."""
@@ -137,7 +139,7 @@ def call(
     _session(
         json, ice, ice_file, server=server, room=room, video=video, audio=audio, outs=out or ["page"],
         stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, page_port=page_port, device=device,
-        weights=weights, threads=threads, trace=trace,
+        weights=weights, threads=threads, trace=trace, limit_kbps=limit,
     )  # fmt: skip
 
 
@@ -145,14 +147,13 @@ def call(
 def send(
     room: str, server: Server = DEFAULT_SERVER, video: Video = "cam0", audio: Audio = None, ice: Ice = None,
     ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000,
-    seconds: Seconds = None,
-    loop: Loop = False, trace: TraceFolder = None, json: Json = False,
+    limit: Limit = 12, seconds: Seconds = None, loop: Loop = False, trace: TraceFolder = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Send a face, receive nothing."""
     audio = audio or ("mic" if video is None or video.startswith("cam") else None)
     _session(
         json, ice, ice_file, server=server, room=room, video=video, audio=audio,
-        stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, trace=trace,
+        stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, trace=trace, limit_kbps=limit,
     )  # fmt: skip
 
 
@@ -235,9 +236,19 @@ def bench(
     sync: Annotated[Path | None, typer.Option(help="A lip-sync expert (python -m models.sync_training).")] = None,
     every: Annotated[int, typer.Option(min=1, help="Judge every N-th frame.")] = 50,
     html: Annotated[bool, typer.Option("--html/--no-html", help="Write bench.html.")] = True,
+    wire: Annotated[bool, typer.Option(
+        "--wire", help="Instead: a real two-way call of one or two clips, every byte counted.",
+    )] = False,
+    seconds: Annotated[float, typer.Option(min=10, help="Length of the call of --wire.")] = 60.0,
     weights: Weights = None, threads: Threads = 2, json: Json = False,
 ) -> None:  # fmt: skip
-    """What facewire's picture costs beside H.264, H.265, AV1 and H.266, and how good each is."""
+    """What facewire's picture costs beside H.264, H.265, AV1 and H.266, and how good each is; or what a call costs."""
+    if wire:
+        from bench.wire_call import run_wire, table
+
+        call_found = run_wire(clips, out, seconds, errors.print)
+        print(jsonlib.dumps(call_found) if json else table(call_found))
+        return
     from bench.bench_command import Wanted, run_bench
     from bench.bench_command import show as show_tables
 
@@ -263,10 +274,12 @@ def train(
     losses: Annotated[Path | None, typer.Option(help="Folder with lpips_vgg16.pth and lpips_alexnet.pth.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and logs; a run in it goes on.")] = Path("runs/call"),
     network: Annotated[str, typer.Option(help="call (ours), paper or paper-reduced.")] = "call",
-    stage: Annotated[str | None, typer.Option(help="call: coarse, medium, full, finish. paper: backbone, then finetune.")] = None,
+    stage: Annotated[str | None, typer.Option(
+        help="call: coarse, medium, full, finish, speech. paper: backbone, then finetune.",
+    )] = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None, batch: Annotated[int | None, typer.Option(min=1)] = None,
     rate: float | None = None,
-    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert: call starts with its hearing; paper's L_sync.")] = None,
+    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert: call's ears, the judge of L_sync.")] = None,
     reproduce: Annotated[bool, typer.Option("--reproduce", help="All stages that the shipped weights are made with.")] = False,
     loaders: Annotated[int, typer.Option(min=0, help="Processes that read shards.")] = 8,
     threads: Threads = 2, json: Json = False,
@@ -349,6 +362,7 @@ def known_errors() -> tuple[type[BaseException], ...]:
     """Errors whose text is a line for the user; anything else is a bug and may show its traceback."""
     from bench.demo import DemoError
     from bench.rivals.ffmpeg import FfmpegError
+    from bench.wire_call import WireCallError
     from codec.errors import CodecError
     from models.runtime import WeightsMissingError
     from receiver.video_file import OutputError
@@ -360,7 +374,7 @@ def known_errors() -> tuple[type[BaseException], ...]:
 
     return (
         DemoError, CodecError, WeightsMissingError, OutputError, SourceError, SpeechUnavailableError, PeerError, IceConfigError,
-        SignalingError, FfmpegError, OSError, ValueError, ImportError,
+        SignalingError, FfmpegError, WireCallError, OSError, ValueError, ImportError,
     )  # fmt: skip
 
 

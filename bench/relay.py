@@ -37,8 +37,8 @@ class RelayCount:
 class _Port(asyncio.DatagramProtocol):
     """One peer as the other sees it. ``real`` is the peer's own address."""
 
-    def __init__(self, relay: "UdpRelay", real: tuple[str, int]) -> None:
-        self.relay, self.real = relay, real
+    def __init__(self, relay: "UdpRelay", kind: str, real: tuple[str, int]) -> None:
+        self.relay, self.kind, self.real = relay, kind, real
         self.transport: Any = None
         self.other: _Port | None = None
 
@@ -48,6 +48,7 @@ class _Port(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
         # From the other peer to this one. It must seem to come from the port that stands for the other.
         if self.other is not None:
+            self.relay.on_datagram(self.kind, data)
             self.relay.pass_on(data, lambda: self.other and self.other.transport.sendto(data, self.real))
 
 
@@ -56,6 +57,8 @@ class UdpRelay:
 
     def __init__(self, impairment: Impairment, seed: int = 0) -> None:
         self.impairment, self.count, self.blocked = impairment, RelayCount(), False
+        self.on_datagram: Callable[[str, bytes], object] = lambda kind, data: None
+        """Called with each datagram before anything happens to it, and whom it is for: ``offer`` or ``answer``'s side."""
         self._random = random.Random(seed)
         self._ports: dict[str, _Port] = {}
         self._open: list[_Port] = []
@@ -85,7 +88,7 @@ class UdpRelay:
 
     async def _stand_in(self, kind: str, real: tuple[str, int]) -> int:
         loop = asyncio.get_running_loop()
-        _, port = await loop.create_datagram_endpoint(lambda: _Port(self, real), local_addr=(real[0], 0))
+        _, port = await loop.create_datagram_endpoint(lambda: _Port(self, kind, real), local_addr=(real[0], 0))
         if kind == "offer":
             self._ports = {}
         self._ports[kind] = port

@@ -53,7 +53,7 @@ class Sent:
 def frame_inputs(stored: Path, interpolator: Interpolator) -> tuple[Keyframe, list[FrameInput], Float32]:
     """``.fw`` file with one keyframe → keyframe, inputs of every frame as ``decode_file`` gives them to the network, and the
     decoded sound, mono 16 kHz. Raises ``ContainerError``."""
-    decoder, keyframe, total = TickDecoder(interpolator), None, None
+    decoder, keyframe, total, at_ms = TickDecoder(interpolator), None, None, 0
     frames: list[FrameInput] = []
     sound: list[Float32] = []
     with stored.open("rb") as file:
@@ -63,7 +63,8 @@ def frame_inputs(stored: Path, interpolator: Interpolator) -> tuple[Keyframe, li
                 decoder.set_keyframe(record.slot, keyframe.own)
             elif isinstance(record, Bundle):
                 decoder.arrived(record)
-                tick = decoder.tick(len(sound), record.tick_ms, record)
+                tick = decoder.tick(at_ms, record.tick_ms, record)
+                at_ms += record.tick_ms
                 frames += tick.frames
                 sound.append(tick.sound)
             elif isinstance(record, End):

@@ -68,7 +68,7 @@ def decode_file(
     """
     upsampler, decoder = Upsampler(weights, device), TickDecoder(Interpolator(weights))
     keyframes: dict[int, np.ndarray] = {}
-    slot, number, total, damage, trust = None, 0, None, None, TrustMeter()
+    slot, number, at_ms, total, damage, trust = None, 0, 0, None, None, TrustMeter()
     part = out.with_name(out.name + ".part")
     with source.open("rb") as file:
         records = read_file(file)
@@ -91,8 +91,8 @@ def decode_file(
                     slot = None if slot == record.slot else slot
                 elif record is not None:
                     decoder.arrived(record)
-                    tick = decoder.tick(number, record.tick_ms, record)
-                    number += 1
+                    tick = decoder.tick(at_ms, record.tick_ms, record)
+                    number, at_ms = number + 1, at_ms + record.tick_ms
                     for frame in tick.frames:
                         if frame.slot != slot and frame.slot in keyframes:
                             upsampler.set_identity(keyframes[frame.slot])

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from receiver.video_file import OutputError, VideoFile
-from sender.sources import grid
+from sender.inputs import FRAME_RATE
 from sender.speech import LOOKAHEAD, RATE
 
 UInt8 = npt.NDArray[np.uint8]
@@ -27,11 +27,15 @@ class Output(Protocol):
     def frame(self, number: int, rgb: UInt8) -> None:
         """Frame ``number`` on the stream's 25 FPS grid, RGB (256, 256, 3), to be shown now."""
 
-    def sound(self, tick: int, exact: Float32, stretched: Float32) -> None:
-        """Tick ``tick``'s sound, mono 16 kHz, to be heard from now on: as decoded, and as long as the clock allows it."""
+    def sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
+        """The sound, mono 16 kHz, of the tick that begins ``at_ms`` after the stream, to be heard from now on: as decoded, and as
+        long as the clock allows it."""
 
     def close(self) -> None:
         """Finish; may block."""
+
+
+FRAME_MS = 1000 // FRAME_RATE
 
 
 class FileOutput:
@@ -40,39 +44,40 @@ class FileOutput:
     The file gets its name when it is finished, so an older one is kept until then, and when no picture ever comes.
     """
 
-    def __init__(self, path: Path, tick_ms: int = 200, lag: int = LOOKAHEAD) -> None:
+    def __init__(self, path: Path, lag: int = LOOKAHEAD) -> None:
         self._path, self._part = path, path.with_name(path.name + ".part")
         self._file, self._pool = VideoFile(self._part, crf=16, lag=lag), ThreadPoolExecutor(1, "file-output")
         self._first: int | None = None
-        self._tick_ms, self._ticks = tick_ms, 0
-        self._waiting: deque[tuple[int, Float32]] = deque(maxlen=3)
-        self._starts: dict[int, int] = {}
+        self._file_ms = 0
+        self._waiting: deque[tuple[int, Float32]] = deque(maxlen=12)
+        self._pieces: deque[tuple[int, int, int]] = deque(maxlen=16)  # of the stream: from, to; where in the file
 
-    def _begin(self, tick: int, sound: Float32) -> None:
-        """The next 200 ms of the file are tick ``tick``, whatever was before it: a stream that begins anew simply goes on."""
-        self._starts[tick] = grid(self._ticks, self._tick_ms)[0]
-        while len(self._starts) > 8:
-            del self._starts[next(iter(self._starts))]
-        self._ticks += 1
+    def _begin(self, at_ms: int, sound: Float32) -> None:
+        """The file goes on with this tick, whatever was before it: a stream that begins anew simply goes on."""
+        length = len(sound) * 1000 // RATE
+        self._pieces.append((at_ms, at_ms + length, self._file_ms))
+        self._file_ms += length
         self._pool.submit(self._file.sound, sound)
 
     def frame(self, number: int, rgb: UInt8) -> None:
-        tick = number * 40 // self._tick_ms
+        at = number * FRAME_MS
         if self._first is None:
             # Begin at the start of this frame's tick, with that tick's sound, which has already come.
-            self._first = grid(tick, self._tick_ms)[0]
+            begin = max((ms for ms, _ in self._waiting if ms <= at), default=None)
+            self._first = number if begin is None else -(-begin // FRAME_MS)
             for waiting, sound in self._waiting:
-                if waiting >= tick:
+                if begin is not None and waiting >= begin:
                     self._begin(waiting, sound)
-        if tick in self._starts:
-            self._pool.submit(self._file.frame, self._starts[tick] + number - grid(tick, self._tick_ms)[0], rgb)
+        for first, end, where in reversed(self._pieces):
+            if first <= at < end:
+                self._pool.submit(self._file.frame, (where + at - first) // FRAME_MS, rgb)
+                return
 
-    def sound(self, tick: int, exact: Float32, stretched: Float32) -> None:
+    def sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
         if self._first is None:
-            self._waiting.append((tick, exact))
+            self._waiting.append((at_ms, exact))
         else:
-            self._starts.pop(tick, None)
-            self._begin(tick, exact)
+            self._begin(at_ms, exact)
 
     @property
     def first(self) -> int | None:
@@ -137,7 +142,7 @@ class Speakers:
     def frame(self, number: int, rgb: UInt8) -> None:
         pass
 
-    def sound(self, tick: int, exact: Float32, stretched: Float32) -> None:
+    def sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
         self._buffer.write(stretched)
 
     def close(self) -> None:
@@ -195,7 +200,7 @@ class Window:
     def frame(self, number: int, rgb: UInt8) -> None:
         self._newest = rgb
 
-    def sound(self, tick: int, exact: Float32, stretched: Float32) -> None:
+    def sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
         pass
 
     def close(self) -> None:

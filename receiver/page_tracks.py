@@ -78,7 +78,7 @@ class PageOutput:
     def frame(self, number: int, rgb: UInt8) -> None:
         self.video.show(rgb)
 
-    def sound(self, tick: int, exact: Float32, stretched: Float32) -> None:
+    def sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
         self.voice.play(stretched)
 
     def close(self) -> None:

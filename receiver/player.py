@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codec.accounting import BitCount
-from codec.bundle import RUNGS, TIME_UNIT, Bundle, Face, Report
+from codec.bundle import TIME_UNIT, Bundle, Face, Report
 from codec.errors import CodecError
 from codec.keyframe import Keyframe
 from models.runtime import Interpolator, Upsampler
@@ -76,10 +76,10 @@ class Player:
         self.face, self.muted = Face.TRACKED, False
         self.on_shown: Callable[[int, UInt8, float], None] | None = None
         self._waiting: dict[int, Bundle] = {}
-        self._next: int | None = None
+        self._next: int | None = None  # times in the stream are in ms, of a tick's beginning
         self._last: int | None = None
         self._last_arrival = 0.0
-        self._far, self._rung = 0, 0
+        self._far, self._tick_ms = 0, 200
         self._hidden, self._visible_from = False, 0
         self._newest: int | None = None
         self._heard: deque[int] = deque(maxlen=LOSS_WINDOW)
@@ -99,14 +99,12 @@ class Player:
         self.render.set_keyframe(slot, keyframe.rgb)
         self.bits.keyframe_bytes += len(keyframe.data)
 
-    def _index(self, bundle: Bundle) -> int:
-        """The bundle's tick number from the stream's start, its wrapping time field unfolded around the expected one."""
-        per_tick = bundle.tick_ms // TIME_UNIT
+    def _media(self, bundle: Bundle) -> int:
+        """When the bundle's tick begins in the stream, in ms, its wrapping time field unfolded around the expected one."""
         if self._last is None:
-            return bundle.time // per_tick
-        expected = self._last * per_tick
-        time_field = expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000
-        return time_field // per_tick
+            return bundle.time * TIME_UNIT
+        expected = self._last // TIME_UNIT
+        return (expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000) * TIME_UNIT
 
     def bundle(self, data: bytes) -> Bundle | None:
         """A message from the media channel; gives the bundle for its report, or None when it is broken (and counted)."""
@@ -119,13 +117,11 @@ class Player:
         self.count.bundles += 1
         if bundle.picture is None and not (bundle.sound or bundle.pausing or bundle.face == Face.CAMERA_OFF):
             return bundle  # only a report: the other side sends nothing to play
-        if bundle.rung != self._rung:
-            self._restart(bundle.rung)
-        tick, index = bundle.tick_ms / 1000, self._index(bundle)
-        self._watch_for_restart(index, tick, now)
-        self._last, self._last_arrival = index, now
+        tick, at = bundle.tick_ms / 1000, self._media(bundle)
+        self._watch_for_restart(at, tick, now)
+        self._last, self._last_arrival = at, now
         self.bits.add_bundle(len(data), bundle.picture, sum(map(len, bundle.sound)), tick)
-        self.clock.arrived((index + 1) * tick, now)
+        self.clock.arrived(at / 1000 + tick, now)
         good = self.decoder.arrived(bundle)
         # Far behind means that the numbers wrapped or began again, not that this one is old.
         if good and (self._newest is None or (self._newest - bundle.number) & 0xFFFF not in range(1, 32)):
@@ -133,32 +129,32 @@ class Player:
         self._heard.append(bundle.number)
         self.face, self.muted = bundle.face, bundle.muted
         if self._next is None:
-            self._next = index
-        if index < self._next:
+            self._next, self._tick_ms = at, bundle.tick_ms
+        if at < self._next:
             self.count.late += 1
             # It was wanted when its first frame had to be rendered, before its time.
-            self._missed = max(self._missed, now - self.clock.due(index * tick) + self.clock.lead)
+            self._missed = max(self._missed, now - self.clock.due(at / 1000) + self.clock.lead)
         else:
-            self._waiting[index] = bundle
+            self._waiting[at] = bundle
             while len(self._waiting) > WAITING_MAX:
                 del self._waiting[max(self._waiting)]
         self._arrival.set()
         return bundle
 
-    def _watch_for_restart(self, index: int, tick: float, now: float) -> None:
+    def _watch_for_restart(self, at: int, tick: float, now: float) -> None:
         if self._next is None or not self.clock.started:
             return
-        off = now - self.clock.due(index * tick)
+        off = now - self.clock.due(at / 1000)
         self._far = self._far + 1 if off > FAR_LATE or off < -FAR_EARLY - tick else 0
         if self._far >= FAR_COUNT:
-            self._restart(self._rung)
+            self._restart()
 
-    def _restart(self, rung: int) -> None:
+    def _restart(self) -> None:
         """Take the next bundle as the first of a stream; what was decoded and what is shown stay."""
         self.clock.reset()
         self._waiting.clear()
         self._visible_from = 0
-        self._next, self._rung, self._far, self._missed = None, rung, 0, 0.0
+        self._next, self._far, self._missed = None, 0, 0.0
 
     def report(self) -> Report | None:
         """What to tell the sender: the newest good picture and the share of recent bundles that never came."""
@@ -184,63 +180,75 @@ class Player:
                 self._arrival.clear()
                 await self._arrival.wait()
                 continue
-            tick, index = RUNGS[self._rung] / 1000, self._next
-            now, due = time.monotonic(), self.clock.due(index * tick)
+            at = self._next
+            now, due = time.monotonic(), self.clock.due(at / 1000)
             if now - due > BEHIND:
-                self._next = index + int((now - due) / tick)
+                self._next = at + int((now - due) * 1000) // self._tick_ms * self._tick_ms
                 continue
             if now - self._last_arrival > SILENCE and not self._waiting:
-                self._restart(self._rung)
+                self._restart()
                 continue
             await asyncio.sleep(max(0.0, due - self._lead() - now))
-            if self._next != index:
+            if self._next != at:
                 continue  # a new stream began meanwhile
-            self._next = index + 1
-            bundle, following = self._waiting.pop(index, None), self._waiting.get(index + 1)
+            bundle, length = self._take(at)
+            self._next, tick = at + length, length / 1000
+            following = self._waiting.get(self._next)
             # Under loss the clock waits for the next bundle, which then brings the lost one's sound again.
             self.clock.hold = tick if self.loss > 0.04 else 0.0
             change = self.clock.step(tick, self._missed)
             self._missed = 0.0
             try:
                 output = await self._loop.run_in_executor(
-                    self._pool, self.decoder.tick, index, RUNGS[self._rung], bundle, following.again if following else ()
+                    self._pool, self.decoder.tick, at, length, bundle, following.again if following else ()
                 )
             except Exception:  # one tick must not end the call
-                log.exception("tick %d could not be decoded", index)
+                log.exception("the tick at %d ms could not be decoded", at)
                 self.count.broken += 1
                 continue
-            if self._next != index + 1:
+            if self._next != at + length:
                 continue
             self.count.ticks += 1
             self.count.concealed += output.concealed
             if bundle is None and not output.concealed:
                 self.bits.seconds += tick
-            self._play(index, due, tick + change, output)
+            self._play(at, length, due, tick + change, output)
+
+    def _take(self, at: int) -> tuple[Bundle | None, int]:
+        """(the bundle of the tick that begins now, the tick's length in ms). A lost one is as long as the last, but ends where
+        the next bundle's begins, which may be of another rung."""
+        for old in [a for a in self._waiting if a < at]:
+            del self._waiting[old]
+        bundle = self._waiting.pop(at, None)
+        if bundle is not None:
+            self._tick_ms = bundle.tick_ms
+            return bundle, self._tick_ms
+        return None, min([self._tick_ms, *(a - at for a in self._waiting)])
 
     def _lead(self) -> float:
         """How long before its time a frame is asked for, in seconds: what rendering takes, smoothed, and a little."""
         self.clock.lead = min(max(self.render.count.seconds * 1.3, 0.02), 0.12) + 0.01
         return self.clock.lead
 
-    def _play(self, index: int, due: float, until_next: float, output: TickOutput) -> None:
+    def _play(self, at_ms: int, length: int, due: float, until_next: float, output: TickOutput) -> None:
         """Schedule a tick that is due at ``due``; the next one follows ``until_next`` seconds later."""
         count, sound = round(until_next * RATE), output.sound
         if abs(count - len(sound)) <= STRETCH * len(sound):
             filled = stretch(sound, count)
         else:
             filled = np.pad(sound, (0, max(0, count - len(sound))))[:count]
-        self._loop.call_later(max(0.0, due - time.monotonic()), self._sound, index, output.sound, filled)
-        first = grid(index, RUNGS[self._rung])[0]
+        self._loop.call_later(max(0.0, due - time.monotonic()), self._sound, at_ms, output.sound, filled)
+        first = grid(at_ms, length).start
         if output.hidden and not self._hidden:
             self._loop.call_later(max(0.0, due - time.monotonic()), self._hide, first)
         self._hidden = output.hidden
         if output.hidden:
-            self._visible_from = grid(index + 1, RUNGS[self._rung])[0]
+            self._visible_from = grid(at_ms, length).stop
         lead = self.render.count.seconds * 1.15 + 0.004
         for frame in output.frames:
-            at = due + (frame.number - first) * 0.04
-            self._due[frame.number] = at
-            self._loop.call_later(max(0.0, at - lead - time.monotonic()), self.render.submit, frame)
+            shown = due + frame.number * 0.04 - at_ms / 1000
+            self._due[frame.number] = shown
+            self._loop.call_later(max(0.0, shown - lead - time.monotonic()), self.render.submit, frame)
         while len(self._due) > 60:
             del self._due[next(iter(self._due))]
 
@@ -248,9 +256,9 @@ class Player:
         for output in self.outputs:
             output.frame(number, GREY)
 
-    def _sound(self, index: int, exact: Float32, stretched: Float32) -> None:
+    def _sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
         for output in self.outputs:
-            output.sound(index, exact, stretched)
+            output.sound(at_ms, exact, stretched)
 
     def _rendered(self, frame: FrameInput, rgb: UInt8) -> None:
         due = self._due.get(frame.number, 0.0)

@@ -22,7 +22,7 @@ class Preview:
     def __init__(self, upsampler: Upsampler, interpolator: Interpolator, show: Callable[[UInt8], None]) -> None:
         """``show`` is called on the event loop with RGB (256, 256, 3)."""
         self._upsampler, self._show = upsampler, show
-        self._decoder, self._ticks, self._tick_ms = TickDecoder(interpolator), 0, RUNGS[0]
+        self._decoder, self._at_ms, self._tick_ms = TickDecoder(interpolator), 0, RUNGS[0]
         self._pool = ThreadPoolExecutor(1, "preview")
         self._keyframe: Keyframe | None = None
         self._waiting = 0
@@ -42,8 +42,8 @@ class Preview:
         if bundle is not None:
             self._decoder.arrived(bundle)
             self._tick_ms = bundle.tick_ms
-        output = self._decoder.tick(self._ticks, self._tick_ms, bundle)
-        self._ticks += 1
+        output = self._decoder.tick(self._at_ms, self._tick_ms, bundle)
+        self._at_ms += self._tick_ms
         if output.hidden:
             loop.call_soon_threadsafe(self._show, GREY)
         elif (

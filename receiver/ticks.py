@@ -77,7 +77,7 @@ class TickDecoder:
         self._larger: deque[Float32 | None] = deque(maxlen=2)  # the newest two, where they are larger than 8×8
         self._shown: deque[Float32] = deque(maxlen=HISTORY)  # the same on the 25 FPS grid
         self._coming: tuple[Float32, Float32 | None] | None = None  # the end of a tick that may be left out
-        self._slot, self._hidden, self._pausing = 0, False, False
+        self._slot, self._hidden, self._pausing, self._tick_ms = 0, False, False, 0
         self._samples = np.zeros(KEEP, np.float32)
 
     def set_keyframe(self, slot: int, own: UInt8) -> None:
@@ -105,8 +105,11 @@ class TickDecoder:
         self._samples = np.concatenate([self._samples, sound])[-KEEP:]
         return log_mel(self._samples)[-(WINDOW_FRAMES * 2) :]
 
-    def tick(self, number: int, tick_ms: int, bundle: Bundle | None, again: tuple[bytes, ...] = ()) -> TickOutput:
-        """Tick ``number`` from the stream's start. ``bundle`` None: it is lost; ``again`` is its sound from the next one."""
+    def tick(self, at_ms: int, tick_ms: int, bundle: Bundle | None, again: tuple[bytes, ...] = ()) -> TickOutput:
+        """The tick that begins ``at_ms`` after the stream. ``bundle`` None: lost; ``again`` is its sound from the next one."""
+        if tick_ms != self._tick_ms:
+            # What comes from now on lies otherwise in time than what the interpolator was to look back on.
+            self._tick_ms, self._sent = tick_ms, deque(list(self._sent)[-1:], FRAMES)
         samples = RATE * tick_ms // 1000
         packets = bundle.sound if bundle else again
         sound = self.speech.decode(packets, samples) if packets else self.speech.conceal(samples)
@@ -134,7 +137,7 @@ class TickDecoder:
             self._append(*coming)
         elif self._sent:
             self._append(self._sent[-1], self._larger[-1] if self._larger else None)
-        frames = grid(number, tick_ms)
+        frames = grid(at_ms, tick_ms)
         mel = self._heard(sound)
         if not self._sent:
             return TickOutput([], sound, lost)

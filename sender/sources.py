@@ -31,29 +31,41 @@ class Tick:
 
 
 class Source(Protocol):
-    """Gives ticks until None."""
+    """Gives ticks until None. ``tick_ms``, the length of the next, may be changed from one to the next."""
+
+    tick_ms: int
 
     async def tick(self) -> Tick | None: ...
 
     def close(self) -> None: ...
 
 
-def grid(number: int, tick_ms: int) -> range:
-    """Numbers of the 25 FPS frames that lie in tick ``number``."""
+def grid(at_ms: int, tick_ms: int) -> range:
+    """Numbers of the 25 FPS frames that lie in the tick that begins ``at_ms`` after the stream."""
     step = 1000 // FRAME_RATE
-    return range(-(-number * tick_ms // step), -(-(number + 1) * tick_ms // step))
+    return range(-(-at_ms // step), -(-(at_ms + tick_ms) // step))
+
+
+class FileTicks:
+    """A file cut into ticks; the last one may hold fewer frames, its sound is padded. Raises ``SourceError``."""
+
+    def __init__(self, video: Path, audio: Path | None = None) -> None:
+        self._frames, self._sound, self._at = file_frames(video), FileSound(audio or video), 0
+
+    def next(self, tick_ms: int) -> Tick | None:
+        """The next tick, of this length; None at the end."""
+        got: list[UInt8 | None] = [f for _, f in zip(grid(self._at, tick_ms), self._frames, strict=False)]
+        if not got:
+            return None
+        self._at += tick_ms
+        return Tick(got, self._sound.read(RATE * tick_ms // 1000), time.monotonic())
 
 
 def file_ticks(video: Path, audio: Path | None = None, tick_ms: int = 200) -> Iterator[Tick]:
-    """All ticks of a file; the last one may hold fewer frames, its sound is padded. Raises ``SourceError``."""
-    frames, sound = file_frames(video), FileSound(audio or video)
-    number, count = 0, RATE * tick_ms // 1000
-    while True:
-        got = [f for _, f in zip(grid(number, tick_ms), frames, strict=False)]
-        if not got:
-            return
-        yield Tick(list(got), sound.read(count), time.monotonic())
-        number += 1
+    """All ticks of a file. Raises ``SourceError``."""
+    ticks = FileTicks(video, audio)
+    while (tick := ticks.next(tick_ms)) is not None:
+        yield tick
 
 
 class FileSource:
@@ -63,30 +75,30 @@ class FileSource:
         self, video: Path, audio: Path | AudioInput | None = None, loop: bool = False, seconds: float | None = None,
         tick_ms: int = 200,
     ) -> None:  # fmt: skip
-        self._video, self._loop, self._tick_ms = video, loop, tick_ms
+        self._video, self._loop, self.tick_ms = video, loop, tick_ms
         self._audio = audio if isinstance(audio, Path) else None
         self._live = audio if audio is not None and not isinstance(audio, Path) else None
-        self._limit = None if seconds is None else round(seconds * 1000 / tick_ms)
-        self._ticks = file_ticks(video, self._audio, tick_ms)
+        self._limit = None if seconds is None else round(seconds * 1000)
+        self._ticks = FileTicks(video, self._audio)
         self._pool = ThreadPoolExecutor(1, "file-source")
-        self._number, self._start = 0, 0.0
+        self._at, self._start = 0, 0.0
 
     def _next(self) -> Tick | None:
-        tick = next(self._ticks, None)
+        tick = self._ticks.next(self.tick_ms)
         if tick is None and self._loop:
-            self._ticks = file_ticks(self._video, self._audio, self._tick_ms)
-            tick = next(self._ticks, None)
+            self._ticks = FileTicks(self._video, self._audio)
+            tick = self._ticks.next(self.tick_ms)
         return tick
 
     async def tick(self) -> Tick | None:
-        if self._limit is not None and self._number >= self._limit:
+        if self._limit is not None and self._at >= self._limit:
             return None
         tick = await asyncio.get_running_loop().run_in_executor(self._pool, self._next)
         if tick is None:
             return None
         self._start = self._start or time.monotonic()
-        self._number += 1
-        due = self._start + self._number * self._tick_ms / 1000
+        self._at += self.tick_ms
+        due = self._start + self._at / 1000
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         if self._live:
             tick.sound = self._live.read(len(tick.sound))
@@ -105,26 +117,26 @@ class LiveSource:
     def __init__(
         self, video: VideoInput | None, audio: AudioInput | None, tick_ms: int = 200, seconds: float | None = None
     ) -> None:
-        self.video, self.audio, self._tick_ms = video, audio, tick_ms
-        self._limit = None if seconds is None else round(seconds * 1000 / tick_ms)
-        self._number, self._start = 0, 0.0
+        self.video, self.audio, self.tick_ms = video, audio, tick_ms
+        self._limit = None if seconds is None else round(seconds * 1000)
+        self._at, self._start = 0, 0.0
 
     async def tick(self) -> Tick | None:
-        if self._limit is not None and self._number >= self._limit:
+        if self._limit is not None and self._at >= self._limit:
             return None
         self._start = self._start or time.monotonic()
         frames: list[UInt8 | None] = []
-        for index in grid(self._number, self._tick_ms):
+        for index in grid(self._at, self.tick_ms):
             await asyncio.sleep(max(0.0, self._start + (index + 1) / FRAME_RATE - time.monotonic()))
             frames.append(self.video.latest() if self.video else None)
-        self._number += 1
-        due = self._start + self._number * self._tick_ms / 1000
+        self._at += self.tick_ms
+        due = self._start + self._at / 1000
         late = time.monotonic() - due
         if late > 1.0:  # the machine slept: go on from now instead of running after the clock
             self._start += late
             due += late
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        count = RATE * self._tick_ms // 1000
+        count = RATE * self.tick_ms // 1000
         sound = self.audio.read(count) if self.audio else np.zeros(count, np.float32)
         return Tick(frames, sound, due)
 

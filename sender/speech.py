@@ -36,7 +36,7 @@ class SpeechEncoder:
         if not MIN_BITRATE <= bitrate <= MAX_BITRATE:
             raise ValueError(f"bitrate {bitrate} is outside {MIN_BITRATE}..{MAX_BITRATE}")
         opus = load_opus()
-        self.packet_samples = RATE * PACKET_MS[tick_ms] // 1000
+        self.set_tick(tick_ms)
         self._encoder = opus.Encoder(RATE, 1, "voip")
         self._encoder.signal = opus.SIGNAL_VOICE
         self._encoder.vbr = 1
@@ -49,6 +49,10 @@ class SpeechEncoder:
     def lookahead(self) -> int:
         """Samples by which the decoder's output lags the input."""
         return int(self._encoder.lookahead)
+
+    def set_tick(self, tick_ms: int) -> None:
+        """Packets for ticks of another length from now on: 200, 100 or 60 ms."""
+        self.packet_samples = RATE * PACKET_MS[tick_ms] // 1000
 
     def set_bitrate(self, bitrate: int) -> None:
         self._encoder.bitrate = bitrate

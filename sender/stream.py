@@ -28,6 +28,8 @@ DRAWN = {8: 44, 16: 120, 32: 320}
 in bytes."""
 PAUSING_TICK = 200
 """Ticks of so many milliseconds are left out in silence; at the faster rungs there is room."""
+SWITCH_MS = 600
+"""The rung changes at whole multiples, where ticks of all lengths begin."""
 CHOICE_TICKS = 5
 """Ticks of candidates before the keyframe is chosen: one second at the 200 ms rung."""
 CHOICE_TICKS_MAX = 75
@@ -79,7 +81,22 @@ class SenderStream:
         self._voice = VoiceActivity() if config.pauses else None
         self._paused = False  # the last bundle said that this tick's may be left out
         self._faceless = False
-        self._ticks = 0
+        self.rung, self.at_ms = config.rung, 0
+
+    @property
+    def tick_ms(self) -> int:
+        """Length of the next tick."""
+        return RUNGS[self.rung]
+
+    def set_step(self, rung: int, bitrate: int) -> None:
+        """Another rung and Opus bit rate from the next tick on. Raises ``ValueError`` off :data:`SWITCH_MS`, where the rungs'
+        ticks don't begin together."""
+        if rung != self.rung and self.at_ms % SWITCH_MS:
+            raise ValueError(f"the rung changes every {SWITCH_MS} ms, not after {self.at_ms}")
+        self.rung = rung
+        self.pictures.rate = RATES.index(self.tick_ms)
+        self.speech.set_tick(self.tick_ms)
+        self.speech.set_bitrate(bitrate)
 
     def acknowledge(self, report: Report) -> None:
         """What the other side said it holds and loses: references follow, and sound is sent twice under loss."""
@@ -99,7 +116,7 @@ class SenderStream:
             self.crop, face = self.tracker.update(newest)
         if self.on_crops:
             step = [(before or self.crop).towards(self.crop, (i + 1) / len(frames)) for i in range(len(frames))]
-            self.on_crops(grid(self._ticks, RUNGS[self.config.rung])[0], [c.cut(f) for c, f in zip(step, frames, strict=True)])
+            self.on_crops(grid(self.at_ms, self.tick_ms)[0], [c.cut(f) for c, f in zip(step, frames, strict=True)])
         return self.crop.cut(newest), face
 
     def candidates(self, tick: Tick) -> None:
@@ -153,10 +170,10 @@ class SenderStream:
         crop, self.face = self._see(tick)
         samples = tick.sound if not self.muted else np.zeros_like(tick.sound)
         silent = self._voice is not None and not self._voice.heard(samples)
-        if silent and self._paused and self.choice is None:
+        if silent and self._paused and self.tick_ms == PAUSING_TICK and self.choice is None:
             self._paused = False
             self._encode_silence(len(samples))
-            self._ticks += 1
+            self.at_ms += self.tick_ms
             self.count.seconds += len(tick.frames) / 25
             return None
         if self._faceless and self.face == Face.TRACKED:
@@ -170,16 +187,15 @@ class SenderStream:
             self.sent_picture = decoded
             self.errors.append(float(((decoded.astype(np.float64) - wanted) ** 2).mean()))
         sound = self._encode_silence(len(samples)) if silent else self.speech.encode(samples)
-        tick_ms = RUNGS[config.rung]
-        self._paused = silent and tick_ms == PAUSING_TICK and self.keyframe is not None
+        self._paused = silent and self.tick_ms == PAUSING_TICK and self.keyframe is not None
         bundle = Bundle(
-            self.number, (self._ticks * tick_ms // TIME_UNIT) & 0xFFFF, config.rung, picture, sound, report,
+            self.number, (self.at_ms // TIME_UNIT) & 0xFFFF, self.rung, picture, sound, report,
             self._last_sound if self.redundant else (), self.face, self.muted,
             self._paused,
         )  # fmt: skip
         self._last_sound = sound
         self.number = (self.number + 1) & 0xFFFF
-        self._ticks += 1
+        self.at_ms += self.tick_ms
         self.count.add_bundle(len(bundle.pack()), picture, sum(map(len, sound)), len(tick.frames) / 25)
         return bundle
 

@@ -23,8 +23,9 @@ from codec.errors import CodecError
 from codec.keyframe import Keyframe
 from receiver.player import Player
 from receiver.preview import Preview
+from sender.ladder import Ladder
 from sender.sources import Source
-from sender.stream import SenderStream
+from sender.stream import SWITCH_MS, SenderStream
 from signaling.channels import PeerError
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
@@ -37,6 +38,8 @@ REPORT_SECONDS = 0.4
 """How often a side that sends nothing else reports: each report costs 100 bytes and is answered by a SACK of 93."""
 CONNECT_SECONDS = 20.0
 CACHED_KEYFRAMES = 16
+SENT_KEPT = 64
+"""Bundles whose time of sending is remembered, to tell how long a report about them takes."""
 
 
 class Call:
@@ -44,8 +47,11 @@ class Call:
 
     def __init__(
         self, ice: IceConfig, source: Source | None = None, stream: SenderStream | None = None,
-        player: Player | None = None, preview: Preview | None = None,
+        player: Player | None = None, preview: Preview | None = None, ladder: Ladder | None = None,
     ) -> None:  # fmt: skip
+        """``ladder``: what the stream's rung and bit rate follow; they stay as they are where None."""
+        self.ladder = ladder
+        self._sent_at: dict[int, float] = {}
         self.ice, self.source, self.stream, self.player, self.preview = ice, source, stream, player, preview
         self.peer: Peer | None = None
         self.connected, self.over = asyncio.Event(), asyncio.Event()
@@ -103,6 +109,9 @@ class Call:
                 continue
             self.peer, self._offered = peer, None
             self._report = None
+            self._sent_at.clear()
+            if self.ladder:
+                self.ladder.restarted(time.monotonic())
             if self.stream:  # in the thread that encodes, which owns the stream
                 await asyncio.get_running_loop().run_in_executor(self._pool, self.stream.reconnected)
             self.connected.set()
@@ -145,18 +154,31 @@ class Call:
         assert self.stream is not None
         loop = asyncio.get_running_loop()
         await self.connected.wait()
-        while (tick := await self.source.tick()) is not None:
+        while True:
+            self._climb()
+            if (tick := await self.source.tick()) is None:
+                break
             said, self._report = self._report, None
             report = self.player.report() if self.player else None
             bundle = await loop.run_in_executor(self._pool, self._encode, tick, said, report)
             if self.peer and bundle:
                 self.peer.send_media(bundle.pack())
+                self._sent_at[bundle.number] = time.monotonic()
+                while len(self._sent_at) > SENT_KEPT:
+                    del self._sent_at[next(iter(self._sent_at))]
                 await self._offer_keyframe()
             if self.on_bundle and bundle:
                 self.on_bundle(bundle, tick.captured, time.monotonic())
             if self.preview:
                 self.preview.bundle(bundle, self.stream.slot, self.stream.keyframe)
         await asyncio.sleep(1.0)  # what is under way is still played on the other side
+
+    def _climb(self) -> None:
+        """Between ticks, when nobody encodes: take the ladder's step."""
+        if self.ladder and self.stream and self.source and self.stream.at_ms % SWITCH_MS == 0:
+            step = self.ladder.step
+            self.stream.set_step(step.rung, step.bitrate)
+            self.source.tick_ms = self.stream.tick_ms
 
     def _encode(self, tick: Any, said: Report | None, report: Report | None) -> Bundle | None:
         assert self.stream
@@ -197,6 +219,9 @@ class Call:
             self.errors += 1
         elif bundle.report:
             self._report = bundle.report
+            if self.ladder:
+                now, sent = time.monotonic(), self._sent_at.pop(bundle.report.newest, None)
+                self.ladder.report(bundle.report.loss / 255, None if sent is None else now - sent, now)
 
     def _queue_control(self, data: bytes) -> None:
         try:

@@ -19,6 +19,7 @@ from receiver.player import Player
 from receiver.preview import Preview
 from receiver.video_file import OutputError
 from sender.inputs import AudioInput, Camera, FileSound, Microphone, SourceError
+from sender.ladder import Ladder
 from sender.sources import FileSource, LiveSource, Source
 from sender.stream import SenderStream, StreamConfig
 from signaling.call import Call
@@ -32,7 +33,8 @@ from signaling.trace import Trace
 @dataclass
 class SessionConfig:
     """What a user asked for. ``video``: "camN", a file, or None; ``audio``: "mic", a file, or None (a video file's own).
-    ``outs``: any of "page", "window", "speakers", or an MP4 path; empty when nothing is received."""
+    ``outs``: any of "page", "window", "speakers", or an MP4 path; empty when nothing is received. ``limit_kbps``: see
+    :class:`sender.ladder.Ladder`."""
 
     server: str
     room: str
@@ -48,6 +50,7 @@ class SessionConfig:
     weights: Path | None = None
     threads: int = 2
     trace: Path | None = None
+    limit_kbps: float = 12.0
 
 
 def open_source(config: SessionConfig) -> Source | None:
@@ -134,7 +137,8 @@ class Session:
                 engine = CallEngine(page, own)
                 await self._serve_page(stack, engine)
             async with SignalingClient(config.server, config.room) as client:
-                self.call = call = Call(config.ice, source, stream, player, preview)
+                ladder = Ladder(config.limit_kbps)
+                self.call = call = Call(config.ice, source, stream, player, preview, ladder if len(ladder.steps) > 1 else None)
                 if page:
                     engine.call = call
                 trace = Trace(config.trace, stream, player) if config.trace else None
@@ -182,6 +186,7 @@ class Session:
                 "bpp_video": round(count.bpp_video, 7),
                 "bpp_with_keyframe": round(count.bpp_with_keyframe, 7),
                 "pictures": count.pictures,
+                "tick_ms": call.stream.tick_ms,
                 "bits_per_picture": round(count.bits_per_picture, 1),
                 "lowres_psnr_db": round(call.stream.lowres_psnr_db, 2),
                 "keyframe_bytes": count.keyframe_bytes,

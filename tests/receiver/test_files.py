@@ -72,7 +72,7 @@ def test_file_and_call_decode_the_same_pictures(encoded: tuple[Path, Path], inte
     bundles = [r for r in records if isinstance(r, Bundle)]
     for i, bundle in enumerate(bundles):
         assert decoder.arrived(Bundle.parse(bundle.pack()))
-        decoder.tick(i, 200, bundle)
+        decoder.tick(i * 200, 200, bundle)
     assert decoder.errors == 0
     assert isinstance(records[-1], End)
 
@@ -146,7 +146,7 @@ def test_larger_pictures_show_more(tmp_path: Path, size: int, interpolator: Inte
                 decoder.set_keyframe(record.slot, record.keyframe.own)
             elif isinstance(record, Bundle):
                 decoder.arrived(record)
-                frames += decoder.tick(record.number, record.tick_ms, record).frames
+                frames += decoder.tick(record.number * 200, record.tick_ms, record).frames
     assert len(frames) >= 33
     assert all(f.detail is not None and f.detail.shape == (3, 64, 64) for f in frames)
     assert all(np.abs(f.detail).max() > 0.01 for f in frames)

@@ -34,7 +34,7 @@ def test_file_output_begins_at_its_first_pictures_tick(tmp_path: Path) -> None:
     output = FileOutput(tmp_path / "o.mp4", lag=0)
     tone = np.sin(np.arange(3200) / 5).astype(np.float32) * 0.5
     for tick in range(8):
-        output.sound(tick, tone * (tick >= 5), tone)
+        output.sound(tick * 200, tone * (tick >= 5), tone)
         for number in range(tick * 5, tick * 5 + 5):
             if number >= 27:
                 output.frame(number, picture(100))
@@ -51,7 +51,7 @@ def test_file_goes_on_when_the_stream_begins_anew(tmp_path: Path) -> None:
     output = FileOutput(tmp_path / "o.mp4", lag=0)
     quiet = np.zeros(3200, np.float32)
     for tick, value in ((10, 50), (11, 50), (5000, 120), (5001, 120), (0, 200), (1, 200)):
-        output.sound(tick, quiet, quiet)
+        output.sound(tick * 200, quiet, quiet)
         for number in range(tick * 5, tick * 5 + 5):
             output.frame(number, picture(value))
     output.close()

@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
+from bench.demo import shipped_clip
 from codec.bundle import Bundle, Face, Report
 from models.runtime import Interpolator, Upsampler
 from receiver.player import Player, stretch
+from sender.sources import FileTicks
+from sender.stream import SenderStream, StreamConfig
 
 
 class Collect:
@@ -17,13 +21,15 @@ class Collect:
     def __init__(self) -> None:
         self.frames: list[tuple[int, np.ndarray]] = []
         self.sounds: list[np.ndarray] = []
+        self.times: list[int] = []
         self.closed = False
 
     def frame(self, number: int, rgb: np.ndarray) -> None:
         self.frames.append((number, rgb))
 
-    def sound(self, tick: int, exact: np.ndarray, stretched: np.ndarray) -> None:
+    def sound(self, at_ms: int, exact: np.ndarray, stretched: np.ndarray) -> None:
         self.sounds.append(exact)
+        self.times.append(at_ms)
 
     def close(self) -> None:
         self.closed = True
@@ -157,3 +163,39 @@ async def test_a_camera_that_is_off_in_silence_is_seen(upsamplers: list[Upsample
     assert player.face == Face.CAMERA_OFF
     assert player.report() is None
     await player.close()
+
+
+async def test_the_rung_changes_without_a_break(upsamplers: list[Upsampler], interpolator: Interpolator) -> None:
+    """200 ms, then 60, then 200 again: sound and frames go on, and the bundle lost at a change takes no other with it."""
+    stream, source = SenderStream(StreamConfig(keyframe="first", crop="none")), FileTicks(shipped_clip())
+    sent = []
+    for rung in [0] * 6 + [2] * 20 + [0] * 6:
+        stream.set_step(rung, 6_000)
+        sent.append((stream.at_ms, stream.bundle(source.next(stream.tick_ms))))
+    output = Collect()
+    player = Player(upsamplers, interpolator, [output])
+    player.keyframe(0, stream.keyframe)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    for at, bundle in sent:
+        await asyncio.sleep(max(0.0, start + (at + bundle.tick_ms) / 1000 - loop.time()))
+        if bundle.number != 6:
+            player.bundle(bundle.pack())
+    await until(lambda: output.times and output.times[-1] >= 3400)
+    await player.close()
+    assert output.times == sorted(set(output.times))
+    played = dict(zip(output.times, (len(s) / 16 for s in output.sounds), strict=True))
+    # Every moment from the first to the last is heard once.
+    assert all(a + played[a] == b for a, b in pairwise([t for t in output.times if t <= 3400]))
+    assert {played[t] for t in output.times if t < 1200} == {200.0}
+    assert player.count.concealed <= 4
+    assert max(n for n, _ in output.frames) > 75
+
+
+def test_a_lost_tick_ends_where_the_next_begins() -> None:
+    player = Player.__new__(Player)
+    player._tick_ms, player._waiting = 200, {1260: Bundle(8, 63, 2, sound=(b"a",)), 900: Bundle(1, 45, 0)}
+    assert player._take(1200) == (None, 60)
+    assert player._take(1260)[1] == 60
+    assert player._take(1320) == (None, 60)
+    assert player._waiting == {}

@@ -16,7 +16,7 @@ def play(interpolator: Interpolator, recorded, lost: frozenset[int] = frozenset(
     for i, bundle in enumerate(bundles):
         if i not in lost:
             decoder.arrived(bundle)
-        out.append(decoder.tick(i, 200, None if i in lost else bundle))
+        out.append(decoder.tick(i * 200, 200, None if i in lost else bundle))
     return out
 
 
@@ -70,8 +70,8 @@ def test_sound_of_the_next_bundle_replaces_the_lost(interpolator: Interpolator, 
         decoder = TickDecoder(interpolator)
         decoder.set_keyframe(0, keyframe.own)
         for i in range(9):
-            decoder.tick(i, 200, bundles[i])
-        heard.append(decoder.tick(9, 200, None, again).sound)
+            decoder.tick(i * 200, 200, bundles[i])
+        heard.append(decoder.tick(1800, 200, None, again).sound)
     assert np.abs(heard[1]).mean() > 2 * np.abs(heard[0]).mean()
 
 
@@ -90,7 +90,7 @@ def test_a_broken_picture_is_counted_and_the_stream_goes_on(interpolator: Interp
     assert not decoder.arrived(broken)
     assert len(decoder.tick(0, 200, broken).sound) == 3200
     assert decoder.arrived(bundles[1])
-    frames = decoder.tick(1, 200, bundles[1]).frames
+    frames = decoder.tick(200, 200, bundles[1]).frames
     assert np.abs(frames[-1].pictures[2] - to_network(pictures[1])[0]).max() < 1e-6
 
 
@@ -104,18 +104,18 @@ def test_a_tick_left_out_in_silence_ends_with_the_picture_before_it(interpolator
     for bundle in (*bundles[:5], first):
         decoder.arrived(bundle)
     for i in range(5):
-        decoder.tick(i, 200, bundles[i])
-    one, two = decoder.tick(5, 200, first), decoder.tick(6, 200, None)
+        decoder.tick(i * 200, 200, bundles[i])
+    one, two = decoder.tick(1000, 200, first), decoder.tick(1200, 200, None)
     assert not one.concealed
     assert not two.concealed
     assert np.abs(one.frames[-1].pictures[2] - (small[4] + small[5]) / 2).max() < 1e-6
     assert np.abs(two.frames[-1].pictures[2] - small[5]).max() < 1e-6
     assert [f.number for f in one.frames + two.frames] == list(range(25, 35))
-    assert decoder.tick(7, 200, None).concealed
+    assert decoder.tick(1400, 200, None).concealed
     again = replace(bundles[8], pausing=True)
     for bundle in (again, bundles[9]):
         decoder.arrived(bundle)
-    decoder.tick(8, 200, again)
-    after = decoder.tick(9, 200, bundles[9])
+    decoder.tick(1600, 200, again)
+    after = decoder.tick(1800, 200, bundles[9])
     assert np.abs(after.frames[-1].pictures[2] - small[9]).max() < 1e-6
     assert np.abs(after.sound).max() > 0.01

@@ -13,7 +13,7 @@ from sender.sources import FileSource, LiveSource, file_ticks, grid
 
 def test_grid_covers_every_frame_once() -> None:
     for tick_ms in (200, 100, 60):
-        numbers = [n for t in range(50) for n in grid(t, tick_ms)]
+        numbers = [n for t in range(50) for n in grid(t * tick_ms, tick_ms)]
         assert numbers == list(range(len(numbers)))
 
 

@@ -1,16 +1,17 @@
 """Ticks to bundles, with the real detector, codec and Opus."""
 
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from codec.bundle import Bundle, Face, Report
+from codec.header import RATES
 from codec.picture import PictureDecoder
 from codec.sampling import sample
 from sender.keyframe_choice import KeyframeChoice, Quality
-from sender.sources import Tick, file_ticks
+from sender.sources import FileTicks, Tick, file_ticks
 from sender.stream import CHOICE_TICKS, SenderStream, StreamConfig
 
 
@@ -153,3 +154,24 @@ def test_the_faster_rungs_leave_no_tick_out(clip: Path) -> None:
     bundles = [stream.bundle(t) for t in ticks]
     assert all(b is not None and not b.pausing for b in bundles)
     assert not bundles[-1].sound
+
+
+def test_the_rung_changes_between_ticks_and_time_goes_on(clip: Path) -> None:
+    stream, decoder, source = SenderStream(StreamConfig(keyframe="first", crop="none")), PictureDecoder(), FileTicks(clip)
+    bundles, rungs = [], [(0, 6_000)] * 3 + [(2, 16_000)] * 10 + [(1, 8_000)] * 6 + [(0, 6_000)] * 3
+    for rung, bitrate in rungs:
+        stream.set_step(rung, bitrate)
+        bundles.append(stream.bundle(source.next(stream.tick_ms)))
+        if bundles[-1].number == 0:
+            decoder.set_keyframe(stream.slot, stream.keyframe.own)
+        _, header = decoder.decode(bundles[-1].number, bundles[-1].picture)
+        assert RATES[header.rate] == stream.tick_ms
+        stream.acknowledge(Report(bundles[-1].number))
+    assert [b.number for b in bundles] == list(range(22))
+    times = [b.time * 20 for b in bundles]
+    assert [b - a for a, b in pairwise(times)] == [200] * 3 + [60] * 10 + [100] * 6 + [200] * 2
+    assert all(len(b.sound) == {200: 2, 100: 1, 60: 1}[b.tick_ms] for b in bundles)
+    assert stream.count.seconds == pytest.approx(times[-1] / 1000 + 0.2)
+    stream.bundle(source.next(200))
+    with pytest.raises(ValueError, match="changes every 600 ms, not after"):
+        stream.set_step(1, 6_000)

@@ -1,0 +1,97 @@
+"""The ladder of rates: what a call sends when there is room, and how it climbs down when there is none.
+
+A step is a rung (the length of a tick: delay) and an Opus bit rate. The other side's reports drive it: loss, and how long a
+bundle and the report about it take, which grows where a queue fills. A climb is tried after some good seconds, and after one that
+failed twice as many.
+"""
+
+from dataclasses import dataclass
+
+from codec.accounting import MESSAGE_OVERHEAD
+from codec.bundle import RUNGS
+
+ALONG, HEADER, PICTURE = 16, 9, 28
+"""Bytes of a bundle beside sound: the SACK that travels along, the bundle's own fields, a usual picture."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """``rung`` is an index of :data:`codec.bundle.RUNGS`, ``bitrate`` Opus's in bit/s."""
+
+    rung: int
+    bitrate: int
+
+    @property
+    def kbps(self) -> float:
+        """About what it costs on the wire one way, in kbit/s, while somebody speaks."""
+        return 8 / RUNGS[self.rung] * (MESSAGE_OVERHEAD + ALONG + HEADER + PICTURE) + self.bitrate / 1000
+
+
+STEPS = tuple(Step(*s) for s in ((0, 6_000), (0, 8_000), (1, 8_000), (1, 12_000), (2, 16_000), (2, 24_000)))
+LOSS_HIGH, LOSS_SOME = 0.10, 0.03
+"""Share of bundles lost from which a step is too much; from which none is climbed."""
+QUEUE = 0.35
+"""Seconds by which the way there and back may grow before a queue is held to fill."""
+GOOD, GOOD_MAX = 5.0, 80.0
+"""Seconds without trouble before a climb; doubled, up to the second, each time that it failed."""
+FAILED = 15.0
+"""A step left within so many seconds of the climb to it was a failure."""
+SETTLE = 2.0
+"""Seconds after a change in which reports still speak of what was before."""
+FORGET = 60.0
+"""Seconds after which the fastest way seen is forgotten: the route may have changed."""
+
+
+class Ladder:
+    """Times in seconds; ``now`` is a monotonic clock given by the caller."""
+
+    def __init__(self, limit_kbps: float = 12.0) -> None:
+        """``limit_kbps``: what a step may cost on the wire, as it estimates itself; the lowest is always allowed."""
+        self.steps = STEPS[: max(1, sum(s.kbps <= limit_kbps for s in STEPS))]
+        self.at = 0
+        self._patience, self._changed, self._good_since = GOOD, 0.0, 0.0
+        self._climbed = False
+        self._fastest: tuple[float, float] | None = None
+
+    @property
+    def step(self) -> Step:
+        return self.steps[self.at]
+
+    def report(self, loss: float, way: float | None, now: float) -> bool:
+        """The other side lost the share ``loss`` (0..1) of late; ``way``: seconds from sending a bundle to the report about it,
+        None where not known. Returns whether the step has changed."""
+        filling = self._filling(way, now)
+        if now - self._changed < SETTLE:
+            self._good_since = now
+            return False
+        if loss > LOSS_HIGH or filling:
+            self._good_since = now
+            return self._down(now)
+        if loss > LOSS_SOME:
+            self._good_since = now
+        if self.at + 1 < len(self.steps) and now - self._good_since >= self._patience:
+            self.at, self._changed, self._climbed, self._good_since = self.at + 1, now, True, now
+            return True
+        if self._climbed and now - self._changed > FAILED:
+            self._patience, self._climbed = GOOD, False
+        return False
+
+    def _down(self, now: float) -> bool:
+        if self._climbed and now - self._changed <= FAILED:
+            self._patience = min(GOOD_MAX, self._patience * 2)
+        self._climbed = False
+        if not self.at:
+            return False
+        self.at, self._changed = self.at - 1, now
+        return True
+
+    def _filling(self, way: float | None, now: float) -> bool:
+        if way is None:
+            return False
+        if self._fastest is None or way <= self._fastest[0] or now - self._fastest[1] > FORGET:
+            self._fastest = (way, now)
+        return way - self._fastest[0] > QUEUE
+
+    def restarted(self, now: float) -> None:
+        """A new connection: its way is another."""
+        self._fastest, self._changed, self._good_since = None, now, now

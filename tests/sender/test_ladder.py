@@ -1,0 +1,93 @@
+"""The ladder climbs where there is room, and down where there is none."""
+
+from itertools import pairwise
+
+import pytest
+
+from sender.ladder import FAILED, GOOD, SETTLE, STEPS, Ladder
+
+
+def drive(ladder, seconds, start=0.0, loss=0.0, way=0.3):
+    """Reports every 0.2 s; gives the times at which the step changed."""
+    changes = []
+    for i in range(round(seconds * 5)):
+        now = start + i * 0.2
+        if ladder.report(loss, way(now) if callable(way) else way, now):
+            changes.append((round(now, 1), ladder.at))
+    return changes
+
+
+def test_steps_cost_more_from_one_to_the_next():
+    costs = [s.kbps for s in STEPS]
+    assert costs == sorted(costs)
+    assert 11 < costs[0] < 12.5
+
+
+@pytest.mark.parametrize(("limit", "highest"), [(0, 0), (12, 0), (20, 2), (1000, len(STEPS) - 1)])
+def test_it_climbs_as_far_as_the_limit_lets_it(limit, highest):
+    ladder = Ladder(limit)
+    drive(ladder, 120)
+    assert ladder.at == highest
+
+
+def test_a_climb_takes_good_seconds():
+    changes = drive(Ladder(100), 60)
+    assert [at for _, at in changes] == [1, 2, 3, 4, 5]
+    assert all(b - a >= GOOD for (a, _), (b, _) in pairwise(changes))
+
+
+def test_loss_brings_it_down_step_by_step():
+    ladder = Ladder(100)
+    drive(ladder, 60)
+    assert ladder.step.rung == 2
+    changes = drive(ladder, 20, start=60, loss=0.2)
+    assert [at for _, at in changes] == [4, 3, 2, 1, 0]
+    assert all(b - a >= SETTLE for (a, _), (b, _) in pairwise(changes))
+
+
+def test_a_queue_that_fills_brings_it_down_before_anything_is_lost():
+    ladder = Ladder(100)
+    drive(ladder, 60)
+    drive(ladder, 3, start=60, way=lambda now: 0.3 + (now - 60) * 0.2)
+    assert ladder.at == len(STEPS) - 2
+
+
+def test_a_climb_that_fails_is_tried_less_often():
+    """The link carries step 0 alone: each climb fills the queue."""
+    ladder, climbs = Ladder(100), []
+    for i in range(5 * 300):
+        now = i * 0.2
+        way = 0.3 if ladder.at == 0 else 0.9
+        if ladder.report(0.0, way, now) and ladder.at == 1:
+            climbs.append(now)
+    gaps = [b - a for a, b in pairwise(climbs)]
+    assert len(climbs) < 10
+    assert gaps == sorted(gaps)
+    assert gaps[-1] > 4 * gaps[0]
+
+
+def test_some_loss_holds_the_step():
+    ladder = Ladder(100)
+    drive(ladder, 12)
+    before = ladder.at
+    assert drive(ladder, 30, start=12, loss=0.05) == []
+    assert ladder.at == before
+
+
+def test_what_lasted_is_no_failure():
+    ladder = Ladder(STEPS[1].kbps)
+    drive(ladder, GOOD + FAILED + 3)
+    assert ladder.at == 1
+    (down, _), *_ = drive(ladder, 1, start=40, loss=0.5)
+    (up, _), *_ = drive(ladder, 30, start=41)
+    assert up - down < GOOD + SETTLE + 2
+
+
+def test_a_slower_route_is_no_queue_for_ever():
+    ladder = Ladder(100)
+    drive(ladder, 12)
+    drive(ladder, 60, start=12, way=0.9)
+    drive(ladder, 60, start=72, way=0.9)
+    assert ladder.at > 0
+    ladder.restarted(132)
+    assert drive(ladder, 5, start=132, way=2.0) == []
