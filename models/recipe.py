@@ -65,6 +65,7 @@ def run_recipe(wanted: "Wanted", say: Callable[[str], None], scale: float = 1.0)
 
 def _rest(wanted: "Wanted", last: str, scale: float, say: Callable[[str], None]) -> dict[str, Any]:
     from models.interpolator_training import InterpolatorConfig, train
+    from models.mix import SHARE, mix
     from models.train_command import INTERPOLATOR_CLIPS, cache_shards, run_export, sharded
 
     figures: dict[str, Any] = {}
@@ -76,5 +77,10 @@ def _rest(wanted: "Wanted", last: str, scale: float, say: Callable[[str], None])
         say(f"interpolator: {steps} steps")
         config = InterpolatorConfig(steps=steps, threads=wanted.threads)
         figures["interpolator"] = train(wanted.out / "cache", interpolator, config)
-    figures["weights"] = run_export(wanted.out / f"{last}.pt", interpolator, wanted.out / "weights")
+    checkpoint = wanted.out / f"{last}.pt"
+    if last == "speech":
+        checkpoint = wanted.out / "call.pt"
+        say(f"mixing: {SHARE:g} of the speech stage, the rest of the one before")
+        mix(wanted.out / f"{before(last)}.pt", wanted.out / f"{last}.pt", checkpoint)
+    figures["weights"] = run_export(checkpoint, interpolator, wanted.out / "weights")
     return figures

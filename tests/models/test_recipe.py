@@ -13,6 +13,7 @@ import av  # noqa: E402
 import numpy as np  # noqa: E402
 
 from models import recipe  # noqa: E402
+from models.paper.syncnet import SyncNet  # noqa: E402
 from models.runtime import Upsampler  # noqa: E402
 from models.train_command import Wanted, run  # noqa: E402
 
@@ -40,9 +41,14 @@ def test_recipe_from_clips_to_onnx(data, perceptual_weights, tmp_path, monkeypat
     small = {n: replace(s, steps=1, batch=2) for n, s in recipe.STAGES.items()}
     monkeypatch.setattr(recipe, "STAGES", small)
     monkeypatch.setattr(recipe, "INTERPOLATOR_STEPS", 1)
-    wanted, said = Wanted(data, perceptual_weights, tmp_path / "run", threads=1), []
+    torch.save({"model": SyncNet(4).state_dict(), "width": 4, "times": 5}, tmp_path / "sync.pt")
+    wanted, said = Wanted(data, perceptual_weights, tmp_path / "run", sync=tmp_path / "sync.pt", threads=1), []
     figures = run(wanted, True, said.append)
-    assert figures["coarse"]["step"] == figures["full"]["step"] == 1
+    assert figures["coarse"]["step"] == figures["full"]["step"] == figures["speech"]["step"] == 1
+    assert any("mixing: 0.6 of the speech stage" in line for line in said)
+    mixed, last = (torch.load(tmp_path / "run" / name, weights_only=True)["ema"] for name in ("call.pt", "speech.pt"))
+    assert mixed.keys() == last.keys()
+    assert not torch.equal(mixed["predictor.flow64.weight"], last["predictor.flow64.weight"])
     assert {"identity.onnx", "step.onnx", "interpolator.onnx"} <= set(figures["weights"])
     upsampler = Upsampler(tmp_path / "run" / "weights", "cpu", 1)
     upsampler.set_identity(np.full((256, 256, 3), 90, np.uint8))
