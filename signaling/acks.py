@@ -1,8 +1,9 @@
 """Acknowledgements that travel with the data: a SACK of its own is a packet of 93 bytes, beside a bundle it is 16.
 
-aiortc answers every packet with one at once and bundles nothing. RFC 9260 (section 6.2) lets a receiver wait: until the second
-packet, 500 ms at most; section 6.10 lets a SACK and data share a packet. In a call both sides send every tick, so that
-nearly every SACK finds a bundle to travel with.
+aiortc answers every packet with one at once and bundles nothing. RFC 9260 (section 6.2) lets a receiver wait 500 ms at most, and
+asks for an answer to every second packet; we answer every third, for two bundles may come between two of ours, and each SACK
+alone costs more than a bundle's sound can spare. Section 6.10 lets a SACK and data share a packet.
+In a call both sides send every tick, or in silence every other, so that nearly every SACK finds a bundle to travel with.
 """
 
 import asyncio
@@ -13,9 +14,9 @@ from aiortc.rtcsctptransport import USERDATA_MAX_LENGTH, DataChunk, RTCSctpTrans
 
 logger = logging.getLogger(__name__)
 
-DELAY = 0.25
-"""Seconds that a SACK waits for data to travel with: a tick at the slowest rung, and some jitter."""
-PACKETS = 2
+DELAY = 0.45
+"""Seconds that a SACK waits for data to travel with: in silence a bundle comes every 400 ms, and some jitter."""
+PACKETS = 3
 """Packets after which it waits no longer."""
 
 ROOM = 64
