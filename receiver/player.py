@@ -79,7 +79,7 @@ class Player:
         self._next: int | None = None  # times in the stream are in ms, of a tick's beginning
         self._last: int | None = None
         self._last_arrival = 0.0
-        self._far, self._tick_ms = 0, 200
+        self._far, self._tick_ms, self._arriving = 0, 200, 0.2
         self._hidden, self._visible_from = False, 0
         self._newest: int | None = None
         self._heard: deque[int] = deque(maxlen=LOSS_WINDOW)
@@ -119,7 +119,7 @@ class Player:
             return bundle  # only a report: the other side sends nothing to play
         tick, at = bundle.tick_ms / 1000, self._media(bundle)
         self._watch_for_restart(at, tick, now)
-        self._last, self._last_arrival = at, now
+        self._last, self._last_arrival, self._arriving = at, now, tick
         self.bits.add_bundle(len(data), bundle.picture, sum(map(len, bundle.sound)), tick)
         self.clock.arrived(at / 1000 + tick, now)
         good = self.decoder.arrived(bundle)
@@ -196,7 +196,8 @@ class Player:
             following = self._waiting.get(self._next)
             # Under loss the clock waits for the next bundle, which then brings the lost one's sound again.
             self.clock.hold = tick if self.loss > 0.04 else 0.0
-            change = self.clock.step(tick, self._missed)
+            # What arrives decides how long must be waited: slower ticks come later, and would be late for ever.
+            change = self.clock.step(self._arriving, self._missed)
             self._missed = 0.0
             try:
                 output = await self._loop.run_in_executor(

@@ -188,7 +188,8 @@ async def test_the_rung_changes_without_a_break(upsamplers: list[Upsampler], int
     # Every moment from the first to the last is heard once.
     assert all(a + played[a] == b for a, b in pairwise([t for t in output.times if t <= 3400]))
     assert {played[t] for t in output.times if t < 1200} == {200.0}
-    assert player.count.concealed <= 4
+    # The lost one takes the place of three of the new length; slower ticks come later than the delay of faster ones allows, once.
+    assert player.count.late < 8
     assert max(n for n, _ in output.frames) > 75
 
 
