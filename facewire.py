@@ -36,6 +36,9 @@ Crop = Annotated[str, typer.Option("--crop", help="face: follow the face; none: 
 KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
 Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]
 Limit = Annotated[float, typer.Option("--limit", min=12, help="kbit/s to send at most, where the network carries it.")]
+RefreshOption = Annotated[bool, typer.Option(
+    "--refresh/--no-refresh", help="Send another keyframe when it would show you better, as --limit leaves room.",
+)]  # fmt: skip
 Seconds = Annotated[float | None, typer.Option("--seconds", min=0.2, help="Stop after so long.")]
 Loop = Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")]
 Port = Annotated[int, typer.Option("--page-port", min=0, max=65535, help="Port of the page at localhost; 0 takes a free one.")]
@@ -130,8 +133,8 @@ def serve(
 def call(
     room: str, server: Server = DEFAULT_SERVER, video: Video = "cam0", audio: Audio = None, out: Outs = None,
     ice: Ice = None, ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto",
-    bitrate: Bitrate = 6000, limit: Limit = 12, seconds: Seconds = None, loop: Loop = False, page_port: Port = 8791,
-    device: Device = "auto",
+    bitrate: Bitrate = 6000, limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None,
+    loop: Loop = False, page_port: Port = 8791, device: Device = "auto",
     weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Join a two-party call: camera, microphone, and the page at localhost."""
@@ -139,7 +142,7 @@ def call(
     _session(
         json, ice, ice_file, server=server, room=room, video=video, audio=audio, outs=out or ["page"],
         stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, page_port=page_port, device=device,
-        weights=weights, threads=threads, trace=trace, limit_kbps=limit,
+        weights=weights, threads=threads, trace=trace, limit_kbps=limit, refresh=refresh,
     )  # fmt: skip
 
 
@@ -147,13 +150,15 @@ def call(
 def send(
     room: str, server: Server = DEFAULT_SERVER, video: Video = "cam0", audio: Audio = None, ice: Ice = None,
     ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000,
-    limit: Limit = 12, seconds: Seconds = None, loop: Loop = False, trace: TraceFolder = None, json: Json = False,
+    limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None, loop: Loop = False,
+    trace: TraceFolder = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Send a face, receive nothing."""
     audio = audio or ("mic" if video is None or video.startswith("cam") else None)
     _session(
         json, ice, ice_file, server=server, room=room, video=video, audio=audio,
         stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, trace=trace, limit_kbps=limit,
+        refresh=refresh,
     )  # fmt: skip
 
 
@@ -172,20 +177,19 @@ def receive(
 
 @app.command()
 def encode(
-    source: Path,
-    out: Path,
-    crop: Crop = "face",
-    keyframe: KeyframeOption = "auto",
-    bitrate: Bitrate = 6000,
+    source: Path, out: Path, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000,
     size: Annotated[int, typer.Option(help="Side of the pictures: 8, 16 or 32.")] = 8,
     tick: Annotated[int, typer.Option(help="Milliseconds from picture to picture: 200, 100 or 60.")] = 200,
-    json: Json = False,
-) -> None:
+    refresh: Annotated[float, typer.Option(min=0, help="kbit/s for further keyframes where they serve better; 0: none.")] = 0.0,
+    weights: Weights = None, device: Device = "auto", json: Json = False,
+) -> None:  # fmt: skip
     """A video file to a .fw file."""
+    from receiver.file_refresh import FileRefresh
     from receiver.files import encode_file
 
     with progress_bar(f"encoding {source.name}", "frames", json) as progress:
-        count, psnr = encode_file(source, out, _stream(crop, keyframe, bitrate, size, tick), progress)
+        watch = FileRefresh(refresh, weights=weights, device=device) if refresh else None
+        count, psnr = encode_file(source, out, _stream(crop, keyframe, bitrate, size, tick), progress, watch)
     show({
         "bpp_video": count.bpp_video, "bpp_with_keyframe": count.bpp_with_keyframe, "pictures": count.pictures,
         "bits_per_picture": count.bits_per_picture, "lowres_psnr_db": psnr, "keyframe_bytes": count.keyframe_bytes,

@@ -1,5 +1,6 @@
 """A video → the 256×256 face crops that facewire would send, as a video of its own: what every codec is then given alike."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ from sender.stream import SenderStream, StreamConfig
 from sender.tracker import SIDE
 
 UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
 
 
 def face_crops(video: Path) -> list[UInt8]:
@@ -33,19 +35,24 @@ def cropped(video: Path, folder: Path) -> tuple[Path, list[UInt8]]:
     if frames[0].shape == (SIDE, SIDE, 3):
         return video, frames
     crops, out = face_crops(video), folder / f"{video.stem}.crops.mkv"
+    sound = list(file_sound(video))
+    write_lossless(out, crops, np.concatenate(sound) if sound else None)
+    return out, crops
+
+
+def write_lossless(out: Path, frames: Sequence[UInt8], sound: Float32 | None) -> None:
+    """A Matroska file of frames (256, 256, 3) at 25 FPS in FFV1, and mono 16 kHz sound in [-1, 1] as PCM."""
     with av.open(str(out), "w") as container:
         pictures = container.add_stream("ffv1", rate=FRAME_RATE)
         pictures.width = pictures.height = SIDE
         pictures.pix_fmt = "bgr0"
-        sound = list(file_sound(video))
-        track = container.add_stream("pcm_s16le", rate=RATE, layout="mono") if sound else None
-        for crop in crops:
-            container.mux(pictures.encode(av.VideoFrame.from_ndarray(crop, format="rgb24")))
+        track = container.add_stream("pcm_s16le", rate=RATE, layout="mono") if sound is not None else None
+        for picture in frames:
+            container.mux(pictures.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(pictures.encode())
-        if track:
-            samples = (np.concatenate(sound) * 32767).round().clip(-32768, 32767).astype(np.int16)
+        if track is not None and sound is not None:
+            samples = (sound * 32767).round().clip(-32768, 32767).astype(np.int16)
             frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
             frame.sample_rate, frame.pts = RATE, 0
             container.mux(track.encode(frame))
             container.mux(track.encode())
-    return out, crops

@@ -30,7 +30,7 @@ from sender.tracker import SIDE
 UInt8 = npt.NDArray[np.uint8]
 
 LOSSLESS = "lossless"
-QUALITIES = (20, 30, 40, 50, 60, 70, 80, 90)
+QUALITIES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
 SETTINGS = tuple((form, q) for form in ("avif", "webp") for q in QUALITIES)
 FIGURES = ("psnr", "lpips", "dists")
 

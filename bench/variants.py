@@ -50,28 +50,35 @@ class Sent:
     cost: dict[str, float]
 
 
-def frame_inputs(stored: Path, interpolator: Interpolator) -> tuple[Keyframe, list[FrameInput], Float32]:
-    """``.fw`` file with one keyframe → keyframe, inputs of every frame as ``decode_file`` gives them to the network, and the
-    decoded sound, mono 16 kHz. Raises ``ContainerError``."""
-    decoder, keyframe, total, at_ms = TickDecoder(interpolator), None, None, 0
-    frames: list[FrameInput] = []
+def stored_frames(stored: Path, interpolator: Interpolator) -> tuple[list[tuple[FrameInput, Keyframe]], Float32]:
+    """``.fw`` file → every frame as ``decode_file`` gives it to the network, with its keyframe; and the decoded sound, mono
+    16 kHz. Raises ``ContainerError``."""
+    decoder, total, at_ms = TickDecoder(interpolator), None, 0
+    keyframes: dict[int, Keyframe] = {}
+    frames: list[tuple[FrameInput, Keyframe]] = []
     sound: list[Float32] = []
     with stored.open("rb") as file:
         for record in read_file(file):
             if isinstance(record, StoredKeyframe):
-                keyframe = record.keyframe
-                decoder.set_keyframe(record.slot, keyframe.own)
+                keyframes[record.slot] = record.keyframe
+                decoder.set_keyframe(record.slot, record.keyframe.own)
             elif isinstance(record, Bundle):
                 decoder.arrived(record)
                 tick = decoder.tick(at_ms, record.tick_ms, record)
                 at_ms += record.tick_ms
-                frames += tick.frames
+                frames += [(f, keyframes[f.slot]) for f in tick.frames]
                 sound.append(tick.sound)
             elif isinstance(record, End):
                 total = record.frames
-    if keyframe is None:
-        raise ValueError(f"{stored.name} holds no keyframe")
-    return keyframe, frames[:total], np.concatenate(sound)
+    if not frames:
+        raise ValueError(f"{stored.name} holds no frames")
+    return frames[:total], np.concatenate(sound)
+
+
+def frame_inputs(stored: Path, interpolator: Interpolator) -> tuple[Keyframe, list[FrameInput], Float32]:
+    """The same of a file with one keyframe: keyframe, frames, sound. Raises ``ContainerError``."""
+    frames, sound = stored_frames(stored, interpolator)
+    return frames[0][1], [f for f, _ in frames], sound
 
 
 def transmit(clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5) -> Sent:

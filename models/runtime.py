@@ -15,6 +15,8 @@ from models.backends import choose, load
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
+Identity = dict[str, Float32]
+"""A keyframe as the network knows it: 3.5 MB of features."""
 FRAMES = 5
 """Frames in a tick of 200 ms, and pictures in the network's window."""
 DRIVEN = ("pictures", "speech", "detail")
@@ -54,7 +56,7 @@ class Upsampler:
         self._identity = load(folder / "identity.onnx", device, threads)
         if lacking := set(self._step.inputs) - {"keyframe", *self._identity.outputs, *DRIVEN}:
             raise ValueError(f"step.onnx wants {', '.join(sorted(lacking))}, which identity.onnx doesn't give: export both anew")
-        self._fixed: dict[str, Float32] = {}
+        self._fixed: Identity = {}
 
     @property
     def runtime(self) -> str:
@@ -68,11 +70,19 @@ class Upsampler:
 
     def set_identity(self, keyframe: UInt8) -> None:
         """Keyframe RGB (256, 256, 3). Raises ``ValueError`` for another shape."""
+        self.use(self.identity(keyframe))
+
+    def identity(self, keyframe: UInt8) -> Identity:
+        """What a keyframe RGB (256, 256, 3) tells the network, to be kept for :meth:`use`. Raises ``ValueError`` as above."""
         if keyframe.shape != (256, 256, 3):
             raise ValueError(f"keyframe is {keyframe.shape}, not (256, 256, 3)")
         image = np.ascontiguousarray(keyframe.transpose(2, 0, 1)[None], np.float32) / 255.0
         known = {"keyframe": image, **self._identity.run({"keyframe": image})}
-        self._fixed = {name: known[name] for name in self._step.inputs if name in known}
+        return {name: known[name] for name in self._step.inputs if name in known}
+
+    def use(self, identity: Identity) -> None:
+        """Draw this person from now on; what :meth:`identity` gave, of the same networks."""
+        self._fixed = identity
 
     def step(self, pictures: Float32, speech: Float32, detail: Float32 | None = None) -> UInt8:
         """Pictures (5, 3, 8, 8) RGB in [0, 1] around the frame and log-mel (20, 80) → frame RGB (256, 256, 3).

@@ -11,6 +11,7 @@ from codec.bundle import RUNGS, Bundle
 from codec.container import End, FileWriter, StoredKeyframe, read_file
 from codec.errors import CodecError, ContainerError
 from models.runtime import FRAMES, Interpolator, Upsampler
+from receiver.file_refresh import FileRefresh
 from receiver.ticks import TickDecoder
 from receiver.trust import TrustMeter
 from receiver.video_file import VideoFile
@@ -22,8 +23,10 @@ Progress = Callable[[int], None]
 Record = StoredKeyframe | Bundle | End
 
 
-def encode_file(video: Path, out: Path, config: StreamConfig, progress: Progress = lambda _: None) -> tuple[BitCount, float]:
-    """Video file → ``.fw``. Gives the bit count and the 8×8 PSNR in dB.
+def encode_file(
+    video: Path, out: Path, config: StreamConfig, progress: Progress = lambda _: None, refresh: FileRefresh | None = None
+) -> tuple[BitCount, float]:
+    """Video file → ``.fw``. Gives the bit count and the 8×8 PSNR in dB. ``refresh`` brings other keyframes.
 
     The file appears under its name only when it is whole. Raises ``SourceError`` and ``OSError``.
     """
@@ -46,9 +49,12 @@ def encode_file(video: Path, out: Path, config: StreamConfig, progress: Progress
                 if stream.keyframe is not written and stream.keyframe is not None:
                     writer.keyframe(stream.slot, stream.keyframe)
                     written = stream.keyframe
+                    stream.confirm(stream.slot, written.digest)
                 writer.bundle(bundle)
                 if bundle.picture is not None:
                     stream.pictures.acknowledge(bundle.number)
+                if refresh:
+                    refresh.after(stream, bundle)
                 frames += len(tick.frames)
                 progress(frames)
             writer.end(frames)

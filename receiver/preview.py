@@ -1,7 +1,7 @@
 """Own preview: what the other side sees of me, rendered from the very bundles that are sent, one frame a tick."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -24,21 +24,22 @@ class Preview:
         self._upsampler, self._show = upsampler, show
         self._decoder, self._at_ms, self._tick_ms = TickDecoder(interpolator), 0, RUNGS[0]
         self._pool = ThreadPoolExecutor(1, "preview")
-        self._keyframe: Keyframe | None = None
+        self._keyframes: dict[int, Keyframe] = {}
+        self._drawn: Keyframe | None = None
         self._waiting = 0
 
-    def bundle(self, bundle: Bundle | None, slot: int, keyframe: Keyframe | None) -> None:
-        """A bundle as sent, with the keyframe that it refers to; None for a tick that was left out."""
+    def bundle(self, bundle: Bundle | None, keyframes: Mapping[int, Keyframe]) -> None:
+        """A bundle as sent, with the keyframes by slot that it may refer to; None for a tick that was left out."""
         self._waiting += 1
         loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._pool, self._work, loop, bundle, slot, keyframe)
+        loop.run_in_executor(self._pool, self._work, loop, bundle, keyframes)
 
-    def _work(self, loop: asyncio.AbstractEventLoop, bundle: Bundle | None, slot: int, keyframe: Keyframe | None) -> None:
+    def _work(self, loop: asyncio.AbstractEventLoop, bundle: Bundle | None, keyframes: Mapping[int, Keyframe]) -> None:
         self._waiting -= 1
-        if keyframe is not None and keyframe is not self._keyframe:
-            self._keyframe = keyframe
-            self._decoder.set_keyframe(slot, keyframe.own)
-            self._upsampler.set_identity(keyframe.rgb)
+        for slot, keyframe in keyframes.items():
+            if self._keyframes.get(slot) is not keyframe:
+                self._keyframes[slot] = keyframe
+                self._decoder.set_keyframe(slot, keyframe.own)
         if bundle is not None:
             self._decoder.arrived(bundle)
             self._tick_ms = bundle.tick_ms
@@ -46,10 +47,14 @@ class Preview:
         self._at_ms += self._tick_ms
         if output.hidden:
             loop.call_soon_threadsafe(self._show, GREY)
-        elif (
-            output.frames and (bundle is None or bundle.picture is not None) and self._keyframe is not None and not self._waiting
-        ):
+        elif output.frames and (bundle is None or bundle.picture is not None) and not self._waiting:
             frame = output.frames[-1]
+            drawn = self._keyframes.get(frame.slot)
+            if drawn is None:
+                return
+            if drawn is not self._drawn:
+                self._drawn = drawn
+                self._upsampler.set_identity(drawn.rgb)
             loop.call_soon_threadsafe(self._show, self._upsampler.step(frame.pictures, frame.speech, frame.detail))
 
     def close(self) -> None:

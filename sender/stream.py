@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from codec.accounting import BitCount
 from codec.bundle import RUNGS, TIME_UNIT, Bundle, Face, Report
-from codec.header import RATES, SIZES, SLOTS
+from codec.header import RATES, SIZES
 from codec.keyframe import Keyframe, encode_keyframe
 from codec.picture import PictureEncoder
 from codec.ratecontrol import RateControl
 from codec.sampling import SIZE, sample
 from sender.detector import BlazeFace
+from sender.gallery import Gallery, Held
 from sender.keyframe_choice import KeyframeChoice
 from sender.sources import Tick, grid
 from sender.speech import SpeechEncoder
@@ -69,13 +70,15 @@ class SenderStream:
         self.number = 0
         self.slot = 0
         self.keyframe: Keyframe | None = None
-        self.keyframes: dict[int, Keyframe] = {}
+        self.gallery = Gallery()
+        self._newest_used = False
         self.muted = self.camera_off = False
         self.face = Face.TRACKED
         self.redundant = False
         self.errors: list[float] = []
         self.sent_picture: UInt8 | None = None
         self.crop: Crop | None = None
+        self.seen: UInt8 | None = None  # the last tick's crop (256, 256, 3), None while the camera is off
         self.on_crops: Callable[[int, list[UInt8]], None] | None = None
         self._last_sound: tuple[bytes, ...] = ()
         self._voice = VoiceActivity() if config.pauses else None
@@ -132,27 +135,46 @@ class SenderStream:
             self.set_keyframe(self.choice.best())
             self.choice = None
 
-    def set_keyframe(self, crop: UInt8) -> None:
-        """Make this crop (256, 256, 3) the next keyframe, in the next slot.
+    def set_keyframe(self, crop: UInt8 | Keyframe) -> None:
+        """Make this crop (256, 256, 3), or what it was encoded to, the next keyframe, in a slot of its own.
 
         The first is used at once; a later one only when the other side has it (:meth:`confirm`), so that no picture refers to
         a keyframe that is still under way.
         """
-        if self.keyframe is not None:
-            self.slot = (self.slot + 1) % SLOTS
-        self.keyframe = self.keyframes[self.slot] = encode_keyframe(crop, self.config.quality)
-        self.count.keyframe_bytes += len(self.keyframe.data)
+        keyframe = crop if isinstance(crop, Keyframe) else encode_keyframe(crop, self.config.quality)
+        self.keyframe, self.slot = keyframe, self.gallery.add(keyframe, self.pictures.slot)
+        self._newest_used = False
+        self.count.keyframe_bytes += len(keyframe.data)
         if self.pictures.slot is None:
-            self.pictures.set_keyframe(self.slot, self.keyframe.own)
+            self._use(self.slot)
+
+    def _use(self, slot: int) -> None:
+        self.pictures.set_keyframe(slot, self.gallery.keyframes[slot].own)
+        self.gallery.used(slot)
 
     def confirm(self, slot: int, digest: bytes) -> None:
-        """The other side holds this keyframe."""
-        if self.keyframe is not None and slot == self.slot and digest == self.keyframe.digest:
-            self.pictures.set_keyframe(slot, self.keyframe.own)
+        """The other side holds this keyframe. The newest is used from now on."""
+        if self.gallery.confirm(slot, digest) and slot == self.slot and not self._newest_used:
+            self._newest_used = True
+            self._use(slot)
+
+    def use(self, slot: int) -> bool:
+        """Refer to a keyframe that the other side holds, from the next picture on; False where it doesn't hold it."""
+        if slot not in self.gallery.held:
+            return False
+        self._use(slot)
+        return True
+
+    @property
+    def held(self) -> Held:
+        """The keyframes, for :class:`sender.refresh.Refresh`."""
+        gallery = self.gallery
+        return Held(dict(gallery.keyframes), frozenset(gallery.held), self.pictures.slot, self._newest_used)
 
     def reconnected(self) -> None:
         """The other side may have started anew: what it once acknowledged counts no more."""
         self.pictures.acknowledged = None
+        self.gallery.reconnected()
 
     def _choose_live(self, crop: UInt8) -> None:
         assert self.choice is not None
@@ -168,6 +190,7 @@ class SenderStream:
         """The bundle of the next tick; None where it is left out in silence. :attr:`keyframe` appears when the choice is made."""
         config, picture = self.config, None
         crop, self.face = self._see(tick)
+        self.seen = crop
         samples = tick.sound if not self.muted else np.zeros_like(tick.sound)
         silent = self._voice is not None and not self._voice.heard(samples)
         if silent and self._paused and self.tick_ms == PAUSING_TICK and self.choice is None:

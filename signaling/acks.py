@@ -1,13 +1,15 @@
-"""Acknowledgements that travel with the data: a SACK of its own is a packet of 93 bytes, beside a bundle it is 16.
+"""Small messages and acknowledgements in one packet: a packet of its own costs 77 bytes, a SACK beside a bundle 16.
 
 aiortc answers every packet with one at once and bundles nothing. RFC 9260 (section 6.2) lets a receiver wait 500 ms at most, and
 asks for an answer to every second packet; we answer every third, for two bundles may come between two of ours, and each SACK
 alone costs more than a bundle's sound can spare. Section 6.10 lets a SACK and data share a packet.
 In a call both sides send every tick, or in silence every other, so that nearly every SACK finds a bundle to travel with.
+Messages sent in one step of the event loop share a packet as well, where they fit: a bundle and a piece of a keyframe.
 """
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import Any, cast
 
 from aiortc.rtcsctptransport import USERDATA_MAX_LENGTH, DataChunk, RTCSctpTransport
@@ -19,20 +21,22 @@ DELAY = 0.45
 PACKETS = 3
 """Packets after which it waits no longer."""
 
-ROOM = 64
+SACK_MAX = 64
 """Bytes that a SACK may need in a packet: 16, and 4 for each gap."""
+PACKET = USERDATA_MAX_LENGTH + 16
+"""Bytes of chunks in a packet: what aiortc's longest data chunk has."""
 
 _USED = ("_send_sack", "_send_chunk", "_sack_needed", "_sack_misordered", "_sack_duplicates")
 
 
 class _Together:
-    """Two chunks as the one that aiortc serialises a packet of."""
+    """Several chunks as the one that aiortc serialises a packet of."""
 
-    def __init__(self, first: Any, second: Any) -> None:
-        self.first, self.second = first, second
+    def __init__(self, chunks: list[Any]) -> None:
+        self.chunks = chunks
 
     def __bytes__(self) -> bytes:
-        return bytes(self.first) + bytes(self.second)
+        return b"".join(bytes(c) for c in self.chunks)
 
 
 class AckBundler:
@@ -41,6 +45,7 @@ class AckBundler:
     def __init__(self, sctp: RTCSctpTransport) -> None:
         self._sctp = cast(Any, sctp)
         self._waiting = 0
+        self._data: list[Any] = []  # chunks of this step of the event loop
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         if lacking := [name for name in _USED if not hasattr(sctp, name)]:
@@ -61,10 +66,13 @@ class AckBundler:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(DELAY, self._due)
 
-    def _due(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._flush())
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _due(self) -> None:
+        self._start(self._flush())
 
     def _settle(self) -> None:
         self._waiting = 0
@@ -82,18 +90,41 @@ class AckBundler:
                 logger.debug("a connection ended with an acknowledgement under way")
 
     async def _chunk(self, chunk: Any) -> None:
-        """In place of sending a chunk: data takes the waiting SACK along."""
-        if self._waiting and isinstance(chunk, DataChunk) and len(chunk.user_data) + ROOM <= USERDATA_MAX_LENGTH:
-            self._settle()
-            made: list[Any] = []
+        """In place of sending a chunk: data waits for what else this step sends."""
+        if not isinstance(chunk, DataChunk):
+            await self._send(chunk)
+            return
+        self._data.append(chunk)
+        if len(self._data) == 1:
+            asyncio.get_running_loop().call_soon(lambda: self._start(self._send_data()))
 
-            async def keep(sack: Any) -> None:
-                made.append(sack)
+    async def _send_data(self) -> None:
+        """What has gathered, in as few packets as hold it; the waiting SACK goes along where it fits."""
+        chunks, self._data = self._data, []
+        try:
+            while chunks:
+                packet, size = list[Any](), 0
+                if self._waiting and len(bytes(chunks[0])) + SACK_MAX <= PACKET:
+                    packet.append(await self._sack())
+                    size = len(bytes(packet[0]))
+                while chunks and (not packet or size + len(bytes(chunks[0])) <= PACKET):
+                    packet.append(chunks.pop(0))
+                    size += len(bytes(packet[-1]))
+                await self._send(_Together(packet))
+        except ConnectionError:
+            logger.debug("a connection ended with data under way")
 
-            self._sctp._send_chunk = keep
-            try:
-                await self._make()
-            finally:
-                self._sctp._send_chunk = self._chunk
-            chunk = _Together(made[0], chunk)
-        await self._send(chunk)
+    async def _sack(self) -> Any:
+        """The SACK that waits, as aiortc makes it."""
+        self._settle()
+        made: list[Any] = []
+
+        async def keep(sack: Any) -> None:
+            made.append(sack)
+
+        self._sctp._send_chunk = keep
+        try:
+            await self._make()
+        finally:
+            self._sctp._send_chunk = self._chunk
+        return made[0]

@@ -8,28 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from codec.bundle import Bundle, Report
-from codec.control import (
-    VERSION,
-    Bye,
-    Hello,
-    KeyframeAssembler,
-    KeyframeChunk,
-    KeyframeNotice,
-    Verb,
-    parse_message,
-    split_keyframe,
-)
+from codec.control import VERSION, Bye, Hello, KeyframeChunk, KeyframeNotice, Verb, parse_message
 from codec.errors import CodecError
-from codec.keyframe import Keyframe
 from receiver.player import Player
 from receiver.preview import Preview
 from sender.ladder import Ladder
+from sender.mirror import Mirror
 from sender.sources import Source
 from sender.stream import SWITCH_MS, SenderStream
 from signaling.channels import PeerError
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
+from signaling.keyframes import KeyframesIn, KeyframesOut
 from signaling.messages import SignalingError
+from signaling.pacing import Pacer
 from signaling.peer import Peer
 
 log = logging.getLogger("facewire.call")
@@ -37,7 +29,6 @@ log = logging.getLogger("facewire.call")
 REPORT_SECONDS = 0.4
 """How often a side that sends nothing else reports: each report costs 100 bytes and is answered by a SACK of 93."""
 CONNECT_SECONDS = 20.0
-CACHED_KEYFRAMES = 16
 SENT_KEPT = 64
 """Bundles whose time of sending is remembered, to tell how long a report about them takes."""
 
@@ -48,8 +39,11 @@ class Call:
     def __init__(
         self, ice: IceConfig, source: Source | None = None, stream: SenderStream | None = None,
         player: Player | None = None, preview: Preview | None = None, ladder: Ladder | None = None,
+        mirror: Mirror | None = None, limit_kbps: float = 12.0,
     ) -> None:  # fmt: skip
-        """``ladder``: what the stream's rung and bit rate follow; they stay as they are where None."""
+        """``ladder``: what the stream's rung and bit rate follow; they stay as they are where None. ``mirror``: brings other
+        keyframes, sent as ``limit_kbps`` on the wire leaves room."""
+        self.mirror, self._pacer = mirror, Pacer(limit_kbps)
         self.ladder = ladder
         self._sent_at: dict[int, float] = {}
         self.ice, self.source, self.stream, self.player, self.preview = ice, source, stream, player, preview
@@ -60,11 +54,10 @@ class Call:
         self.trouble = ""
         self.on_bundle: Callable[[Bundle, float, float], None] | None = None
         self._pool = ThreadPoolExecutor(1, "encode")
-        self._cache: dict[bytes, Keyframe] = {}
-        self._assembler = KeyframeAssembler()
+        self._keyframes_out = KeyframesOut(stream.gallery) if stream else None
+        self._keyframes_in = KeyframesIn(player.keyframe) if player else None
         self._control: asyncio.Queue[bytes] = asyncio.Queue(256)
         self._report: Report | None = None
-        self._offered: Keyframe | None = None
         self._before = {"out": 0, "in": 0, "seconds": 0.0}
         self._reports = 0
         self.errors = 0
@@ -107,8 +100,9 @@ class Call:
                 self.trouble = str(error)
                 await asyncio.sleep(0.2)
                 continue
-            self.peer, self._offered = peer, None
-            self._report = None
+            self.peer, self._report = peer, None
+            if self._keyframes_out:
+                self._keyframes_out.reconnected()
             self._sent_at.clear()
             if self.ladder:
                 self.ladder.restarted(time.monotonic())
@@ -118,7 +112,7 @@ class Call:
             self.trouble = ""
             try:
                 await peer.send_control(Hello(model="call").pack())
-                await self._offer_keyframe()
+                await self._offer_keyframes()
             except PeerError as error:
                 log.info("the connection ended at once: %s", error)
             await peer.closed.wait()
@@ -152,6 +146,7 @@ class Call:
     async def _send(self) -> None:
         assert self.source is not None
         assert self.stream is not None
+        assert self._keyframes_out is not None
         loop = asyncio.get_running_loop()
         await self.connected.wait()
         while True:
@@ -162,15 +157,17 @@ class Call:
             report = self.player.report() if self.player else None
             bundle = await loop.run_in_executor(self._pool, self._encode, tick, said, report)
             if self.peer and bundle:
+                room = self._pacer.room(self.wire_total()[0], time.monotonic())
+                await self._keyframes_out.send_piece(self.peer, room)
                 self.peer.send_media(bundle.pack())
                 self._sent_at[bundle.number] = time.monotonic()
                 while len(self._sent_at) > SENT_KEPT:
                     del self._sent_at[next(iter(self._sent_at))]
-                await self._offer_keyframe()
+                await self._offer_keyframes()
             if self.on_bundle and bundle:
                 self.on_bundle(bundle, tick.captured, time.monotonic())
             if self.preview:
-                self.preview.bundle(bundle, self.stream.slot, self.stream.keyframe)
+                self.preview.bundle(bundle, dict(self.stream.gallery.keyframes))
         await asyncio.sleep(1.0)  # what is under way is still played on the other side
 
     def _climb(self) -> None:
@@ -182,9 +179,18 @@ class Call:
 
     def _encode(self, tick: Any, said: Report | None, report: Report | None) -> Bundle | None:
         assert self.stream
+        stream, mirror, at_ms = self.stream, self.mirror, self.stream.at_ms
         if said:
-            self.stream.acknowledge(said)
-        return self.stream.bundle(tick, report)
+            stream.acknowledge(said)
+        if mirror and (advice := mirror.advice()):
+            if advice.slot is not None:
+                stream.use(advice.slot)
+            elif advice.keyframe:
+                stream.set_keyframe(advice.keyframe)
+        bundle = stream.bundle(tick, report)
+        if mirror:
+            mirror.tick(at_ms, stream.at_ms - at_ms, bundle, stream.seen, stream.held)
+        return bundle
 
     async def _send_reports(self) -> None:
         last = None
@@ -196,14 +202,9 @@ class Call:
                 self._reports += 1
                 last = report
 
-    async def _offer_keyframe(self) -> None:
-        keyframe = self.stream.keyframe if self.stream else None
-        if keyframe is not None and keyframe is not self._offered and self.peer and self.stream:
-            self._offered = keyframe
-            try:
-                await self.peer.send_control(KeyframeNotice(Verb.OFFER, self.stream.slot, keyframe.digest).pack())
-            except PeerError:
-                self._offered = None  # offered again on the next connection
+    async def _offer_keyframes(self) -> None:
+        if self.peer and self.stream and self._keyframes_out:
+            await self._keyframes_out.offer(self.peer, self.stream.pictures.slot)
 
     # -- incoming -------------------------------------------------------------------------------------------------
 
@@ -252,32 +253,17 @@ class Call:
             self.hang_up()
         elif isinstance(message, KeyframeNotice):
             await self._on_notice(message)
-        elif isinstance(message, KeyframeChunk) and self.player:
-            # Decoding the image takes milliseconds: not on the event loop.
-            whole = await asyncio.to_thread(self._assembler.add, message)
-            if whole:
-                slot, keyframe = whole
-                self._cache[keyframe.digest] = keyframe
-                while len(self._cache) > CACHED_KEYFRAMES:
-                    del self._cache[next(iter(self._cache))]
-                self.player.keyframe(slot, keyframe)
-                if self.peer:
-                    await self.peer.send_control(KeyframeNotice(Verb.HAVE, slot, keyframe.digest).pack())
+        elif isinstance(message, KeyframeChunk) and self._keyframes_in:
+            await self._keyframes_in.chunk(self.peer, message)
 
     async def _on_notice(self, notice: KeyframeNotice) -> None:
         peer, stream = self.peer, self.stream
-        if notice.verb == Verb.OFFER and self.player and peer:
-            known = self._cache.get(notice.digest)
-            if known:
-                self.player.keyframe(notice.slot, known)
-            await peer.send_control(KeyframeNotice(Verb.HAVE if known else Verb.REQUEST, notice.slot, notice.digest).pack())
+        if notice.verb == Verb.OFFER and self._keyframes_in and peer:
+            await self._keyframes_in.offered(peer, notice)
         elif notice.verb == Verb.HAVE and stream:
             await asyncio.get_running_loop().run_in_executor(self._pool, stream.confirm, notice.slot, notice.digest)
-        elif notice.verb == Verb.REQUEST and stream and peer:
-            wanted = stream.keyframes.get(notice.slot)
-            if wanted and notice.digest in (wanted.digest, bytes(len(wanted.digest))):
-                for chunk in split_keyframe(notice.slot, wanted):
-                    await peer.send_control(chunk.pack())
+        elif notice.verb == Verb.REQUEST and stream and self._keyframes_out and peer:
+            await self._keyframes_out.requested(peer, notice, stream.pictures.slot, stream.slot)
 
     # -- figures --------------------------------------------------------------------------------------------------
 

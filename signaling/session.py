@@ -20,6 +20,8 @@ from receiver.preview import Preview
 from receiver.video_file import OutputError
 from sender.inputs import AudioInput, Camera, FileSound, Microphone, SourceError
 from sender.ladder import Ladder
+from sender.mirror import Mirror
+from sender.refresh import Refresh
 from sender.sources import FileSource, LiveSource, Source
 from sender.stream import SenderStream, StreamConfig
 from signaling.call import Call
@@ -34,7 +36,7 @@ from signaling.trace import Trace
 class SessionConfig:
     """What a user asked for. ``video``: "camN", a file, or None; ``audio``: "mic", a file, or None (a video file's own).
     ``outs``: any of "page", "window", "speakers", or an MP4 path; empty when nothing is received. ``limit_kbps``: see
-    :class:`sender.ladder.Ladder`."""
+    :class:`sender.ladder.Ladder`. ``refresh``: look at what is sent as the other side sees it, and send other keyframes."""
 
     server: str
     room: str
@@ -51,6 +53,7 @@ class SessionConfig:
     threads: int = 2
     trace: Path | None = None
     limit_kbps: float = 12.0
+    refresh: bool = True
 
 
 def open_source(config: SessionConfig) -> Source | None:
@@ -136,9 +139,15 @@ class Session:
                     stack.callback(preview.close)
                 engine = CallEngine(page, own)
                 await self._serve_page(stack, engine)
+            mirror = None
+            if stream and config.refresh and config.video:
+                (looking, *_), interpolator = await asyncio.to_thread(self._networks, 1)
+                mirror = Mirror(Refresh(looking, interpolator, config.stream.quality))
+                stack.callback(mirror.close)
             async with SignalingClient(config.server, config.room) as client:
                 ladder = Ladder(config.limit_kbps)
-                self.call = call = Call(config.ice, source, stream, player, preview, ladder if len(ladder.steps) > 1 else None)
+                climbing = ladder if len(ladder.steps) > 1 else None
+                self.call = call = Call(config.ice, source, stream, player, preview, climbing, mirror, config.limit_kbps)
                 if page:
                     engine.call = call
                 trace = Trace(config.trace, stream, player) if config.trace else None
@@ -190,6 +199,8 @@ class Session:
                 "bits_per_picture": round(count.bits_per_picture, 1),
                 "lowres_psnr_db": round(call.stream.lowres_psnr_db, 2),
                 "keyframe_bytes": count.keyframe_bytes,
+                "keyframes": len(call.stream.gallery.keyframes),
+                "keyframe_switches": call.mirror.refresh.count.switched if call.mirror else 0,
                 "speech_kbps": round(count.sound_bytes * 8e-3 / max(count.seconds, 1e-3), 3),
             }
         if call.player:
@@ -200,6 +211,7 @@ class Session:
                 "runtime": self._runtime,
                 "render_ms": round(player.render.count.seconds * 1000, 2),
                 "ticks": player.count.ticks,
+                "keyframes": len(player.decoder.pictures.references.keyframes),
                 "ticks_concealed": player.count.concealed,
                 "bundles_received": player.count.bundles,
                 "bundles_late": player.count.late,

@@ -69,7 +69,7 @@ def test_later_keyframe_is_used_when_confirmed(clip: Path) -> None:
     first, decoder = stream.keyframe, PictureDecoder()
     stream.set_keyframe(stream.crop.cut(ticks[3].frames[-1]))
     assert stream.slot == 1
-    for slot, keyframe in stream.keyframes.items():
+    for slot, keyframe in stream.gallery.keyframes.items():
         decoder.set_keyframe(slot, keyframe.own)
 
     def slot_of(tick: Tick) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import pytest
 from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, SackChunk, parse_packet
@@ -38,6 +39,14 @@ def data(tsn, size=20):
     return chunk
 
 
+async def send(sctp, *chunks):
+    """What aiortc does with messages of one step, and what follows in the next two."""
+    for chunk in chunks:
+        await sctp._send_chunk(chunk)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
 async def receive(sctp, tsn):
     """What aiortc does with a data chunk as far as acknowledgements go."""
     sctp._sack_needed = True
@@ -49,11 +58,11 @@ async def test_data_takes_the_acknowledgement_along(link):
     sctp, dtls = link
     await receive(sctp, 100)
     assert dtls.packets == []
-    await sctp._send_chunk(data(7))
+    await send(sctp, data(7))
     assert dtls.kinds() == [[SackChunk, DataChunk]]
     assert dtls.packets[0][0].cumulative_tsn == 100
     assert dtls.packets[0][1].tsn == 7
-    await sctp._send_chunk(data(8))
+    await send(sctp, data(8))
     assert dtls.kinds()[1:] == [[DataChunk]]
     await asyncio.sleep(DELAY + 0.1)
     assert len(dtls.packets) == 2
@@ -88,8 +97,24 @@ async def test_gaps_and_copies_are_told_at_once(link):
 async def test_a_full_packet_is_left_alone(link):
     sctp, dtls = link
     await receive(sctp, 100)
-    await sctp._send_chunk(data(7, 1150))
+    await send(sctp, data(7, 1150))
     assert dtls.kinds() == [[DataChunk]]
+
+
+async def test_messages_of_one_step_share_a_packet_where_they_fit(link):
+    sctp, dtls = link
+    await receive(sctp, 100)
+    await send(sctp, data(7, 400), data(8, 60), data(9, 1100), data(10, 20))
+    assert dtls.kinds() == [[SackChunk, DataChunk, DataChunk], [DataChunk, DataChunk]]
+    assert [c.tsn for packet in dtls.packets for c in packet if isinstance(c, DataChunk)] == [7, 8, 9, 10]
+    assert [len(c.user_data) for c in dtls.packets[0][1:]] == [400, 60]
+
+
+async def test_a_connection_that_ends_takes_its_data_along_quietly(link):
+    sctp, dtls = link
+    dtls._send_data = AsyncMock(side_effect=ConnectionError)
+    await send(sctp, data(7))
+    dtls._send_data.assert_awaited_once()
 
 
 async def test_an_aiortc_without_what_is_used_keeps_its_own_way(caplog):

@@ -1,0 +1,57 @@
+"""The refresh of a live stream, in a thread of its own: what is sent must never wait for it."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.bundle import Bundle
+from sender.gallery import Held
+from sender.refresh import Advice, Refresh
+
+log = logging.getLogger("facewire.mirror")
+
+UInt8 = npt.NDArray[np.uint8]
+
+BEHIND = 2
+"""Ticks that may wait; where more do, they are decoded but not looked at until the thread has caught up."""
+PAUSE_MS = 5_000
+"""Between two keyframes that are sent: each must first show what it is worth."""
+
+
+class Mirror:
+    """Takes every tick as sent; :meth:`advice` gives what came of it, on the next one."""
+
+    def __init__(self, refresh: Refresh) -> None:
+        self.refresh = refresh
+        self._pool = ThreadPoolExecutor(1, "mirror")
+        self._waiting = 0
+        self._advice: Advice | None = None
+        self._sent_ms = 0
+
+    def tick(self, at_ms: int, tick_ms: int, bundle: Bundle | None, crop: UInt8 | None, held: Held) -> None:
+        """As :meth:`Refresh.tick`; returns at once."""
+        self._waiting += 1
+        self._pool.submit(self._work, at_ms, tick_ms, bundle, crop, held)
+
+    def _work(self, at_ms: int, tick_ms: int, bundle: Bundle | None, crop: UInt8 | None, held: Held) -> None:
+        self._waiting -= 1
+        if self._waiting > BEHIND or self._advice is not None:
+            crop = None
+        try:
+            found = self.refresh.tick(at_ms, tick_ms, bundle, crop, held.limited(at_ms - self._sent_ms >= PAUSE_MS))
+        except Exception:  # the call goes on with the keyframe it has
+            log.exception("the tick at %d ms could not be mirrored", at_ms)
+            return
+        if found:
+            self._sent_ms = at_ms if found.keyframe else self._sent_ms
+            self._advice = found
+
+    def advice(self) -> Advice | None:
+        """What to do before the next picture, once."""
+        found, self._advice = self._advice, None
+        return found
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)

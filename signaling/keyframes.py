@@ -1,0 +1,95 @@
+"""Keyframes between two sides: offered by digest, asked for, sent whole or in pieces, confirmed; and those that were received."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from codec.control import KeyframeAssembler, KeyframeChunk, KeyframeNotice, Verb, split_keyframe
+from codec.keyframe import Keyframe
+from sender.gallery import Gallery
+from signaling.channels import PeerError
+from signaling.pacing import KeyframePieces
+from signaling.peer import Peer
+
+CACHED_KEYFRAMES = 16
+
+Confirmed = Callable[[int, bytes], None]
+
+
+class KeyframesOut:
+    """Our keyframes on their way to the other side, over one connection after the other."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._gallery = gallery
+        self._offered: set[tuple[int, bytes]] = set()
+        self._pieces: KeyframePieces | None = None
+
+    def reconnected(self) -> None:
+        """Nothing was offered on the new connection yet."""
+        self._offered.clear()
+        self._pieces = None
+
+    async def offer(self, peer: Peer, using: int | None) -> None:
+        """Tell of the keyframes that this connection wasn't told of, the one in slot ``using`` first."""
+        for slot, keyframe in sorted(self._gallery.keyframes.copy().items(), key=lambda k: k[0] != using):
+            if (name := (slot, keyframe.digest)) in self._offered:
+                continue
+            self._offered.add(name)
+            try:
+                await peer.send_control(KeyframeNotice(Verb.OFFER, *name).pack())
+            except PeerError:
+                self._offered.discard(name)  # offered again on the next connection
+                return
+
+    async def requested(self, peer: Peer, notice: KeyframeNotice, using: int | None, newest: int) -> None:
+        """The other side wants one. That in use goes at once, for nothing can be drawn without it; the newest in pieces, as
+        :meth:`send_piece` finds room; an older one that was lost over there isn't sent again. Raises ``PeerError``."""
+        wanted = self._gallery.keyframes.get(notice.slot)
+        if not wanted or notice.digest not in (wanted.digest, bytes(len(wanted.digest))):
+            return
+        if notice.slot == using:
+            for chunk in split_keyframe(notice.slot, wanted):
+                await peer.send_control(chunk.pack())
+        elif notice.slot == newest:
+            self._pieces = KeyframePieces(notice.slot, wanted)
+
+    async def send_piece(self, peer: Peer, room: int) -> None:
+        """A piece of at most ``room`` bytes on the wire, where one waits. It shares the packet of what is sent right after."""
+        if not self._pieces:
+            return
+        piece = self._pieces.next(room)
+        if self._pieces.done:
+            self._pieces = None
+        if piece:
+            with contextlib.suppress(PeerError):  # the next connection begins anew
+                await peer.send_control(piece.pack())
+
+
+class KeyframesIn:
+    """The other side's keyframes; the newest are remembered by digest, so that none is sent twice."""
+
+    def __init__(self, arrived: Callable[[int, Keyframe], None]) -> None:
+        """``arrived`` is told of each with its slot."""
+        self._arrived = arrived
+        self._cache: dict[bytes, Keyframe] = {}
+        self._assembler = KeyframeAssembler()
+
+    async def offered(self, peer: Peer, notice: KeyframeNotice) -> None:
+        """Have it, or ask for it. Raises ``PeerError``."""
+        if known := self._cache.get(notice.digest):
+            self._arrived(notice.slot, known)
+        verb = Verb.HAVE if known else Verb.REQUEST
+        await peer.send_control(KeyframeNotice(verb, notice.slot, notice.digest).pack())
+
+    async def chunk(self, peer: Peer | None, chunk: KeyframeChunk) -> None:
+        """A piece came. Raises ``KeyframeError`` and ``PeerError``."""
+        whole = await asyncio.to_thread(self._assembler.add, chunk)  # decoding the image takes milliseconds
+        if not whole:
+            return
+        slot, keyframe = whole
+        self._cache[keyframe.digest] = keyframe
+        while len(self._cache) > CACHED_KEYFRAMES:
+            del self._cache[next(iter(self._cache))]
+        self._arrived(slot, keyframe)
+        if peer:
+            await peer.send_control(KeyframeNotice(Verb.HAVE, slot, keyframe.digest).pack())
