@@ -36,6 +36,7 @@ Crop = Annotated[str, typer.Option("--crop", help="face: follow the face; none: 
 KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
 Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]
 Limit = Annotated[float, typer.Option("--limit", min=12, help="kbit/s to send at most, where the network carries it.")]
+Access = Annotated[str | None, typer.Option("--token", envvar="FACEWIRE_TOKEN", help="Opens the room, where the server asks.")]
 RefreshOption = Annotated[bool, typer.Option(
     "--refresh/--no-refresh", help="Send another keyframe when it would show you better, as --limit leaves room.",
 )]  # fmt: skip
@@ -114,25 +115,44 @@ def demo(
 def serve(
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8790,
-    ice: Ice = None,
-    ice_file: IceFile = None,
-) -> None:
+    ice: Ice = None, ice_file: IceFile = None,
+    secret: Annotated[Path | None, typer.Option(help="File with a secret: only who has a token made with it gets in.")] = None,
+    origin: Annotated[list[str] | None, typer.Option(help="https://SITE whose pages may connect, too; may be repeated.")] = None,
+    behind_proxy: Annotated[bool, typer.Option("--behind-proxy", help="Take addresses from X-Forwarded-For.")] = False,
+    max_rooms: Annotated[int, typer.Option(min=1, help="Rooms open at once.")] = 1000,
+    per_minute: Annotated[float, typer.Option(min=1, help="Connections that one address may make a minute.")] = 120.0,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file; with --key the server speaks TLS.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log what happens, as JSON lines on stderr.")] = False,
+) -> None:  # fmt: skip
     """The signaling server and its page."""
-    from aiohttp import web
-
+    from signaling.access import read_secret
     from signaling.config import IceConfig
-    from signaling.server import create_app
+    from signaling.serve import run_server
+    from signaling.server import ServerConfig
 
-    application = create_app(IceConfig.load(ice or [], ice_file))
-    web.run_app(
-        application, host=host, port=port, print=lambda text: errors.print(text.splitlines()[0].strip("= ")), access_log=None
-    )
+    config = ServerConfig(
+        IceConfig.load(ice or [], ice_file), max_rooms=max_rooms, secret=read_secret(secret) if secret else None,
+        origins=frozenset(origin or ()), per_minute=per_minute, behind_proxy=behind_proxy,
+    )  # fmt: skip
+    run_server(config, host, port, certificate, key, log_json, errors.print)
+
+
+@app.command()
+def token(
+    room: str, secret: Annotated[Path, typer.Option(help="The server's file.")],
+    hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it opens the room.")] = 24.0,
+) -> None:  # fmt: skip
+    """A token that opens one room of a server with --secret; give it to both sides."""
+    from signaling.access import issue_token, read_secret
+
+    print(issue_token(read_secret(secret), room, hours * 3600))
 
 
 @app.command()
 def call(
-    room: str, server: Server = DEFAULT_SERVER, video: Video = "cam0", audio: Audio = None, out: Outs = None,
-    ice: Ice = None, ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto",
+    room: str, server: Server = DEFAULT_SERVER, token: Access = None, video: Video = "cam0", audio: Audio = None,
+    out: Outs = None, ice: Ice = None, ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto",
     bitrate: Bitrate = 6000, limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None,
     loop: Loop = False, page_port: Port = 8791, device: Device = "auto",
     weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None, json: Json = False,
@@ -140,7 +160,7 @@ def call(
     """Join a two-party call: camera, microphone, and the page at localhost."""
     audio = audio or ("mic" if video is None or video.startswith("cam") else None)
     _session(
-        json, ice, ice_file, server=server, room=room, video=video, audio=audio, outs=out or ["page"],
+        json, ice, ice_file, server=server, room=room, access=token, video=video, audio=audio, outs=out or ["page"],
         stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, page_port=page_port, device=device,
         weights=weights, threads=threads, trace=trace, limit_kbps=limit, refresh=refresh,
     )  # fmt: skip
@@ -148,7 +168,7 @@ def call(
 
 @app.command()
 def send(
-    room: str, server: Server = DEFAULT_SERVER, video: Video = "cam0", audio: Audio = None, ice: Ice = None,
+    room: str, server: Server = DEFAULT_SERVER, token: Access = None, video: Video = "cam0", audio: Audio = None, ice: Ice = None,
     ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000,
     limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None, loop: Loop = False,
     trace: TraceFolder = None, json: Json = False,
@@ -156,7 +176,7 @@ def send(
     """Send a face, receive nothing."""
     audio = audio or ("mic" if video is None or video.startswith("cam") else None)
     _session(
-        json, ice, ice_file, server=server, room=room, video=video, audio=audio,
+        json, ice, ice_file, server=server, room=room, access=token, video=video, audio=audio,
         stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, trace=trace, limit_kbps=limit,
         refresh=refresh,
     )  # fmt: skip
@@ -164,13 +184,13 @@ def send(
 
 @app.command()
 def receive(
-    room: str, server: Server = DEFAULT_SERVER, out: Outs = None, ice: Ice = None, ice_file: IceFile = None,
+    room: str, server: Server = DEFAULT_SERVER, token: Access = None, out: Outs = None, ice: Ice = None, ice_file: IceFile = None,
     page_port: Port = 0, device: Device = "auto", weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Receive a face, send nothing."""
     _session(
-        json, ice, ice_file, server=server, room=room, outs=out or ["page"], page_port=page_port, device=device,
+        json, ice, ice_file, server=server, room=room, access=token, outs=out or ["page"], page_port=page_port, device=device,
         weights=weights, threads=threads, trace=trace,
     )  # fmt: skip
 
@@ -375,10 +395,11 @@ def known_errors() -> tuple[type[BaseException], ...]:
     from signaling.channels import PeerError
     from signaling.config import IceConfigError
     from signaling.messages import SignalingError
+    from signaling.serve import ServeError
 
     return (
         DemoError, CodecError, WeightsMissingError, OutputError, SourceError, SpeechUnavailableError, PeerError, IceConfigError,
-        SignalingError, FfmpegError, WireCallError, OSError, ValueError, ImportError,
+        SignalingError, ServeError, FfmpegError, WireCallError, OSError, ValueError, ImportError,
     )  # fmt: skip
 
 

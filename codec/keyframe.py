@@ -45,7 +45,7 @@ class Keyframe:
         return hashlib.sha256(self.data).digest()[:HASH]
 
 
-def encode_keyframe(rgb: UInt8, quality: int = 60, form: str | None = None) -> Keyframe:
+def encode_keyframe(rgb: UInt8, quality: int = 70, form: str | None = None) -> Keyframe:
     """Face crop (256, 256, 3) uint8 → keyframe. ``quality`` 1..100, ``form`` "avif" or "webp".
 
     Raises :class:`KeyframeError` for another size or form, or when the result is over 64 KiB.

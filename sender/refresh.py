@@ -71,7 +71,7 @@ class RefreshCount:
 class Refresh:
     """Feed it every bundle in order, with the crop it was made of. Drive it from one thread."""
 
-    def __init__(self, upsampler: Upsampler, interpolator: Interpolator, quality: int = 60, check_ms: int = CHECK_MS) -> None:
+    def __init__(self, upsampler: Upsampler, interpolator: Interpolator, quality: int = 70, check_ms: int = CHECK_MS) -> None:
         """``quality``: of new keyframes. ``check_ms``: time between two looks."""
         self._upsampler, self._decoder = upsampler, TickDecoder(interpolator)
         self._quality, self._check_ms = quality, check_ms

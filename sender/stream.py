@@ -51,7 +51,7 @@ class StreamConfig:
     size: int = SIZE
     bitrate: int = 6_000
     rung: int = 0
-    quality: int = 60
+    quality: int = 70
     picture_bytes: int | None = None
     pauses: bool = False
 

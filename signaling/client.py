@@ -66,14 +66,16 @@ class SignalingClient:
         peer: the latest ``Presence`` of the other peer: whether it is there, which session, and who makes the offer.
     """
 
-    def __init__(self, server: str, room: str, *, patience: float = 60.0) -> None:
-        """Raises ``SignalingError`` (``bad_url``, ``bad_room``)."""
+    def __init__(self, server: str, room: str, *, patience: float = 60.0, access: str | None = None) -> None:
+        """``access``: a token for the room (:mod:`signaling.access`), where the server asks for one.
+
+        Raises ``SignalingError`` (``bad_url``, ``bad_room``, ``bad_message`` for an ``access`` that is no token)."""
         self.url = socket_url(server)
         self.room = room
         self.polite: bool | None = None
         self.ice = IceConfig()
         self.peer = Presence(present=False)
-        self._join = parse(Join.model_construct(room=room, token=secrets.token_urlsafe(24)).model_dump_json())
+        self._join = parse(Join.model_construct(room=room, token=secrets.token_urlsafe(24), access=access).model_dump_json())
         self._patience = patience
         self._events: list[Event] = []
         self._changed = asyncio.Condition()
@@ -178,6 +180,11 @@ class SignalingClient:
                 except BaseException:
                     await socket.close()
                     raise
+        except aiohttp.WSServerHandshakeError as error:
+            reason = {403: "it does not let this one in", 429: "too many connections from here", 503: "it is full"}.get(
+                error.status
+            )
+            raise SignalingError("unreachable", f"{self.url} refuses: {reason or error.message} ({error.status})") from None
         except (OSError, TimeoutError, aiohttp.ClientError) as error:
             raise SignalingError("unreachable", f"no signaling server answers at {self.url} ({error or 'timeout'})") from None
         self._socket = socket

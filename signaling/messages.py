@@ -3,6 +3,7 @@
 | type | who sends it | fields |
 |---|---|---|
 | ``join`` | a peer, first | ``room``; ``token``: the peer's own secret, with which it takes its place again after a lost socket |
+|  |  | ``access``: what lets it in, where the server asks for that (:mod:`signaling.access`) |
 | ``joined`` | the server, back | ``room``, ``polite`` (the other was here first), ``ice`` (WebRTC's ``iceServers``) |
 | ``peer`` | the server | ``present``; then ``offer`` (this side makes the offer) and ``peer``, a label of the other's session |
 | ``offer``, ``answer`` | peer to peer | ``sdp`` (aiortc's JSON, as the next two) |
@@ -25,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 MAX_MESSAGE = 65_536
 """Bytes of the largest message, as UTF-8. An offer of two data channels takes about 1 KB, a browser's up to 10 KB."""
 ROOM_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+ACCESS_PATTERN = r"^[A-Za-z0-9._-]{1,160}$"
 TOKEN_PATTERN = r"^[A-Za-z0-9_-]{16,64}$"
 
 
@@ -32,8 +34,9 @@ class SignalingError(Exception):
     """Signaling cannot go on. ``code`` is one word for programs, the text one line for people.
 
     Codes: ``bad_json``, ``bad_message``, ``bad_room``, ``too_large``, ``unknown_type``, ``not_joined``,
-    ``already_joined``, ``room_full``, ``server_full``, ``too_many_messages``, ``stale``, ``replaced``, ``shutdown`` from
-    the server; ``bad_url``, ``unreachable``, ``lost``, ``closed`` made by the client.
+    ``already_joined``, ``room_full``, ``server_full``, ``too_many_messages``, ``stale``, ``idle``, ``replaced``,
+    ``no_access``, ``access_over``, ``shutdown`` from the server;
+    ``bad_url``, ``unreachable``, ``lost``, ``closed`` made by the client.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -51,6 +54,7 @@ class Join(_Message):
     type: Literal["join"] = "join"
     room: str = Field(pattern=ROOM_PATTERN)
     token: str | None = Field(default=None, pattern=TOKEN_PATTERN)
+    access: str | None = Field(default=None, pattern=ACCESS_PATTERN)
 
 
 class Joined(_Message):

@@ -4,11 +4,15 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from signaling.access import check_token
 from signaling.config import IceConfig
+from signaling.journal import room_label
+from signaling.limits import Attempts, address_of, same_origin
 from signaling.messages import (
     MAX_MESSAGE,
     RELAYED,
@@ -21,6 +25,7 @@ from signaling.messages import (
     SignalingError,
     parse,
 )
+from signaling.metrics import Metrics
 from signaling.rooms import Rooms, Seat
 from signaling.static import add_headers, add_pages, errors_as_json, json_error
 
@@ -30,6 +35,28 @@ SEND_TIMEOUT = 5.0
 """Seconds that one send may take: a peer that does not read must not hold up the one that talks to it."""
 BURST, RATE = 100, 20.0
 """Messages a peer may send at once, and per second after that. A call takes about five in all."""
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """How a server runs.
+
+    ``ice``: servers that every peer that joins is given. ``heartbeat``: seconds of silence before a peer is pinged; after three
+    times as long it is stale and removed. ``join_timeout``: seconds that a new socket has to join a room. ``idle_timeout``:
+    seconds that a peer may wait alone. ``max_rooms``: rooms open at once. ``secret``: peers need a token made with it
+    (:mod:`signaling.access`). ``origins``: sites whose pages may connect besides this server's own, as ``https://HOST``.
+    ``per_minute``: sockets that one address may open. ``behind_proxy``: addresses come from X-Forwarded-For.
+    """
+
+    ice: IceConfig = field(default_factory=IceConfig)
+    heartbeat: float = 15.0
+    join_timeout: float = 10.0
+    idle_timeout: float = 6 * 3600.0
+    max_rooms: int = 1000
+    secret: bytes | None = field(default=None, repr=False)
+    origins: frozenset[str] = frozenset()
+    per_minute: float = 120.0
+    behind_proxy: bool = False
 
 
 class _Socket(web.WebSocketResponse):
@@ -44,19 +71,20 @@ class _Socket(web.WebSocketResponse):
 class SignalingServer:
     """State of one server: its rooms and open sockets. ``create_app`` makes the one of an application."""
 
-    def __init__(self, ice: IceConfig, heartbeat: float, join_timeout: float, max_rooms: int) -> None:
-        self.ice = ice
-        self.heartbeat = heartbeat
-        self.join_timeout = join_timeout
-        self.rooms = Rooms(max_rooms)
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.rooms = Rooms(config.max_rooms)
         self.sockets: set[web.WebSocketResponse] = set()
+        self.attempts = Attempts(config.per_minute)
+        self.metrics = Metrics(self.rooms.totals, lambda: len(self.sockets))
         # Two to a room, and some that have yet to join or wait to be refused.
-        self.max_sockets = 3 * max_rooms
+        self.max_sockets = 3 * config.max_rooms
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Handle GET ``/ws``: one peer from join to leave."""
-        if len(self.sockets) >= self.max_sockets:
-            return json_error(503, "server_full", "this server has no place left, try again later")
+        if refusal := self._unwelcome(request):
+            self.metrics.refused.labels(refusal[1]).inc()
+            return json_error(*refusal)
         # Pongs have to be seen here (autoping off): they show that a silent peer is alive.
         socket = _Socket(timeout=2.0, max_msg_size=MAX_MESSAGE, autoping=False, compress=False)
         if not socket.can_prepare(request).ok:
@@ -66,35 +94,54 @@ class SignalingServer:
         try:
             await self._converse(socket)
         except SignalingError as error:
+            self.metrics.refused.labels(error.code).inc()
             await _refuse(socket, error)
         finally:
             self.sockets.discard(socket)
             await _quietly(socket.close())
         return socket
 
+    def _unwelcome(self, request: web.Request) -> tuple[int, str, str] | None:
+        """Why a socket is refused before it opens: status, code, text."""
+        if not same_origin(request, self.config.origins):
+            return 403, "bad_origin", "pages of other sites may not use this server"
+        if not self.attempts.allow(address_of(request, self.config.behind_proxy), time.monotonic()):
+            return 429, "too_many_attempts", "too many connections from this address, try again in a minute"
+        if len(self.sockets) >= self.max_sockets:
+            return 503, "server_full", "this server has no place left, try again later"
+        return None
+
     async def _converse(self, socket: web.WebSocketResponse) -> None:
         try:
-            async with asyncio.timeout(self.join_timeout):
+            async with asyncio.timeout(self.config.join_timeout):
                 text = await self._next(socket)
         except TimeoutError:
-            raise SignalingError("stale", f"no join within {self.join_timeout:g} s") from None
+            raise SignalingError("stale", f"no join within {self.config.join_timeout:g} s") from None
         if text is None:
             return
         join = parse(text)
         if not isinstance(join, Join):
             raise SignalingError("not_joined", "the first message must be a join")
+        began = time.perf_counter()
+        if self.config.secret is not None:
+            check_token(self.config.secret, join.room, join.access)
         seat, old = self.rooms.enter(join.room, join.token, socket)
+        self.metrics.joins.inc()
+        label = room_label(join.room)
+        logger.info("a peer has joined", extra={"event": "joined", "room": label})
         try:
             if old is not None:
                 await _refuse(old, SignalingError("replaced", "this peer has joined again from another connection"))
             polite = not self.rooms.first(join.room, seat)
-            await _send(socket, Joined(room=join.room, polite=polite, ice=self.ice.entries()))
+            await _send(socket, Joined(room=join.room, polite=polite, ice=self.config.ice.entries()))
+            self.metrics.join_seconds.observe(time.perf_counter() - began)
             await self._tell_both(join.room, seat)
             await self._relay(join.room, seat)
         finally:
             # The other peer is told first: closing a dead socket can take seconds.
             if self.rooms.leave(join.room, seat) and (other := self.rooms.other(join.room, seat)):
                 await _send(other.socket, Presence(present=False))
+            logger.info("a peer has left", extra={"event": "left", "room": label})
 
     async def _tell_both(self, room: str, seat: Seat) -> None:
         other = self.rooms.other(room, seat)
@@ -107,7 +154,7 @@ class SignalingServer:
 
     async def _relay(self, room: str, seat: Seat) -> None:
         allowance, last = float(BURST), time.monotonic()
-        while (text := await self._next(seat.socket)) is not None:
+        while (text := await self._next(seat.socket, lambda: self._alone(room, seat))) is not None:
             now = time.monotonic()
             allowance, last = min(BURST, allowance + (now - last) * RATE) - 1, now
             if allowance < 0:
@@ -118,19 +165,27 @@ class SignalingServer:
             if not isinstance(message, RELAYED):
                 raise SignalingError("unknown_type", f"a peer does not send {message.type!r}")
             other = self.rooms.other(room, seat)
+            self.metrics.messages.labels(message.type).inc()
             # Nothing is kept for a peer that is not there; the sender learns that instead.
             if other is None or not await _send(other.socket, message):
                 await _send(seat.socket, Presence(present=False))
 
-    async def _next(self, socket: web.WebSocketResponse) -> str | None:
-        """The next text message, None once the socket is closed. A peer that lets two pings pass is stale."""
-        unanswered = 0
+    def _alone(self, room: str, seat: Seat) -> bool:
+        return self.rooms.other(room, seat) is None
+
+    async def _next(self, socket: web.WebSocketResponse, alone: Callable[[], bool] = lambda: False) -> str | None:
+        """The next text message, None once the socket is closed. A peer that lets two pings pass is stale; one that is ``alone``
+        for too long is idle."""
+        unanswered, since, heartbeat = 0, time.monotonic(), self.config.heartbeat
         while True:
             try:
-                message = await socket.receive(timeout=self.heartbeat)
+                message = await socket.receive(timeout=heartbeat)
             except TimeoutError:
+                since = since if alone() else time.monotonic()
+                if time.monotonic() - since > self.config.idle_timeout:
+                    raise SignalingError("idle", "nobody came into the room for too long") from None
                 if unanswered == 2:
-                    raise SignalingError("stale", f"nothing heard for {3 * self.heartbeat:g} s") from None
+                    raise SignalingError("stale", f"nothing heard for {3 * heartbeat:g} s") from None
                 unanswered += 1
                 await _quietly(socket.ping())
                 continue
@@ -163,18 +218,9 @@ class SignalingServer:
         await asyncio.gather(*(_refuse(socket, error) for socket in tuple(self.sockets)))
 
 
-def create_app(
-    ice: IceConfig | None = None, *, heartbeat: float = 15.0, join_timeout: float = 10.0, max_rooms: int = 1000
-) -> web.Application:
-    """The signaling server as an aiohttp application.
-
-    Args:
-        ice: servers that every peer that joins is given; none by default.
-        heartbeat: seconds of silence before a peer is pinged; after three times as long it is stale and removed.
-        join_timeout: seconds that a new socket has to join a room.
-        max_rooms: rooms that may be open at once.
-    """
-    server = SignalingServer(ice or IceConfig(), heartbeat, join_timeout, max_rooms)
+def create_app(config: ServerConfig | None = None) -> web.Application:
+    """The signaling server as an aiohttp application."""
+    server = SignalingServer(config or ServerConfig())
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_MESSAGE)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(server.shut_down)
@@ -184,6 +230,7 @@ def create_app(
     )
     app.router.add_get("/ws", server.serve)
     app.router.add_get("/healthz", server.health)
+    app.router.add_get("/metrics", server.metrics.page)
     app.router.add_get("/rooms/{name}", server.room)
     return app
 
@@ -195,7 +242,7 @@ async def _send(socket: web.WebSocketResponse, message: Message) -> bool:
 
 async def _refuse(socket: web.WebSocketResponse, error: SignalingError) -> None:
     """Say why and close."""
-    logger.info("signaling socket closed: %s (%s)", error, error.code)
+    logger.info("signaling socket closed: %s", error, extra={"event": "refused", "code": error.code})
     await _send(socket, ErrorMessage(code=error.code, message=str(error)))
     code = WSCloseCode.GOING_AWAY if error.code == "shutdown" else WSCloseCode.POLICY_VIOLATION
     await _quietly(socket.close(code=code, message=error.code.encode()))

@@ -36,7 +36,8 @@ from signaling.trace import Trace
 class SessionConfig:
     """What a user asked for. ``video``: "camN", a file, or None; ``audio``: "mic", a file, or None (a video file's own).
     ``outs``: any of "page", "window", "speakers", or an MP4 path; empty when nothing is received. ``limit_kbps``: see
-    :class:`sender.ladder.Ladder`. ``refresh``: look at what is sent as the other side sees it, and send other keyframes."""
+    :class:`sender.ladder.Ladder`. ``refresh``: look at what is sent as the other side sees it, and send other keyframes.
+    ``access``: a token that lets into the room."""
 
     server: str
     room: str
@@ -54,6 +55,7 @@ class SessionConfig:
     trace: Path | None = None
     limit_kbps: float = 12.0
     refresh: bool = True
+    access: str | None = None
 
 
 def open_source(config: SessionConfig) -> Source | None:
@@ -144,7 +146,7 @@ class Session:
                 (looking, *_), interpolator = await asyncio.to_thread(self._networks, 1)
                 mirror = Mirror(Refresh(looking, interpolator, config.stream.quality))
                 stack.callback(mirror.close)
-            async with SignalingClient(config.server, config.room) as client:
+            async with SignalingClient(config.server, config.room, access=config.access) as client:
                 ladder = Ladder(config.limit_kbps)
                 climbing = ladder if len(ladder.steps) > 1 else None
                 self.call = call = Call(config.ice, source, stream, player, preview, climbing, mirror, config.limit_kbps)

@@ -4,14 +4,14 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from signaling.config import IceConfig
-from signaling.server import create_app
+from signaling.server import ServerConfig, create_app
 
 
 @pytest.fixture
 async def server():
     """A server with one TURN entry, whose peers go stale after about 0.9 s."""
     ice = IceConfig.load(["turn:user:pass@turn.example:3478"])
-    async with TestServer(create_app(ice, heartbeat=0.3, join_timeout=0.5, max_rooms=3)) as running:
+    async with TestServer(create_app(ServerConfig(ice, heartbeat=0.3, join_timeout=0.5, max_rooms=3))) as running:
         yield running
 
 
