@@ -5,7 +5,7 @@ import json
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from aiohttp import web
 
+from sender.sources import grid
 from signaling.server import create_app
 from signaling.session import write_json
 
@@ -40,7 +41,7 @@ async def _serve() -> tuple[web.AppRunner, str]:
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-async def _peer(arguments: list[str], on_line: Callable[[str], None]) -> dict[str, Any]:
+async def run_peer(arguments: list[str], on_line: Callable[[str], None]) -> dict[str, Any]:
     """Run ``facewire ARGUMENTS --json`` and give its figures. Raises :class:`DemoError` with its last line."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "facewire", *arguments, "--json",
@@ -78,7 +79,7 @@ async def _call(
     receive = ["receive", ROOM, "--server", server, "--out", str(out / "call.mp4"), "--out", "page", "--trace", str(folder)]
     send = ["send", ROOM, "--server", server, "--video", video, "--seconds", str(seconds), "--loop", "--trace", str(folder)]
     send += ["--audio", audio] if audio else []
-    tasks = [asyncio.create_task(_peer(a, line)) for a in (receive, send)]
+    tasks = [asyncio.create_task(run_peer(a, line)) for a in (receive, send)]
     try:
         async with asyncio.timeout(seconds + 90):
             received, sent = await asyncio.gather(*tasks)
@@ -92,14 +93,16 @@ async def _call(
     return sent, received
 
 
-def _delays(sent: dict[str, UInt8], shown: dict[str, UInt8]) -> npt.NDArray[np.float64]:
-    """Seconds from capture to display for each frame shown. A tick is captured during the 200 ms before its bundle is made."""
-    ends = {int(tick): captured for tick, captured, _ in sent["ticks"]}
+def delays(sent: Mapping[str, npt.NDArray[Any]], shown: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    """Seconds from capture to display for each frame shown. A frame is captured during its tick, before the bundle is made."""
     out = []
+    captures = {}
+    for start, length, end, _ in sent["ticks"]:
+        for number in grid(int(start), int(length)):
+            captures[number] = end - (start + length - number * 40) / 1000
     for number, time in zip(shown["numbers"], shown["times"], strict=True):
-        end = ends.get(int(number) // 5)
-        if end is not None:
-            out.append(time - (end - 0.2 + (int(number) % 5) * 0.04))
+        if int(number) in captures:
+            out.append(time - captures[int(number)])
     return np.array(out)
 
 
@@ -119,7 +122,7 @@ def _strip(sent: dict[str, UInt8], shown: dict[str, UInt8], pairs: list[tuple[in
     rows = []
     for at in np.linspace(0, len(pairs) - 1, STRIP_ROWS + 2).astype(int)[1:-1]:
         a, b = pairs[at]
-        tick = max(0, int(np.searchsorted(sent["ticks"][:, 0], int(sent["numbers"][a]) // 5, "right")) - 1)
+        tick = max(0, int(np.searchsorted(sent["ticks"][:, 0], int(sent["numbers"][a]) * 40, "right")) - 1)
         small = cv2.resize(sent["small"][tick], (256, 256), interpolation=cv2.INTER_NEAREST)
         rows.append(np.hstack([sent["crops"][a], small, sent["keyframe"], shown["frames"][b]]))
     picture = np.vstack(rows)
@@ -145,7 +148,7 @@ def run_demo(
     shown = record["shown"]
     if len(shown["numbers"]) < 2:
         raise DemoError("no picture came through: is a face in the video?")
-    delays = _delays(record["sent"], shown)
+    waited = delays(record["sent"], shown)
     psnr, pairs = _psnr(record["sent"], shown)
     _strip(record["sent"], shown, pairs, out / "strip.png")
     lasted = float(shown["times"][-1] - shown["times"][0])
@@ -156,8 +159,8 @@ def run_demo(
         "wire_kbps_in": sent["wire_kbps_in"],
         "fps": round((len(shown["numbers"]) - 1) / lasted, 2),
         "frames": len(shown["numbers"]),
-        "delay_ms_p50": round(float(np.percentile(delays, 50)) * 1000, 1),
-        "delay_ms_p95": round(float(np.percentile(delays, 95)) * 1000, 1),
+        "delay_ms_p50": round(float(np.percentile(waited, 50)) * 1000, 1),
+        "delay_ms_p95": round(float(np.percentile(waited, 95)) * 1000, 1),
         "psnr_db": round(psnr, 2),
         "seconds": seconds,
         "sender": sent,

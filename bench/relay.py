@@ -14,16 +14,27 @@ from typing import Any
 
 from aiohttp import ClientSession, WSMsgType, web
 
+IP_UDP = 28
+"""Bytes of IPv4 and UDP headers."""
 CANDIDATE = re.compile(r"^a=candidate:(\S+) 1 udp (\d+) (\d+\.\d+\.\d+\.\d+) (\d+) typ host.*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Impairment:
-    """``loss`` 0..1; ``delay`` and ``jitter`` in seconds: each datagram takes delay ± jitter, so one may overtake another."""
+    """What happens to the datagrams of each direction.
+
+    ``loss`` 0..1; ``burst``: mean length of a run of lost datagrams (Gilbert's model; 1: each by itself). ``delay`` and ``jitter``
+    in seconds: each datagram takes delay ± jitter, so one may overtake another. ``duplicates`` 0..1: share that comes twice.
+    ``kbps``: the link's rate with IP and UDP headers, 0 for none; what would wait for longer than ``queue`` seconds is lost.
+    """
 
     loss: float = 0.0
     delay: float = 0.0
     jitter: float = 0.0
+    burst: float = 1.0
+    duplicates: float = 0.0
+    kbps: float = 0.0
+    queue: float = 0.5
 
 
 @dataclass
@@ -49,7 +60,7 @@ class _Port(asyncio.DatagramProtocol):
         # From the other peer to this one. It must seem to come from the port that stands for the other.
         if self.other is not None:
             self.relay.on_datagram(self.kind, data)
-            self.relay.pass_on(data, lambda: self.other and self.other.transport.sendto(data, self.real))
+            self.relay.pass_on(data, lambda: self.other and self.other.transport.sendto(data, self.real), self.kind)
 
 
 class UdpRelay:
@@ -60,18 +71,42 @@ class UdpRelay:
         self.on_datagram: Callable[[str, bytes], object] = lambda kind, data: None
         """Called with each datagram before anything happens to it, and whom it is for: ``offer`` or ``answer``'s side."""
         self._random = random.Random(seed)
+        self._losing: dict[str, bool] = {}
+        self._busy: dict[str, float] = {}
         self._ports: dict[str, _Port] = {}
         self._open: list[_Port] = []
 
-    def pass_on(self, data: bytes, send: Callable[[], object]) -> None:
-        """Lose a datagram, or send it later."""
-        now = self.impairment
-        if self.blocked or self._random.random() < now.loss:
+    def pass_on(self, data: bytes, send: Callable[[], object], way: str = "") -> None:
+        """Lose a datagram, or send it later, or twice. ``way`` names the direction: each has its own queue and bursts."""
+        now, loop = self.impairment, asyncio.get_running_loop()
+        waits = self._queued(len(data) + IP_UDP, way, loop.time())
+        if self.blocked or self._lost(way) or waits is None:
             self.count.lost += 1
             return
         self.count.passed += 1
-        wait = max(0.0, now.delay + self._random.uniform(-now.jitter, now.jitter))
-        asyncio.get_running_loop().call_later(wait, send)
+        for _ in range(1 + (self._random.random() < now.duplicates)):
+            loop.call_later(waits + max(0.0, now.delay + self._random.uniform(-now.jitter, now.jitter)), send)
+
+    def _lost(self, way: str) -> bool:
+        """Gilbert's two states: with a mean run of ``burst`` losses and a share of ``loss`` in the long run."""
+        now = self.impairment
+        if now.burst <= 1:
+            return self._random.random() < now.loss
+        leave = 1 / now.burst
+        enter = leave * now.loss / max(1e-9, 1 - now.loss)
+        losing = self._losing.get(way, False)
+        self._losing[way] = losing = self._random.random() >= leave if losing else self._random.random() < enter
+        return losing
+
+    def _queued(self, size: int, way: str, now: float) -> float | None:
+        """Seconds until the link has sent a packet of ``size`` bytes; None where the queue is full."""
+        if not self.impairment.kbps:
+            return 0.0
+        begins = max(now, self._busy.get(way, 0.0))
+        if begins - now > self.impairment.queue:
+            return None
+        self._busy[way] = begins + size / (self.impairment.kbps * 125)
+        return self._busy[way] - now
 
     async def rewrite(self, kind: str, sdp: str) -> str:
         """An offer's or answer's SDP with its one loopback candidate replaced by a relay port."""

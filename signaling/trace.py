@@ -20,14 +20,15 @@ MAX_FRAMES = 25 * 120
 class Trace:
     """Writes ``sent.npz`` (sender) and ``shown.npz`` (receiver) into a folder when closed.
 
-    Times are ``time.monotonic`` seconds, which processes of one machine share.
+    Times are ``time.monotonic`` seconds, which processes of one machine share. ``ticks`` has a row a bundle: where its tick begins in
+    the stream and how long it is, in ms, when it was captured to its end, when it was sent.
     """
 
     def __init__(self, folder: Path, stream: SenderStream | None, player: Player | None) -> None:
         self.folder, self.stream, self.player = folder, stream, player
         folder.mkdir(parents=True, exist_ok=True)
         self._crops: dict[int, UInt8] = {}
-        self._ticks: list[tuple[int, float, float]] = []
+        self._ticks: list[tuple[int, int, float, float]] = []
         self._small: list[UInt8] = []
         self._shown: dict[int, tuple[float, UInt8]] = {}
         if stream:
@@ -43,7 +44,7 @@ class Trace:
         """A bundle went out whose tick was captured at ``captured``."""
         assert self.stream is not None
         if len(self._ticks) * 5 < MAX_FRAMES:
-            self._ticks.append((bundle.time * TIME_UNIT // bundle.tick_ms, captured, sent))
+            self._ticks.append((bundle.time * TIME_UNIT, bundle.tick_ms, captured, sent))
             small = self.stream.sent_picture
             self._small.append(ycbcr_to_rgb(resized(small, 8)) if small is not None else np.zeros((8, 8, 3), np.uint8))
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -89,3 +90,41 @@ async def test_a_description_without_candidates_stays_so(text: str) -> None:
     relay = UdpRelay(Impairment())
     assert "candidate" not in await relay.rewrite("offer", text)
     relay.close()
+
+
+def passing(relay: UdpRelay, count: int, size: int = 100) -> list[bool]:
+    """Whether each of ``count`` datagrams gets through."""
+    out = []
+    for _ in range(count):
+        before = relay.count.passed
+        relay.pass_on(bytes(size), lambda: None, "offer")
+        out.append(relay.count.passed > before)
+    return out
+
+
+async def test_losses_come_in_bursts_of_the_length_wanted() -> None:
+    single, bursts = (passing(UdpRelay(Impairment(loss=0.1, burst=b), seed=5), 20_000) for b in (1, 4))
+    for got, length in ((single, 1.11), (bursts, 4.0)):
+        assert got.count(False) / len(got) == pytest.approx(0.1, rel=0.15)
+        runs = sum(not now and before for before, now in pairwise([True, *got]))
+        assert got.count(False) / runs == pytest.approx(length, rel=0.1)
+
+
+async def test_a_slow_link_delays_and_then_loses() -> None:
+    relay, at = UdpRelay(Impairment(kbps=8, queue=0.3)), list[float]()
+    began = asyncio.get_running_loop().time()
+    for _ in range(10):  # 100 bytes each on the wire, 0.1 s each on the link
+        relay.pass_on(bytes(72), lambda: at.append(asyncio.get_running_loop().time() - began), "offer")
+    relay.pass_on(bytes(72), lambda: at.append(-1.0), "answer")  # the other way is free
+    await asyncio.sleep(0.6)
+    assert relay.count.lost == 6
+    assert sorted(round(t, 1) for t in at) == pytest.approx([-1.0, 0.1, 0.2, 0.3, 0.4], abs=0.06)
+
+
+async def test_some_come_twice() -> None:
+    relay, seen = UdpRelay(Impairment(duplicates=0.5), seed=1), list[int]()
+    for n in range(200):
+        relay.pass_on(b"x", lambda n=n: seen.append(n), "offer")
+    await asyncio.sleep(0.05)
+    assert set(seen) == set(range(200))
+    assert 270 < len(seen) < 330
