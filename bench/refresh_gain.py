@@ -36,7 +36,7 @@ UInt8 = npt.NDArray[np.uint8]
 
 REEL = 4
 OFF = "one keyframe"
-RATES = (1.0, 2.0, 4.0)
+RATES = (2.0, 4.0, 16.0)
 SIZES = (16,)
 MOVED = {"light": "light", "lips": "lips", "turn": "head"}
 """What a clip is sorted by: mean change of the 8×8 picture's mean; of the lips' landmarks; of the head's pose."""
