@@ -71,6 +71,23 @@ def table(means: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
+def plot(means: dict[str, dict[str, float]], out: Path) -> None:
+    """LPIPS of the video drawn against the keyframe's bytes, a line a form; the lossless keyframe's as a dashed line."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for form in dict.fromkeys(name.split()[0] for name in means if name != LOSSLESS):
+        rows = [(row["bytes"], row["lpips"], name.split()[1]) for name, row in means.items() if name.split()[0] == form]
+        axes.plot([r[0] for r in rows], [r[1] for r in rows], "o-", label=form)
+        for size, value, quality in rows:
+            axes.annotate(quality, (size, value), textcoords="offset points", xytext=(3, 4), fontsize=7)
+    axes.axhline(means[LOSSLESS]["lpips"], linestyle="--", color="grey", label=LOSSLESS)
+    axes.set(xlabel="bytes of the keyframe", ylabel="LPIPS of the video drawn from it", xlim=(0, None))
+    axes.legend()
+    figure.savefig(out, dpi=110)
+
+
 def run(options: argparse.Namespace, write: Callable[[str], object]) -> None:
     """What the command line does. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
     clips = sorted((options.data / "dev").glob("*.mp4"))
@@ -86,6 +103,8 @@ def run(options: argparse.Namespace, write: Callable[[str], object]) -> None:
         write(f"{clip.name}\n")
     means = {name: mean([rows[name] for rows in found.values()]) for name in next(iter(found.values()))}
     options.out.write_text(json.dumps({"mean": means, "clips": found}, indent=1).replace("Infinity", "null") + "\n")
+    if options.plot:
+        plot(means, options.plot)
     write(table(means) + "\n")
 
 
@@ -98,6 +117,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--clips", type=int, help="only K clips, evenly from the list")
     parser.add_argument("--every", type=int, default=50, help="judge every N-th frame")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--plot", type=Path, help="draw the curve, a PNG")
     try:
         run(parser.parse_args(arguments), write)
     except (OSError, ValueError, KeyframeError, SourceError, WeightsMissingError) as error:

@@ -24,7 +24,8 @@ class Impairment:
     """What happens to the datagrams of each direction.
 
     ``loss`` 0..1; ``burst``: mean length of a run of lost datagrams (Gilbert's model; 1: each by itself). ``delay`` and
-    ``jitter`` in seconds: each datagram takes delay ± jitter, so one may overtake another. ``duplicates`` 0..1: share that comes twice.
+    ``jitter`` in seconds: each datagram takes delay ± jitter, so one may overtake another. ``duplicates`` 0..1: share that
+    comes twice.
     ``kbps``: the link's rate with IP and UDP headers, 0 for none; what would wait for longer than ``queue`` seconds is lost.
     """
 

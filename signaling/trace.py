@@ -20,8 +20,8 @@ MAX_FRAMES = 25 * 120
 class Trace:
     """Writes ``sent.npz`` (sender) and ``shown.npz`` (receiver) into a folder when closed.
 
-    Times are ``time.monotonic`` seconds, which processes of one machine share. ``ticks`` has a row a bundle: where its tick begins
-    in the stream and how long it is, in ms, when it was captured to its end, when it was sent.
+    Times are ``time.monotonic`` seconds, which processes of one machine share. ``ticks`` has a row a bundle: where its tick
+    begins in the stream and how long it is, in ms, when it was captured to its end, when it was sent.
     """
 
     def __init__(self, folder: Path, stream: SenderStream | None, player: Player | None) -> None:

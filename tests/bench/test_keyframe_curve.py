@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -13,13 +14,19 @@ from bench.keyframe_curve import LOSSLESS, main, table  # noqa: E402
 def test_a_coarser_keyframe_is_smaller_and_draws_worse(data, losses, tmp_path, monkeypatch):
     monkeypatch.setattr(keyframe_curve, "SETTINGS", (("avif", 10), ("avif", 80), ("webp", 80)))
     out, said = tmp_path / "out.json", []
-    assert main([str(data), str(losses), str(out), "--every", "20", "--threads", "1"], said.append) == 0
+    assert (
+        main(
+            [str(data), str(losses), str(out), "--every", "20", "--threads", "1", "--plot", str(tmp_path / "p.png")], said.append
+        )
+        == 0
+    )
     means = json.loads(out.read_text())["mean"]
     assert list(means) == [LOSSLESS, "avif 10", "avif 80", "webp 80"]
     assert means["avif 10"]["bytes"] < means["avif 80"]["bytes"] < means[LOSSLESS]["bytes"]
     assert means["avif 10"]["keyframe_psnr"] < means["avif 80"]["keyframe_psnr"]
     assert means["avif 10"]["psnr"] < means["avif 80"]["psnr"] <= means[LOSSLESS]["psnr"] + 0.2
     assert said[-1].count("\n") == 6
+    assert cv2.imread(str(tmp_path / "p.png")).shape[1] > 500
 
 
 def test_the_table_tells_the_difference():
