@@ -4,16 +4,42 @@ import asyncio
 import json as jsonlib
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
+
+from commands.options import (
+    DEFAULT_SERVER,
+    Access,
+    Audio,
+    Bitrate,
+    Crop,
+    Device,
+    Ice,
+    IceFile,
+    Json,
+    KeyframeOption,
+    Limit,
+    Loop,
+    Outs,
+    Port,
+    RefreshOption,
+    Seconds,
+    Server,
+    Threads,
+    TraceFolder,
+    Video,
+    Weights,
+    errors,
+    progress_bar,
+    show,
+)
+from commands.serving import serve, token
+from commands.training import export, train_app
 
 __version__ = "0.1.0"
 
@@ -23,54 +49,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
-Server = Annotated[str, typer.Option(envvar="FACEWIRE_SERVER", help="Signaling server, http(s)://HOST:PORT.")]
-Ice = Annotated[list[str] | None, typer.Option("--ice", help="stun:HOST or turn:USER:PASSWORD@HOST; may be repeated.")]
-IceFile = Annotated[Path | None, typer.Option("--ice-file", help="JSON file with an iceServers list.")]
-Video = Annotated[str | None, typer.Option("--video", help="cam0, cam1, … or a file.")]
-Audio = Annotated[str | None, typer.Option("--audio", help="mic or a file; a video file brings its own.")]
-Outs = Annotated[list[str] | None, typer.Option("--out", help="page, window, speakers or FILE.mp4; may be repeated.")]
-Crop = Annotated[str, typer.Option("--crop", help="face: follow the face; none: take the frame as it is.")]
-KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
-Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]
-Limit = Annotated[float, typer.Option("--limit", min=12, help="kbit/s to send at most, where the network carries it.")]
-Access = Annotated[str | None, typer.Option("--token", envvar="FACEWIRE_TOKEN", help="Opens the room, where the server asks.")]
-RefreshOption = Annotated[bool, typer.Option(
-    "--refresh/--no-refresh", help="Send another keyframe when it would show you better, as --limit leaves room.",
-)]  # fmt: skip
-Seconds = Annotated[float | None, typer.Option("--seconds", min=0.2, help="Stop after so long.")]
-Loop = Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")]
-Port = Annotated[int, typer.Option("--page-port", min=0, max=65535, help="Port of the page at localhost; 0 takes a free one.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, openvino or cuda.")]
-Weights = Annotated[Path | None, typer.Option("--weights", help="Folder with other networks than the shipped ones.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="CPU threads that render (or train).")]
-TraceFolder = Annotated[Path | None, typer.Option("--trace", help="Record what was sent and shown into a folder, for measuring.")]
-
-DEFAULT_SERVER = "http://127.0.0.1:8790"
-
-
-@contextmanager
-def progress_bar(what: str, unit: str, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A progress line on stderr; gives the function that tells how far it is."""
-    with Progress(
-        "[progress.description]{task.description}", "{task.completed} " + unit, console=errors, transient=True, disable=quiet
-    ) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda count: bar.update(task, completed=count)
-
-
-def show(figures: dict[str, Any], json: bool) -> None:
-    """Print figures: JSON on request, else a table."""
-    if json:
-        print(jsonlib.dumps(figures))
-        return
-    table = Table(show_header=False, box=None)
-    for key, value in figures.items():
-        if not isinstance(value, dict):
-            table.add_row(key, f"{value:.6g}" if isinstance(value, float) else str(value))
-    Console(highlight=False).print(table)
 
 
 def _stream(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, tick: int = 200, live: bool = False) -> Any:
@@ -109,44 +87,6 @@ def demo(
 
     errors.print(f"calling for {seconds:g} s; the pictures go to {out}/")
     show(run_demo(out, video, audio, seconds, page, errors.print), json)
-
-
-@app.command()
-def serve(
-    host: str = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8790,
-    ice: Ice = None, ice_file: IceFile = None,
-    secret: Annotated[Path | None, typer.Option(help="File with a secret: only who has a token made with it gets in.")] = None,
-    origin: Annotated[list[str] | None, typer.Option(help="https://SITE whose pages may connect, too; may be repeated.")] = None,
-    behind_proxy: Annotated[bool, typer.Option("--behind-proxy", help="Take addresses from X-Forwarded-For.")] = False,
-    max_rooms: Annotated[int, typer.Option(min=1, help="Rooms open at once.")] = 1000,
-    per_minute: Annotated[float, typer.Option(min=1, help="Connections that one address may make a minute.")] = 120.0,
-    certificate: Annotated[Path | None, typer.Option(help="PEM file; with --key the server speaks TLS.")] = None,
-    key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
-    log_json: Annotated[bool, typer.Option("--log-json", help="Log what happens, as JSON lines on stderr.")] = False,
-) -> None:  # fmt: skip
-    """The signaling server and its page."""
-    from signaling.access import read_secret
-    from signaling.config import IceConfig
-    from signaling.serve import run_server
-    from signaling.server import ServerConfig
-
-    config = ServerConfig(
-        IceConfig.load(ice or [], ice_file), max_rooms=max_rooms, secret=read_secret(secret) if secret else None,
-        origins=frozenset(origin or ()), per_minute=per_minute, behind_proxy=behind_proxy,
-    )  # fmt: skip
-    run_server(config, host, port, certificate, key, log_json, errors.print)
-
-
-@app.command()
-def token(
-    room: str, secret: Annotated[Path, typer.Option(help="The server's file.")],
-    hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it opens the room.")] = 24.0,
-) -> None:  # fmt: skip
-    """A token that opens one room of a server with --secret; give it to both sides."""
-    from signaling.access import issue_token, read_secret
-
-    print(issue_token(read_secret(secret), room, hours * 3600))
 
 
 @app.command()
@@ -287,67 +227,6 @@ def bench(
     errors.print(f"written: {out}/bench.json, bench.csv" + (", bench.html" if html else ""))
 
 
-train_app = typer.Typer(help="Data to weights; 'train prepare' makes data of raw videos.", invoke_without_command=True)
-app.add_typer(train_app, name="train")
-
-
-@train_app.callback()
-def train(
-    context: typer.Context,
-    data: Annotated[Path | None, typer.Option(help="Folder with clips.tsv, train/ and dev/; or of shards.")] = None,
-    losses: Annotated[Path | None, typer.Option(help="Folder with lpips_vgg16.pth and lpips_alexnet.pth.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and logs; a run in it goes on.")] = Path("runs/call"),
-    network: Annotated[str, typer.Option(help="call (ours), paper or paper-reduced.")] = "call",
-    stage: Annotated[str | None, typer.Option(
-        help="call: coarse, medium, full, finish, speech. paper: backbone, then finetune.",
-    )] = None,
-    steps: Annotated[int | None, typer.Option(min=1)] = None, batch: Annotated[int | None, typer.Option(min=1)] = None,
-    rate: float | None = None,
-    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert: call's ears, the judge of L_sync.")] = None,
-    reproduce: Annotated[bool, typer.Option("--reproduce", help="All stages that the shipped weights are made with.")] = False,
-    loaders: Annotated[int, typer.Option(min=0, help="Processes that read shards.")] = 8,
-    threads: Threads = 2, json: Json = False,
-) -> None:  # fmt: skip
-    """Data to weights."""
-    if context.invoked_subcommand:
-        return
-    from models.train_command import Wanted, run
-
-    if data is None or losses is None:
-        raise typer.BadParameter("needed to train", param_hint="--data and --losses")
-    wanted = Wanted(data, losses, out, network, stage, steps, batch, rate, sync, threads, loaders)
-    if figures := run(wanted, reproduce, errors.print):
-        show(figures, json)
-
-
-@train_app.command()
-def prepare(
-    raw: Annotated[Path, typer.Argument(help="Folder of raw videos.")],
-    out: Annotated[Path, typer.Argument(help="Folder for the shards; videos that are done aren't done again.")],
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
-    identity_from: Annotated[str, typer.Option(help="folder (VoxCeleb2's id00012/) or file (AVSpeech).")] = "file",
-    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert; clips whose sound isn't the face's are dropped.")] = None,
-    dev_share: Annotated[float, typer.Option(help="Share of the people held back for judging.")] = 0.02,
-    json: Json = False,
-) -> None:  # fmt: skip
-    """Raw talking videos to face clips in shards."""
-    from models.prepare.command import run_prepare
-
-    show(run_prepare(raw, out, workers, identity_from, sync, dev_share, errors.print), json)
-
-
-@app.command()
-def export(
-    checkpoint: Path, interpolator: Path,
-    out: Annotated[Path, typer.Option(help="Folder for identity.onnx, step.onnx, interpolator.onnx.")] = Path("models/weights"),
-    json: Json = False,
-) -> None:  # fmt: skip
-    """Weights to ONNX."""
-    from models.train_command import run_export
-
-    show(run_export(checkpoint, interpolator, out), json)
-
-
 @app.command()
 def doctor(json: Json = False) -> None:
     """What this machine has, and what to do about what is missing."""
@@ -363,6 +242,12 @@ def doctor(json: Json = False) -> None:
             table.add_row(mark, f.name, escape(f.found), escape(f.advice))
         Console(highlight=False).print(table)
     raise typer.Exit(int(any(f.needed and not f.good for f in found)))
+
+
+app.command()(serve)
+app.command()(token)
+app.command()(export)
+app.add_typer(train_app, name="train")
 
 
 def _print_version(wanted: bool) -> None:

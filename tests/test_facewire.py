@@ -9,7 +9,21 @@ import pytest
 
 from bench.demo import shipped_clip
 
-SUBCOMMANDS = ("demo", "serve", "call", "send", "receive", "encode", "decode", "upsample", "train", "export", "doctor")
+SUBCOMMANDS = (
+    "demo",
+    "serve",
+    "call",
+    "send",
+    "receive",
+    "encode",
+    "decode",
+    "upsample",
+    "train",
+    "export",
+    "doctor",
+    "token",
+    "bench",
+)
 
 
 def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:

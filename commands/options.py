@@ -1,0 +1,62 @@
+"""What the subcommands share: options, the progress line, how figures are printed."""
+
+import json as jsonlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Where people are told things; stdout is for results."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
+Server = Annotated[str, typer.Option(envvar="FACEWIRE_SERVER", help="Signaling server, http(s)://HOST:PORT.")]
+Ice = Annotated[list[str] | None, typer.Option("--ice", help="stun:HOST or turn:USER:PASSWORD@HOST; may be repeated.")]
+IceFile = Annotated[Path | None, typer.Option("--ice-file", help="JSON file with an iceServers list.")]
+Video = Annotated[str | None, typer.Option("--video", help="cam0, cam1, … or a file.")]
+Audio = Annotated[str | None, typer.Option("--audio", help="mic or a file; a video file brings its own.")]
+Outs = Annotated[list[str] | None, typer.Option("--out", help="page, window, speakers or FILE.mp4; may be repeated.")]
+Crop = Annotated[str, typer.Option("--crop", help="face: follow the face; none: take the frame as it is.")]
+KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
+Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]
+Limit = Annotated[float, typer.Option("--limit", min=12, help="kbit/s to send at most, where the network carries it.")]
+Access = Annotated[str | None, typer.Option("--token", envvar="FACEWIRE_TOKEN", help="Opens the room, where the server asks.")]
+RefreshOption = Annotated[bool, typer.Option(
+    "--refresh/--no-refresh", help="Send another keyframe when it would show you better, as --limit leaves room.",
+)]  # fmt: skip
+Seconds = Annotated[float | None, typer.Option("--seconds", min=0.2, help="Stop after so long.")]
+Loop = Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")]
+Port = Annotated[int, typer.Option("--page-port", min=0, max=65535, help="Port of the page at localhost; 0 takes a free one.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, openvino or cuda.")]
+Weights = Annotated[Path | None, typer.Option("--weights", help="Folder with other networks than the shipped ones.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="CPU threads that render (or train).")]
+TraceFolder = Annotated[Path | None, typer.Option("--trace", help="Record what was sent and shown into a folder, for measuring.")]
+
+DEFAULT_SERVER = "http://127.0.0.1:8790"
+
+
+@contextmanager
+def progress_bar(what: str, unit: str, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A progress line on stderr; gives the function that tells how far it is."""
+    with Progress(
+        "[progress.description]{task.description}", "{task.completed} " + unit, console=errors, transient=True, disable=quiet
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda count: bar.update(task, completed=count)
+
+
+def show(figures: dict[str, Any], json: bool) -> None:
+    """Print figures: JSON on request, else a table."""
+    if json:
+        print(jsonlib.dumps(figures))
+        return
+    table = Table(show_header=False, box=None)
+    for key, value in figures.items():
+        if not isinstance(value, dict):
+            table.add_row(key, f"{value:.6g}" if isinstance(value, float) else str(value))
+    Console(highlight=False).print(table)

@@ -1,0 +1,44 @@
+"""``facewire serve`` and ``facewire token``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.options import Ice, IceFile, errors
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8790,
+    ice: Ice = None, ice_file: IceFile = None,
+    secret: Annotated[Path | None, typer.Option(help="File with a secret: only who has a token made with it gets in.")] = None,
+    origin: Annotated[list[str] | None, typer.Option(help="https://SITE whose pages may connect, too; may be repeated.")] = None,
+    behind_proxy: Annotated[bool, typer.Option("--behind-proxy", help="Take addresses from X-Forwarded-For.")] = False,
+    max_rooms: Annotated[int, typer.Option(min=1, help="Rooms open at once.")] = 1000,
+    per_minute: Annotated[float, typer.Option(min=1, help="Connections that one address may make a minute.")] = 120.0,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file; with --key the server speaks TLS.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log what happens, as JSON lines on stderr.")] = False,
+) -> None:  # fmt: skip
+    """The signaling server and its page."""
+    from signaling.access import read_secret
+    from signaling.config import IceConfig
+    from signaling.serve import run_server
+    from signaling.server import ServerConfig
+
+    config = ServerConfig(
+        IceConfig.load(ice or [], ice_file), max_rooms=max_rooms, secret=read_secret(secret) if secret else None,
+        origins=frozenset(origin or ()), per_minute=per_minute, behind_proxy=behind_proxy,
+    )  # fmt: skip
+    run_server(config, host, port, certificate, key, log_json, errors.print)
+
+
+def token(
+    room: str, secret: Annotated[Path, typer.Option(help="The server's file.")],
+    hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it opens the room.")] = 24.0,
+) -> None:  # fmt: skip
+    """A token that opens one room of a server with --secret; give it to both sides."""
+    from signaling.access import issue_token, read_secret
+
+    print(issue_token(read_secret(secret), room, hours * 3600))
