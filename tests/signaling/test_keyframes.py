@@ -1,0 +1,122 @@
+"""Keyframes offered, asked for, sent whole or in pieces, and never twice."""
+
+import numpy as np
+import pytest
+
+from codec.control import KeyframeChunk, KeyframeNotice, Verb, parse_message
+from codec.keyframe import encode_keyframe
+from sender.gallery import Gallery
+from signaling.channels import PeerError
+from signaling.keyframes import CACHED_KEYFRAMES, KeyframesIn, KeyframesOut
+
+
+class Line:
+    """A peer that keeps what it is given to send."""
+
+    def __init__(self):
+        self.sent, self.broken = [], False
+
+    async def send_control(self, data):
+        if self.broken:
+            raise PeerError("closed", "closed")
+        self.sent.append(parse_message(data))
+
+    def take(self):
+        out, self.sent = self.sent, []
+        return out
+
+
+def keyframe(n):
+    noise = np.random.default_rng(n).integers(0, 255, (16, 16, 3), np.uint8)
+    return encode_keyframe(noise.repeat(16, 0).repeat(16, 1), 30)
+
+
+@pytest.fixture(scope="module")
+def three():
+    return [keyframe(n) for n in range(3)]
+
+
+@pytest.fixture
+def gallery(three):
+    gallery = Gallery()
+    for one in three:
+        gallery.add(one, None)
+    return gallery
+
+
+async def test_each_is_offered_once_a_connection_the_one_in_use_first(gallery, three):
+    out, line = KeyframesOut(gallery), Line()
+    await out.offer(line, using=1)
+    assert [(m.verb, m.slot, m.digest) for m in line.take()] == [(Verb.OFFER, s, three[s].digest) for s in (1, 0, 2)]
+    await out.offer(line, using=1)
+    assert line.take() == []
+    out.reconnected()
+    line.broken = True
+    await out.offer(line, using=1)
+    line.broken = False
+    await out.offer(line, using=2)
+    assert [m.slot for m in line.take()] == [2, 0, 1]
+
+
+async def test_the_one_in_use_goes_at_once_the_newest_in_pieces_an_older_one_not_at_all(gallery, three):
+    out, line = KeyframesOut(gallery), Line()
+
+    async def request(slot, digest):
+        await out.requested(line, KeyframeNotice(Verb.REQUEST, slot, digest), using=0, newest=2)
+        return line.take()
+
+    at_once = await request(0, three[0].digest)
+    assert b"".join(m.data for m in at_once) == three[0].data
+    assert await request(0, bytes(8)) == at_once  # whatever is in that slot
+    for slot, digest in ((1, three[1].digest), (0, three[1].digest), (9, bytes(8)), (2, three[2].digest)):
+        assert await request(slot, digest) == []
+    await out.send_piece(line, 60)
+    assert line.take() == []  # no room for a piece
+    pieces = []
+    for _ in range(200):
+        await out.send_piece(line, 300)
+        pieces += line.take()
+    assert b"".join(m.data for m in pieces) == three[2].data
+    assert all(len(m.data) <= 300 for m in pieces)
+
+
+async def test_a_broken_connection_ends_the_pieces_and_the_next_begins_anew(gallery, three):
+    out, line = KeyframesOut(gallery), Line()
+    notice = KeyframeNotice(Verb.REQUEST, 2, three[2].digest)
+    await out.requested(line, notice, using=0, newest=2)
+    await out.send_piece(line, 300)
+    line.broken = True
+    await out.send_piece(line, 300)
+    out.reconnected()
+    line.broken = False
+    line.take()
+    await out.send_piece(line, 300)
+    assert line.take() == []
+    await out.requested(line, notice, using=0, newest=2)
+    await out.send_piece(line, 300)
+    assert line.take()[0].offset == 0
+
+
+async def test_what_was_received_once_is_not_asked_for_again(three):
+    got, line = [], Line()
+    into = KeyframesIn(lambda slot, k: got.append((slot, k)))
+    offer = KeyframeNotice(Verb.OFFER, 4, three[0].digest)
+    await into.offered(line, offer)
+    assert line.take() == [KeyframeNotice(Verb.REQUEST, 4, three[0].digest)]
+    data = three[0].data
+    for at in range(0, len(data), 200):
+        assert got == []
+        await into.chunk(line, KeyframeChunk(4, three[0].digest, len(data), at, data[at : at + 200]))
+    assert got == [(4, three[0])]
+    assert line.take() == [KeyframeNotice(Verb.HAVE, 4, three[0].digest)]
+    await into.offered(line, KeyframeNotice(Verb.OFFER, 7, three[0].digest))
+    assert line.take() == [KeyframeNotice(Verb.HAVE, 7, three[0].digest)]
+    assert got[1:] == [(7, three[0])]
+
+
+async def test_no_more_are_remembered_than_fit():
+    line, into = Line(), KeyframesIn(lambda slot, k: None)
+    for n in range(CACHED_KEYFRAMES + 3):
+        one = keyframe(100 + n)
+        await into.chunk(line, KeyframeChunk(0, one.digest, len(one.data), 0, one.data))
+    assert len(into._cache) == CACHED_KEYFRAMES
