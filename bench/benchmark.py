@@ -16,10 +16,11 @@ from bench.metrics.panel import Panel, Row
 from bench.metrics.pixel import to_tensor
 from bench.metrics.sync import SHIFT, Expert, face_embeddings, region_boxes, scores, sound_embeddings
 from bench.points import OURS, Cost, Drawn, Setting, our_points, rival_point, rival_settings
-from bench.quality import clip_mel, mean, middle_run, sampled
+from bench.quality import clip_mel, mean, middle_run
 from bench.rivals.codecs import CODECS, FORMATS, MODES, Format
 from bench.rivals.ffmpeg import encoders
 from bench.rivals.hull import bd_rate, hull, rate_at
+from bench.sampling import sampled
 from bench.variants import Renderer
 from models.runtime import Interpolator
 from sender.detector import BlazeFace

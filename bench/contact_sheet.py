@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.metrics.perceptual import lpips
 from bench.metrics.pixel import UInt8, to_tensor
-from bench.quality import sampled
+from bench.sampling import sampled
 from bench.variants import Renderer, transmit
 from models.runtime import Interpolator, WeightsMissingError
 from sender.inputs import SourceError

@@ -19,7 +19,8 @@ import torch
 
 from bench.metrics.panel import Panel
 from bench.metrics.pixel import psnr, to_tensor
-from bench.quality import mean, sampled
+from bench.quality import mean
+from bench.sampling import sampled
 from bench.variants import Renderer, Sent, transmit
 from codec.errors import KeyframeError
 from codec.keyframe import encode_keyframe

@@ -26,6 +26,7 @@ from bench.metrics.panel import TRUTH, Panel, Row
 from bench.metrics.pixel import UInt8, to_tensor
 from bench.metrics.sync import SHIFT, Expert, face_embeddings, load_expert, region_boxes, scores, sound_embeddings
 from bench.realign import realign
+from bench.sampling import sampled
 from bench.variants import VARIANTS, Renderer, Sent, transmit
 from models.mel import Float32, log_mel
 from models.runtime import Interpolator, WeightsMissingError
@@ -52,11 +53,6 @@ FIGURES = {
 """What the tables show: name, and whether more is better."""
 SPEECH_FIGURES = ("psnr_mouth", "lmd_lips", "sync_d", "sync_c", "sync_hit")
 """Those that speech should better, told again for the clips where it can."""
-
-
-def sampled(frames: int, every: int) -> list[int]:
-    """The judged frames of a clip: every ``every``-th from the middle of the first stretch on, one at least."""
-    return list(range(every // 2, frames, every)) or [frames - 1]
 
 
 def middle_run(frames: int, seconds: float) -> list[int]:

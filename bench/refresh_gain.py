@@ -22,7 +22,8 @@ import torch
 
 from bench.crops import write_lossless
 from bench.metrics.panel import Panel, Row
-from bench.quality import mean, sampled
+from bench.quality import mean
+from bench.sampling import sampled
 from bench.variants import Renderer, stored_frames
 from codec.errors import CodecError
 from codec.sampling import sample
