@@ -20,6 +20,7 @@ from signaling.channels import PeerError
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.keyframes import KeyframesIn, KeyframesOut
+from signaling.link import Link
 from signaling.messages import SignalingError
 from signaling.pacing import Pacer
 from signaling.peer import Peer
@@ -28,13 +29,12 @@ log = logging.getLogger("facewire.call")
 
 REPORT_SECONDS = 0.4
 """How often a side that sends nothing else reports: each report costs 100 bytes and is answered by a SACK of 93."""
-CONNECT_SECONDS = 20.0
 SENT_KEPT = 64
 """Bundles whose time of sending is remembered, to tell how long a report about them takes."""
 
 
 class Call:
-    """Drives a :class:`SenderStream` from a source, a :class:`Player` from the wire, and renews the peer when it fails."""
+    """Drives a :class:`SenderStream` from a source, and a :class:`Player` from the wire."""
 
     def __init__(
         self, ice: IceConfig, source: Source | None = None, stream: SenderStream | None = None,
@@ -46,19 +46,17 @@ class Call:
         self.mirror, self._pacer = mirror, Pacer(limit_kbps)
         self.ladder = ladder
         self._sent_at: dict[int, float] = {}
-        self.ice, self.source, self.stream, self.player, self.preview = ice, source, stream, player, preview
-        self.peer: Peer | None = None
-        self.connected, self.over = asyncio.Event(), asyncio.Event()
+        self.source, self.stream, self.player, self.preview = source, stream, player, preview
+        self.link = Link(ice, self._media, self._queue_control, self._greet)
+        self.over = asyncio.Event()
         self.remote: Hello | None = None
         self.ended_by_remote = False
-        self.trouble = ""
         self.on_bundle: Callable[[Bundle, float, float], None] | None = None
         self._pool = ThreadPoolExecutor(1, "encode")
         self._keyframes_out = KeyframesOut(stream.gallery) if stream else None
         self._keyframes_in = KeyframesIn(player.keyframe) if player else None
         self._control: asyncio.Queue[bytes] = asyncio.Queue(256)
         self._report: Report | None = None
-        self._before = {"out": 0, "in": 0, "seconds": 0.0}
         self._reports = 0
         self.errors = 0
 
@@ -68,7 +66,7 @@ class Call:
         """Until somebody hangs up or the source ends. Raises ``SignalingError`` when the room can't be joined."""
         tasks = [asyncio.create_task(self._handle_control())]
         tasks.append(asyncio.create_task(self._send() if self.source and self.stream else self._send_reports()))
-        connect = asyncio.create_task(self._keep_connected(client))
+        connect = asyncio.create_task(self.link.keep(client))
         over = asyncio.create_task(self.over.wait())
         try:
             done, _ = await asyncio.wait([*tasks, connect, over], return_when=asyncio.FIRST_COMPLETED)
@@ -79,54 +77,32 @@ class Call:
             for task in (*tasks, connect, over):
                 task.cancel()
             await asyncio.gather(*tasks, connect, over, return_exceptions=True)
-            peer, self.peer = self.peer, None
-            if peer:
-                self._keep_count(peer)
-                await peer.close()
+            await self.link.close()
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _keep_connected(self, client: SignalingClient) -> None:
-        ice = IceConfig(servers=(*self.ice.servers, *client.ice.servers)[:8])
-        while not self.over.is_set():
-            await client.wait_for_peer()
-            peer = Peer(ice, self._media, self._queue_control)
-            try:
-                await peer.connect(client, CONNECT_SECONDS)
-            except PeerError as error:
-                if error.code == "signaling":
-                    raise SignalingError("lost", str(error)) from error
-                if str(error) != self.trouble:
-                    log.error("%s; trying again", error)
-                self.trouble = str(error)
-                await asyncio.sleep(0.2)
-                continue
-            self.peer, self._report = peer, None
-            if self._keyframes_out:
-                self._keyframes_out.reconnected()
-            self._sent_at.clear()
-            if self.ladder:
-                self.ladder.restarted(time.monotonic())
-            if self.stream:  # in the thread that encodes, which owns the stream
-                await asyncio.get_running_loop().run_in_executor(self._pool, self.stream.reconnected)
-            self.connected.set()
-            self.trouble = ""
-            try:
-                await peer.send_control(Hello(model="call").pack())
-                await self._offer_keyframes()
-            except PeerError as error:
-                log.info("the connection ended at once: %s", error)
-            await peer.closed.wait()
-            self.connected.clear()
-            self.peer = None
-            self._keep_count(peer)
-            await peer.close()
-            log.info("connection over: %s", peer.reason)
+    @property
+    def peer(self) -> Peer | None:
+        """What carries messages now."""
+        return self.link.peer
 
-    def _keep_count(self, peer: Peer) -> None:
-        wire = peer.wire()
-        self._before["out"] += wire.bytes_out
-        self._before["in"] += wire.bytes_in
-        self._before["seconds"] += wire.seconds
+    @property
+    def connected(self) -> asyncio.Event:
+        """Set while the other side is connected."""
+        return self.link.connected
+
+    async def _greet(self) -> None:
+        """A new connection is up: everything that was said on the one before counts no more."""
+        self._report = None
+        if self._keyframes_out:
+            self._keyframes_out.reconnected()
+        self._sent_at.clear()
+        if self.ladder:
+            self.ladder.restarted(time.monotonic())
+        if self.stream:  # in the thread that encodes, which owns the stream
+            await asyncio.get_running_loop().run_in_executor(self._pool, self.stream.reconnected)
+        if self.peer:
+            await self.peer.send_control(Hello(model="call").pack())
+            await self._offer_keyframes()
 
     async def _say_bye(self) -> None:
         if self.peer and not self.ended_by_remote:
@@ -157,7 +133,7 @@ class Call:
             report = self.player.report() if self.player else None
             bundle = await loop.run_in_executor(self._pool, self._encode, tick, said, report)
             if self.peer and bundle:
-                room = self._pacer.room(self.wire_total()[0], time.monotonic())
+                room = self._pacer.room(self.link.wire_total()[0], time.monotonic())
                 await self._keyframes_out.send_piece(self.peer, room)
                 self.peer.send_media(bundle.pack())
                 self._sent_at[bundle.number] = time.monotonic()
@@ -264,17 +240,3 @@ class Call:
             await asyncio.get_running_loop().run_in_executor(self._pool, stream.confirm, notice.slot, notice.digest)
         elif notice.verb == Verb.REQUEST and stream and self._keyframes_out and peer:
             await self._keyframes_out.requested(peer, notice, stream.pictures.slot, stream.slot)
-
-    # -- figures --------------------------------------------------------------------------------------------------
-
-    def wire_total(self) -> tuple[int, int, float]:
-        """(bytes out, bytes in, seconds) over all connections so far, every header with IP included."""
-        out, into, seconds = int(self._before["out"]), int(self._before["in"]), self._before["seconds"]
-        if self.peer:
-            wire = self.peer.wire()
-            out, into, seconds = out + wire.bytes_out, into + wire.bytes_in, seconds + wire.seconds
-        return out, into, seconds
-
-    def round_trip(self) -> float:
-        """Smoothed round-trip time of the data channels, in seconds; 0 when not known."""
-        return self.peer.round_trip() if self.peer else 0.0

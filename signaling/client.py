@@ -31,8 +31,12 @@ logger = logging.getLogger(__name__)
 Event = RTCSessionDescription | RTCIceCandidate | SignalingBye | Presence | Ready
 """What a room brings: aiortc's objects from the other peer, its coming and going, and its wish for an offer."""
 
-JOIN_TIMEOUT = 10.0
-"""Seconds that one attempt to connect and join may take."""
+JOIN_TIMEOUT, REJOIN_TIMEOUT = 10.0, 3.0
+"""Seconds that one attempt to connect and join may take, the first time and later: then the network may just have come back."""
+PAUSE_MAX = 2.0
+"""Seconds between two attempts at most."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds that the server has to agree to a close."""
 MAX_WAITING = 256
 """Events kept for a caller that does not read them; the oldest go first."""
 
@@ -78,7 +82,7 @@ class SignalingClient:
         self._join = parse(Join.model_construct(room=room, token=secrets.token_urlsafe(24), access=access).model_dump_json())
         self._patience = patience
         self._events: list[Event] = []
-        self._changed = asyncio.Condition()
+        self._changed, self._answered = asyncio.Condition(), asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -144,6 +148,28 @@ class SignalingClient:
             if self._error:
                 raise self._error
 
+    async def alive(self, seconds: float) -> bool:
+        """Whether the server answers a ping within ``seconds``. If it doesn't, the socket is dead or the network away: it is
+        opened again, as when it is lost.
+
+        Raises:
+            SignalingError: the client is closed.
+        """
+        if self._error:
+            raise self._error
+        socket = self._socket
+        if socket is None or socket.closed:
+            return False
+        self._answered.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await socket.ping()
+                await self._answered.wait()
+        except (TimeoutError, ConnectionError, aiohttp.ClientError):
+            await socket.close()  # whoever reads it opens it again
+            return False
+        return True
+
     async def put_back(self, event: Event) -> None:
         """Return an event, to be the next that ``receive`` gives: it was meant for another connection."""
         async with self._changed:
@@ -170,11 +196,14 @@ class SignalingClient:
             await self._session.close()
         await self._end(SignalingError("closed", "the signaling client is closed"))
 
-    async def _open(self) -> None:
+    async def _open(self, seconds: float = JOIN_TIMEOUT) -> None:
         assert self._session is not None
         try:
-            async with asyncio.timeout(JOIN_TIMEOUT):
-                socket = await self._session.ws_connect(self.url, max_msg_size=2 * MAX_MESSAGE, heartbeat=20.0)
+            async with asyncio.timeout(seconds):
+                socket = await self._session.ws_connect(
+                    self.url, max_msg_size=2 * MAX_MESSAGE, heartbeat=20.0, autoping=False,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
+                )  # fmt: skip
                 try:
                     await self._enter(socket)
                 except BaseException:
@@ -191,7 +220,7 @@ class SignalingClient:
 
     async def _enter(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         await socket.send_str(self._join.model_dump_json())
-        answer = await _next(socket)
+        answer = await self._next(socket)
         if not isinstance(answer, Joined):
             raise SignalingError("bad_message", f"{self.url} does not speak facewire signaling")
         try:
@@ -205,7 +234,7 @@ class SignalingClient:
             assert self._socket is not None
             try:
                 while True:
-                    await self._take(await _next(self._socket))
+                    await self._take(await self._next(self._socket))
             except SignalingError as error:
                 await self._socket.close()
                 if error.code not in ("lost", "shutdown", "stale"):
@@ -221,13 +250,13 @@ class SignalingClient:
         deadline, pause = asyncio.get_running_loop().time() + self._patience, 0.25
         while True:
             try:
-                return await self._open()
+                return await self._open(REJOIN_TIMEOUT)
             except SignalingError as error:
                 # A server that is there and refuses will go on refusing; one that is not may come back.
                 if error.code not in ("unreachable", "lost", "shutdown") or asyncio.get_running_loop().time() > deadline:
                     raise
             await asyncio.sleep(pause)
-            pause = min(2 * pause, 5.0)
+            pause = min(2 * pause, PAUSE_MAX)
 
     async def _take(self, message: Message) -> None:
         if isinstance(message, Presence):
@@ -251,13 +280,20 @@ class SignalingClient:
             self._error = self._error or error
             self._changed.notify_all()
 
-
-async def _next(socket: aiohttp.ClientWebSocketResponse) -> Message:
-    """The next message; raises ``SignalingError`` with the server's own code, or ``lost``."""
-    received = await socket.receive()
-    if received.type is not aiohttp.WSMsgType.TEXT:
-        raise SignalingError("lost", "the signaling connection was lost")
-    message = parse(received.data)
-    if isinstance(message, ErrorMessage):
-        raise SignalingError(message.code, message.message)
-    return message
+    async def _next(self, socket: aiohttp.ClientWebSocketResponse) -> Message:
+        """The next message; raises ``SignalingError`` with the server's own code, or ``lost``."""
+        while True:
+            received = await socket.receive()
+            if received.type is aiohttp.WSMsgType.PONG:
+                self._answered.set()
+            elif received.type is aiohttp.WSMsgType.PING:
+                with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                    await socket.pong(received.data)
+            else:
+                break
+        if received.type is not aiohttp.WSMsgType.TEXT:
+            raise SignalingError("lost", "the signaling connection was lost")
+        message = parse(received.data)
+        if isinstance(message, ErrorMessage):
+            raise SignalingError(message.code, message.message)
+        return message

@@ -31,7 +31,7 @@ class CallEngine:
     def _rates(self, call: Call) -> tuple[float, float]:
         """(out, in) in kbit/s over the last seconds, all headers included."""
         now = time.monotonic()
-        out, into, _ = call.wire_total()
+        out, into, _ = call.link.wire_total()
         self._wire = [w for w in self._wire if now - w[0] <= RATE_WINDOW] + [(now, out, into)]
         then = self._wire[0]
         seconds = max(now - then[0], 1e-3)
@@ -55,7 +55,7 @@ class CallEngine:
             stats |= {
                 "bpp_video": player.bits.bpp_video,
                 "fps": player.fps,
-                "delay_ms": (player.local_delay + call.round_trip() / 2) * 1000 if player.clock.started else None,
+                "delay_ms": (player.local_delay + call.link.round_trip() / 2) * 1000 if player.clock.started else None,
                 "loss": player.loss,
                 "face": player.face.name.lower(),
                 "consistency_db": player.trust.now_db,

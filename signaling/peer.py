@@ -36,10 +36,12 @@ class Peer:
     (aiortc has no ICE restart).
 
     Attributes:
+        leaving: set when another connection must be made: this one is over, or the other side begins anew (``restart``), or
+            :meth:`leave` was called. In the last two cases it still carries messages, as well as it can, until it is closed.
         closed: set when the connection is over, whoever ended it; ``reason`` then says why: ``closed`` (by ``close``),
             ``lost`` (the other side closed it, or the network was silent for about 30 s: aiortc tells the two apart only
-            sometimes), ``bye`` (it hung up), ``restart`` (it begins a new connection), ``ice_failed`` (no way was found,
-            or as ``lost``), ``timeout``, ``bad_description``, ``signaling``.
+            sometimes), ``bye`` (it hung up), ``ice_failed`` (no way was found, or as ``lost``), ``timeout``,
+            ``bad_description``, ``signaling``; or what it was left for.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Peer:
         """``on_media`` and ``on_control`` are called on the event loop with each message, at most ``MAX_MEDIA`` and
         ``MAX_CONTROL`` bytes; they must return soon. ``media_limit``: bytes that may wait before media is dropped."""
         loopback.allow()
-        self.closed = asyncio.Event()
+        self.closed, self.leaving = asyncio.Event(), asyncio.Event()
         self.reason: str | None = None
         self._ice = ice
         self._channels = Channels(on_media, on_control, lambda: self._end("lost"), media_limit)
@@ -82,6 +84,10 @@ class Peer:
     def wire(self) -> WireCount:
         """Everything sent and received since the Peer was made, with IP and UDP headers."""
         return self._meter.count()
+
+    def quiet(self) -> float:
+        """Seconds since the last datagram came, or since the Peer was made."""
+        return self._meter.quiet()
 
     def round_trip(self) -> float:
         """Smoothed round-trip time of the data channels in seconds, acknowledgement delay included; 0 while not known."""
@@ -141,19 +147,30 @@ class Peer:
         assert self._closer is not None
         await asyncio.shield(self._closer)
 
+    def leave(self, reason: str) -> None:
+        """Give up on a connection that is of no use any more, without closing it."""
+        if not self.leaving.is_set():
+            self.reason = reason
+            self.leaving.set()
+
+    async def release(self) -> None:
+        """Stop reading signaling, so that another Peer can; what is connected stays so. Call it once :attr:`leaving` is set."""
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
+
     def _end(self, reason: str) -> None:
         if self.closed.is_set():
             return
         self.reason = reason
         self.closed.set()
+        self.leaving.set()
         self._channels.end()
         # Sockets are freed at once, although the caller's close() may come later or never.
         self._closer = asyncio.get_running_loop().create_task(self._free())
 
     async def _free(self) -> None:
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
+        await self.release()
         pc, self._pc = self._pc, None
         if pc is not None:
             await _shut(pc)
@@ -162,7 +179,7 @@ class Peer:
         """Read signaling for as long as the Peer lives: to negotiate, then to learn that the other side starts anew."""
         try:
             await self._begin(client)
-            while not self.closed.is_set():
+            while not self.leaving.is_set():
                 event = await client.receive()
                 if self._channels.opened.is_set():
                     await self._watch(client, event)
@@ -244,10 +261,10 @@ class Peer:
         if isinstance(event, SignalingBye):
             self._end("bye")
         elif isinstance(event, Ready) or (isinstance(event, Presence) and event.present and event.peer != self._session):
-            self._end("restart")
+            self.leave("restart")
         elif isinstance(event, RTCSessionDescription) and event.type == "offer":
             await client.put_back(event)
-            self._end("restart")
+            self.leave("restart")
 
     async def _add(self, pc: RTCPeerConnection, candidate: RTCIceCandidate) -> None:
         self._candidates += 1

@@ -185,7 +185,7 @@ class Session:
         self.on_page(f"http://localhost:{port}/")
 
     def _figures(self, call: Call) -> dict[str, Any]:
-        out, into, seconds = call.wire_total()
+        out, into, seconds = call.link.wire_total()
         figures: dict[str, Any] = {
             "seconds": round(seconds, 2),
             "wire_kbps_out": round(out * 8e-3 / seconds, 3) if seconds else 0.0,

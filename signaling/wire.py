@@ -60,7 +60,7 @@ class WireMeter:
     """
 
     def __init__(self) -> None:
-        self.since = time.monotonic()
+        self.since = self._heard = time.monotonic()
         self._bytes_out = self._bytes_in = self._packets_out = self._packets_in = 0
 
     def attach(self, connection: RTCPeerConnection) -> None:
@@ -76,12 +76,17 @@ class WireMeter:
             self._bytes_out, self._bytes_in, self._packets_out, self._packets_in, since=self.since, at=time.monotonic()
         )
 
+    def quiet(self) -> float:
+        """Seconds since the last datagram came in, or since this was made."""
+        return time.monotonic() - self._heard
+
     def _wrap(self, protocol: Any) -> None:
         receive, transport = protocol.datagram_received, protocol.transport
 
         def datagram_received(data: bytes, addr: tuple[Any, ...]) -> None:
             self._bytes_in += len(data) + _headers(addr)
             self._packets_in += 1
+            self._heard = time.monotonic()
             receive(data, addr)
 
         protocol.datagram_received = datagram_received

@@ -2,7 +2,7 @@ import asyncio
 import contextlib
 
 import pytest
-from aiohttp import web
+from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer, unused_port
 from aiortc import RTCSessionDescription
 from aiortc.contrib.signaling import BYE
@@ -105,6 +105,34 @@ async def test_takes_its_place_again_after_the_server_restarts():
         assert await heard(c, type(BYE)) is BYE
         await a.close()
     await b.close()
+
+
+async def test_a_ping_tells_whether_the_server_is_there():
+    mute = False
+
+    async def serve(request):
+        socket = web.WebSocketResponse(autoping=False)
+        await socket.prepare(request)
+        await socket.receive()
+        await socket.send_str('{"type":"joined","room":"r","polite":false,"ice":[]}')
+        async for message in socket:
+            if message.type is WSMsgType.PING and not mute:
+                await socket.pong(message.data)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/ws", serve)
+    async with TestServer(app) as server, SignalingClient(str(server.make_url("/")), "r") as client:
+        assert await client.alive(2.0)
+        mute, dead = True, client._socket
+        assert not await client.alive(0.2)
+        async with asyncio.timeout(5):  # it is opened anew
+            while client._socket is dead or client._socket.closed:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        mute = False
+        assert await client.alive(2.0)
+    with pytest.raises(SignalingError):
+        await client.alive(0.2)
 
 
 @pytest.mark.parametrize(

@@ -163,10 +163,12 @@ async def test_new_connection_over_the_same_room(url):
             starter.peer._end("ice_failed")  # As when the network went away: the other side may hear nothing of it.
             starter.peer = Peer(ICE, starter.media.append, starter.control.append)
             renewed = asyncio.create_task(starter.connect())
-            await asyncio.wait_for(old.closed.wait(), 3)
+            await asyncio.wait_for(old.leaving.wait(), 3)
             assert old.reason in ("restart", "lost")
+            await old.release()
             other.peer = Peer(ICE, other.media.append, other.control.append)
             await asyncio.gather(other.connect(), renewed)
+            await old.close()
         a.peer.send_media(b"again")
         await until(lambda: b.media == [b"again"])
 
@@ -195,6 +197,17 @@ async def test_peer_that_vanishes_during_negotiation(url):
                 b = Side(second)
                 await asyncio.gather(b.connect(), waiting)
                 await asyncio.gather(a.peer.close(), b.peer.close())
+
+
+async def test_a_connection_that_is_left_still_carries(url):
+    async with two(url) as (a, b):
+        a.peer.leave("silent")
+        await a.peer.release()
+        assert (a.peer.reason, a.peer.closed.is_set()) == ("silent", False)
+        assert a.peer.send_media(b"still")
+        assert b.peer.send_media(b"here")
+        await until(lambda: (a.media, b.media) == ([b"here"], [b"still"]))
+        assert a.peer.quiet() < 1
 
 
 async def test_dead_network_is_noticed(url, monkeypatch):

@@ -1,0 +1,128 @@
+"""A connection that is kept: dead networks, restarts of the server, and what goes on meanwhile."""
+
+import asyncio
+import contextlib
+
+import pytest
+from aiohttp.test_utils import TestServer, unused_port
+
+from signaling.client import SignalingClient
+from signaling.config import IceConfig
+from signaling.link import QUIET, Link
+from signaling.server import create_app
+
+
+class Side:
+    """One side: its link, kept, and what came."""
+
+    def __init__(self, client):
+        self.client, self.media, self.connections = client, [], 0
+        self.link = Link(IceConfig(), self.media.append, lambda data: None, self._connected)
+        self.keeping = asyncio.create_task(self.link.keep(client))
+
+    async def _connected(self):
+        self.connections += 1
+
+    def send(self, data):
+        return self.link.peer is not None and self.link.peer.send_media(data)
+
+    def cut(self):
+        """The network of the connection of now brings nothing any more."""
+        for protocol in self.link.peer._pc.sctp.transport.transport.iceGatherer._connection._protocols:
+            protocol.datagram_received = lambda data, addr: None
+
+    async def close(self):
+        self.keeping.cancel()
+        await asyncio.gather(self.keeping, return_exceptions=True)
+        await self.link.close()
+
+
+@contextlib.asynccontextmanager
+async def two(url):
+    async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
+        a, b = Side(first), Side(second)
+        talk = asyncio.create_task(chatter(a, b))
+        try:
+            await until(lambda: a.connections == b.connections == 1, 10)
+            yield a, b
+        finally:
+            talk.cancel()
+            await asyncio.gather(a.close(), b.close())
+
+
+async def chatter(*sides):
+    """Both send all the time, as sides of a call do."""
+    number = 0
+    while True:
+        for side in sides:
+            side.send(number.to_bytes(4, "big"))
+        number += 1
+        await asyncio.sleep(0.1)
+
+
+async def until(condition, seconds):
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("cut", ["ab", "a", "b"])
+async def test_a_dead_connection_is_replaced_at_once(url, cut):
+    async with two(url) as (a, b):
+        for name in cut:
+            {"a": a, "b": b}[name].cut()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await until(lambda: a.connections == b.connections == 2, QUIET + 6)
+        assert loop.time() - began > QUIET * 0.8
+        a.media.clear()
+        b.media.clear()
+        await until(lambda: len(a.media) > 3 and len(b.media) > 3, 3)
+        assert a.link.connected.is_set()
+        assert b.link.connected.is_set()
+        out, into, seconds = a.link.wire_total()
+        assert min(out, into) > 2500  # the first handshake is still counted
+        assert seconds > QUIET
+
+
+async def test_while_a_new_connection_is_made_the_old_one_carries(url):
+    async with two(url) as (a, b):
+        await until(lambda: len(b.media) > 3, 3)
+        old = a.link.peer
+        a.link.peer.leave("silent")
+        await until(lambda: not a.link.connected.is_set() or a.link.peer is not old, 2)
+        before = int.from_bytes(b.media[-1], "big")
+        await until(lambda: a.connections == b.connections == 2, 8)
+        await asyncio.sleep(0.3)
+        numbers = {int.from_bytes(m, "big") for m in b.media}
+        # Nothing, or next to nothing, was lost on the way over.
+        assert len(set(range(before, max(numbers))) - numbers) <= 2
+        assert old.closed.is_set()
+
+
+async def test_without_the_server_an_old_connection_is_kept_and_with_it_again():
+    port = unused_port()
+    async with TestServer(create_app(), port=port) as server:
+        url = str(server.make_url("/"))
+        first, second = SignalingClient(url, "r"), SignalingClient(url, "r")
+        await first.__aenter__()
+        await second.__aenter__()
+        a, b = Side(first), Side(second)
+        talk = asyncio.create_task(chatter(a, b))
+        await until(lambda: a.connections == b.connections == 1, 10)
+    try:
+        await asyncio.sleep(1.0)
+        a.media.clear()
+        await until(lambda: len(a.media) > 3, 2)
+        async with TestServer(create_app(), port=port):
+            await until(lambda: first.peer.present and second.peer.present, 10)
+            await asyncio.sleep(0.5)
+            assert (a.connections, b.connections) == (1, 1)
+            a.cut()
+            b.cut()
+            await until(lambda: a.connections == b.connections == 2, QUIET + 6)
+            talk.cancel()
+            await asyncio.gather(a.close(), b.close())
+            await asyncio.gather(first.close(), second.close())
+    finally:
+        talk.cancel()
