@@ -40,7 +40,7 @@ def measure(weights: Path | None, rounds: int, threads: tuple[int, ...] = (1, 2)
                 continue
             drawer.warmup()
             drawer.set_identity(keyframe)
-            drawers.append((device, count, drawer))
+            drawers.append((drawer.runtime, count, drawer))
     spent: list[list[float]] = [[] for _ in drawers]
     for _ in range(rounds):
         pictures = rng.random((FRAMES, 3, 8, 8), np.float32)

@@ -26,11 +26,13 @@ FROZEN = 0.4
 
 @dataclass(frozen=True)
 class Case:
-    """One network. ``blackout``: seconds without any datagram, from the middle of the call on; ``more``: options of ``send``."""
+    """One network. ``blackout``: seconds without any datagram, from the middle of the call on; ``cut``: in the middle every way
+    between the peers ends for good, as when an address changes; ``more``: options of ``send``."""
 
     name: str
     network: Impairment
     blackout: float = 0.0
+    cut: bool = False
     more: tuple[str, ...] = ()
 
 
@@ -45,6 +47,7 @@ CASES = (
     Case("10 % twice, reordered", Impairment(delay=0.25, jitter=0.24, duplicates=0.1)),
     Case("15 kbit/s", Impairment(kbps=15, delay=0.04)),
     Case("20 kbit/s, --limit 40", Impairment(kbps=20, delay=0.04), more=("--limit", "40")),
+    Case("another address", Impairment(delay=0.04), cut=True),
     Case("blackout of 10 s", Impairment(delay=0.04), blackout=10.0),
 )
 
@@ -85,6 +88,9 @@ async def call(case: Case, seconds: float, video: Path) -> dict[str, float]:
         ]
         try:
             async with asyncio.timeout(seconds + 90):
+                if case.cut:
+                    await asyncio.sleep(seconds / 2)
+                    relay.cut()
                 if case.blackout:
                     await asyncio.sleep(seconds / 2)
                     relay.blocked = True

@@ -53,13 +53,14 @@ class _Port(asyncio.DatagramProtocol):
         self.relay, self.kind, self.real = relay, kind, real
         self.transport: Any = None
         self.other: _Port | None = None
+        self.dead = False
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
         # From the other peer to this one. It must seem to come from the port that stands for the other.
-        if self.other is not None:
+        if self.other is not None and not self.dead:
             self.relay.on_datagram(self.kind, data)
             self.relay.pass_on(data, lambda: self.other and self.other.transport.sendto(data, self.real), self.kind)
 
@@ -133,6 +134,11 @@ class UdpRelay:
             a, b = self._ports.values()
             a.other, b.other = b, a
         return int(port.transport.get_extra_info("sockname")[1])
+
+    def cut(self) -> None:
+        """Let nothing through any more on the ways of now, as when an address has changed; those negotiated later work."""
+        for port in self._open:
+            port.dead = True
 
     def close(self) -> None:
         for port in self._open:

@@ -53,7 +53,7 @@ class Upsampler:
                 raise
             device = choose("auto", cuda=False)  # a GPU build of ONNX Runtime on a machine without a card
             self._step = load(folder / "step.onnx", device, threads)
-        self._identity = load(folder / "identity.onnx", device, threads)
+        self._identity = load(folder / "identity.onnx", device, threads, exact=True)
         if lacking := set(self._step.inputs) - {"keyframe", *self._identity.outputs, *DRIVEN}:
             raise ValueError(f"step.onnx wants {', '.join(sorted(lacking))}, which identity.onnx doesn't give: export both anew")
         self._fixed: Identity = {}

@@ -19,6 +19,7 @@ from models.runtime import Interpolator, Upsampler
 from receiver.outputs import Output
 from receiver.playout import PlayoutClock
 from receiver.render import RenderThreads
+from receiver.stretch import fit
 from receiver.ticks import FrameInput, TickDecoder, TickOutput
 from receiver.trust import TrustMeter
 from sender.sources import grid
@@ -37,8 +38,6 @@ SILENCE = 5.0
 """Seconds without a bundle after which playing stops until one comes."""
 BEHIND = 1.0
 """Seconds that this side may fall behind (the machine slept) before ticks are skipped."""
-STRETCH = 0.05
-"""A tick's sound is stretched by this share at most; more is filled with silence."""
 GREY = np.full((256, 256, 3), 40, np.uint8)
 """Shown when the other side's camera is off."""
 LOSS_WINDOW = 50
@@ -53,14 +52,6 @@ class PlayerCount:
     late: int = 0
     ticks: int = 0
     concealed: int = 0
-
-
-def stretch(samples: Float32, count: int) -> Float32:
-    """Resample linearly to ``count`` samples; for changes of a few percent."""
-    if count == len(samples) or not len(samples):
-        return samples
-    at = np.linspace(0, len(samples) - 1, max(count, 1))
-    return np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
 
 
 class Player:
@@ -154,6 +145,7 @@ class Player:
         self.clock.reset()
         self._waiting.clear()
         self._visible_from = 0
+        self._due.clear()  # frames of the stream before must not hide those of the next
         self._next, self._far, self._missed = None, 0, 0.0
 
     def report(self) -> Report | None:
@@ -197,11 +189,12 @@ class Player:
             # Under loss the clock waits for the next bundle, which then brings the lost one's sound again.
             self.clock.hold = tick if self.loss > 0.04 else 0.0
             # What arrives decides how long must be waited: slower ticks come later, and would be late for ever.
-            change = self.clock.step(self._arriving, self._missed)
+            change, forced = self.clock.change(self._arriving, self._missed), self._missed > 0
             self._missed = 0.0
             try:
-                output = await self._loop.run_in_executor(
-                    self._pool, self.decoder.tick, at, length, bundle, following.again if following else ()
+                again = following.again if following else ()
+                output, filled = await self._loop.run_in_executor(
+                    self._pool, self._lay_out, at, length, bundle, again, round(change * RATE), forced
                 )
             except Exception:  # one tick must not end the call
                 log.exception("the tick at %d ms could not be decoded", at)
@@ -209,11 +202,19 @@ class Player:
                 continue
             if self._next != at + length:
                 continue
+            self.clock.move(len(filled) / RATE - tick)
             self.count.ticks += 1
             self.count.concealed += output.concealed
             if bundle is None and not output.concealed:
                 self.bits.seconds += tick
-            self._play(at, length, due, tick + change, output)
+            self._play(at, length, due, filled, output)
+
+    def _lay_out(
+        self, at: int, length: int, bundle: Bundle | None, again: tuple[bytes, ...], change: int, forced: bool
+    ) -> tuple[TickOutput, Float32]:  # fmt: skip
+        """A tick's frames and sound, and the sound ``change`` samples longer: about, so that it isn't heard, or exactly."""
+        output = self.decoder.tick(at, length, bundle, again)
+        return output, np.pad(output.sound, (0, max(0, change))) if forced else fit(output.sound, change)
 
     def _take(self, at: int) -> tuple[Bundle | None, int]:
         """(the bundle of the tick that begins now, the tick's length in ms). A lost one is as long as the last, but ends where
@@ -231,13 +232,8 @@ class Player:
         self.clock.lead = min(max(self.render.count.seconds * 1.3, 0.02), 0.12) + 0.01
         return self.clock.lead
 
-    def _play(self, at_ms: int, length: int, due: float, until_next: float, output: TickOutput) -> None:
-        """Schedule a tick that is due at ``due``; the next one follows ``until_next`` seconds later."""
-        count, sound = round(until_next * RATE), output.sound
-        if abs(count - len(sound)) <= STRETCH * len(sound):
-            filled = stretch(sound, count)
-        else:
-            filled = np.pad(sound, (0, max(0, count - len(sound))))[:count]
+    def _play(self, at_ms: int, length: int, due: float, filled: Float32, output: TickOutput) -> None:
+        """Schedule a tick that is due at ``due``; its sound lasts, as ``filled``, until the next."""
         self._loop.call_later(max(0.0, due - time.monotonic()), self._sound, at_ms, output.sound, filled)
         first = grid(at_ms, length).start
         if output.hidden and not self._hidden:
@@ -249,9 +245,13 @@ class Player:
         for frame in output.frames:
             shown = due + frame.number * 0.04 - at_ms / 1000
             self._due[frame.number] = shown
-            self._loop.call_later(max(0.0, shown - lead - time.monotonic()), self.render.submit, frame)
+            self._loop.call_later(max(0.0, shown - lead - time.monotonic()), self._submit, frame, shown)
         while len(self._due) > 60:
             del self._due[next(iter(self._due))]
+
+    def _submit(self, frame: FrameInput, due: float) -> None:
+        if self._due.get(frame.number) == due:
+            self.render.submit(frame)
 
     def _hide(self, number: int) -> None:
         for output in self.outputs:
@@ -262,11 +262,11 @@ class Player:
             output.sound(at_ms, exact, stretched)
 
     def _rendered(self, frame: FrameInput, rgb: UInt8) -> None:
-        due = self._due.get(frame.number, 0.0)
-        self._loop.call_later(max(0.0, due - time.monotonic()), self._show, frame, rgb, due)
+        if due := self._due.get(frame.number):
+            self._loop.call_later(max(0.0, due - time.monotonic()), self._show, frame, rgb, due)
 
     def _show(self, frame: FrameInput, rgb: UInt8, due: float) -> None:
-        if frame.number < self._visible_from:
+        if frame.number < self._visible_from or self._due.get(frame.number) != due:
             return  # overtaken by its successor, or rendered for a tick before the camera went off
         self._visible_from = frame.number + 1
         now = time.monotonic()

@@ -2,7 +2,8 @@
 
 Media time ``t`` (seconds since the stream began) is presented at ``t + delay``. A tick's bundle arrives when the tick is over
 at the earliest, so the delay is the tick's length + the fastest transit seen lately + a margin that follows the jitter + the
-time that rendering needs. It grows at once when bundles come late and shrinks slowly when they no longer do.
+time that rendering needs. It grows at once when bundles come late; otherwise it follows what is wanted as the sound allows it
+(:mod:`receiver.stretch`).
 """
 
 from collections import deque
@@ -10,9 +11,10 @@ from collections import deque
 HISTORY = 50
 """Arrivals looked at: ten seconds at the 200 ms rung."""
 MARGIN_MIN, MARGIN_MAX = 0.015, 0.600
-SHRINK = 0.004
-"""Seconds by which the delay may shrink in one tick: a change of 2 % at 200 ms, which isn't heard."""
-GROW = 0.008
+SHARE = 0.1
+"""Of a tick, by which the delay may change in it."""
+STEADY = 0.004
+"""Seconds by which the delay may differ from what is wanted, before it is changed."""
 
 
 class PlayoutClock:
@@ -50,7 +52,7 @@ class PlayoutClock:
         if self._base is None:
             return MARGIN_MIN
         late = sorted(t - self._base for t in self._transits)
-        high = late[min(len(late) - 1, int(len(late) * 0.95))]
+        high = late[int((len(late) - 1) * 0.95)]  # of a few: without the latest, which is often the first
         return min(max(high * 1.1, MARGIN_MIN), MARGIN_MAX)
 
     def wanted(self, tick: float) -> float:
@@ -63,19 +65,22 @@ class PlayoutClock:
             raise RuntimeError("nothing has arrived yet")
         return media + self._delay
 
-    def step(self, tick: float, late: float = 0.0) -> float:
-        """Once a tick: move the delay towards what is wanted. Returns by how much; the tick's sound is stretched by it.
+    def change(self, tick: float, late: float = 0.0) -> float:
+        """By how much the delay should change in the next tick of ``tick`` seconds, in seconds; :meth:`move` does it.
 
-        ``late``: by how much a bundle missed its time since the last step; the delay grows by that at once.
+        ``late``: by how much a bundle missed its time since the last tick; the delay has to grow at once then, whatever is heard.
         """
         if self._delay is None:
             return 0.0
         difference = self.wanted(tick) - self._delay
-        change = min(max(difference, -SHRINK), GROW)
         if late > 0:
-            change = min(max(difference, 0.0), MARGIN_MAX)
-        self._delay += change
-        return change
+            return min(max(difference, 0.0), MARGIN_MAX)
+        return 0.0 if abs(difference) < STEADY else min(max(difference, -SHARE * tick), SHARE * tick)
+
+    def move(self, seconds: float) -> None:
+        """The next tick is that much longer than it was recorded, or shorter."""
+        if self._delay is not None:
+            self._delay += seconds
 
     def buffered(self) -> float:
         """Seconds from a bundle's fastest arrival to its presentation, the tick's own length included."""

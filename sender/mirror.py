@@ -1,6 +1,10 @@
-"""The refresh of a live stream, in a thread of its own: what is sent must never wait for it."""
+"""The refresh of a live stream, in a thread of its own: what is sent and shown must never wait for it."""
 
 import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,19 +20,40 @@ UInt8 = npt.NDArray[np.uint8]
 
 BEHIND = 2
 """Ticks that may wait; where more do, they are decoded but not looked at until the thread has caught up."""
+NICENESS = 10
+"""Of the thread, and of those that its networks start."""
 PAUSE_MS = 5_000
 """Between two keyframes that are sent: each must first show what it is worth."""
+
+
+def _yield_to_others() -> None:
+    """Let this thread have what the others leave, on Linux, where a thread can be nice."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 class Mirror:
     """Takes every tick as sent; :meth:`advice` gives what came of it, on the next one."""
 
-    def __init__(self, refresh: Refresh) -> None:
-        self.refresh = refresh
-        self._pool = ThreadPoolExecutor(1, "mirror")
+    def __init__(self, make: Callable[[], Refresh]) -> None:
+        """``make`` is called in the mirror's thread, so that what it loads has its priority; ticks wait for it."""
+        self.refresh: Refresh | None = None
+        self._pool = ThreadPoolExecutor(1, "mirror", initializer=_yield_to_others)
         self._waiting = 0
         self._advice: Advice | None = None
         self._sent_ms = 0
+        self._pool.submit(self._open, make)
+
+    def _open(self, make: Callable[[], Refresh]) -> None:
+        try:
+            self.refresh = make()
+        except Exception:  # a call without it is still a call
+            log.exception("the mirror's networks could not be loaded: the keyframe stays")
+
+    @property
+    def switched(self) -> int:
+        """How often a keyframe that the other side held was used again."""
+        return self.refresh.count.switched if self.refresh else 0
 
     def tick(self, at_ms: int, tick_ms: int, bundle: Bundle | None, crop: UInt8 | None, held: Held) -> None:
         """As :meth:`Refresh.tick`; returns at once."""
@@ -37,6 +62,8 @@ class Mirror:
 
     def _work(self, at_ms: int, tick_ms: int, bundle: Bundle | None, crop: UInt8 | None, held: Held) -> None:
         self._waiting -= 1
+        if self.refresh is None:
+            return
         if self._waiting > BEHIND or self._advice is not None:
             crop = None
         try:

@@ -119,6 +119,10 @@ class Session:
             upsampler.warmup()
         return upsamplers, Interpolator(config.weights)
 
+    def _refresh(self) -> Refresh:
+        (looking, *_), interpolator = self._networks(1)
+        return Refresh(looking, interpolator, self.config.stream.quality)
+
     async def run(self) -> dict[str, Any]:
         """Join, talk until the end, and give the figures. Raises the rooms' errors, each one line for the user."""
         config = self.config
@@ -143,8 +147,7 @@ class Session:
                 await self._serve_page(stack, engine)
             mirror = None
             if stream and config.refresh and config.video:
-                (looking, *_), interpolator = await asyncio.to_thread(self._networks, 1)
-                mirror = Mirror(Refresh(looking, interpolator, config.stream.quality))
+                mirror = Mirror(self._refresh)
                 stack.callback(mirror.close)
             async with SignalingClient(config.server, config.room, access=config.access) as client:
                 ladder = Ladder(config.limit_kbps)
@@ -202,7 +205,7 @@ class Session:
                 "lowres_psnr_db": round(call.stream.lowres_psnr_db, 2),
                 "keyframe_bytes": count.keyframe_bytes,
                 "keyframes": len(call.stream.gallery.keyframes),
-                "keyframe_switches": call.mirror.refresh.count.switched if call.mirror else 0,
+                "keyframe_switches": call.mirror.switched if call.mirror else 0,
                 "speech_kbps": round(count.sound_bytes * 8e-3 / max(count.seconds, 1e-3), 3),
             }
         if call.player:

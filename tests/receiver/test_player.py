@@ -10,7 +10,7 @@ import numpy as np
 from bench.demo import shipped_clip
 from codec.bundle import Bundle, Face, Report
 from models.runtime import Interpolator, Upsampler
-from receiver.player import Player, stretch
+from receiver.player import Player
 from sender.sources import FileTicks
 from sender.stream import SenderStream, StreamConfig
 
@@ -129,13 +129,6 @@ async def test_a_camera_that_is_off_shows_nothing(upsamplers: list[Upsampler], i
     grey = [rgb.std() == 0 for _, rgb in output.frames]
     assert any(rgb.std() > 10 for _, rgb in output.frames)
     assert all(grey[grey.index(True) :])  # no rendered frame comes after it, however late
-
-
-def test_stretch_keeps_the_ends() -> None:
-    sound = np.linspace(-1, 1, 3200).astype(np.float32)
-    assert len(stretch(sound, 3264)) == 3264
-    assert stretch(sound, 3136)[-1] == 1
-    assert stretch(sound, 3200) is sound
 
 
 async def test_pauses_are_no_loss(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:

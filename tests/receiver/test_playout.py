@@ -19,7 +19,7 @@ def run(
             late += 1
             missed = now - clock.due(i * 0.2)
         clock.arrived((i + 1) * 0.2, now)
-        clock.step(0.2, max(0.0, missed))
+        clock.move(clock.change(0.2, max(0.0, missed)))
     return late, clock.due(0.0)
 
 
@@ -38,6 +38,20 @@ def test_delay_follows_jitter_up_and_down_again() -> None:
     assert rough > calm + 0.06
     assert late <= 8
     assert again == pytest.approx(calm, abs=0.01)
+
+
+def test_a_change_is_a_share_of_a_tick_and_none_at_all_when_it_is_small() -> None:
+    clock = PlayoutClock()
+    run(clock, 60, 0.0)
+    clock.lead += 0.003
+    assert clock.change(0.2) == 0.0
+    clock.lead += 0.1
+    assert clock.change(0.2) == pytest.approx(0.02)
+    assert clock.change(0.06) == pytest.approx(-0.006)  # a shorter tick needs less
+    assert clock.change(0.2, late=0.3) == pytest.approx(0.103, abs=0.002)
+    before = clock.due(0.0)
+    clock.move(-0.01)
+    assert clock.due(0.0) == pytest.approx(before - 0.01)
 
 
 def test_margin_is_bounded() -> None:

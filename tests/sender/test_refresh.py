@@ -1,5 +1,8 @@
 """Another keyframe where it serves better: with the shipped networks, on a face that changes and changes back."""
 
+import os
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,7 +86,7 @@ def test_what_is_drawn_after_a_refresh_is_more_like_the_camera(clip, networks):
 
 
 def test_the_mirror_looks_away_while_it_is_behind_and_tells_once(clip, networks):
-    mirror = Mirror(Refresh(*networks, check_ms=200))
+    mirror = Mirror(lambda: Refresh(*networks, check_ms=200))
     stream = SenderStream(StreamConfig(crop="none", keyframe="first"))
     advice = []
     for number, tick in enumerate(talking(clip, "abbb")):
@@ -105,12 +108,40 @@ def test_the_mirror_looks_away_while_it_is_behind_and_tells_once(clip, networks)
 
 
 def test_a_broken_tick_is_logged_and_the_thread_lives(networks, caplog):
-    mirror = Mirror(Refresh(*networks))
+    mirror = Mirror(lambda: Refresh(*networks))
     mirror.tick(0, 200, Bundle(0, 0), None, None)  # type: ignore[arg-type]
     mirror.tick(0, 200, Bundle(0, 0), None, Held({}, frozenset(), None))
+    mirror._pool.submit(lambda: None).result()
     mirror.close()
     assert "could not be mirrored" in caplog.text
     assert mirror.advice() is None
+
+
+def test_without_networks_there_is_no_advice_and_one_line(caplog):
+    def fail():
+        raise ValueError("step.onnx cannot be loaded")
+
+    mirror = Mirror(fail)
+    mirror.tick(0, 200, Bundle(0, 0), None, Held({}, frozenset(), None))
+    mirror._pool.submit(lambda: None).result()
+    mirror.close()
+    assert (mirror.refresh, mirror.switched, mirror.advice()) == (None, 0, None)
+    assert "could not be loaded" in caplog.text
+    assert "could not be mirrored" not in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are nice on Linux alone")
+def test_the_mirror_is_nice(networks):
+    seen = []
+
+    def make():
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return Refresh(*networks)
+
+    mirror = Mirror(make)
+    mirror._pool.submit(lambda: None).result()
+    mirror.close()
+    assert seen[0] > os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
 def keyframe(grey: int) -> Keyframe:
