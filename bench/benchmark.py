@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.crops import cropped
-from bench.metrics.motion import motion_error
+from bench.metrics.motion import motion_figures
 from bench.metrics.panel import Panel, Row
 from bench.metrics.pixel import to_tensor
 from bench.metrics.sync import SHIFT, Expert, face_embeddings, region_boxes, scores, sound_embeddings
@@ -31,7 +31,8 @@ Say = Callable[[str], None]
 
 HIGHER = {
     "psnr": True, "ssim": True, "lpips": False, "dists": False, "fd_vgg16": False, "lmd": False, "lmd_lips": False,
-    "identity_distance": False, "motion": False, "sync_d": False, "sync_c": True, "psnr_mouth": True, "pose_mae": False,
+    "identity_distance": False, "motion": False, "flow": False, "sync_d": False, "sync_c": True, "psnr_mouth": True,
+    "pose_mae": False,
 }  # fmt: skip
 """The figures that are compared, and whether more is better."""
 RATE = "bpp_60s"
@@ -97,8 +98,7 @@ class ClipJudge:
             for setting, frames in self._kept.items():
                 row = judged[_key(setting)]
                 if n:
-                    pairs = (to_tensor([x]) for x in (frames[n - 1], frames[n], self.truth[n - 1], self.truth[n]))
-                    row["motion"] = float(motion_error(*pairs))
+                    row |= motion_figures(frames[n - 1], frames[n], self.truth[n - 1], self.truth[n])
                 found[setting].append(row)
         return {s: self._rows[s] | mean(rows) for s, rows in found.items()}
 

@@ -21,7 +21,7 @@ import torch
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench.metrics.motion import motion_error
+from bench.metrics.motion import motion_figures
 from bench.metrics.panel import TRUTH, Panel, Row
 from bench.metrics.pixel import UInt8, to_tensor
 from bench.metrics.sync import SHIFT, Expert, face_embeddings, load_expert, region_boxes, scores, sound_embeddings
@@ -47,7 +47,8 @@ FIGURES = {
     "lmd": ("landmark distance", "↓"), "lmd_lips": ("landmark distance, lips", "↓"), "face_seen": ("face seen", "↑"),
     "yaw": ("yaw error, °", "↓"), "pitch": ("pitch error, °", "↓"), "roll": ("roll error, °", "↓"),
     "pose_mae": ("pose error, °", "↓"), "identity_cos": ("identity, cosine", "↑"),
-    "identity_distance": ("identity, distance", "↓"), "motion": ("motion error", "↓"), "sync_d": ("sync_d", "↓"),
+    "identity_distance": ("identity, distance", "↓"), "motion": ("motion error", "↓"),
+    "flow": ("optical flow error, px", "↓"), "sync_d": ("sync_d", "↓"),
     "sync_c": ("sync_c", "↑"), "sync_hit": ("in sync within ±1 frame", "↑"),
 }  # fmt: skip
 """What the tables show: name, and whether more is better."""
@@ -123,8 +124,7 @@ class Judge:
     def _motion(truth: Sequence[UInt8], shown: dict[int, UInt8], n: int) -> Row:
         if not n:
             return {}
-        pairs = (to_tensor([x]) for x in (shown[n - 1], shown[n], truth[n - 1], truth[n]))
-        return {"motion": float(motion_error(*pairs))}
+        return motion_figures(shown[n - 1], shown[n], truth[n - 1], truth[n])
 
 
 def tables(means: dict[str, Row], chosen: Sequence[str] = tuple(FIGURES)) -> tuple[Table, str]:

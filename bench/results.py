@@ -68,7 +68,7 @@ def summary(found: dict[str, Any]) -> tuple[Table, Table]:
     """(our points and the rivals' cheapest, each with its figures; how many times our rate the rivals need)."""
     shown = [
         k
-        for k in ("psnr", "ssim", "lpips", "dists", "motion", "lmd", "sync_d")
+        for k in ("psnr", "ssim", "lpips", "dists", "motion", "flow", "lmd", "sync_d")
         if any(k in p["figures"] for p in found["points"])
     ]
     table = Table("", "BPP", "without keyframe", "60 s call", "kbit/s", *shown, title="means over the clips")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.signaling import SignalingBye
 
-from signaling import loopback, sdp
+from signaling import consent, loopback, sdp
 from signaling.acks import AckBundler
 from signaling.channels import MEDIA_LIMIT, Channels, PeerError
 from signaling.client import Event, SignalingClient
@@ -17,6 +17,7 @@ from signaling.messages import Presence, Ready, SignalingError
 from signaling.wire import WireCount, WireMeter
 
 logger = logging.getLogger(__name__)
+consent.ask_less()
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that closing a connection may take."""

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from bench.metrics.motion import motion_error  # noqa: E402
+from bench.metrics.motion import flow_error, motion_error  # noqa: E402
 from bench.metrics.pixel import luma, psnr, region_psnr, ssim, to_frame, to_tensor  # noqa: E402
 
 
@@ -67,3 +67,13 @@ def test_motion_error_of_a_held_video_is_the_motion_and_of_a_faithful_one_none(f
     assert float(motion_error(before, now, before, now)) == 0
     # A steady error of the picture is no error of its motion.
     assert float(motion_error(before + 0.1, now + 0.1, before, now)) == pytest.approx(0, abs=1e-4)
+
+
+def test_flow_error_is_the_motion_of_what_stays_still_and_none_of_what_moves_along(faces):
+    before = np.ascontiguousarray(faces[4])
+    now = np.ascontiguousarray(np.roll(before, 3, axis=1))
+    held, along = flow_error(before, before, before, now), flow_error(before, now, before, now)
+    assert 1.5 < held < 4  # three pixels, fewer where there is nothing to follow
+    assert along == 0
+    # The same motion in a darker picture is nearly the same motion.
+    assert flow_error(before // 2, now // 2, before, now) < 0.35 * held
