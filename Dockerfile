@@ -9,7 +9,7 @@ RUN apt-get update \
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1
 WORKDIR /app
 COPY . .
-RUN pip install . && rm -rf build \
+RUN pip install '.[redis]' && rm -rf build \
     && useradd --create-home --uid 10001 facewire \
     && install -d -o facewire /data
 

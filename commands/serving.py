@@ -19,6 +19,9 @@ def serve(
     per_minute: Annotated[float, typer.Option(min=1, help="Connections that one address may make a minute.")] = 120.0,
     certificate: Annotated[Path | None, typer.Option(help="PEM file; with --key the server speaks TLS.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+    redis: Annotated[
+        str | None, typer.Option(help="redis://HOST: keep the rooms there, for several servers.", envvar="FACEWIRE_REDIS")
+    ] = None,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log what happens, as JSON lines on stderr.")] = False,
 ) -> None:  # fmt: skip
     """The signaling server and its page."""
@@ -30,6 +33,7 @@ def serve(
     config = ServerConfig(
         IceConfig.load(ice or [], ice_file), max_rooms=max_rooms, secret=read_secret(secret) if secret else None,
         origins=frozenset(origin or ()), per_minute=per_minute, behind_proxy=behind_proxy,
+        redis=redis,
     )  # fmt: skip
     run_server(config, host, port, certificate, key, log_json, errors.print)
 

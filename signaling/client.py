@@ -37,6 +37,8 @@ PAUSE_MAX = 2.0
 """Seconds between two attempts at most."""
 CLOSE_TIMEOUT = 1.0
 """Seconds that the server has to agree to a close."""
+PASSING = ("lost", "shutdown", "stale", "unavailable")
+"""Codes of what passes: the socket is opened again."""
 MAX_WAITING = 256
 """Events kept for a caller that does not read them; the oldest go first."""
 
@@ -237,7 +239,7 @@ class SignalingClient:
                     await self._take(await self._next(self._socket))
             except SignalingError as error:
                 await self._socket.close()
-                if error.code not in ("lost", "shutdown", "stale"):
+                if error.code not in PASSING:
                     return await self._end(error)
                 logger.info("signaling: %s; opening it again", error)
                 await self._take(Presence(present=False))  # Until the server says otherwise.
@@ -253,7 +255,7 @@ class SignalingClient:
                 return await self._open(REJOIN_TIMEOUT)
             except SignalingError as error:
                 # A server that is there and refuses will go on refusing; one that is not may come back.
-                if error.code not in ("unreachable", "lost", "shutdown") or asyncio.get_running_loop().time() > deadline:
+                if error.code not in ("unreachable", *PASSING) or asyncio.get_running_loop().time() > deadline:
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_MAX)

@@ -62,7 +62,8 @@ class Link:
                 if error.code == "signaling":
                     raise SignalingError("lost", str(error)) from error
                 if str(error) != self.trouble:
-                    log.error("%s; trying again", error)
+                    # Who hangs up, or begins anew, while the other connects: nothing to worry about.
+                    log.log(logging.INFO if error.code in ("bye", "lost") else logging.ERROR, "%s; trying again", error)
                 self.trouble = str(error)
                 await asyncio.sleep(0.2)
                 continue

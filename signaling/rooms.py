@@ -1,22 +1,28 @@
-"""Who sits in which room. No sockets are read here: a seat's ``socket`` is only carried along."""
+"""Who sits in which room, and how one peer's message reaches the other. A seat knows no socket, but a way to deliver."""
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from aiohttp import web
-
-from signaling.messages import SignalingError
+from signaling.messages import Message, SignalingError
 
 SEATS = 2
+
+Deliver = Callable[[Message | SignalingError], Awaitable[bool]]
+"""Hand a message to a peer, or tell it why its socket closes now; False where the peer is gone."""
+
+REPLACED = "this peer has joined again from another connection"
 
 
 @dataclass(eq=False)
 class Seat:
-    """One peer in a room."""
+    """One peer in a room. ``connection`` names this very connection; ``label`` the peer."""
 
-    socket: web.WebSocketResponse
     token: str
+    deliver: Deliver = field(repr=False)
+    connection: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
     def label(self) -> str:
@@ -24,38 +30,77 @@ class Seat:
         return hashlib.sha256(self.token.encode()).hexdigest()[:16]
 
 
-class Rooms:
-    """Rooms for two, made by the first who enters and dropped with the last who leaves."""
+@dataclass(frozen=True)
+class Sight:
+    """What a peer sees of its room: the other's label, None while that one is away; and whether it came first, and so offers."""
+
+    other: str | None
+    first: bool
+
+
+class Rooms(Protocol):
+    """Rooms for two, made by the first who enters and dropped with the last who leaves.
+
+    All may raise ``SignalingError`` (``unavailable``) where the rooms are kept elsewhere.
+    """
+
+    async def open(self) -> None:
+        """Before anything else, inside the event loop."""
+
+    async def enter(self, name: str, token: str | None, deliver: Deliver) -> Seat:
+        """Take a place; with the token of a peer that is there, that peer's place and order: its connection is told ``replaced``.
+
+        Raises ``SignalingError``: ``room_full`` or ``server_full``."""
+
+    async def leave(self, name: str, seat: Seat) -> bool:
+        """Free a place; False where another connection holds it by now."""
+
+    async def look(self, name: str, seat: Seat) -> Sight:
+        """What the peer in this seat sees."""
+
+    async def send(self, name: str, seat: Seat, message: Message) -> bool:
+        """Hand a message to the other peer; False while it is away."""
+
+    async def count(self, name: str) -> int:
+        """Peers in this room: 0, 1 or 2."""
+
+    def totals(self) -> tuple[int, int]:
+        """Rooms and peers that this server has."""
+
+    async def ready(self) -> bool:
+        """Whether places can be taken now."""
+
+    async def close(self) -> None:
+        """Let go of what is held."""
+
+
+class MemoryRooms:
+    """The rooms of a server that is alone."""
 
     def __init__(self, limit: int) -> None:
         """``limit``: how many rooms may be open at once."""
         self._rooms: dict[str, list[Seat]] = {}
         self._limit = limit
 
-    def enter(self, name: str, token: str | None, socket: web.WebSocketResponse) -> tuple[Seat, web.WebSocketResponse | None]:
-        """Take a place; with the token of a peer that is there, that peer's place and order.
+    async def open(self) -> None:
+        pass
 
-        Returns:
-            The seat, and the socket that it was taken from, for the caller to close.
-
-        Raises:
-            SignalingError: ``room_full`` or ``server_full``.
-        """
+    async def enter(self, name: str, token: str | None, deliver: Deliver) -> Seat:
         seats = self._rooms.get(name, [])
         for index, seat in enumerate(seats):
             if token is not None and secrets.compare_digest(seat.token, token):
-                seats[index] = Seat(socket, token)
-                return seats[index], seat.socket
+                seats[index] = Seat(token, deliver)
+                await seat.deliver(SignalingError("replaced", REPLACED))
+                return seats[index]
         if len(seats) >= SEATS:
             raise SignalingError("room_full", "two peers are in this room already")
         if not seats and len(self._rooms) >= self._limit:
             raise SignalingError("server_full", "this server has no room left, try again later")
-        seat = Seat(socket, token or secrets.token_hex(16))
+        seat = Seat(token or secrets.token_hex(16), deliver)
         self._rooms.setdefault(name, []).append(seat)
-        return seat, None
+        return seat
 
-    def leave(self, name: str, seat: Seat) -> bool:
-        """Free a place; False where another socket holds it by now."""
+    async def leave(self, name: str, seat: Seat) -> bool:
         seats = self._rooms.get(name, [])
         if seat not in seats:
             return False
@@ -64,18 +109,25 @@ class Rooms:
             del self._rooms[name]
         return True
 
-    def other(self, name: str, seat: Seat) -> Seat | None:
-        """The peer on the other side, None while it is away."""
+    def _other(self, name: str, seat: Seat) -> Seat | None:
         return next((one for one in self._rooms.get(name, []) if one is not seat), None)
 
-    def first(self, name: str, seat: Seat) -> bool:
-        """Whether this peer has been in the room for longer than the other: it makes the offer."""
-        return self._rooms[name][0] is seat
+    async def look(self, name: str, seat: Seat) -> Sight:
+        other, seats = self._other(name, seat), self._rooms.get(name, [])
+        return Sight(other.label if other else None, bool(seats) and seats[0] is seat)
 
-    def count(self, name: str) -> int:
-        """Peers in this room: 0, 1 or 2."""
+    async def send(self, name: str, seat: Seat, message: Message) -> bool:
+        other = self._other(name, seat)
+        return other is not None and await other.deliver(message)
+
+    async def count(self, name: str) -> int:
         return len(self._rooms.get(name, []))
 
     def totals(self) -> tuple[int, int]:
-        """Open rooms, and the peers in all of them."""
         return len(self._rooms), sum(map(len, self._rooms.values()))
+
+    async def ready(self) -> bool:
+        return True
+
+    async def close(self) -> None:
+        pass

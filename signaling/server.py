@@ -1,10 +1,11 @@
 """The signaling server: WebSocket rooms for two, and the landing page. It sees no media, only offers and answers."""
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -26,7 +27,7 @@ from signaling.messages import (
     parse,
 )
 from signaling.metrics import Metrics
-from signaling.rooms import Rooms, Seat
+from signaling.rooms import MemoryRooms, Rooms, Seat
 from signaling.static import add_headers, add_pages, errors_as_json, json_error
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ class ServerConfig:
     times as long it is stale and removed. ``join_timeout``: seconds that a new socket has to join a room. ``idle_timeout``:
     seconds that a peer may wait alone. ``max_rooms``: rooms open at once. ``secret``: peers need a token made with it
     (:mod:`signaling.access`). ``origins``: sites whose pages may connect besides this server's own, as ``https://HOST``.
-    ``per_minute``: sockets that one address may open. ``behind_proxy``: addresses come from X-Forwarded-For.
+    ``per_minute``: sockets that one address may open. ``behind_proxy``: addresses come from X-Forwarded-For. ``redis``: URL
+    of the Redis that keeps the rooms, where several servers share them; in memory where None.
     """
 
     ice: IceConfig = field(default_factory=IceConfig)
@@ -57,6 +59,19 @@ class ServerConfig:
     origins: frozenset[str] = frozenset()
     per_minute: float = 120.0
     behind_proxy: bool = False
+    redis: str | None = field(default=None, repr=False)
+
+
+def open_rooms(url: str, limit: int) -> Rooms:
+    """Rooms in Redis. Raises ``SignalingError``: ``bad_url``, or ``no_redis`` without the ``redis`` extra."""
+    try:
+        from signaling.redis_rooms import RedisRooms
+    except ImportError:
+        raise SignalingError("no_redis", "rooms in Redis need an extra: pip install 'facewire[redis]'") from None
+    try:
+        return RedisRooms(url, limit)
+    except ValueError as error:
+        raise SignalingError("bad_url", f"not a Redis URL: {error}") from None
 
 
 class _Socket(web.WebSocketResponse):
@@ -71,12 +86,11 @@ class _Socket(web.WebSocketResponse):
 class SignalingServer:
     """State of one server: its rooms and open sockets. ``create_app`` makes the one of an application."""
 
-    def __init__(self, config: ServerConfig) -> None:
-        self.config = config
-        self.rooms = Rooms(config.max_rooms)
+    def __init__(self, config: ServerConfig, rooms: Rooms) -> None:
+        self.config, self.rooms = config, rooms
         self.sockets: set[web.WebSocketResponse] = set()
         self.attempts = Attempts(config.per_minute)
-        self.metrics = Metrics(self.rooms.totals, lambda: len(self.sockets))
+        self.metrics = Metrics(rooms.totals, lambda: len(self.sockets))
         # Two to a room, and some that have yet to join or wait to be refused.
         self.max_sockets = 3 * config.max_rooms
 
@@ -125,36 +139,50 @@ class SignalingServer:
         began = time.perf_counter()
         if self.config.secret is not None:
             check_token(self.config.secret, join.room, join.access)
-        seat, old = self.rooms.enter(join.room, join.token, socket)
+
+        async def deliver(told: Message | SignalingError) -> bool:
+            if isinstance(told, SignalingError):
+                await _refuse(socket, told)
+                return False
+            return await _send(socket, told)
+
+        seat = await self.rooms.enter(join.room, join.token, deliver)
         self.metrics.joins.inc()
         label = room_label(join.room)
         logger.info("a peer has joined", extra={"event": "joined", "room": label})
         try:
-            if old is not None:
-                await _refuse(old, SignalingError("replaced", "this peer has joined again from another connection"))
-            polite = not self.rooms.first(join.room, seat)
-            await _send(socket, Joined(room=join.room, polite=polite, ice=self.config.ice.entries()))
+            sight = await self.rooms.look(join.room, seat)
+            await _send(socket, Joined(room=join.room, polite=not sight.first, ice=self.config.ice.entries()))
             self.metrics.join_seconds.observe(time.perf_counter() - began)
             await self._tell_both(join.room, seat)
-            await self._relay(join.room, seat)
+            await self._relay(join.room, seat, socket)
         finally:
-            # The other peer is told first: closing a dead socket can take seconds.
-            if self.rooms.leave(join.room, seat) and (other := self.rooms.other(join.room, seat)):
-                await _send(other.socket, Presence(present=False))
+            if await self.rooms.leave(join.room, seat):
+                with contextlib.suppress(SignalingError):
+                    await self.rooms.send(join.room, seat, Presence(present=False))
             logger.info("a peer has left", extra={"event": "left", "room": label})
 
     async def _tell_both(self, room: str, seat: Seat) -> None:
-        other = self.rooms.other(room, seat)
-        if other is None:
-            await _send(seat.socket, Presence(present=False))
+        sight = await self.rooms.look(room, seat)
+        if sight.other is None:
+            await seat.deliver(Presence(present=False))
             return
+        mine = Presence(present=True, offer=sight.first, peer=sight.other)
+        its = Presence(present=True, offer=not sight.first, peer=seat.label)
         # The one that answers hears it first: it must know who is there before that one's offer arrives.
-        for one, its_other in sorted(((seat, other), (other, seat)), key=lambda pair: self.rooms.first(room, pair[0])):
-            await _send(one.socket, Presence(present=True, offer=self.rooms.first(room, one), peer=its_other.label))
+        if sight.first:
+            await self.rooms.send(room, seat, its)
+            await seat.deliver(mine)
+        else:
+            await seat.deliver(mine)
+            await self.rooms.send(room, seat, its)
 
-    async def _relay(self, room: str, seat: Seat) -> None:
+    async def _relay(self, room: str, seat: Seat, socket: web.WebSocketResponse) -> None:
+        async def alone() -> bool:
+            return (await self.rooms.look(room, seat)).other is None
+
         allowance, last = float(BURST), time.monotonic()
-        while (text := await self._next(seat.socket, lambda: self._alone(room, seat))) is not None:
+        while (text := await self._next(socket, alone)) is not None:
             now = time.monotonic()
             allowance, last = min(BURST, allowance + (now - last) * RATE) - 1, now
             if allowance < 0:
@@ -164,16 +192,12 @@ class SignalingServer:
                 raise SignalingError("already_joined", "this socket is in a room already")
             if not isinstance(message, RELAYED):
                 raise SignalingError("unknown_type", f"a peer does not send {message.type!r}")
-            other = self.rooms.other(room, seat)
             self.metrics.messages.labels(message.type).inc()
             # Nothing is kept for a peer that is not there; the sender learns that instead.
-            if other is None or not await _send(other.socket, message):
-                await _send(seat.socket, Presence(present=False))
+            if not await self.rooms.send(room, seat, message):
+                await seat.deliver(Presence(present=False))
 
-    def _alone(self, room: str, seat: Seat) -> bool:
-        return self.rooms.other(room, seat) is None
-
-    async def _next(self, socket: web.WebSocketResponse, alone: Callable[[], bool] = lambda: False) -> str | None:
+    async def _next(self, socket: web.WebSocketResponse, alone: Callable[[], Awaitable[bool]] | None = None) -> str | None:
         """The next text message, None once the socket is closed. A peer that lets two pings pass is stale; one that is ``alone``
         for too long is idle."""
         unanswered, since, heartbeat = 0, time.monotonic(), self.config.heartbeat
@@ -181,7 +205,7 @@ class SignalingServer:
             try:
                 message = await socket.receive(timeout=heartbeat)
             except TimeoutError:
-                since = since if alone() else time.monotonic()
+                since = since if alone and await alone() else time.monotonic()
                 if time.monotonic() - since > self.config.idle_timeout:
                     raise SignalingError("idle", "nobody came into the room for too long") from None
                 if unanswered == 2:
@@ -203,14 +227,22 @@ class SignalingServer:
     async def health(self, _: web.Request) -> web.Response:
         """Handle GET ``/healthz``."""
         rooms, peers = self.rooms.totals()
-        return web.json_response({"status": "ok", "rooms": rooms, "peers": peers})
+        ready = await self.rooms.ready()
+        content = {"status": "ok" if ready else "no rooms", "rooms": rooms, "peers": peers}
+        return web.json_response(content, status=200 if ready else 503)
 
     async def room(self, request: web.Request) -> web.Response:
         """Handle GET ``/rooms/NAME``: how many peers are in it, for the landing page."""
         name = request.match_info["name"]
         if not re.fullmatch(ROOM_PATTERN, name):
             return json_error(400, "bad_room", "a room's name has 1 to 64 letters, digits, _ or -")
-        return web.json_response({"room": name, "peers": self.rooms.count(name)})
+        return web.json_response({"room": name, "peers": await self.rooms.count(name)})
+
+    async def run(self, _: web.Application) -> AsyncIterator[None]:
+        """``cleanup_ctx``: the rooms are open for as long as the server runs."""
+        await self.rooms.open()
+        yield
+        await self.rooms.close()
 
     async def shut_down(self, _: web.Application) -> None:
         """``on_shutdown`` signal: tell every peer that the server goes."""
@@ -219,10 +251,13 @@ class SignalingServer:
 
 
 def create_app(config: ServerConfig | None = None) -> web.Application:
-    """The signaling server as an aiohttp application."""
-    server = SignalingServer(config or ServerConfig())
+    """The signaling server as an aiohttp application. Raises ``SignalingError`` (``bad_url``) where it names no Redis."""
+    config = config or ServerConfig()
+    rooms = open_rooms(config.redis, config.max_rooms) if config.redis else MemoryRooms(config.max_rooms)
+    server = SignalingServer(config, rooms)
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_MESSAGE)
     app.on_response_prepare.append(add_headers)
+    app.cleanup_ctx.append(server.run)
     app.on_shutdown.append(server.shut_down)
     add_pages(
         app,

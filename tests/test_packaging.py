@@ -34,7 +34,8 @@ def test_compose_file_keeps_to_the_compose_specification(tmp_path: Path) -> None
 
 def test_compose_services(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    assert set(services) == {"signaling", "coturn", "receiver"}
+    assert set(services) == {"signaling", "proxy", "redis", "coturn", "receiver"}
+    assert services["signaling"]["deploy"]["replicas"] == 2
     assert all("healthcheck" in service for service in services.values())
     assert services["signaling"]["command"][:3] == ["serve", "--host", "0.0.0.0"]
     assert services["receiver"]["profiles"] == ["gpu"]
