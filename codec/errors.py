@@ -13,6 +13,10 @@ class SyntaxLimitError(CodecError):
     """A field is outside what the syntax or this implementation allows (size, count, version, kind)."""
 
 
+class PictureTooLongError(SyntaxLimitError):
+    """A picture came out longer than a bundle can carry; a coarser quantiser step makes it shorter."""
+
+
 class ReferenceMissingError(CodecError):
     """A picture refers to a keyframe or picture that this side does not hold."""
 

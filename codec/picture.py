@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from codec.colour import UInt8
-from codec.errors import ReferenceMissingError, SyntaxLimitError
+from codec.errors import PictureTooLongError, ReferenceMissingError, SyntaxLimitError
 from codec.header import DISTANCE_MAX, STEPS, PictureHeader, code_distance, code_rest
 from codec.planes import MODES, Int, Sides, expected_bits, walk
 from codec.rangecoder import Decoder, Encoder
@@ -18,7 +18,7 @@ from codec.wirebytes import MAX_LENGTH, unsigned
 
 MAX_BYTES = MAX_LENGTH
 """No picture is longer, for a bundle's length field cannot tell it. An 8×8 one never comes near (about 400 bytes of noise at
-step 1); a 32×32 one of noise at a fine step would, and is refused."""
+step 1); a 32×32 one of much detail at a fine step would, and is coded more coarsely."""
 COARSER = 6
 """How much coarser than asked for the quantiser may get to meet a limit: the quality's floor."""
 
@@ -50,7 +50,7 @@ def encode_picture(
     out = _picture(walk(coder, _planes(picture), known, mode))
     data = coder.finish()
     if len(data) > MAX_BYTES:
-        raise SyntaxLimitError(f"picture of {len(data)} bytes is over {MAX_BYTES}; a coarser step is needed")
+        raise PictureTooLongError(f"picture of {len(data)} bytes is over {MAX_BYTES}; a coarser step is needed")
     return data, out
 
 
@@ -105,8 +105,11 @@ class PictureEncoder:
     def encode(self, number: int, picture: UInt8, limit: int | None = None) -> tuple[bytes, UInt8]:
         """Picture number (modulo 2^16, each used once a round) and YCbCr (S, S, 3) → (bytes, the decoded picture).
 
-        With a ``limit`` in bytes the quantiser is made coarser, by :data:`COARSER` steps at most, until the picture fits.
-        Raises :class:`SyntaxLimitError` for a picture of another size, and :class:`ReferenceMissingError` without a keyframe.
+        With a ``limit`` in bytes the quantiser is made coarser, by :data:`COARSER` steps at most, until the picture fits; and by
+        as many as it takes until it has no more than :data:`MAX_BYTES`.
+
+        Raises :class:`SyntaxLimitError` for a picture of another size, :class:`PictureTooLongError` for one of noise from black
+        to white, and :class:`ReferenceMissingError` without a keyframe.
         """
         unsigned(number, 2, "picture number")
         if self.slot is None:
@@ -114,11 +117,18 @@ class PictureEncoder:
         header = PictureHeader(0, self.slot, self.luma, self.chroma, self.size, self.rate)
         if picture.shape != (header.side, header.side, 3):
             raise SyntaxLimitError(f"picture {picture.shape} is not of side {header.side}")
-        for coarser in range(COARSER + 1):
-            luma, chroma = (min(q + coarser, len(STEPS) - 1) for q in (self.luma, self.chroma))
-            data, decoded, header = self._best(number, picture, replace(header, luma=luma, chroma=chroma))
-            if limit is None or len(data) <= limit:
-                break
+        coarser, last = 0, len(STEPS) - 1
+        while True:
+            luma, chroma = (min(q + coarser, last) for q in (self.luma, self.chroma))
+            try:
+                data, decoded, header = self._best(number, picture, replace(header, luma=luma, chroma=chroma))
+            except PictureTooLongError:
+                if luma == chroma == last:
+                    raise
+            else:
+                if limit is None or len(data) <= limit or coarser >= COARSER:
+                    break
+            coarser += 1
         self.references.remember(number, decoded, header)
         return data, decoded
 

@@ -168,3 +168,22 @@ def test_size_and_rate_may_change_from_one_picture_to_the_next(face: np.ndarray)
         assert np.array_equal(made, found)
         assert (header.side, header.rate, header.slot) == (SIZES[size], size % 3, 2)
         encoder.acknowledge(number)
+
+
+@pytest.mark.parametrize("size", [12, 16, 32])
+@pytest.mark.parametrize("limit", [None, 300])
+@pytest.mark.parametrize("contrast", [40, 80])
+def test_large_pictures_of_noise_are_coded_more_coarsely_until_they_can_be_carried(
+    size: int, limit: int | None, contrast: int
+) -> None:
+    rng = np.random.default_rng(size)
+    own = rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    encoder, decoder = PictureEncoder(luma=0, chroma=0, size=SIZES.index(size)), PictureDecoder()
+    for side in (encoder, decoder):
+        side.set_keyframe(0, own)
+    for number in range(3):
+        noise = (128 - contrast // 2 + rng.integers(0, contrast, (size, size, 3))).astype(np.uint8)
+        data, decoded = encoder.encode(number, noise, limit)
+        assert len(data) <= MAX_BYTES
+        assert np.array_equal(decoder.decode(number, data)[0], decoded)
+        encoder.acknowledge(number)

@@ -175,3 +175,17 @@ def test_the_rung_changes_between_ticks_and_time_goes_on(clip: Path) -> None:
     stream.bundle(source.next(200))
     with pytest.raises(ValueError, match="changes every 600 ms, not after"):
         stream.set_step(1, 6_000)
+
+
+def test_a_picture_that_no_bundle_can_carry_is_left_out_and_the_stream_goes_on() -> None:
+    """Squares from black to white at random, as large as a 32x32 picture's pixels: no face, but a camera may see such."""
+    rng = np.random.default_rng(0)
+
+    def squares() -> np.ndarray:
+        return np.repeat(np.repeat(rng.integers(0, 2, (32, 32, 3), np.uint8) * 255, 8, 0), 8, 1)
+
+    grey = np.full((256, 256, 3), 128, np.uint8)
+    stream = SenderStream(StreamConfig(crop="none", keyframe="first", size=32))
+    bundles = [stream.bundle(Tick([frame] * 5, np.zeros(3200, np.float32), 0.0)) for frame in (grey, squares(), squares(), grey)]
+    assert [b.picture is None for b in bundles] == [False, True, True, False]
+    assert len(bundles[2].pack()) < 200
