@@ -66,6 +66,7 @@ class Player:
         self.render = RenderThreads(upsamplers, self._rendered, self._loop)
         self.face, self.muted = Face.TRACKED, False
         self.on_shown: Callable[[int, UInt8, float], None] | None = None
+        self.on_heard: Callable[[Float32, float], None] | None = None
         self._waiting: dict[int, Bundle] = {}
         self._next: int | None = None  # times in the stream are in ms, of a tick's beginning
         self._last: int | None = None
@@ -229,7 +230,7 @@ class Player:
 
     def _lead(self) -> float:
         """How long before its time a frame is asked for, in seconds: what rendering takes, smoothed, and a little."""
-        self.clock.lead = min(max(self.render.count.seconds * 1.3, 0.02), 0.12) + 0.01
+        self.clock.lead = min(max(self.render.count.seconds * 1.2, 0.02), 0.12) + 0.008
         return self.clock.lead
 
     def _play(self, at_ms: int, length: int, due: float, filled: Float32, output: TickOutput) -> None:
@@ -258,6 +259,8 @@ class Player:
             output.frame(number, GREY)
 
     def _sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
+        if self.on_heard:
+            self.on_heard(stretched, time.monotonic())
         for output in self.outputs:
             output.sound(at_ms, exact, stretched)
 

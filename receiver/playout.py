@@ -10,7 +10,7 @@ from collections import deque
 
 HISTORY = 50
 """Arrivals looked at: ten seconds at the 200 ms rung."""
-MARGIN_MIN, MARGIN_MAX = 0.015, 0.600
+MARGIN_MIN, MARGIN_MAX = 0.010, 0.600
 SHARE = 0.1
 """Of a tick, by which the delay may change in it."""
 STEADY = 0.004

@@ -12,6 +12,7 @@ from receiver.player import Player
 from sender.stream import SenderStream
 
 UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
 
 MAX_FRAMES = 25 * 120
 """No more than two minutes are kept: a frame takes 192 KB."""
@@ -21,7 +22,8 @@ class Trace:
     """Writes ``sent.npz`` (sender) and ``shown.npz`` (receiver) into a folder when closed.
 
     Times are ``time.monotonic`` seconds, which processes of one machine share. ``ticks`` has a row a bundle: where its tick
-    begins in the stream and how long it is, in ms, when it was captured to its end, when it was sent.
+    begins in the stream and how long it is, in ms, when it was captured to its end, when it was sent. ``sound`` is what was
+    handed to the outputs, 16 kHz; a tick's ``sound_counts`` samples from ``sound_times`` on.
     """
 
     def __init__(self, folder: Path, stream: SenderStream | None, player: Player | None) -> None:
@@ -31,10 +33,11 @@ class Trace:
         self._ticks: list[tuple[int, int, float, float]] = []
         self._small: list[UInt8] = []
         self._shown: dict[int, tuple[float, UInt8]] = {}
+        self._heard: list[tuple[float, Float32]] = []
         if stream:
             stream.on_crops = self._captured
         if player:
-            player.on_shown = self._show
+            player.on_shown, player.on_heard = self._show, self._hear
 
     def _captured(self, first: int, crops: list[UInt8]) -> None:
         if first < MAX_FRAMES:
@@ -52,6 +55,10 @@ class Trace:
         if number not in self._shown and len(self._shown) < MAX_FRAMES:
             self._shown[number] = (now, rgb)
 
+    def _hear(self, samples: Float32, now: float) -> None:
+        if len(self._heard) < MAX_FRAMES:
+            self._heard.append((now, samples))
+
     def close(self) -> None:
         """Write what was recorded."""
         if self.stream:
@@ -67,4 +74,6 @@ class Trace:
             np.savez(
                 self.folder / "shown.npz", numbers=np.array(order, int), times=np.array([self._shown[n][0] for n in order]),
                 frames=np.array([self._shown[n][1] for n in order], np.uint8),
+                sound=np.concatenate([np.zeros(0, np.float32), *(s for _, s in self._heard)]).astype(np.float16),
+                sound_times=np.array([t for t, _ in self._heard]), sound_counts=np.array([len(s) for _, s in self._heard], int),
             )  # fmt: skip

@@ -26,7 +26,7 @@ def run(
 def test_steady_arrivals_give_the_least_delay() -> None:
     late, delay = run(PlayoutClock(), 100, 0.0)
     assert late == 0
-    assert delay == pytest.approx(0.2 + 0.05 + 0.015 + 0.03, abs=0.005)
+    assert delay == pytest.approx(0.2 + 0.05 + 0.010 + 0.03, abs=0.005)
 
 
 def test_delay_follows_jitter_up_and_down_again() -> None:

@@ -1,0 +1,150 @@
+"""How late picture and sound come, and how far apart, of a real call: ``python -m bench.delay OUT.json [--limit KBPS]``.
+
+Two processes on this machine. One sends a face that is lit up, with a beep, every one and a half seconds; of the other it is
+recorded when frames are shown and sound is handed to the outputs. What a display and a sound card add is not in it. The delay
+is that shift in time at which what came out looks, or sounds, most like what went in, over parts of the call; lip sync is the
+difference. The machine should be idle.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from aiohttp import web
+
+from bench.crops import write_lossless
+from bench.demo import DemoError, run_peer, shipped_clip
+from sender.inputs import FRAME_RATE, file_frames
+from sender.sources import grid
+from sender.speech import RATE
+from sender.tracker import whole
+from signaling.server import create_app
+
+UInt8 = npt.NDArray[np.uint8]
+Float64 = npt.NDArray[np.float64]
+
+EVERY, LIT = 1.48, 0.24
+"""Seconds between two flashes (no multiple of a tick), and of one."""
+BEEP = 700.0
+STEP = 0.002
+"""Seconds: how finely the delay is looked for."""
+LONGEST = 1.5
+PART = 6.0
+"""Seconds of a part of the call whose delay is told."""
+
+
+def flashes(seconds: float, out: Path) -> None:
+    """Write the test clip: the shipped clip's face, lit up and dark, with its beeps."""
+    faces = [whole(f).cut(f) for f in islice(file_frames(shipped_clip()), 50)]
+    frames = []
+    for n in range(round(seconds * FRAME_RATE)):
+        face = faces[abs((n % 98) - 49)].astype(np.float32)  # to and fro
+        lit = (n / FRAME_RATE) % EVERY < LIT
+        frames.append((face * (1.0 if lit else 0.65)).astype(np.uint8))
+    t = np.arange(round(seconds * RATE)) / RATE
+    sound = 0.4 * np.sin(2 * np.pi * BEEP * t) * ((t % EVERY) < LIT)
+    write_lossless(out, frames, sound.astype(np.float32))
+
+
+def shift(times: Float64, values: Float64, then: Float64, before: Float64) -> float:
+    """By how many seconds the series (``times``, ``values``) lags behind (``then``, ``before``): where they correlate best."""
+    at = np.arange(then[0], then[-1], 0.005)
+    source = np.interp(at, then, before)
+    source = source - source.mean()
+    best, found = -np.inf, np.nan
+    for lag in np.arange(0.0, LONGEST, STEP):
+        seen = np.interp(at + lag, times, values)
+        seen = seen - seen.mean()
+        alike = float(source @ seen / (np.linalg.norm(source) * np.linalg.norm(seen) + 1e-9))
+        if alike > best:
+            best, found = alike, float(lag)
+    return found
+
+
+def loudness(sound: npt.NDArray[Any]) -> Float64:
+    """A value every 5 ms."""
+    hop = RATE // 200
+    whole_hops = np.abs(sound[: len(sound) // hop * hop].astype(np.float64)).reshape(-1, hop)
+    return np.asarray(whole_hops.mean(1), np.float64)
+
+
+def judge(sent: Mapping[str, npt.NDArray[Any]], shown: Mapping[str, npt.NDArray[Any]]) -> dict[str, list[float]]:
+    """``picture_ms``, ``sound_ms`` and ``sync_ms`` (picture after sound) of each part of the call."""
+    start = float(np.median([end - (at + length) / 1000 for at, length, end, _ in sent["ticks"]]))
+    first, length, _, _ = sent["ticks"][0]
+    begins = max(int(sent["numbers"][0]), grid(int(first), int(length))[0])
+    captured = start + (np.arange(len(sent["numbers"])) + begins) / FRAME_RATE
+    light_in = sent["crops"].reshape(len(captured), -1).mean(1)
+    light_out = shown["frames"].reshape(len(shown["times"]), -1).mean(1)
+    heard_at, heard = [], []
+    for time, part in zip(shown["sound_times"], np.split(shown["sound"], np.cumsum(shown["sound_counts"])[:-1]), strict=True):
+        values = loudness(part)
+        heard_at.append(time + (np.arange(len(values)) + 0.5) * 0.005)
+        heard.append(values)
+    said_at = np.arange(start, captured[-1], 0.005) + 0.0025
+    said = (((said_at - start) % EVERY) < LIT).astype(np.float64)
+    times, values = np.concatenate(heard_at), np.concatenate(heard)
+    order = np.argsort(times, kind="stable")
+    found: dict[str, list[float]] = {"picture_ms": [], "sound_ms": [], "sync_ms": []}
+    for part in np.arange(max(captured[0], float(shown["times"][0])), captured[-1] - PART - 1.0, PART):
+        mine, its = (captured >= part) & (captured < part + PART), (said_at >= part) & (said_at < part + PART)
+        picture = shift(shown["times"], light_out, captured[mine], light_in[mine]) * 1e3
+        sound = shift(times[order], values[order], said_at[its], said[its]) * 1e3
+        for name, value in (("picture_ms", picture), ("sound_ms", sound), ("sync_ms", picture - sound)):
+            found[name].append(round(value, 1))
+    return found
+
+
+async def call(limit: float, seconds: float) -> dict[str, list[float]]:
+    """Make the call and judge it. Raises :class:`bench.demo.DemoError`."""
+    server = web.AppRunner(create_app(), shutdown_timeout=1.0)
+    await server.setup()
+    await web.TCPSite(server, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{server.addresses[0][1]}"
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            clip = Path(folder) / "flashes.mkv"
+            flashes(seconds, clip)
+            common = ["flashes", "--server", url, "--trace", folder]
+            async with asyncio.timeout(seconds + 90), asyncio.TaskGroup() as tasks:
+                tasks.create_task(run_peer(["receive", *common, "--out", f"{folder}/out.mp4"], lambda _: None))
+                sending = ["send", *common, "--video", str(clip), "--limit", str(limit), "--seconds", str(seconds)]
+                tasks.create_task(run_peer(sending, lambda _: None))
+            with np.load(f"{folder}/sent.npz") as a, np.load(f"{folder}/shown.npz") as b:
+                return judge(a, b)
+    except (TimeoutError, ExceptionGroup) as error:
+        raise DemoError(f"the call failed: {getattr(error, 'exceptions', [error])[0]}") from None
+    finally:
+        await server.cleanup()
+
+
+def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
+    """The command line; 0, or 1 after one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m bench.delay", description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--limit", type=float, default=12.0, help="kbit/s: with more than 12 ticks become shorter")
+    parser.add_argument("--seconds", type=float, default=40.0)
+    options = parser.parse_args(arguments)
+    try:
+        found = asyncio.run(call(options.limit, options.seconds))
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+    except (OSError, DemoError) as error:
+        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        return 1
+    write(f"| seconds from | {' | '.join(str(round(i * PART)) for i in range(len(found['sound_ms'])))} |\n")
+    write("|---|" + "---:|" * len(found["sound_ms"]) + "\n")
+    for name, text in (("sound_ms", "mouth to ear, ms"), ("picture_ms", "picture, ms"), ("sync_ms", "picture after sound, ms")):
+        write(f"| {text} | {' | '.join(f'{v:.0f}' for v in found[name])} |\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
