@@ -8,7 +8,7 @@ from collections.abc import Callable
 from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.signaling import SignalingBye
 
-from signaling import consent, loopback, sdp
+from signaling import ciphers, consent, loopback, sdp
 from signaling.acks import AckBundler
 from signaling.channels import MEDIA_LIMIT, Channels, PeerError
 from signaling.client import Event, SignalingClient
@@ -18,6 +18,7 @@ from signaling.wire import WireCount, WireMeter
 
 logger = logging.getLogger(__name__)
 consent.ask_less()
+ciphers.prefer_short_records()
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that closing a connection may take."""

@@ -17,24 +17,24 @@ def test_a_datagram_is_told_by_its_first_byte_and_size():
         (b"\x15" + bytes(30), "handshake"),
     ):
         assert parts_of(data) == {part: len(data) + 28}
-    assert parts_of(b"\x17" + bytes(SACK_ALONE - 1)) == {"acknowledgements": 93}
-    message = parts_of(b"\x17" + bytes(37 + 28 + 200 - 1))
-    assert message == {"payload": 200, "SCTP": 28, "DTLS": 37, "UDP and IP": 28}
-    assert sum(message.values()) == 200 + 93  # what codec/accounting.py says a message costs
+    assert parts_of(b"\x17" + bytes(SACK_ALONE - 1)) == {"acknowledgements": 85}
+    message = parts_of(b"\x17" + bytes(29 + 28 + 200 - 1))
+    assert message == {"payload": 200, "SCTP": 28, "DTLS": 29, "UDP and IP": 28}
+    assert sum(message.values()) == 200 + 85  # what codec/accounting.py says a message costs
 
 
 def test_bytes_fall_into_their_second():
     log = WireLog(started=100.0)
     log.add("offer", b"\x16" + bytes(71), 100.5)
     for second in (3, 4, 5, 8, 9, 10):
-        log.add("offer", b"\x17" + bytes(37 + 28 + 32 - 1), 100.2 + second)
+        log.add("offer", b"\x17" + bytes(29 + 28 + 32 - 1), 100.2 + second)
     assert len(log.seconds["offer"]) == 11
     assert log.seconds["answer"] == []
     assert log.packets == {"offer": 7, "answer": 0}
     assert steady(log, 7) == (8, 10)
     total = log.total("offer", 8, 10)
     assert total["payload"] == pytest.approx(32 * 8e-3)
-    assert total["all"] == pytest.approx(125 * 8e-3)
+    assert total["all"] == pytest.approx(117 * 8e-3)
     assert log.total("offer")["handshake"] == pytest.approx(100 * 8e-3 / 11)
 
 

@@ -21,7 +21,7 @@ def test_ten_seconds_by_hand() -> None:
     assert count.bits_per_picture == 320
     assert count.bpp_video == pytest.approx(25 * 40 * 8 / (10 * 25 * 65536))
     assert count.bpp_with_keyframe == pytest.approx((25 * 40 + 3000) * 8 / (10 * 25 * 65536))
-    assert count.wire_kbps == pytest.approx(50 * (200 + 93) * 8 / 1000 / 10)
+    assert count.wire_kbps == pytest.approx(50 * (200 + 85) * 8 / 1000 / 10)
 
 
 def test_the_papers_figure() -> None:
@@ -35,5 +35,5 @@ def test_the_papers_figure() -> None:
 
 
 def test_overhead_is_the_sum_of_the_headers() -> None:
-    ip, udp, dtls, sctp = 20, 8, 13 + 8 + 16, 12 + 16
+    ip, udp, dtls, sctp = 20, 8, 13 + 16, 12 + 16
     assert ip + udp + dtls + sctp == MESSAGE_OVERHEAD

@@ -84,9 +84,9 @@ async def test_wire_count_is_what_the_sockets_carry(url):
         await until(lambda: len(b.media) == 20)
         await asyncio.sleep(0.1)
         passed, now = a.peer.wire() - before, next(iter(transport._get_stats().values()))
-        # A message costs its payload and 93 bytes (DESIGN.md); every third draws a SACK of 93. A consent check may come on top.
-        assert 20 * 343 <= passed.bytes_out <= 20 * 343 + 400
-        assert 5 * 93 <= passed.bytes_in <= 8 * 93 + 400
+        # A message costs its payload and 85 bytes (codec/accounting.py); every third draws a SACK of 85. A consent check may come on top.
+        assert 20 * 335 <= passed.bytes_out <= 20 * 335 + 400
+        assert 5 * 85 <= passed.bytes_in <= 8 * 85 + 400
         assert 20 <= passed.packets_out <= 22
         # aiortc counts the same datagrams, but neither the headers nor ICE's.
         headers = 28 * (now.packetsSent - own.packetsSent)
@@ -197,6 +197,13 @@ async def test_peer_that_vanishes_during_negotiation(url):
                 b = Side(second)
                 await asyncio.gather(b.connect(), waiting)
                 await asyncio.gather(a.peer.close(), b.peer.close())
+
+
+async def test_records_have_no_nonce_in_them_and_consent_is_asked_for_less_often(url):
+    async with two(url) as (a, b):
+        for side in (a, b):
+            assert "CHACHA20" in side.peer._pc.sctp.transport._ssl.get_cipher_name()
+        assert (ice.CONSENT_INTERVAL, ice.CONSENT_FAILURES) == (10, 3)
 
 
 async def test_a_connection_that_is_left_still_carries(url):
