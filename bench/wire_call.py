@@ -19,7 +19,7 @@ from bench.relay import Impairment, SignalingProxy, UdpRelay
 from signaling.server import create_app
 
 IP_UDP, DTLS, SCTP = 28, 29, 28
-"""Bytes around a message over IPv4: IP and UDP; DTLS 1.2 with ChaCha20-Poly1305 (13 + 16); SCTP header and DATA chunk (12 + 16)."""
+"""Bytes around a message over IPv4: IP and UDP; DTLS 1.2 with ChaCha20-Poly1305 (13 + 16); SCTP and DATA chunk (12 + 16)."""
 SACK_ALONE = DTLS + 28
 """UDP payload of a packet with nothing but a SACK without gaps: 12 + 16 bytes of SCTP."""
 PARTS = ("payload", "SCTP", "DTLS", "UDP and IP", "acknowledgements", "consent (STUN)", "handshake")

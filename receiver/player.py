@@ -38,6 +38,8 @@ SILENCE = 5.0
 """Seconds without a bundle after which playing stops until one comes."""
 BEHIND = 1.0
 """Seconds that this side may fall behind (the machine slept) before ticks are skipped."""
+SOUND_LEAD = 0.015
+"""Seconds before its time at which a tick must be decoded, for its sound to be whole."""
 GREY = np.full((256, 256, 3), 40, np.uint8)
 """Shown when the other side's camera is off."""
 LOSS_WINDOW = 50
@@ -124,8 +126,7 @@ class Player:
             self._next, self._tick_ms = at, bundle.tick_ms
         if at < self._next:
             self.count.late += 1
-            # It was wanted when its first frame had to be rendered, before its time.
-            self._missed = max(self._missed, now - self.clock.due(at / 1000) + self.clock.lead)
+            self._missed = max(self._missed, now - self.clock.due(at / 1000) + SOUND_LEAD)
         else:
             self._waiting[at] = bundle
             while len(self._waiting) > WAITING_MAX:
@@ -182,6 +183,7 @@ class Player:
                 self._restart()
                 continue
             await asyncio.sleep(max(0.0, due - self._lead() - now))
+            await self._wait_for(at, due - SOUND_LEAD)
             if self._next != at:
                 continue  # a new stream began meanwhile
             bundle, length = self._take(at)
@@ -216,6 +218,16 @@ class Player:
         """A tick's frames and sound, and the sound ``change`` samples longer: about, so that it isn't heard, or exactly."""
         output = self.decoder.tick(at, length, bundle, again)
         return output, np.pad(output.sound, (0, max(0, change))) if forced else fit(output.sound, change)
+
+    async def _wait_for(self, at: int, until: float) -> None:
+        """Wait for a tick's bundle a little longer than its first frame can: that one is shown late then, but nothing is lost."""
+        while self._next == at and at not in self._waiting and not self.decoder.pausing:
+            self._arrival.clear()
+            try:
+                async with asyncio.timeout(until - time.monotonic()):
+                    await self._arrival.wait()
+            except TimeoutError:
+                return
 
     def _take(self, at: int) -> tuple[Bundle | None, int]:
         """(the bundle of the tick that begins now, the tick's length in ms). A lost one is as long as the last, but ends where

@@ -80,6 +80,11 @@ class TickDecoder:
         self._slot, self._hidden, self._pausing, self._tick_ms = 0, False, False, 0
         self._samples = np.zeros(KEEP, np.float32)
 
+    @property
+    def pausing(self) -> bool:
+        """Whether the next tick has no bundle: the one before said so."""
+        return self._pausing
+
     def set_keyframe(self, slot: int, own: UInt8) -> None:
         """A keyframe arrived; ``own`` is its 8×8 picture. It stands for the picture before the first."""
         self.pictures.set_keyframe(slot, own)

@@ -84,7 +84,7 @@ async def test_wire_count_is_what_the_sockets_carry(url):
         await until(lambda: len(b.media) == 20)
         await asyncio.sleep(0.1)
         passed, now = a.peer.wire() - before, next(iter(transport._get_stats().values()))
-        # A message costs its payload and 85 bytes (codec/accounting.py); every third draws a SACK of 85. A consent check may come on top.
+        # A message costs its payload and 85 bytes (codec/accounting.py); every third draws a SACK of 85. Consent may come on top.
         assert 20 * 335 <= passed.bytes_out <= 20 * 335 + 400
         assert 5 * 85 <= passed.bytes_in <= 8 * 85 + 400
         assert 20 <= passed.packets_out <= 22
