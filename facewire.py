@@ -30,6 +30,7 @@ from commands.options import (
     RefreshOption,
     Seconds,
     Server,
+    Stats,
     Threads,
     TraceFolder,
     Video,
@@ -95,14 +96,14 @@ def call(
     out: Outs = None, ice: Ice = None, ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto",
     bitrate: Bitrate = 6000, limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None,
     loop: Loop = False, page_port: Port = 8791, device: Device = "auto",
-    weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None, json: Json = False,
+    weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None, stats: Stats = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Join a two-party call: camera, microphone, and the page at localhost."""
     audio = audio or ("mic" if video is None or video.startswith("cam") else None)
     _session(
         json, ice, ice_file, server=server, room=room, access=token, video=video, audio=audio, outs=out or ["page"],
         stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, page_port=page_port, device=device,
-        weights=weights, threads=threads, trace=trace, limit_kbps=limit, refresh=refresh,
+        weights=weights, threads=threads, trace=trace, limit_kbps=limit, refresh=refresh, stats=stats,
     )  # fmt: skip
 
 
@@ -111,14 +112,14 @@ def send(
     room: str, server: Server = DEFAULT_SERVER, token: Access = None, video: Video = "cam0", audio: Audio = None, ice: Ice = None,
     ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000,
     limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None, loop: Loop = False,
-    trace: TraceFolder = None, json: Json = False,
+    trace: TraceFolder = None, stats: Stats = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Send a face, receive nothing."""
     audio = audio or ("mic" if video is None or video.startswith("cam") else None)
     _session(
         json, ice, ice_file, server=server, room=room, access=token, video=video, audio=audio,
         stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, trace=trace, limit_kbps=limit,
-        refresh=refresh,
+        refresh=refresh, stats=stats,
     )  # fmt: skip
 
 
@@ -126,12 +127,12 @@ def send(
 def receive(
     room: str, server: Server = DEFAULT_SERVER, token: Access = None, out: Outs = None, ice: Ice = None, ice_file: IceFile = None,
     page_port: Port = 0, device: Device = "auto", weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None,
-    json: Json = False,
+    stats: Stats = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Receive a face, send nothing."""
     _session(
         json, ice, ice_file, server=server, room=room, access=token, outs=out or ["page"], page_port=page_port, device=device,
-        weights=weights, threads=threads, trace=trace,
+        weights=weights, threads=threads, trace=trace, stats=stats,
     )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, openvino, open
 Weights = Annotated[Path | None, typer.Option("--weights", help="Folder with other networks than the shipped ones.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="CPU threads that render (or train).")]
 TraceFolder = Annotated[Path | None, typer.Option("--trace", help="Record what was sent and shown into a folder, for measuring.")]
+Stats = Annotated[Path | None, typer.Option("--stats", help="Write the call's numbers to a file, a JSON line a second.")]
 
 DEFAULT_SERVER = "http://127.0.0.1:8790"
 

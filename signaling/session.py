@@ -29,6 +29,7 @@ from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.engine import CallEngine
 from signaling.page import page_app
+from signaling.stats import log_stats
 from signaling.trace import Trace
 
 
@@ -37,7 +38,7 @@ class SessionConfig:
     """What a user asked for. ``video``: "camN", a file, or None; ``audio``: "mic", a file, or None (a video file's own).
     ``outs``: any of "page", "window", "speakers", or an MP4 path; empty when nothing is received. ``limit_kbps``: see
     :class:`sender.ladder.Ladder`. ``refresh``: look at what is sent as the other side sees it, and send other keyframes.
-    ``access``: a token that lets into the room."""
+    ``access``: a token that lets into the room. ``stats``: see :mod:`signaling.stats`."""
 
     server: str
     room: str
@@ -56,6 +57,7 @@ class SessionConfig:
     limit_kbps: float = 12.0
     refresh: bool = True
     access: str | None = None
+    stats: Path | None = None
 
 
 def open_source(config: SessionConfig) -> Source | None:
@@ -129,6 +131,7 @@ class Session:
         networks = await asyncio.to_thread(self._networks, config.threads) if config.outs else None
         preview = None
         async with contextlib.AsyncExitStack() as stack:
+            stats = stack.enter_context(config.stats.open("w")) if config.stats else None
             source = open_source(config)
             if source:
                 stack.callback(source.close)
@@ -160,7 +163,13 @@ class Session:
                     call.on_bundle = trace.sent
                     stack.callback(trace.close)
                 self._hang_up_on_signals(call)
-                await call.run(client)
+                writing = asyncio.create_task(log_stats(call, stats)) if stats else None
+                try:
+                    await call.run(client)
+                finally:
+                    if writing:
+                        writing.cancel()
+                        await asyncio.gather(writing, return_exceptions=True)
             return self._figures(call)
 
     def _hang_up_on_signals(self, call: Call) -> None:
