@@ -20,7 +20,7 @@ Ice = Annotated[list[str] | None, typer.Option("--ice", help="stun:HOST or turn:
 IceFile = Annotated[Path | None, typer.Option("--ice-file", help="JSON file with an iceServers list.")]
 Video = Annotated[str | None, typer.Option("--video", help="cam0, cam1, … or a file.")]
 Audio = Annotated[str | None, typer.Option("--audio", help="mic or a file; a video file brings its own.")]
-Outs = Annotated[list[str] | None, typer.Option("--out", help="page, window, speakers or FILE.mp4; may be repeated.")]
+Outs = Annotated[list[str] | None, typer.Option("--out", help="page, window, speakers, FILE.mp4 or FILE.fw; may be repeated.")]
 Crop = Annotated[str, typer.Option("--crop", help="face: follow the face; none: take the frame as it is.")]
 KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
 Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]

@@ -13,12 +13,15 @@ from codec.errors import CodecError, ContainerError
 from models.runtime import FRAMES, Interpolator, Upsampler
 from receiver.file_refresh import FileRefresh
 from receiver.ticks import TickDecoder
+from receiver.timeline import Timeline
 from receiver.trust import TrustMeter
 from receiver.video_file import VideoFile
 from sender.sources import file_ticks
-from sender.speech import LOOKAHEAD
+from sender.speech import LOOKAHEAD, RATE
 from sender.stream import CHOICE_TICKS, CHOICE_TICKS_MAX, SenderStream, StreamConfig
 
+DRAWN_MISSING = 5
+"""Ticks without a bundle that are still drawn, one after the other; through a longer gap the last frame is held."""
 Progress = Callable[[int], None]
 Record = StoredKeyframe | Bundle | End
 
@@ -74,7 +77,7 @@ def decode_file(
     """
     upsampler, decoder = Upsampler(weights, device), TickDecoder(Interpolator(weights))
     keyframes: dict[int, np.ndarray] = {}
-    slot, number, at_ms, total, damage, trust = None, 0, 0, None, None, TrustMeter()
+    slot, number, total, damage, trust, timeline = None, 0, None, None, TrustMeter(), Timeline()
     part = out.with_name(out.name + ".part")
     with source.open("rb") as file:
         records = read_file(file)
@@ -97,18 +100,21 @@ def decode_file(
                     slot = None if slot == record.slot else slot
                 elif record is not None:
                     decoder.arrived(record)
-                    tick = decoder.tick(at_ms, record.tick_ms, record)
-                    number, at_ms = number + 1, at_ms + record.tick_ms
-                    for frame in tick.frames:
-                        if frame.slot != slot and frame.slot in keyframes:
-                            upsampler.set_identity(keyframes[frame.slot])
-                            slot = frame.slot
-                        if slot is not None and (total is None or frame.number < total):
-                            rgb = upsampler.step(frame.pictures, frame.speech, frame.detail)
-                            trust.update(rgb, frame.pictures[2])
-                            video.frame(frame.number, rgb)
-                            progress(video.frames)
-                    video.sound(tick.sound)
+                    for place in timeline.slots(record):
+                        if not number:
+                            video.sound(np.zeros(place.at_ms * RATE // 1000, np.float32))
+                        tick = decoder.tick(place.at_ms, place.tick_ms, place.bundle, place.again)
+                        number += 1
+                        for frame in tick.frames:
+                            if frame.slot != slot and frame.slot in keyframes:
+                                upsampler.set_identity(keyframes[frame.slot])
+                                slot = frame.slot
+                            if slot is not None and (total is None or frame.number < total) and place.missing <= DRAWN_MISSING:
+                                rgb = upsampler.step(frame.pictures, frame.speech, frame.detail)
+                                trust.update(rgb, frame.pictures[2])
+                                video.frame(frame.number, rgb)
+                                progress(video.frames)
+                        video.sound(tick.sound)
             if total is not None:  # which comes from the file: no more is held than its ticks can account for
                 video.hold(min(total, number * FRAMES))
             video.close()

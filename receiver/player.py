@@ -18,6 +18,7 @@ from codec.keyframe import Keyframe
 from models.runtime import Interpolator, Upsampler
 from receiver.outputs import Output
 from receiver.playout import PlayoutClock
+from receiver.recorder import Recorder
 from receiver.render import RenderThreads
 from receiver.stretch import fit
 from receiver.ticks import FrameInput, TickDecoder, TickOutput
@@ -59,8 +60,11 @@ class PlayerCount:
 class Player:
     """Made inside a running event loop; :meth:`bundle` and :meth:`keyframe` are called on it as data arrives."""
 
-    def __init__(self, upsamplers: Sequence[Upsampler], interpolator: Interpolator, outputs: list[Output]) -> None:
-        """The networks must be loaded and warm, each upsampler gets a thread; outputs are closed by :meth:`close`."""
+    def __init__(
+        self, upsamplers: Sequence[Upsampler], interpolator: Interpolator, outputs: list[Output], recorder: Recorder | None = None
+    ) -> None:
+        """The networks must be loaded and warm, each upsampler gets a thread; :meth:`close` closes outputs and recorder."""
+        self.recorder = recorder
         self._loop = asyncio.get_running_loop()
         self.outputs, self.clock, self.count, self.bits = outputs, PlayoutClock(), PlayerCount(), BitCount()
         self.decoder = TickDecoder(interpolator)
@@ -92,6 +96,8 @@ class Player:
         self.decoder.set_keyframe(slot, keyframe.own)
         self.render.set_keyframe(slot, keyframe.rgb)
         self.bits.keyframe_bytes += len(keyframe.data)
+        if self.recorder:
+            self.recorder.keyframe(slot, keyframe)
 
     def _media(self, bundle: Bundle) -> int:
         """When the bundle's tick begins in the stream, in ms, its wrapping time field unfolded around the expected one."""
@@ -126,6 +132,8 @@ class Player:
             self._next, self._tick_ms = at, bundle.tick_ms
         if at < self._next:
             self.count.late += 1
+            if self.recorder:
+                self.recorder.bundle(bundle)
             self._missed = max(self._missed, now - self.clock.due(at / 1000) + SOUND_LEAD)
         else:
             self._waiting[at] = bundle
@@ -187,6 +195,8 @@ class Player:
             if self._next != at:
                 continue  # a new stream began meanwhile
             bundle, length = self._take(at)
+            if bundle and self.recorder:
+                self.recorder.bundle(bundle)
             self._next, tick = at + length, length / 1000
             following = self._waiting.get(self._next)
             # Under loss the clock waits for the next bundle, which then brings the lost one's sound again.
@@ -311,7 +321,8 @@ class Player:
         await asyncio.gather(self._task, return_exceptions=True)
         self._pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self.render.close)
-        closed = await asyncio.gather(*(asyncio.to_thread(o.close) for o in self.outputs), return_exceptions=True)
+        finish = [o.close for o in self.outputs] + ([self.recorder.close] if self.recorder else [])
+        closed = await asyncio.gather(*(asyncio.to_thread(close) for close in finish), return_exceptions=True)
         for error in closed:  # all are closed before the first failure is told
             if isinstance(error, BaseException):
                 raise error

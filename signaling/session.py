@@ -17,6 +17,7 @@ from receiver.outputs import FileOutput, Output, Speakers, Window
 from receiver.page_tracks import FaceTrack, PageOutput
 from receiver.player import Player
 from receiver.preview import Preview
+from receiver.recorder import Recorder
 from receiver.video_file import OutputError
 from sender.inputs import AudioInput, Camera, FileSound, Microphone, SourceError
 from sender.ladder import Ladder
@@ -36,7 +37,7 @@ from signaling.trace import Trace
 @dataclass
 class SessionConfig:
     """What a user asked for. ``video``: "camN", a file, or None; ``audio``: "mic", a file, or None (a video file's own).
-    ``outs``: any of "page", "window", "speakers", or an MP4 path; empty when nothing is received. ``limit_kbps``: see
+    ``outs``: any of "page", "window", "speakers", or an MP4 or .fw path; empty when nothing is received. ``limit_kbps``: see
     :class:`sender.ladder.Ladder`. ``refresh``: look at what is sent as the other side sees it, and send other keyframes.
     ``access``: a token that lets into the room. ``stats``: see :mod:`signaling.stats`."""
 
@@ -95,8 +96,10 @@ def open_outputs(outs: list[str]) -> tuple[list[Output], PageOutput | None]:
             outputs.append(Window())
         elif out == "speakers":
             outputs.append(Speakers())
+        elif out.endswith(".fw"):
+            continue
         elif not out.endswith(".mp4"):
-            raise OutputError(f"output {out!r} is not page, window, speakers or a .mp4 file")
+            raise OutputError(f"output {out!r} is not page, window, speakers, a .mp4 or a .fw file")
         else:
             outputs.append(FileOutput(Path(out)))
     return outputs, page
@@ -137,7 +140,8 @@ class Session:
                 stack.callback(source.close)
             stream = await asyncio.to_thread(SenderStream, config.stream) if source else None
             outputs, page = open_outputs(config.outs)
-            player = Player(*networks, outputs) if networks else None
+            recorder = next((Recorder(Path(out)) for out in config.outs if out.endswith(".fw")), None)
+            player = Player(*networks, outputs, recorder) if networks else None
             if player:
                 stack.push_async_callback(player.close)
             if page:

@@ -1,0 +1,55 @@
+"""Bundles of a recording → ticks in time: where bundles were lost, or left out in silence, there are ticks without one."""
+
+from dataclasses import dataclass
+
+from codec.bundle import TIME_UNIT, Bundle
+
+GAP_MS = 10_000
+"""A longer gap is no loss: the sender paused or began anew, and time goes on with its next bundle."""
+ALIGN_MS = 600
+"""Ticks of all lengths begin at its multiples; so does a recording's time."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tick that begins ``at_ms`` after the recording's begin; ``bundle`` None: there is none. ``again``: its sound, if the
+    bundle after it brings that once more. ``missing``: ticks without a bundle in a row, this one included."""
+
+    at_ms: int
+    tick_ms: int
+    bundle: Bundle | None
+    again: tuple[bytes, ...] = ()
+    missing: int = 0
+
+
+class Timeline:
+    """Feed it the bundles in the order of the file."""
+
+    def __init__(self) -> None:
+        self._origin: int | None = None  # times of the stream, in ms
+        self._next = 0
+        self._tick_ms = 200
+
+    def slots(self, bundle: Bundle) -> list[Slot]:
+        """The ticks up to this bundle's own; none for a bundle that comes too late to be shown."""
+        if self._origin is None:
+            at = bundle.time * TIME_UNIT
+            self._origin = at - at % ALIGN_MS
+            self._next = at
+        expected = self._next // TIME_UNIT
+        at = (expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000) * TIME_UNIT
+        if -GAP_MS < at - self._next < 0:
+            return []
+        if not 0 <= at - self._next <= GAP_MS:
+            self._origin += at - self._next
+            self._next = at
+        out: list[Slot] = []
+        while self._next < at:
+            length = min(self._tick_ms, at - self._next)
+            again = bundle.again if self._next + length == at else ()
+            out.append(Slot(self._next - self._origin, length, None, again, len(out) + 1))
+            self._next += length
+        self._tick_ms = bundle.tick_ms
+        out.append(Slot(at - self._origin, bundle.tick_ms, bundle))
+        self._next = at + bundle.tick_ms
+        return out
