@@ -22,7 +22,7 @@ CONNECT_SECONDS = 20.0
 RENEW_SECONDS = 5.0
 """One attempt to renew a connection: on a network that was away and is back, ICE's own next try may be seconds off."""
 QUIET = 2.0
-"""Seconds without a datagram. The quietest call has one every 0.4 s."""
+"""Seconds without a datagram, on a connection that has carried media. The quietest call has one every 0.4 s."""
 ALIVE_SECONDS = 1.0
 """How long the signaling server may take to answer a ping."""
 
@@ -46,7 +46,7 @@ class Link:
         self.trouble = ""
         self._ice, self._on_media, self._on_control, self._on_connected = ice, on_media, on_control, on_connected
         self._before = (0, 0, 0.0)
-        self._renewing = False
+        self._renewing = self._heard = False
 
     async def keep(self, client: SignalingClient) -> None:
         """Connect, and again whenever it is over; runs until it is cancelled. Raises ``SignalingError`` when signaling ends
@@ -54,7 +54,7 @@ class Link:
         while True:
             await client.wait_for_peer()
             ice = IceConfig(servers=(*self._ice.servers, *client.ice.servers)[:8])
-            peer = Peer(ice, self._on_media, self._on_control)
+            peer = Peer(ice, self._media, self._on_control)
             try:
                 await peer.connect(client, RENEW_SECONDS if self._renewing else CONNECT_SECONDS)
             except PeerError as error:
@@ -67,7 +67,7 @@ class Link:
                 self.trouble = str(error)
                 await asyncio.sleep(0.2)
                 continue
-            old, self.peer, self._renewing, self.trouble = self.peer, peer, True, ""
+            old, self.peer, self._renewing, self._heard, self.trouble = self.peer, peer, True, False, ""
             if old:
                 self._keep_count(old)
                 await old.close("replaced")
@@ -78,6 +78,10 @@ class Link:
                 log.info("the connection ended at once: %s", error)
             await self._until_it_ends(peer, client)
             self.connected.clear()
+
+    def _media(self, data: bytes) -> None:
+        self._heard = True
+        self._on_media(data)
 
     async def _until_it_ends(self, peer: Peer, client: SignalingClient) -> None:
         watch = asyncio.create_task(self._watch(peer, client))
@@ -99,7 +103,9 @@ class Link:
         while True:
             await asyncio.sleep(QUIET / 8)
             with contextlib.suppress(SignalingError):
-                if peer.quiet() > QUIET and client.peer.present and await client.alive(ALIVE_SECONDS) and peer.quiet() > QUIET:
+                if not (self._heard and peer.quiet() > QUIET and client.peer.present):
+                    continue
+                if await client.alive(ALIVE_SECONDS) and peer.quiet() > QUIET:
                     peer.leave("silent")
                     return
 

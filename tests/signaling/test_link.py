@@ -69,6 +69,7 @@ async def until(condition, seconds):
 @pytest.mark.parametrize("cut", ["ab", "a", "b"])
 async def test_a_dead_connection_is_replaced_at_once(url, cut):
     async with two(url) as (a, b):
+        await until(lambda: a.media and b.media, 3)
         for name in cut:
             {"a": a, "b": b}[name].cut()
         loop = asyncio.get_running_loop()
@@ -83,6 +84,16 @@ async def test_a_dead_connection_is_replaced_at_once(url, cut):
         out, into, seconds = a.link.wire_total()
         assert min(out, into) > 2500  # the first handshake is still counted
         assert seconds > QUIET
+
+
+async def test_two_who_have_nothing_to_say_stay_connected(url):
+    async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
+        a, b = Side(first), Side(second)
+        await until(lambda: a.connections == b.connections == 1, 10)
+        await asyncio.sleep(QUIET + 1)
+        assert (a.connections, b.connections) == (1, 1)
+        assert a.link.connected.is_set()
+        await asyncio.gather(a.close(), b.close())
 
 
 async def test_while_a_new_connection_is_made_the_old_one_carries(url):
@@ -116,6 +127,7 @@ async def test_without_the_server_an_old_connection_is_kept_and_with_it_again():
         await until(lambda: len(a.media) > 3, 2)
         async with TestServer(create_app(), port=port):
             await until(lambda: first.peer.present and second.peer.present, 10)
+            await until(lambda: a.media and b.media, 3)
             await asyncio.sleep(0.5)
             assert (a.connections, b.connections) == (1, 1)
             a.cut()
