@@ -47,7 +47,7 @@ class Call:
         self.ladder = ladder
         self._sent_at: dict[int, float] = {}
         self.source, self.stream, self.player, self.preview = source, stream, player, preview
-        self.link = Link(ice, self._media, self._queue_control, self._greet)
+        self.link = Link(ice, self._media, self._queue_control, self._greet, self._left)
         self.over = asyncio.Event()
         self.remote: Hello | None = None
         self.ended_by_remote = False
@@ -112,6 +112,11 @@ class Call:
                     await asyncio.sleep(0.2)
             except (PeerError, TimeoutError):  # the peer may be gone already: hanging up must not fail
                 log.debug("bye was not delivered", exc_info=True)
+
+    def _left(self) -> None:
+        """The other side hung up."""
+        self.ended_by_remote = True
+        self.hang_up()
 
     def hang_up(self) -> None:
         """End the call; :meth:`run` returns."""
@@ -225,8 +230,7 @@ class Call:
                 told = f"the other side speaks version {message.version} of the protocol, this one {VERSION}"
                 raise SignalingError("version", f"{told}: update the older of the two")
         elif isinstance(message, Bye):
-            self.ended_by_remote = True
-            self.hang_up()
+            self._left()
         elif isinstance(message, KeyframeNotice):
             await self._on_notice(message)
         elif isinstance(message, KeyframeChunk) and self._keyframes_in:

@@ -38,13 +38,15 @@ class Link:
 
     def __init__(
         self, ice: IceConfig, on_media: Callable[[bytes], None], on_control: Callable[[bytes], None],
-        on_connected: Callable[[], Awaitable[None]],
+        on_connected: Callable[[], Awaitable[None]], on_bye: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        """``on_media``, ``on_control``: see :class:`Peer`. ``on_connected``: awaited when a new connection is up."""
+        """``on_media``, ``on_control``: see :class:`Peer`. ``on_connected``: awaited when a new connection is up. ``on_bye``:
+        called when the other side, once connected, hangs up over signaling: over a bad connection that may be lost."""
         self.peer: Peer | None = None
         self.connected = asyncio.Event()
         self.trouble = ""
         self._ice, self._on_media, self._on_control, self._on_connected = ice, on_media, on_control, on_connected
+        self._on_bye = on_bye
         self._before = (0, 0, 0.0)
         self._renewing = self._heard = False
 
@@ -65,6 +67,8 @@ class Link:
                     # Who hangs up, or begins anew, while the other connects: nothing to worry about.
                     log.log(logging.INFO if error.code in ("bye", "lost") else logging.ERROR, "%s; trying again", error)
                 self.trouble = str(error)
+                if error.code == "bye" and self._renewing:
+                    self._on_bye()
                 await asyncio.sleep(0.2)
                 continue
             old, self.peer, self._renewing, self._heard, self.trouble = self.peer, peer, True, False, ""
@@ -91,6 +95,8 @@ class Link:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
         log.info("connection over: %s", peer.reason)
+        if peer.reason == "bye":
+            self._on_bye()
         if peer.closed.is_set():
             self.peer = None
             self._keep_count(peer)

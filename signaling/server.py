@@ -89,6 +89,7 @@ class SignalingServer:
     def __init__(self, config: ServerConfig, rooms: Rooms) -> None:
         self.config, self.rooms = config, rooms
         self.sockets: set[web.WebSocketResponse] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self.attempts = Attempts(config.per_minute)
         self.metrics = Metrics(rooms.totals, lambda: len(self.sockets))
         # Two to a room, and some that have yet to join or wait to be refused.
@@ -141,8 +142,10 @@ class SignalingServer:
             check_token(self.config.secret, join.room, join.access)
 
         async def deliver(told: Message | SignalingError) -> bool:
-            if isinstance(told, SignalingError):
-                await _refuse(socket, told)
+            if isinstance(told, SignalingError):  # whoever takes the place doesn't wait: closing a dead socket takes seconds
+                task = asyncio.create_task(_refuse(socket, told))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
                 return False
             return await _send(socket, told)
 

@@ -16,8 +16,8 @@ class Side:
     """One side: its link, kept, and what came."""
 
     def __init__(self, client):
-        self.client, self.media, self.connections = client, [], 0
-        self.link = Link(IceConfig(), self.media.append, lambda data: None, self._connected)
+        self.client, self.media, self.connections, self.left = client, [], 0, asyncio.Event()
+        self.link = Link(IceConfig(), self.media.append, lambda data: None, self._connected, self.left.set)
         self.keeping = asyncio.create_task(self.link.keep(client))
 
     async def _connected(self):
@@ -94,6 +94,18 @@ async def test_two_who_have_nothing_to_say_stay_connected(url):
         assert (a.connections, b.connections) == (1, 1)
         assert a.link.connected.is_set()
         await asyncio.gather(a.close(), b.close())
+
+
+@pytest.mark.parametrize("dead", [False, True])
+async def test_who_hangs_up_is_heard_over_signaling_where_the_connection_is_dead(url, dead):
+    async with two(url) as (a, b):
+        await until(lambda: a.media and b.media, 3)
+        if dead:
+            a.cut()
+            b.cut()
+        await b.client.close()
+        await asyncio.wait_for(a.left.wait(), 5)
+        assert not b.left.is_set()
 
 
 async def test_while_a_new_connection_is_made_the_old_one_carries(url):
