@@ -7,8 +7,8 @@ PIECE_MIN, PIECE_MAX = 96, 400
 """Bytes of a piece: smaller ones cost too much in headers, larger ones would hold up the sound behind them."""
 OVERHEAD = 48
 """Bytes that a piece costs beside its own: the message's fields (18), SCTP's chunk (16), padding, and its share of a SACK."""
-DEPTH = 1.0
-"""Seconds of the cap that may be saved up, or owed."""
+DEPTH, OWED = 1.0, 8.0
+"""Seconds of the cap that may be saved up, and owed: the first keyframe, which goes at once, is paid back before another goes."""
 
 
 class Pacer:
@@ -22,9 +22,8 @@ class Pacer:
     def room(self, sent: int, now: float) -> int:
         """Bytes that may go out beside what goes out anyway. ``sent``: bytes on the wire so far; ``now``: seconds."""
         first = not self._at
-        most = DEPTH * self._rate
         gained = 0.0 if first else (now - self._at) * self._rate - (sent - self._sent)
-        self._room = min(most, max(-most, self._room + gained))
+        self._room = min(DEPTH * self._rate, max(-OWED * self._rate, self._room + gained))
         self._at, self._sent = now, sent
         return int(self._room)
 

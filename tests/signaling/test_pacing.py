@@ -5,7 +5,7 @@ import pytest
 
 from codec.control import KeyframeAssembler
 from codec.keyframe import encode_keyframe
-from signaling.pacing import DEPTH, OVERHEAD, PIECE_MAX, PIECE_MIN, KeyframePieces, Pacer
+from signaling.pacing import DEPTH, OVERHEAD, OWED, PIECE_MAX, PIECE_MIN, KeyframePieces, Pacer
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +30,13 @@ def test_what_is_sent_over_a_minute_stays_under_the_cap(keyframe):
     assert pieces > 10
 
 
-def test_no_more_than_a_second_is_saved_or_owed():
+def test_no_more_than_a_second_is_saved_and_no_more_than_eight_are_owed():
     pacer = Pacer(8.0)  # 1000 bytes a second
     assert pacer.room(0, 10.0) == 0
     assert pacer.room(0, 100.0) == 1000 * DEPTH
-    assert pacer.room(50_000, 100.2) == -1000 * DEPTH
-    assert pacer.room(50_000, 101.2) == 0
-    assert pacer.room(50_100, 101.7) == 400
+    assert pacer.room(50_000, 100.2) == -1000 * OWED
+    assert pacer.room(50_000, 108.2) == 0
+    assert pacer.room(50_100, 108.7) == 400
 
 
 def test_pieces_make_the_keyframe_whole(keyframe):
