@@ -18,15 +18,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from aiohttp import web
 
 from bench.crops import write_lossless
-from bench.demo import DemoError, run_peer, shipped_clip
+from bench.demo import DemoError, shipped_clip, two_peers
 from sender.inputs import FRAME_RATE, file_frames
 from sender.sources import grid
 from sender.speech import RATE
 from sender.tracker import whole
-from signaling.server import create_app
 
 UInt8 = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
@@ -105,25 +103,14 @@ def judge(sent: Mapping[str, npt.NDArray[Any]], shown: Mapping[str, npt.NDArray[
 
 async def call(limit: float, seconds: float) -> dict[str, list[float]]:
     """Make the call and judge it. Raises :class:`bench.demo.DemoError`."""
-    server = web.AppRunner(create_app(), shutdown_timeout=1.0)
-    await server.setup()
-    await web.TCPSite(server, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{server.addresses[0][1]}"
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            clip = Path(folder) / "flashes.mkv"
-            flashes(seconds, clip)
-            common = ["flashes", "--server", url, "--trace", folder]
-            async with asyncio.timeout(seconds + 90), asyncio.TaskGroup() as tasks:
-                tasks.create_task(run_peer(["receive", *common, "--out", f"{folder}/out.mp4"], lambda _: None))
-                sending = ["send", *common, "--video", str(clip), "--limit", str(limit), "--seconds", str(seconds)]
-                tasks.create_task(run_peer(sending, lambda _: None))
-            with np.load(f"{folder}/sent.npz") as a, np.load(f"{folder}/shown.npz") as b:
-                return judge(a, b)
-    except (TimeoutError, ExceptionGroup) as error:
-        raise DemoError(f"the call failed: {getattr(error, 'exceptions', [error])[0]}") from None
-    finally:
-        await server.cleanup()
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "flashes.mkv"
+        flashes(seconds, clip)
+        trace = ["--trace", folder]
+        sending = [*trace, "--video", str(clip), "--limit", str(limit)]
+        await two_peers([*trace, "--out", f"{folder}/out.mp4"], sending, seconds)
+        with np.load(f"{folder}/sent.npz") as a, np.load(f"{folder}/shown.npz") as b:
+            return judge(a, b)
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:

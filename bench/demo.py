@@ -34,8 +34,9 @@ def shipped_clip() -> Path:
     return Path(str(resources.files("bench").joinpath("clips", "astronaut.mp4")))
 
 
-async def _serve() -> tuple[web.AppRunner, str]:
-    runner = web.AppRunner(create_app(), shutdown_timeout=1.0)
+async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
+    """Serve ``app`` on a free loopback port → (what to clean up in the end, its URL)."""
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
@@ -65,10 +66,25 @@ async def run_peer(arguments: list[str], on_line: Callable[[str], None]) -> dict
     return dict(json.loads(output))
 
 
+async def two_peers(receiving: list[str], sending: list[str], seconds: float) -> None:
+    """Run ``facewire receive`` and ``send`` with these options in one room of a server of their own, until both have ended by
+    themselves; a call of ``seconds`` gets 90 more. Raises :class:`DemoError`."""
+    runner, url = await serve(create_app())
+    where = [ROOM, "--server", url]
+    try:
+        async with asyncio.timeout(seconds + 90), asyncio.TaskGroup() as tasks:
+            tasks.create_task(run_peer(["receive", *where, *receiving], lambda _: None))
+            tasks.create_task(run_peer(["send", *where, *sending, "--seconds", str(seconds)], lambda _: None))
+    except (TimeoutError, ExceptionGroup) as error:
+        raise DemoError(f"the call failed: {getattr(error, 'exceptions', [error])[0]}") from None
+    finally:
+        await runner.cleanup()
+
+
 async def _call(
     folder: Path, out: Path, video: str, audio: str | None, seconds: float, show: bool, say: Callable[[str], None]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    runner, server = await _serve()
+    runner, server = await serve(create_app())
 
     def line(text: str) -> None:
         if "http://localhost" in text:

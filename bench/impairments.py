@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from aiohttp import web
 
-from bench.demo import DemoError, delays, run_peer, shipped_clip
+from bench.demo import DemoError, delays, run_peer, serve, shipped_clip
 from bench.relay import Impairment, SignalingProxy, UdpRelay
 from signaling.server import create_app
 
@@ -71,14 +70,9 @@ def judge(times: np.ndarray, delay: np.ndarray, received: dict[str, Any], sent: 
 
 async def call(case: Case, seconds: float, video: Path) -> dict[str, float]:
     """Run one case. Raises :class:`bench.demo.DemoError`."""
-    server = web.AppRunner(create_app(), shutdown_timeout=1.0)
-    await server.setup()
-    await web.TCPSite(server, "127.0.0.1", 0).start()
+    server, direct = await serve(create_app())
     relay = UdpRelay(case.network)
-    proxy = web.AppRunner(SignalingProxy(f"http://127.0.0.1:{server.addresses[0][1]}", relay).app, shutdown_timeout=1.0)
-    await proxy.setup()
-    await web.TCPSite(proxy, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{proxy.addresses[0][1]}"
+    proxy, url = await serve(SignalingProxy(direct, relay).app)
     with tempfile.TemporaryDirectory() as folder:
         common = ["bad", "--server", url, "--trace", folder]
         sending = ["send", *common, "--video", str(video), "--loop", "--seconds", str(seconds), *case.more]

@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from aiohttp import web
 
-from bench.demo import DemoError, run_peer, shipped_clip
-from signaling.server import create_app
+from bench.demo import DemoError, shipped_clip, two_peers
 
 PARTS = 6
 WARM = 60.0
@@ -90,22 +88,11 @@ def read(path: Path) -> list[Line]:
 
 async def call(minutes: float) -> tuple[list[Line], list[Line]]:
     """Make the call → (the sender's lines, the receiver's). Raises :class:`bench.demo.DemoError`."""
-    server = web.AppRunner(create_app(), shutdown_timeout=1.0)
-    await server.setup()
-    await web.TCPSite(server, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{server.addresses[0][1]}"
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            mine, its = Path(folder) / "sent.jsonl", Path(folder) / "received.jsonl"
-            sending = ["send", "soak", "--server", url, "--video", str(shipped_clip()), "--loop", "--stats", str(mine)]
-            async with asyncio.timeout(minutes * 60 + 90), asyncio.TaskGroup() as tasks:
-                tasks.create_task(run_peer(["receive", "soak", "--server", url, "--stats", str(its)], lambda _: None))
-                tasks.create_task(run_peer([*sending, "--seconds", str(minutes * 60)], lambda _: None))
-            return read(mine), read(its)
-    except (TimeoutError, ExceptionGroup) as error:
-        raise DemoError(f"the call failed: {getattr(error, 'exceptions', [error])[0]}") from None
-    finally:
-        await server.cleanup()
+    with tempfile.TemporaryDirectory() as folder:
+        mine, its = Path(folder) / "sent.jsonl", Path(folder) / "received.jsonl"
+        sending = ["--video", str(shipped_clip()), "--loop", "--stats", str(mine)]
+        await two_peers(["--stats", str(its)], sending, minutes * 60)
+        return read(mine), read(its)
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
+from bench.demo import serve
 from bench.relay import Impairment, SignalingProxy, UdpRelay
 from signaling.server import create_app
 
@@ -92,15 +91,10 @@ async def talk(
     videos: Sequence[Path], folder: Path, seconds: float, more: Sequence[str] = ()
 ) -> tuple[WireLog, list[dict[str, Any]]]:
     """Two peers call each other for ``seconds``, each with a video of its own → (what the relay saw, the peers' figures)."""
-    runner = web.AppRunner(create_app(), shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    runner, direct = await serve(create_app())
     relay, log = UdpRelay(Impairment()), WireLog()
     relay.on_datagram = log.add
-    proxy = web.AppRunner(SignalingProxy(f"http://127.0.0.1:{runner.addresses[0][1]}", relay).app, shutdown_timeout=1.0)
-    await proxy.setup()
-    await web.TCPSite(proxy, "127.0.0.1", 0).start()
-    server = f"http://127.0.0.1:{proxy.addresses[0][1]}"
+    proxy, server = await serve(SignalingProxy(direct, relay).app)
     tasks = []
     for side, video in zip(SIDES, videos, strict=True):
         given = ["call", ROOM, "--server", server, "--video", str(video), "--audio", str(video), "--loop", "--threads", "1"]

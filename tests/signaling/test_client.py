@@ -10,6 +10,7 @@ from aiortc.contrib.signaling import BYE
 from signaling.client import SignalingClient, socket_url
 from signaling.messages import Presence, Ready, SignalingError
 from signaling.server import create_app
+from tests.signaling.events import heard
 
 OFFER = RTCSessionDescription("v=0\r\n", "offer")
 
@@ -33,13 +34,6 @@ def test_bad_url(server):
     with pytest.raises(SignalingError) as caught:
         SignalingClient(server, "r")
     assert caught.value.code == "bad_url"
-
-
-async def heard(client, kind):
-    async with asyncio.timeout(5):
-        while not isinstance(event := await client.receive(), kind):
-            pass
-        return event
 
 
 async def test_joins_and_exchanges_aiortc_objects(url):

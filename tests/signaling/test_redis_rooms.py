@@ -18,6 +18,7 @@ from signaling.client import SignalingClient
 from signaling.messages import Presence, Ready, SignalingError
 from signaling.redis_rooms import RedisRooms
 from signaling.server import ServerConfig, create_app
+from tests.signaling.events import heard
 
 REDIS = shutil.which("redis-server", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 pytestmark = pytest.mark.skipif(REDIS is None, reason="redis-server is not installed")
@@ -67,13 +68,6 @@ async def two(redis):
         TestServer(create_app(ServerConfig(redis=redis.url))) as b,
     ):
         yield str(a.make_url("/")), str(b.make_url("/"))
-
-
-async def heard(client, kind):
-    async with asyncio.timeout(5):
-        while not isinstance(event := await client.receive(), kind):
-            pass
-        return event
 
 
 async def test_peers_of_two_servers_meet_and_part(two):
