@@ -1,8 +1,7 @@
 """The ladder of rates: what a call sends when there is room, and how it climbs down when there is none.
 
-A step is a rung (the length of a tick: delay) and an Opus bit rate. The other side's reports drive it: loss, and how long a
-bundle and the report about it take, which grows where a queue fills. A climb is tried after some good seconds, and after one that
-failed twice as many.
+A step is a rung (the length of a tick: delay) and an Opus bit rate. The other side's reports drive it: loss, and whether a queue
+fills on the way. A climb is tried after some good seconds, and after one that failed twice as many.
 """
 
 from dataclasses import dataclass
@@ -30,16 +29,14 @@ class Step:
 STEPS = tuple(Step(*s) for s in ((0, 6_000), (0, 8_000), (1, 8_000), (1, 12_000), (2, 16_000), (2, 24_000)))
 LOSS_HIGH, LOSS_SOME = 0.10, 0.03
 """Share of bundles lost from which a step is too much; from which none is climbed."""
-QUEUE = 0.35
-"""Seconds by which the way there and back may grow before a queue is held to fill."""
+DRAIN = 0.75
+"""Where a queue fills, the next step costs at most so much of this one: what is left over empties it."""
 GOOD, GOOD_MAX = 5.0, 80.0
 """Seconds without trouble before a climb; doubled, up to the second, each time that it failed."""
 FAILED = 15.0
 """A step left within so many seconds of the climb to it was a failure."""
 SETTLE = 2.0
 """Seconds after a change in which reports still speak of what was before."""
-FORGET = 60.0
-"""Seconds after which the fastest way seen is forgotten: the route may have changed."""
 
 
 class Ladder:
@@ -51,22 +48,24 @@ class Ladder:
         self.at = 0
         self._patience, self._changed, self._good_since = GOOD, 0.0, 0.0
         self._climbed = False
-        self._fastest: tuple[float, float] | None = None
 
     @property
     def step(self) -> Step:
         return self.steps[self.at]
 
-    def report(self, loss: float, way: float | None, now: float) -> bool:
-        """The other side lost the share ``loss`` (0..1) of late; ``way``: seconds from sending a bundle to the report about it,
-        None where not known. Returns whether the step has changed."""
-        filling = self._filling(way, now)
+    def proven(self, now: float) -> Step:
+        """The highest step that the network is known to carry: this one, or for some seconds after a climb the one before."""
+        return self.steps[self.at - (self._climbed and now - self._changed < GOOD)]
+
+    def report(self, loss: float, filling: bool, now: float) -> bool:
+        """The other side lost the share ``loss`` (0..1) of late; ``filling``: see :class:`sender.congestion.QueueWatch`. Returns
+        whether the step has changed."""
         if now - self._changed < SETTLE:
             self._good_since = now
             return False
         if loss > LOSS_HIGH or filling:
             self._good_since = now
-            return self._down(now)
+            return self._down(filling, now)
         if loss > LOSS_SOME:
             self._good_since = now
         if self.at + 1 < len(self.steps) and now - self._good_since >= self._patience:
@@ -76,22 +75,17 @@ class Ladder:
             self._patience, self._climbed = GOOD, False
         return False
 
-    def _down(self, now: float) -> bool:
+    def _down(self, filling: bool, now: float) -> bool:
         if self._climbed and now - self._changed <= FAILED:
             self._patience = min(GOOD_MAX, self._patience * 2)
         self._climbed = False
         if not self.at:
             return False
-        self.at, self._changed = self.at - 1, now
+        most = self.step.kbps * (DRAIN if filling else 1)
+        self.at = max((i for i in range(self.at) if self.steps[i].kbps <= most), default=0)
+        self._changed = now
         return True
-
-    def _filling(self, way: float | None, now: float) -> bool:
-        if way is None:
-            return False
-        if self._fastest is None or way <= self._fastest[0] or now - self._fastest[1] > FORGET:
-            self._fastest = (way, now)
-        return way - self._fastest[0] > QUEUE
 
     def restarted(self, now: float) -> None:
         """A new connection: its way is another."""
-        self._fastest, self._changed, self._good_since = None, now, now
+        self._changed, self._good_since = now, now

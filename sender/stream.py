@@ -76,7 +76,7 @@ class SenderStream:
         self._newest_used = False
         self.muted = self.camera_off = False
         self.face = Face.TRACKED
-        self.redundant = False
+        self.redundant = False  # sound goes twice
         self.errors: list[float] = []
         self.sent_picture: UInt8 | None = None
         self.crop: Crop | None = None
@@ -104,9 +104,8 @@ class SenderStream:
         self.speech.set_bitrate(bitrate)
 
     def acknowledge(self, report: Report) -> None:
-        """What the other side said it holds and loses: references follow, and sound is sent twice under loss."""
+        """What the other side said it holds: references follow."""
         self.pictures.acknowledge(report.newest)
-        self.redundant = report.loss > 5
 
     def _see(self, tick: Tick) -> tuple[UInt8 | None, Face]:
         frames = [f for f in tick.frames if f is not None]
@@ -196,10 +195,7 @@ class SenderStream:
         samples = tick.sound if not self.muted else np.zeros_like(tick.sound)
         silent = self._voice is not None and not self._voice.heard(samples)
         if silent and self._paused and self.tick_ms == PAUSING_TICK and self.choice is None:
-            self._paused = False
-            self._encode_silence(len(samples))
-            self.at_ms += self.tick_ms
-            self.count.seconds += len(tick.frames) / 25
+            self._pass_over(tick)
             return None
         if self._faceless and self.face == Face.TRACKED:
             self.choice, self._faceless = KeyframeChoice(self.tracker.detector), False
@@ -224,6 +220,17 @@ class SenderStream:
         self.at_ms += self.tick_ms
         self.count.add_bundle(len(bundle.pack()), picture, sum(map(len, sound)), len(tick.frames) / 25)
         return bundle
+
+    def leave_out(self, tick: Tick) -> None:
+        """A tick in place of :meth:`bundle`, of which nothing is sent; the other side makes its sound up."""
+        self.seen, self.face = self._see(tick)
+        self._pass_over(tick)
+
+    def _pass_over(self, tick: Tick) -> None:
+        self._paused, self._last_sound = False, ()
+        self._encode_silence(len(tick.sound))
+        self.at_ms += self.tick_ms
+        self.count.seconds += len(tick.frames) / 25
 
     def _encode_silence(self, samples: int) -> tuple[bytes, ...]:
         """Let the encoder hear silence, so that it begins anew after it; nothing of it is sent."""

@@ -5,6 +5,7 @@ asks for an answer to every second packet; we answer every third, for two bundle
 alone costs more than a bundle's sound can spare. Section 6.10 lets a SACK and data share a packet.
 In a call both sides send every tick, or in silence every other, so that nearly every SACK finds a bundle to travel with.
 Messages sent in one step of the event loop share a packet as well, where they fit: a bundle and a piece of a keyframe.
+What must be acknowledged at once says so, by the I bit of RFC 7053.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, cast
 
-from aiortc.rtcsctptransport import USERDATA_MAX_LENGTH, DataChunk, RTCSctpTransport
+from aiortc.rtcsctptransport import SCTP_DATA_UNORDERED, USERDATA_MAX_LENGTH, DataChunk, RTCSctpTransport
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,13 @@ SACK_MAX = 64
 PACKET = USERDATA_MAX_LENGTH + 16
 """Bytes of chunks in a packet: what aiortc's longest data chunk has."""
 
-_USED = ("_send_sack", "_send_chunk", "_sack_needed", "_sack_misordered", "_sack_duplicates")
+AT_ONCE = 8
+"""The I bit of a data chunk: acknowledge it without delay."""
+
+_USED = (
+    "_send_sack", "_send_chunk", "_sack_needed", "_sack_misordered", "_sack_duplicates", "_receive_data_chunk", "_sent_queue",
+    "_outbound_queue",
+)  # fmt: skip
 
 
 class _Together:
@@ -40,21 +47,44 @@ class _Together:
 
 
 class AckBundler:
-    """Takes over one association's SACKs. Where aiortc has no longer what is used here, it leaves them alone."""
+    """Takes over one association's SACKs. Where aiortc has no longer what is used here, it leaves them alone.
+
+    ``prompt``: ask for an acknowledgement at once of all that goes out on ordered channels.
+    """
 
     def __init__(self, sctp: RTCSctpTransport) -> None:
         self._sctp = cast(Any, sctp)
+        self.prompt = False
         self._waiting = 0
         self._data: list[Any] = []  # chunks of this step of the event loop
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         if lacking := [name for name in _USED if not hasattr(sctp, name)]:
             logger.warning("acknowledgements are not bundled: this aiortc has no %s", ", ".join(lacking))
+            self.works = False
             return
+        self.works = True
         self._make: Any = self._sctp._send_sack
         self._send: Any = self._sctp._send_chunk
-        own: dict[str, Any] = {"_send_sack": self._acknowledge, "_send_chunk": self._chunk}
+        self._receive: Any = self._sctp._receive_data_chunk
+        own: dict[str, Any] = {
+            "_send_sack": self._acknowledge, "_send_chunk": self._chunk, "_receive_data_chunk": self._received,
+        }  # fmt: skip
         vars(sctp).update(own)
+
+    @property
+    def ordered_under_way(self) -> bool:
+        """Whether anything sent on ordered channels waits to be sent or acknowledged; False where that can't be told."""
+        if not self.works:
+            return False
+        chunks = (*self._sctp._sent_queue, *self._sctp._outbound_queue)
+        return any(not c.flags & SCTP_DATA_UNORDERED and not c._acked for c in chunks)
+
+    async def _received(self, chunk: Any) -> None:
+        """Before aiortc takes a data chunk."""
+        if chunk.flags & AT_ONCE:
+            self._waiting = PACKETS
+        await self._receive(chunk)
 
     async def _acknowledge(self) -> None:
         """In place of sending a SACK: wait, unless the other side must learn of a gap or a copy."""
@@ -94,6 +124,8 @@ class AckBundler:
         if not isinstance(chunk, DataChunk):
             await self._send(chunk)
             return
+        if self.prompt and not chunk.flags & SCTP_DATA_UNORDERED:
+            chunk.flags |= AT_ONCE
         self._data.append(chunk)
         if len(self._data) == 1:
             asyncio.get_running_loop().call_soon(lambda: self._start(self._send_data()))

@@ -5,16 +5,17 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from codec.bundle import Bundle, Report
 from codec.control import VERSION, Bye, Hello, KeyframeChunk, KeyframeNotice, Verb, parse_message
 from codec.errors import CodecError
 from receiver.player import Player
 from receiver.preview import Preview
+from sender.congestion import QueueWatch
 from sender.ladder import Ladder
 from sender.mirror import Mirror
-from sender.sources import Source
+from sender.redundancy import Redundancy
+from sender.sources import Source, Tick
 from sender.stream import SWITCH_MS, SenderStream
 from signaling.channels import PeerError
 from signaling.client import SignalingClient
@@ -45,6 +46,7 @@ class Call:
         keyframes, sent as ``limit_kbps`` on the wire leaves room."""
         self.mirror, self._pacer = mirror, Pacer(limit_kbps)
         self.ladder = ladder
+        self._queue, self._redundancy = QueueWatch(), Redundancy()
         self._sent_at: dict[int, float] = {}
         self.source, self.stream, self.player, self.preview = source, stream, player, preview
         self.link = Link(ice, self._media, self._queue_control, self._greet, self._left)
@@ -77,6 +79,8 @@ class Call:
             for task in (*tasks, connect, over):
                 task.cancel()
             await asyncio.gather(*tasks, connect, over, return_exceptions=True)
+            if self._keyframes_out:
+                self._keyframes_out.close()
             await self.link.close()
             self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -96,6 +100,8 @@ class Call:
         if self._keyframes_out:
             self._keyframes_out.reconnected()
         self._sent_at.clear()
+        self._queue.restarted()
+        self._redundancy.restarted()
         if self.ladder:
             self.ladder.restarted(time.monotonic())
         if self.stream:  # in the thread that encodes, which owns the stream
@@ -136,10 +142,11 @@ class Call:
                 break
             said, self._report = self._report, None
             report = self.player.report() if self.player else None
-            bundle = await loop.run_in_executor(self._pool, self._encode, tick, said, report)
+            left_out = self._keyframes_out.first
+            bundle = await loop.run_in_executor(self._pool, self._encode, tick, said, report, left_out)
             if self.peer and bundle:
                 room = self._pacer.room(self.link.wire_total()[0], time.monotonic())
-                await self._keyframes_out.send_piece(self.peer, room)
+                await self._keyframes_out.send_piece(self.peer, 0 if self._queue.filling else room)
                 self.peer.send_media(bundle.pack())
                 self._sent_at[bundle.number] = time.monotonic()
                 while len(self._sent_at) > SENT_KEPT:
@@ -153,12 +160,15 @@ class Call:
 
     def _climb(self) -> None:
         """Between ticks, when nobody encodes: take the ladder's step."""
+        if self.ladder:
+            self._pacer.carried(self.ladder.proven(time.monotonic()).kbps)
         if self.ladder and self.stream and self.source and self.stream.at_ms % SWITCH_MS == 0:
             step = self.ladder.step
             self.stream.set_step(step.rung, step.bitrate)
             self.source.tick_ms = self.stream.tick_ms
 
-    def _encode(self, tick: Any, said: Report | None, report: Report | None) -> Bundle | None:
+    def _encode(self, tick: Tick, said: Report | None, report: Report | None, left_out: bool) -> Bundle | None:
+        """``left_out``: nothing is sent of this tick."""
         assert self.stream
         stream, mirror, at_ms = self.stream, self.mirror, self.stream.at_ms
         if said:
@@ -168,7 +178,11 @@ class Call:
                 stream.use(advice.slot)
             elif advice.keyframe:
                 stream.set_keyframe(advice.keyframe)
-        bundle = stream.bundle(tick, report)
+        bundle = None
+        if left_out:
+            stream.leave_out(tick)
+        else:
+            bundle = stream.bundle(tick, report)
         if mirror:
             mirror.tick(at_ms, stream.at_ms - at_ms, bundle, stream.seen, stream.held)
         return bundle
@@ -200,10 +214,17 @@ class Call:
         if bundle is None:
             self.errors += 1
         elif bundle.report:
-            self._report = bundle.report
-            if self.ladder:
-                now, sent = time.monotonic(), self._sent_at.pop(bundle.report.newest, None)
-                self.ladder.report(bundle.report.loss / 255, None if sent is None else now - sent, now)
+            self._reported(bundle.report)
+
+    def _reported(self, report: Report) -> None:
+        """What the other side tells decides what is sent from now on."""
+        self._report = report
+        now, sent = time.monotonic(), self._sent_at.pop(report.newest, None)
+        loss, filling = report.loss / 255, self._queue.report(None if sent is None else now - sent, now)
+        if self.ladder:
+            self.ladder.report(loss, filling, now)
+        if self.stream:
+            self.stream.redundant = self._redundancy.report(loss, filling, now)
 
     def _queue_control(self, data: bytes) -> None:
         try:
@@ -243,4 +264,4 @@ class Call:
         elif notice.verb == Verb.HAVE and stream:
             await asyncio.get_running_loop().run_in_executor(self._pool, stream.confirm, notice.slot, notice.digest)
         elif notice.verb == Verb.REQUEST and stream and self._keyframes_out and peer:
-            await self._keyframes_out.requested(peer, notice, stream.pictures.slot, stream.slot)
+            self._keyframes_out.requested(peer, notice, stream.pictures.slot, stream.slot)

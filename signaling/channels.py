@@ -83,6 +83,12 @@ class Channels:
         channel.send(data)
         return True
 
+    @property
+    def control_waits(self) -> bool:
+        """Whether something waits to be handed to SCTP."""
+        channel = self._channels.get("control")
+        return channel is not None and channel.bufferedAmount > 0
+
     async def send_control(self, data: bytes) -> None:
         """See ``Peer.send_control``."""
         if len(data) > MAX_CONTROL:

@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 
-from codec.control import KeyframeAssembler, KeyframeChunk, KeyframeNotice, Verb, split_keyframe
+from codec.control import KeyframeAssembler, KeyframeChunk, KeyframeNotice, Verb
 from codec.keyframe import Keyframe
 from sender.gallery import Gallery
 from signaling.channels import PeerError
+from signaling.opening import send_whole
 from signaling.pacing import KeyframePieces
 from signaling.peer import Peer
 
 CACHED_KEYFRAMES = 16
+FIRST = 4.0
+"""Seconds for which the first keyframe has the link to itself, at most."""
 
 Confirmed = Callable[[int, bytes], None]
 
@@ -23,11 +27,25 @@ class KeyframesOut:
         self._gallery = gallery
         self._offered: set[tuple[int, bytes]] = set()
         self._pieces: KeyframePieces | None = None
+        self._whole: asyncio.Task[None] | None = None
+        self._began = 0.0
 
     def reconnected(self) -> None:
         """Nothing was offered on the new connection yet."""
         self._offered.clear()
         self._pieces = None
+        self.close()
+
+    def close(self) -> None:
+        """Stop sending."""
+        if self._whole:
+            self._whole.cancel()
+
+    @property
+    def first(self) -> bool:
+        """Whether the other side waits for the keyframe that is in use, and not yet for long: bundles, of which nothing can be
+        drawn before it, would only slow it down on a thin link."""
+        return self._whole is not None and not self._whole.done() and time.monotonic() - self._began < FIRST
 
     async def offer(self, peer: Peer, using: int | None) -> None:
         """Tell of the keyframes that this connection wasn't told of, the one in slot ``using`` first."""
@@ -41,17 +59,22 @@ class KeyframesOut:
                 self._offered.discard(name)  # offered again on the next connection
                 return
 
-    async def requested(self, peer: Peer, notice: KeyframeNotice, using: int | None, newest: int) -> None:
+    def requested(self, peer: Peer, notice: KeyframeNotice, using: int | None, newest: int) -> None:
         """The other side wants one. That in use goes at once, for nothing can be drawn without it; the newest in pieces, as
-        :meth:`send_piece` finds room; an older one that was lost over there isn't sent again. Raises ``PeerError``."""
+        :meth:`send_piece` finds room; an older one that was lost over there isn't sent again."""
         wanted = self._gallery.keyframes.get(notice.slot)
         if not wanted or notice.digest not in (wanted.digest, bytes(len(wanted.digest))):
             return
         if notice.slot == using:
-            for chunk in split_keyframe(notice.slot, wanted):
-                await peer.send_control(chunk.pack())
+            self.close()
+            self._began = time.monotonic()
+            self._whole = asyncio.create_task(self._send_whole(peer, KeyframePieces(notice.slot, wanted)))
         elif notice.slot == newest:
             self._pieces = KeyframePieces(notice.slot, wanted)
+
+    async def _send_whole(self, peer: Peer, pieces: KeyframePieces) -> None:
+        with contextlib.suppress(PeerError):  # offered again on the next connection
+            await send_whole(peer, pieces)
 
     async def send_piece(self, peer: Peer, room: int) -> None:
         """A piece of at most ``room`` bytes on the wire, where one waits. It shares the packet of what is sent right after."""

@@ -9,6 +9,8 @@ OVERHEAD = 48
 """Bytes that a piece costs beside its own: the message's fields (18), SCTP's chunk (16), padding, and its share of a SACK."""
 DEPTH, OWED = 1.0, 8.0
 """Seconds of the cap that may be saved up, and owed: the first keyframe, which goes at once, is paid back before another goes."""
+BEYOND = 1.25
+"""Of what the network is known to carry, that may be sent: a queue that fills then tells soon enough."""
 
 
 class Pacer:
@@ -16,8 +18,12 @@ class Pacer:
 
     def __init__(self, limit_kbps: float) -> None:
         """``limit_kbps``: cap of the wire rate, in kbit/s."""
-        self._rate = limit_kbps * 125.0
+        self._rate = self._most = limit_kbps * 125.0
         self._room, self._at, self._sent = 0.0, 0.0, 0
+
+    def carried(self, kbps: float) -> None:
+        """The network carries about ``kbps``, as far as is known: :data:`BEYOND` times it is the cap, where that is below it."""
+        self._rate = min(self._most, kbps * 125.0 * BEYOND)
 
     def room(self, sent: int, now: float) -> int:
         """Bytes that may go out beside what goes out anyway. ``sent``: bytes on the wire so far; ``now``: seconds."""
@@ -44,7 +50,11 @@ class KeyframePieces:
         size = min(left, PIECE_MAX, room - OVERHEAD)
         if size < min(left, PIECE_MIN) or not left:
             return None
+        return self.take(size)
+
+    def take(self, size: int) -> KeyframeChunk:
+        """The next ``size`` bytes of it, or what is left."""
         data = self._keyframe.data[self._offset : self._offset + size]
         chunk = KeyframeChunk(self.slot, self._keyframe.digest, len(self._keyframe.data), self._offset, data)
-        self._offset += size
+        self._offset += len(data)
         return chunk

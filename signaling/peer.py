@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 
 from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
@@ -22,6 +23,9 @@ ciphers.prefer_short_records()
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that closing a connection may take."""
+
+ASK_EVERY = 0.01
+"""Seconds between two looks at whether something was acknowledged."""
 
 _EXPLAINED = {
     "timeout": "no connection to the other peer within {timeout:g} s",
@@ -62,6 +66,7 @@ class Peer:
         self._ice = ice
         self._channels = Channels(on_media, on_control, lambda: self._end("lost"), media_limit)
         self._meter = WireMeter()
+        self._acks: AckBundler | None = None
         self._pc: RTCPeerConnection | None = None
         self._client: SignalingClient | None = None
         self._session = ""
@@ -134,14 +139,30 @@ class Peer:
         """
         return self._channels.send_media(data)
 
-    async def send_control(self, data: bytes) -> None:
+    async def send_control(self, data: bytes, *, prompt: bool = False) -> None:
         """Send reliably and in order; waits while more than ``CONTROL_HIGH`` bytes wait. Bundles queue behind what was
-        sent here before them, so send a keyframe in chunks.
+        sent here before them, so send a keyframe in chunks. ``prompt``: the other side shall acknowledge it at once, so that
+        :meth:`control_arrived` tells soon.
 
         Raises:
             PeerError: ``too_large`` (more than ``MAX_CONTROL`` bytes) or ``closed``.
         """
+        if self._acks:
+            self._acks.prompt = prompt
         await self._channels.send_control(data)
+
+    async def control_arrived(self, timeout: float) -> bool:  # noqa: ASYNC109
+        """Wait until all that was sent on the control channel has been acknowledged; False where it was not in ``timeout``
+        seconds. Raises :class:`PeerError` (``closed``)."""
+        end = time.monotonic() + timeout
+        await asyncio.sleep(ASK_EVERY)
+        while self._channels.control_waits or (self._acks is not None and self._acks.ordered_under_way):
+            if self.closed.is_set():
+                raise PeerError("closed", "the control channel is closed")
+            if time.monotonic() > end:
+                return False
+            await asyncio.sleep(ASK_EVERY)
+        return True
 
     async def close(self, reason: str = "closed") -> None:
         """End the connection; the other side sees it at once. Does nothing more the second time."""
@@ -256,7 +277,7 @@ class Peer:
         """Once a connection's sockets are there: count at them, and send acknowledgements with the data."""
         self._meter.attach(pc)
         if pc.sctp is not None:
-            AckBundler(pc.sctp)
+            self._acks = AckBundler(pc.sctp)
 
     async def _watch(self, client: SignalingClient, event: Event) -> None:
         """Connected: only the other side's end, or its new beginning, is of interest."""

@@ -4,15 +4,15 @@ from itertools import pairwise
 
 import pytest
 
-from sender.ladder import FAILED, GOOD, SETTLE, STEPS, Ladder
+from sender.ladder import DRAIN, FAILED, GOOD, SETTLE, STEPS, Ladder
 
 
-def drive(ladder, seconds, start=0.0, loss=0.0, way=0.3):
+def drive(ladder, seconds, start=0.0, loss=0.0, filling=False):
     """Reports every 0.2 s; gives the times at which the step changed."""
     changes = []
     for i in range(round(seconds * 5)):
         now = start + i * 0.2
-        if ladder.report(loss, way(now) if callable(way) else way, now):
+        if ladder.report(loss, filling, now):
             changes.append((round(now, 1), ladder.at))
     return changes
 
@@ -45,11 +45,12 @@ def test_loss_brings_it_down_step_by_step():
     assert all(b - a >= SETTLE for (a, _), (b, _) in pairwise(changes))
 
 
-def test_a_queue_that_fills_brings_it_down_before_anything_is_lost():
+def test_a_queue_that_fills_brings_it_down_far_enough_to_empty_it():
     ladder = Ladder(100)
     drive(ladder, 60)
-    drive(ladder, 3, start=60, way=lambda now: 0.3 + (now - 60) * 0.2)
-    assert ladder.at == len(STEPS) - 2
+    before = ladder.step.kbps
+    (_, at), *_ = drive(ladder, SETTLE, start=60, filling=True)
+    assert STEPS[at].kbps <= DRAIN * before < STEPS[at + 1].kbps
 
 
 def test_a_climb_that_fails_is_tried_less_often():
@@ -57,8 +58,7 @@ def test_a_climb_that_fails_is_tried_less_often():
     ladder, climbs = Ladder(100), []
     for i in range(5 * 300):
         now = i * 0.2
-        way = 0.3 if ladder.at == 0 else 0.9
-        if ladder.report(0.0, way, now) and ladder.at == 1:
+        if ladder.report(0.0, ladder.at > 0, now) and ladder.at == 1:
             climbs.append(now)
     gaps = [b - a for a, b in pairwise(climbs)]
     assert len(climbs) < 10
@@ -83,11 +83,17 @@ def test_what_lasted_is_no_failure():
     assert up - down < GOOD + SETTLE + 2
 
 
-def test_a_slower_route_is_no_queue_for_ever():
+def test_a_new_connection_must_be_good_for_a_while_first():
     ladder = Ladder(100)
-    drive(ladder, 12)
-    drive(ladder, 60, start=12, way=0.9)
-    drive(ladder, 60, start=72, way=0.9)
-    assert ladder.at > 0
-    ladder.restarted(132)
-    assert drive(ladder, 5, start=132, way=2.0) == []
+    drive(ladder, GOOD - 0.5)
+    ladder.restarted(GOOD - 0.5)
+    assert drive(ladder, GOOD - 0.5, start=GOOD - 0.5) == []
+
+
+def test_a_step_just_climbed_to_is_not_proven():
+    ladder = Ladder(100)
+    (up, _), *_ = drive(ladder, GOOD + SETTLE + 1)
+    assert ladder.proven(up + 1) == STEPS[0]
+    assert ladder.proven(up + GOOD + 1) == STEPS[1]
+    drive(ladder, 1, start=up + 4, filling=True)
+    assert ladder.proven(up + 5) == STEPS[0]

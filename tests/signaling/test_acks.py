@@ -7,7 +7,7 @@ from unittest.mock import AsyncMock
 import pytest
 from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, SackChunk, parse_packet
 
-from signaling.acks import DELAY, PACKETS, AckBundler
+from signaling.acks import AT_ONCE, DELAY, PACKETS, AckBundler
 
 
 class FakeDtls:
@@ -84,6 +84,30 @@ async def test_it_waits_so_long_and_no_longer(link):
             await asyncio.sleep(0.01)
     assert dtls.kinds() == [[SackChunk]]
     assert DELAY < 0.5  # RFC 9260 section 6.2
+
+
+async def test_what_is_sent_promptly_is_acknowledged_at_once(link):
+    sctp, dtls = link
+    sctp._sack_needed = True
+
+    async def arrives(chunk):
+        sctp._mark_received(chunk.tsn)
+        await sctp._send_sack()
+
+    bundler = sctp._send_chunk.__self__
+    bundler._receive = arrives
+    bundler.prompt = True
+    chunk = data(7)
+    chunk.flags = 3
+    await send(sctp, chunk, data(8))
+    sent = dtls.packets.pop()
+    assert [c.flags & AT_ONCE for c in sent] == [AT_ONCE, 0]  # what is unordered, and so a bundle, may wait
+    sent[0].tsn = 100
+    await sctp._receive_data_chunk(sent[0])
+    assert dtls.kinds() == [[SackChunk]]
+    sent[1].tsn = 101
+    await sctp._receive_data_chunk(sent[1])
+    assert len(dtls.packets) == 1
 
 
 async def test_gaps_and_copies_are_told_at_once(link):

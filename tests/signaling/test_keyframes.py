@@ -1,11 +1,14 @@
 """Keyframes offered, asked for, sent whole or in pieces, and never twice."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
 from codec.control import KeyframeChunk, KeyframeNotice, Verb, parse_message
 from codec.keyframe import encode_keyframe
 from sender.gallery import Gallery
+from signaling import keyframes
 from signaling.channels import PeerError
 from signaling.keyframes import CACHED_KEYFRAMES, KeyframesIn, KeyframesOut
 
@@ -16,10 +19,14 @@ class Line:
     def __init__(self):
         self.sent, self.broken = [], False
 
-    async def send_control(self, data):
+    async def send_control(self, data, *, prompt=False):
         if self.broken:
             raise PeerError("closed", "closed")
         self.sent.append(parse_message(data))
+
+    async def control_arrived(self, timeout):  # noqa: ASYNC109
+        await asyncio.sleep(0)
+        return True
 
     def take(self):
         out, self.sent = self.sent, []
@@ -62,7 +69,9 @@ async def test_the_one_in_use_goes_at_once_the_newest_in_pieces_an_older_one_not
     out, line = KeyframesOut(gallery), Line()
 
     async def request(slot, digest):
-        await out.requested(line, KeyframeNotice(Verb.REQUEST, slot, digest), using=0, newest=2)
+        out.requested(line, KeyframeNotice(Verb.REQUEST, slot, digest), using=0, newest=2)
+        while out.first:  # noqa: ASYNC110
+            await asyncio.sleep(0)
         return line.take()
 
     at_once = await request(0, three[0].digest)
@@ -80,10 +89,38 @@ async def test_the_one_in_use_goes_at_once_the_newest_in_pieces_an_older_one_not
     assert all(len(m.data) <= 300 for m in pieces)
 
 
+async def test_the_first_has_the_link_to_itself_but_not_for_long(gallery, three, monkeypatch):
+    out, line, arrived = KeyframesOut(gallery), Line(), asyncio.Event()
+
+    async def control_arrived(timeout):  # noqa: ASYNC109
+        await arrived.wait()
+        return True
+
+    line.control_arrived = control_arrived
+    assert not out.first
+    notice = KeyframeNotice(Verb.REQUEST, 0, three[0].digest)
+    out.requested(line, notice, using=0, newest=2)
+    await asyncio.sleep(0.01)
+    assert out.first
+    assert len(line.take()) == 1
+    monkeypatch.setattr(keyframes, "FIRST", 0.0)
+    assert not out.first
+    monkeypatch.undo()
+    arrived.set()
+    await asyncio.sleep(0.01)
+    assert not out.first
+    arrived.clear()
+    out.requested(line, notice, using=0, newest=2)
+    await asyncio.sleep(0.01)
+    out.reconnected()
+    await asyncio.sleep(0.01)
+    assert not out.first
+
+
 async def test_a_broken_connection_ends_the_pieces_and_the_next_begins_anew(gallery, three):
     out, line = KeyframesOut(gallery), Line()
     notice = KeyframeNotice(Verb.REQUEST, 2, three[2].digest)
-    await out.requested(line, notice, using=0, newest=2)
+    out.requested(line, notice, using=0, newest=2)
     await out.send_piece(line, 300)
     line.broken = True
     await out.send_piece(line, 300)
@@ -92,7 +129,7 @@ async def test_a_broken_connection_ends_the_pieces_and_the_next_begins_anew(gall
     line.take()
     await out.send_piece(line, 300)
     assert line.take() == []
-    await out.requested(line, notice, using=0, newest=2)
+    out.requested(line, notice, using=0, newest=2)
     await out.send_piece(line, 300)
     assert line.take()[0].offset == 0
 

@@ -5,7 +5,7 @@ import pytest
 
 from codec.control import KeyframeAssembler
 from codec.keyframe import encode_keyframe
-from signaling.pacing import DEPTH, OVERHEAD, OWED, PIECE_MAX, PIECE_MIN, KeyframePieces, Pacer
+from signaling.pacing import BEYOND, DEPTH, OVERHEAD, OWED, PIECE_MAX, PIECE_MIN, KeyframePieces, Pacer
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +52,12 @@ def test_pieces_make_the_keyframe_whole(keyframe):
     assert whole == (3, keyframe)
     assert set(sizes[:2]) == {PIECE_MAX, 200}
     assert way.next(5000) is None
+
+
+def test_what_the_network_carries_bounds_the_room():
+    pacer = Pacer(40)
+    pacer.carried(12)
+    pacer.room(0, 1.0)
+    assert pacer.room(0, 1.5) == int(0.5 * 12 * 125 * BEYOND)
+    pacer.carried(400)
+    assert pacer.room(0, 1.6) == int(0.5 * 12 * 125 * BEYOND + 0.1 * 40 * 125)
