@@ -1,38 +1,25 @@
 """The command line: each subcommand calls a room. ``facewire --help`` lists them."""
 
-import asyncio
 import json as jsonlib
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from commands.calls import call, receive, send, stream_config
 from commands.options import (
-    DEFAULT_SERVER,
-    Access,
     Audio,
     Bitrate,
     Crop,
     Device,
-    Ice,
-    IceFile,
     Json,
     KeyframeOption,
-    Limit,
-    Loop,
-    Outs,
-    Port,
-    RefreshOption,
-    Seconds,
-    Server,
-    Stats,
     Threads,
-    TraceFolder,
     Video,
     Weights,
     errors,
@@ -52,31 +39,6 @@ app = typer.Typer(
 )
 
 
-def _stream(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, tick: int = 200, live: bool = False) -> Any:
-    from codec.bundle import RUNGS
-    from sender.stream import DRAWN, StreamConfig
-
-    if crop not in ("face", "none"):
-        raise typer.BadParameter(f"{crop!r} is not face or none", param_hint="--crop")
-    if keyframe not in ("auto", "first"):
-        raise typer.BadParameter(f"{keyframe!r} is not auto or first", param_hint="--keyframe")
-    if size not in DRAWN:
-        raise typer.BadParameter(f"{size} is not {', '.join(map(str, DRAWN))}", param_hint="--size")
-    if tick not in RUNGS:
-        raise typer.BadParameter(f"{tick} is not {', '.join(map(str, RUNGS))}", param_hint="--tick")
-    rung = RUNGS.index(tick)
-    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate, size=size, rung=rung, pauses=live)  # type: ignore[arg-type]
-
-
-def _session(json: bool, ice: list[str] | None, ice_file: Path | None, **settings: Any) -> None:
-    from signaling.config import IceConfig
-    from signaling.session import Session, SessionConfig
-
-    session = Session(SessionConfig(ice=IceConfig.load(ice or [], ice_file), **settings))
-    session.on_page = lambda url: errors.print(f"page: {url}")
-    show(asyncio.run(session.run()), json)
-
-
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for strip.png, call.mp4, report.json.")] = Path("demo-out"),
@@ -88,52 +50,6 @@ def demo(
 
     errors.print(f"calling for {seconds:g} s; the pictures go to {out}/")
     show(run_demo(out, video, audio, seconds, page, errors.print), json)
-
-
-@app.command()
-def call(
-    room: str, server: Server = DEFAULT_SERVER, token: Access = None, video: Video = "cam0", audio: Audio = None,
-    out: Outs = None, ice: Ice = None, ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto",
-    bitrate: Bitrate = 6000, limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None,
-    loop: Loop = False, page_port: Port = 8791, device: Device = "auto",
-    weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None, stats: Stats = None, json: Json = False,
-) -> None:  # fmt: skip
-    """Join a two-party call: camera, microphone, and the page at localhost."""
-    audio = audio or ("mic" if video is None or video.startswith("cam") else None)
-    _session(
-        json, ice, ice_file, server=server, room=room, access=token, video=video, audio=audio, outs=out or ["page"],
-        stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, page_port=page_port, device=device,
-        weights=weights, threads=threads, trace=trace, limit_kbps=limit, refresh=refresh, stats=stats,
-    )  # fmt: skip
-
-
-@app.command()
-def send(
-    room: str, server: Server = DEFAULT_SERVER, token: Access = None, video: Video = "cam0", audio: Audio = None, ice: Ice = None,
-    ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000,
-    limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None, loop: Loop = False,
-    trace: TraceFolder = None, stats: Stats = None, json: Json = False,
-) -> None:  # fmt: skip
-    """Send a face, receive nothing."""
-    audio = audio or ("mic" if video is None or video.startswith("cam") else None)
-    _session(
-        json, ice, ice_file, server=server, room=room, access=token, video=video, audio=audio,
-        stream=_stream(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, trace=trace, limit_kbps=limit,
-        refresh=refresh, stats=stats,
-    )  # fmt: skip
-
-
-@app.command()
-def receive(
-    room: str, server: Server = DEFAULT_SERVER, token: Access = None, out: Outs = None, ice: Ice = None, ice_file: IceFile = None,
-    page_port: Port = 0, device: Device = "auto", weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None,
-    stats: Stats = None, json: Json = False,
-) -> None:  # fmt: skip
-    """Receive a face, send nothing."""
-    _session(
-        json, ice, ice_file, server=server, room=room, access=token, outs=out or ["page"], page_port=page_port, device=device,
-        weights=weights, threads=threads, trace=trace, stats=stats,
-    )  # fmt: skip
 
 
 @app.command()
@@ -150,7 +66,7 @@ def encode(
 
     with progress_bar(f"encoding {source.name}", "frames", json) as progress:
         watch = FileRefresh(refresh, weights=weights, device=device) if refresh else None
-        count, psnr = encode_file(source, out, _stream(crop, keyframe, bitrate, size, tick), progress, watch)
+        count, psnr = encode_file(source, out, stream_config(crop, keyframe, bitrate, size, tick), progress, watch)
     show({
         "bpp_video": count.bpp_video, "bpp_with_keyframe": count.bpp_with_keyframe, "pictures": count.pictures,
         "bits_per_picture": count.bits_per_picture, "lowres_psnr_db": psnr, "keyframe_bytes": count.keyframe_bytes,
@@ -245,6 +161,9 @@ def doctor(json: Json = False) -> None:
     raise typer.Exit(int(any(f.needed and not f.good for f in found)))
 
 
+app.command()(call)
+app.command()(send)
+app.command()(receive)
 app.command()(serve)
 app.command()(token)
 app.command()(export)

@@ -22,12 +22,12 @@ import numpy.typing as npt
 from bench.crops import write_lossless
 from bench.demo import DemoError, shipped_clip, two_peers
 from sender.inputs import FRAME_RATE, file_frames
-from sender.sources import grid
 from sender.speech import RATE
 from sender.tracker import whole
 
 UInt8 = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
+Judged = dict[str, list[float]]
 
 EVERY, LIT = 1.48, 0.24
 """Seconds between two flashes (no multiple of a tick), and of one."""
@@ -67,50 +67,45 @@ def shift(times: Float64, values: Float64, then: Float64, before: Float64) -> fl
     return found
 
 
-def loudness(sound: npt.NDArray[Any]) -> Float64:
-    """A value every 5 ms."""
-    hop = RATE // 200
-    whole_hops = np.abs(sound[: len(sound) // hop * hop].astype(np.float64)).reshape(-1, hop)
-    return np.asarray(whole_hops.mean(1), np.float64)
-
-
-def judge(sent: Mapping[str, npt.NDArray[Any]], shown: Mapping[str, npt.NDArray[Any]]) -> dict[str, list[float]]:
-    """``picture_ms``, ``sound_ms`` and ``sync_ms`` (picture after sound) of each part of the call."""
-    start = float(np.median([end - (at + length) / 1000 for at, length, end, _ in sent["ticks"]]))
-    first, length, _, _ = sent["ticks"][0]
-    begins = max(int(sent["numbers"][0]), grid(int(first), int(length))[0])
-    captured = start + (np.arange(len(sent["numbers"])) + begins) / FRAME_RATE
-    light_in = sent["crops"].reshape(len(captured), -1).mean(1)
-    light_out = shown["frames"].reshape(len(shown["times"]), -1).mean(1)
-    heard_at, heard = [], []
-    for time, part in zip(shown["sound_times"], np.split(shown["sound"], np.cumsum(shown["sound_counts"])[:-1]), strict=True):
-        values = loudness(part)
-        heard_at.append(time + (np.arange(len(values)) + 0.5) * 0.005)
-        heard.append(values)
+def judge(sent: Mapping[str, npt.NDArray[Any]], shown: Mapping[str, npt.NDArray[Any]], part: float = PART) -> Judged:
+    """``picture_ms``, ``sound_ms`` and ``sync_ms`` (picture after sound) of each part of the call, ``part`` seconds long; of what
+    :class:`signaling.light.LightTrace` has written."""
+    start, captured, light = float(sent["start"]), sent["captured"], sent["light"]
     said_at = np.arange(start, captured[-1], 0.005) + 0.0025
     said = (((said_at - start) % EVERY) < LIT).astype(np.float64)
-    times, values = np.concatenate(heard_at), np.concatenate(heard)
-    order = np.argsort(times, kind="stable")
-    found: dict[str, list[float]] = {"picture_ms": [], "sound_ms": [], "sync_ms": []}
-    for part in np.arange(max(captured[0], float(shown["times"][0])), captured[-1] - PART - 1.0, PART):
-        mine, its = (captured >= part) & (captured < part + PART), (said_at >= part) & (said_at < part + PART)
-        picture = shift(shown["times"], light_out, captured[mine], light_in[mine]) * 1e3
-        sound = shift(times[order], values[order], said_at[its], said[its]) * 1e3
+    order = np.argsort(shown["heard"], kind="stable")
+    heard, loud = shown["heard"][order], shown["loud"][order]
+    found: Judged = {"picture_ms": [], "sound_ms": [], "sync_ms": []}
+    for begin in np.arange(max(captured[0], float(shown["shown"][0])), captured[-1] - part - 1.0, part):
+        mine, its = _between(captured, begin, part), _between(said_at, begin, part)
+        seen = _between(shown["shown"], begin - 1, part + LONGEST + 2)
+        listened = _between(heard, begin - 1, part + LONGEST + 2)
+        picture = shift(shown["shown"][seen], shown["light"][seen], captured[mine], light[mine]) * 1e3
+        sound = shift(heard[listened], loud[listened], said_at[its], said[its]) * 1e3
         for name, value in (("picture_ms", picture), ("sound_ms", sound), ("sync_ms", picture - sound)):
             found[name].append(round(value, 1))
     return found
 
 
-async def call(limit: float, seconds: float) -> dict[str, list[float]]:
+def _between(times: Float64, begin: float, seconds: float) -> slice:
+    return slice(*np.searchsorted(times, (begin, begin + seconds)))
+
+
+def judge_folder(folder: str | Path, part: float = PART) -> Judged:
+    """:func:`judge` what both sides have recorded (``--light``) in a folder."""
+    with np.load(f"{folder}/light-sent.npz") as sent, np.load(f"{folder}/light-shown.npz") as shown:
+        return judge(sent, shown, part)
+
+
+async def call(limit: float, seconds: float) -> Judged:
     """Make the call and judge it. Raises :class:`bench.demo.DemoError`."""
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "flashes.mkv"
         flashes(seconds, clip)
-        trace = ["--trace", folder]
-        sending = [*trace, "--video", str(clip), "--limit", str(limit)]
-        await two_peers([*trace, "--out", f"{folder}/out.mp4"], sending, seconds)
-        with np.load(f"{folder}/sent.npz") as a, np.load(f"{folder}/shown.npz") as b:
-            return judge(a, b)
+        light = ["--light", folder]
+        sending = [*light, "--video", str(clip), "--limit", str(limit)]
+        await two_peers([*light, "--out", f"{folder}/out.mp4"], sending, seconds)
+        return judge_folder(folder)
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:

@@ -67,7 +67,8 @@ def _camera() -> Finding:
     cameras = sorted(Path("/dev").glob("video*")) if sys.platform.startswith("linux") else []
     if not cameras and sys.platform.startswith("linux"):
         return Finding("camera", False, "none", "connect one, or send a file: --video FILE")
-    from sender.inputs import Camera, SourceError
+    from sender.devices import Camera
+    from sender.inputs import SourceError
 
     try:
         Camera(0).close()

@@ -1,7 +1,9 @@
 """A long call, and whether anything grows: ``python -m bench.soak OUT.json [--minutes 30] [--plot OUT.png]``.
 
-Two processes, real WebRTC on loopback, the shipped clip over and over. Each side writes its numbers every second (``--stats``);
-told are memory, frame rate, delay and concealed sound of the call's parts, and the memory's slope after the first minute.
+Two processes, real WebRTC on loopback, a face that is lit up with a beep, over and over. Each side writes its numbers every
+second (``--stats``), and how bright frames and how loud sound are, from which delay and lip sync are found as in
+:mod:`bench.delay`. Told are memory, frame rate, delay, sync and concealed sound of the call's parts, and the memory's slope
+after the first minute.
 """
 
 import argparse
@@ -16,9 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from bench.demo import DemoError, shipped_clip, two_peers
+from bench.delay import EVERY, Judged, flashes, judge_folder
+from bench.demo import DemoError, two_peers
 
 PARTS = 6
+CLIP = 50 * EVERY
+"""Seconds of the clip: whole flashes and whole ticks, so that it can be repeated."""
+LOOK = 20.0
+"""Seconds over which delay and sync are found."""
 WARM = 60.0
 """Seconds until everything is loaded and every buffer has its size."""
 
@@ -34,8 +41,9 @@ def slope(lines: Sequence[Line]) -> float:
     return float(np.polyfit(times / 3600, memory, 1)[0])
 
 
-def parts(sent: Sequence[Line], received: Sequence[Line]) -> list[dict[str, float]]:
-    """The call in :data:`PARTS` parts: ``from_s``, mean ``fps`` and ``delay_ms``, share ``concealed``, memory at its end."""
+def parts(sent: Sequence[Line], received: Sequence[Line], judged: Judged) -> list[dict[str, float]]:
+    """The call in :data:`PARTS` parts: ``from_s``, mean ``fps``, ``sound_ms`` (mouth to ear), the ``sync_ms`` farthest from 0,
+    share ``concealed``, memory at its end."""
     edges = np.linspace(0, max(x["t"] for x in received), PARTS + 1)
     out = []
     for a, b in pairwise(edges):
@@ -46,38 +54,52 @@ def parts(sent: Sequence[Line], received: Sequence[Line]) -> list[dict[str, floa
         ticks = mine[-1]["ticks"] - mine[0]["ticks"]
         out.append({
             "from_s": float(a), "fps": float(np.mean([x["fps"] for x in mine])),
-            "delay_ms": float(np.mean([x["delay_ms"] for x in mine if x["delay_ms"] is not None])),
+            "sound_ms": float(np.mean(_part(judged["sound_ms"], a / edges[-1], b / edges[-1]))),
+            "sync_ms": max(_part(judged["sync_ms"], a / edges[-1], b / edges[-1]), key=abs),
             "concealed": (mine[-1]["concealed"] - mine[0]["concealed"]) / max(1, ticks),
             "receiver_mb": mine[-1]["rss_mb"], "sender_mb": its[-1]["rss_mb"],
         })  # fmt: skip
     return out
 
 
+def _part(values: Sequence[float], begin: float, end: float) -> Sequence[float]:
+    """Those between two shares of the whole; the nearest one where there is none."""
+    first = min(int(begin * len(values)), len(values) - 1)
+    return values[first : max(first + 1, int(end * len(values)))]
+
+
 def table(found: Sequence[dict[str, float]]) -> str:
     """Markdown."""
-    lines = ["| minute | FPS | delay, ms | made up | receiver, MB | sender, MB |", "|---:|---:|---:|---:|---:|---:|"]
+    lines = [
+        "| from minute | FPS | mouth to ear, ms | picture after sound, ms | made up | receiver, MB | sender, MB |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
     for p in found:
         lines.append(
-            f"| {p['from_s'] / 60:.1f} | {p['fps']:.1f} | {p['delay_ms']:.0f} | {p['concealed']:.1%} | {p['receiver_mb']:.0f} | "
-            f"{p['sender_mb']:.0f} |"
+            f"| {p['from_s'] / 60:.1f} | {p['fps']:.1f} | {p['sound_ms']:.0f} | {p['sync_ms']:.0f} | {p['concealed']:.1%} | "
+            f"{p['receiver_mb']:.0f} | {p['sender_mb']:.0f} |"
         )
     return "\n".join(lines)
 
 
-def plot(sent: Sequence[Line], received: Sequence[Line], out: Path) -> None:
-    """Memory, frame rate and delay against time. Needs matplotlib (the ``bench`` extra)."""
+def plot(sent: Sequence[Line], received: Sequence[Line], judged: Judged, out: Path) -> None:
+    """Memory, frame rate, delay and sync against time. Needs matplotlib (the ``bench`` extra)."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    memory, rate, delay = figure.subplots(3, 1, sharex=True)
+    figure = Figure(figsize=(8, 8), layout="constrained")
+    memory, rate, delay, sync = figure.subplots(4, 1, sharex=True)
     for lines, name in ((received, "receiver"), (sent, "sender")):
         memory.plot([x["t"] / 60 for x in lines], [x["rss_mb"] for x in lines], label=name)
     rate.plot([x["t"] / 60 for x in received], [x["fps"] for x in received])
-    delay.plot([x["t"] / 60 for x in received], [x["delay_ms"] for x in received])
+    minutes = (np.arange(len(judged["sound_ms"])) + 0.5) * LOOK / 60
+    delay.plot(minutes, judged["sound_ms"])
+    sync.plot(minutes, judged["sync_ms"])
+    sync.axhspan(-40, 40, alpha=0.15)
     memory.set(ylabel="memory, MB", ylim=(0, None))
     memory.legend()
     rate.set(ylabel="frames a second", ylim=(0, 27))
-    delay.set(ylabel="delay, ms", xlabel="minutes", ylim=(0, None))
+    delay.set(ylabel="mouth to ear, ms", ylim=(0, None))
+    sync.set(ylabel="picture after sound, ms", xlabel="minutes", ylim=(-100, 100))
     figure.savefig(out, dpi=110)
 
 
@@ -86,13 +108,16 @@ def read(path: Path) -> list[Line]:
     return [json.loads(text) for text in path.read_text().splitlines()]
 
 
-async def call(minutes: float) -> tuple[list[Line], list[Line]]:
-    """Make the call → (the sender's lines, the receiver's). Raises :class:`bench.demo.DemoError`."""
+async def call(minutes: float) -> tuple[list[Line], list[Line], Judged]:
+    """Make the call → (the sender's lines, the receiver's, delay and sync). Raises :class:`bench.demo.DemoError`."""
     with tempfile.TemporaryDirectory() as folder:
-        mine, its = Path(folder) / "sent.jsonl", Path(folder) / "received.jsonl"
-        sending = ["--video", str(shipped_clip()), "--loop", "--stats", str(mine)]
-        await two_peers(["--stats", str(its)], sending, minutes * 60)
-        return read(mine), read(its)
+        mine, its, clip = (Path(folder) / name for name in ("sent.jsonl", "received.jsonl", "flashes.mkv"))
+        flashes(CLIP, clip)
+        light = ["--light", folder]
+        await two_peers(
+            ["--stats", str(its), *light], ["--video", str(clip), "--loop", "--stats", str(mine), *light], minutes * 60
+        )  # fmt: skip
+        return read(mine), read(its), judge_folder(folder, min(LOOK, minutes * 20))
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
@@ -103,12 +128,12 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--plot", type=Path, help="draw the curves, a PNG")
     options = parser.parse_args(arguments)
     try:
-        sent, received = asyncio.run(call(options.minutes))
-        found = parts(sent, received)
+        sent, received, judged = asyncio.run(call(options.minutes))
+        found = parts(sent, received, judged)
         growth = {"receiver": slope(received), "sender": slope(sent)}
-        options.out.write_text(json.dumps({"parts": found, "mb_an_hour": growth}, indent=1) + "\n")
+        options.out.write_text(json.dumps({"parts": found, "mb_an_hour": growth, **judged}, indent=1) + "\n")
         if options.plot:
-            plot(sent, received, options.plot)
+            plot(sent, received, judged, options.plot)
     except (OSError, DemoError) as error:
         print(str(error).strip().splitlines()[0], file=sys.stderr)
         return 1

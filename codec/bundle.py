@@ -17,13 +17,18 @@ _PICTURE, _SOUND, _ACK, _AGAIN, _STATUS, _RUNG_AT, _RESERVED = 1, 2, 4, 8, 16, 5
 
 
 class Face(IntEnum):
-    """What the sender's tracker sees; TRACKED is the usual case and costs nothing on the wire."""
+    """What the sender's tracker sees; TRACKED is the usual case and costs nothing on the wire. AWAY: the person has gone for a
+    while, with camera and microphone off."""
 
     TRACKED = 0
     NONE = 1
     MANY = 2
     LEAVING = 3
     CAMERA_OFF = 4
+    AWAY = 5
+
+
+NO_CAMERA = (Face.CAMERA_OFF, Face.AWAY)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,17 @@ Server = Annotated[str, typer.Option(envvar="FACEWIRE_SERVER", help="Signaling s
 Ice = Annotated[list[str] | None, typer.Option("--ice", help="stun:HOST or turn:USER:PASSWORD@HOST; may be repeated.")]
 IceFile = Annotated[Path | None, typer.Option("--ice-file", help="JSON file with an iceServers list.")]
 Video = Annotated[str | None, typer.Option("--video", help="cam0, cam1, … or a file.")]
-Audio = Annotated[str | None, typer.Option("--audio", help="mic or a file; a video file brings its own.")]
-Outs = Annotated[list[str] | None, typer.Option("--out", help="page, window, speakers, FILE.mp4 or FILE.fw; may be repeated.")]
+Audio = Annotated[str | None, typer.Option("--audio", help="mic, mic:NAME or a file; a video file brings its own.")]
+CallVideo = Annotated[str | None, typer.Option(
+    "--video", help="page (the browser's camera, the default), cam0, cam1, … or a file.",
+)]  # fmt: skip
+CallAudio = Annotated[str | None, typer.Option(
+    "--audio", help="page (the browser's microphone, without echo), mic, mic:NAME or a file.",
+)]  # fmt: skip
+Outs = Annotated[list[str] | None, typer.Option(
+    "--out", help="page, window, speakers, speakers:NAME, FILE.mp4 or FILE.fw; may be repeated.",
+)]  # fmt: skip
+OpenPage = Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")]
 Crop = Annotated[str, typer.Option("--crop", help="face: follow the face; none: take the frame as it is.")]
 KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
 Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]
@@ -32,10 +41,14 @@ RefreshOption = Annotated[bool, typer.Option(
 Seconds = Annotated[float | None, typer.Option("--seconds", min=0.2, help="Stop after so long.")]
 Loop = Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")]
 Port = Annotated[int, typer.Option("--page-port", min=0, max=65535, help="Port of the page at localhost; 0 takes a free one.")]
+Fps = Annotated[int | None, typer.Option("--fps", help="Frames drawn a second, 25 or 50; by default 50 on CUDA, else 25.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, openvino, openvino-fp32 or cuda.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="Folder with other networks than the shipped ones.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="CPU threads that render (or train).")]
 TraceFolder = Annotated[Path | None, typer.Option("--trace", help="Record what was sent and shown into a folder, for measuring.")]
+LightFolder = Annotated[Path | None, typer.Option(
+    "--light", hidden=True, help="Record how bright and loud the call is into a folder, for measuring delay and sync.",
+)]  # fmt: skip
 Stats = Annotated[Path | None, typer.Option("--stats", help="Write the call's numbers to a file, a JSON line a second.")]
 
 DEFAULT_SERVER = "http://127.0.0.1:8790"

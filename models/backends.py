@@ -30,19 +30,24 @@ class Network(Protocol):
         """All outputs by name, as new arrays."""
 
 
+def ort_options(threads: int) -> ort.SessionOptions:
+    """ONNX Runtime's settings beside a call."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # Threads that spin between frames would take the cores from sound and network.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 class OnnxRuntimeNetwork:
     """ONNX Runtime on the CPU or on CUDA."""
 
     def __init__(self, path: Path, cuda: bool, threads: int) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # Threads that spin between frames would take the cores from sound and network.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if cuda and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()  # CUDA and cuDNN from wheels, where they were installed as such
         providers = (["CUDAExecutionProvider"] if cuda else []) + ["CPUExecutionProvider"]
-        self._session = ort.InferenceSession(str(path), options, providers=providers)
+        self._session = ort.InferenceSession(str(path), ort_options(threads), providers=providers)
         self.outputs = tuple(o.name for o in self._session.get_outputs())
         self.inputs = tuple(i.name for i in self._session.get_inputs())
         self.name = str(self._session.get_providers()[0])

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from receiver.video_file import OutputError, VideoFile
 from sender.inputs import FRAME_RATE
+from sender.sound_device import SoundDevice, SoundDeviceError
 from sender.speech import LOOKAHEAD, RATE
 
 UInt8 = npt.NDArray[np.uint8]
@@ -22,7 +23,12 @@ DEVICE_SLACK = 0.150
 
 
 class Output(Protocol):
-    """Takes frames and sound at the time that they are due; called on the event loop, so it must not block."""
+    """Takes frames and sound at the time that they are due; called on the event loop, so it must not block.
+
+    ``smooth``: it wants frames between those of the grid, too, where there are any; they have the number of the next.
+    """
+
+    smooth: bool
 
     def frame(self, number: int, rgb: UInt8) -> None:
         """Frame ``number`` on the stream's 25 FPS grid, RGB (256, 256, 3), to be shown now."""
@@ -43,6 +49,8 @@ class FileOutput:
 
     The file gets its name when it is finished, so an older one is kept until then, and when no picture ever comes.
     """
+
+    smooth = False
 
     def __init__(self, path: Path, lag: int = LOOKAHEAD) -> None:
         self._path, self._part = path, path.with_name(path.name + ".part")
@@ -122,22 +130,18 @@ class PlayBuffer:
 class Speakers:
     """The default or a named sound device. Raises :class:`OutputError`."""
 
-    def __init__(self, device: str | int | None = None) -> None:
-        try:
-            import sounddevice
-        except OSError as error:
-            raise OutputError("PortAudio is missing: install it (Debian: apt-get install libportaudio2)") from error
+    smooth = False
+
+    def __init__(self, name: str | None = None) -> None:
+        """``name``: see :class:`sender.sound_device.SoundDevice`."""
         self._buffer = PlayBuffer(DEVICE_SLACK)
         try:
-            self._stream = sounddevice.OutputStream(
-                samplerate=RATE, channels=1, dtype="float32", device=device, blocksize=320, latency="low", callback=self._fill
-            )
-            self._stream.start()
-        except (sounddevice.PortAudioError, ValueError) as error:
-            raise OutputError(f"speakers cannot be opened: {error}") from error
+            self._device = SoundDevice("speakers", name, self._fill)
+        except SoundDeviceError as error:
+            raise OutputError(str(error)) from error
 
-    def _fill(self, out: Float32, frames: int, _time: object, _status: object) -> None:
-        out[:, 0] = self._buffer.read(frames)
+    def _fill(self, out: Float32, count: int) -> None:
+        out[:, 0] = self._buffer.read(count)
 
     def frame(self, number: int, rgb: UInt8) -> None:
         pass
@@ -146,12 +150,13 @@ class Speakers:
         self._buffer.write(stretched)
 
     def close(self) -> None:
-        self._stream.stop()
-        self._stream.close()
+        self._device.close()
 
 
 class Window:
     """A window of its own (tkinter), drawn in a thread. Raises :class:`OutputError` without Tk or a display."""
+
+    smooth = True
 
     SIDE = 512
 

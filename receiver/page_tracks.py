@@ -72,6 +72,8 @@ class VoiceTrack(MediaStreamTrack):
 class PageOutput:
     """Output to the page: :attr:`video` and :attr:`voice` are handed to its peer connection."""
 
+    smooth = True
+
     def __init__(self) -> None:
         self.video, self.voice = FaceTrack(), VoiceTrack()
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from codec.accounting import BitCount
-from codec.bundle import TIME_UNIT, Bundle, Face, Report
+from codec.bundle import NO_CAMERA, TIME_UNIT, Bundle, Face, Report
 from codec.errors import CodecError
 from codec.keyframe import Keyframe
-from models.runtime import Interpolator, Upsampler
+from models.runtime import Interpolator
 from receiver.outputs import Output
 from receiver.playout import PlayoutClock
 from receiver.recorder import Recorder
-from receiver.render import RenderThreads
+from receiver.render import MakeRenderer
 from receiver.stretch import fit
-from receiver.ticks import FrameInput, TickDecoder, TickOutput
+from receiver.ticks import FrameInput, TickDecoder, TickOutput, halfway
 from receiver.trust import TrustMeter
 from sender.sources import grid
 from sender.speech import RATE
@@ -61,15 +61,17 @@ class Player:
     """Made inside a running event loop; :meth:`bundle` and :meth:`keyframe` are called on it as data arrives."""
 
     def __init__(
-        self, upsamplers: Sequence[Upsampler], interpolator: Interpolator, outputs: list[Output], recorder: Recorder | None = None
-    ) -> None:
-        """The networks must be loaded and warm, each upsampler gets a thread; :meth:`close` closes outputs and recorder."""
-        self.recorder = recorder
+        self, render: MakeRenderer, interpolator: Interpolator, outputs: list[Output], recorder: Recorder | None = None,
+        fps: int = 25,
+    ) -> None:  # fmt: skip
+        """The networks must be loaded and warm; :meth:`close` closes renderer, outputs and recorder. ``fps``: 25, or 50 with
+        frames between those of the stream, for outputs that are ``smooth``."""
+        self.recorder, self._double = recorder, fps == 50
         self._loop = asyncio.get_running_loop()
         self.outputs, self.clock, self.count, self.bits = outputs, PlayoutClock(), PlayerCount(), BitCount()
         self.decoder = TickDecoder(interpolator)
         self._pool = ThreadPoolExecutor(1, "interpolate")
-        self.render = RenderThreads(upsamplers, self._rendered, self._loop)
+        self.render = render(self._rendered, self._loop)
         self.face, self.muted = Face.TRACKED, False
         self.on_shown: Callable[[int, UInt8, float], None] | None = None
         self.on_heard: Callable[[Float32, float], None] | None = None
@@ -82,9 +84,11 @@ class Player:
         self._newest: int | None = None
         self._heard: deque[int] = deque(maxlen=LOSS_WINDOW)
         self._due: dict[int, float] = {}
-        self._shown: deque[float] = deque(maxlen=100)
+        self._shown: deque[float] = deque(maxlen=200)
         self.delays: deque[float] = deque(maxlen=499)
         self.trust = TrustMeter()
+        self._small: Float32 | None = None
+        self._before: FrameInput | None = None
         self._missed = 0.0
         self._arrival = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
@@ -115,7 +119,7 @@ class Player:
             self.count.broken += 1
             return None
         self.count.bundles += 1
-        if bundle.picture is None and not (bundle.sound or bundle.pausing or bundle.face == Face.CAMERA_OFF):
+        if bundle.picture is None and not (bundle.sound or bundle.pausing or bundle.face in NO_CAMERA):
             return bundle  # only a report: the other side sends nothing to play
         tick, at = bundle.tick_ms / 1000, self._media(bundle)
         self._watch_for_restart(at, tick, now)
@@ -263,17 +267,29 @@ class Player:
             self._loop.call_later(max(0.0, due - time.monotonic()), self._hide, first)
         self._hidden = output.hidden
         if output.hidden:
-            self._visible_from = grid(at_ms, length).stop
+            self._visible_from = 2 * grid(at_ms, length).stop - 1
         lead = self.render.count.seconds * 1.15 + 0.004
-        for frame in output.frames:
-            shown = due + frame.number * 0.04 - at_ms / 1000
-            self._due[frame.number] = shown
+        for frame in self._doubled(output.frames):
+            shown = due + frame.at * 0.02 - at_ms / 1000
+            self._due[frame.at] = shown
             self._loop.call_later(max(0.0, shown - lead - time.monotonic()), self._submit, frame, shown)
-        while len(self._due) > 60:
+        while len(self._due) > 120:
             del self._due[next(iter(self._due))]
 
+    def _doubled(self, frames: list[FrameInput]) -> list[FrameInput]:
+        """The frames, with one between each two where 50 a second are wanted."""
+        if not self._double:
+            return frames
+        out = []
+        for frame in frames:
+            if self._before and (between := halfway(self._before, frame)):
+                out.append(between)
+            out.append(frame)
+            self._before = frame
+        return out
+
     def _submit(self, frame: FrameInput, due: float) -> None:
-        if self._due.get(frame.number) == due:
+        if self._due.get(frame.at) == due:
             self.render.submit(frame)
 
     def _hide(self, number: int) -> None:
@@ -287,21 +303,28 @@ class Player:
             output.sound(at_ms, exact, stretched)
 
     def _rendered(self, frame: FrameInput, rgb: UInt8) -> None:
-        if due := self._due.get(frame.number):
+        if due := self._due.get(frame.at):
             self._loop.call_later(max(0.0, due - time.monotonic()), self._show, frame, rgb, due)
 
     def _show(self, frame: FrameInput, rgb: UInt8, due: float) -> None:
-        if frame.number < self._visible_from or self._due.get(frame.number) != due:
+        if frame.at < self._visible_from or self._due.get(frame.at) != due:
             return  # overtaken by its successor, or rendered for a tick before the camera went off
-        self._visible_from = frame.number + 1
+        self._visible_from = frame.at + 1
         now = time.monotonic()
         self._shown.append(now)
         self.delays.append(now - due)
-        if self.on_shown:
+        if self.on_shown and not frame.half:
             self.on_shown(frame.number, rgb, now)
         self.trust.update(rgb, frame.pictures[2])
+        self._small = frame.pictures[2]
         for output in self.outputs:
-            output.frame(frame.number, rgb)
+            if output.smooth or not frame.half:
+                output.frame(frame.number, rgb)
+
+    @property
+    def small(self) -> UInt8 | None:
+        """The picture that the newest frame was drawn from, RGB (8, 8, 3); None before the first."""
+        return None if self._small is None else (self._small * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0)
 
     @property
     def fps(self) -> float:

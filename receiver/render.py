@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,10 @@ UInt8 = npt.NDArray[np.uint8]
 
 Done = Callable[[FrameInput, UInt8], None]
 
-STRIDES = (1, 2, 5)
-"""Every frame, every second, every fifth: 25, 12.5 and 5 frames a second."""
-FRAME = 0.040
+STRIDES = {25: (2, 4, 10), 50: (1, 2, 4, 10)}
+"""By the rate that is wanted: on the grid of 50 FPS every frame, every second, fourth, tenth: 50, 25, 12.5 and 5 FPS."""
+FRAME = 0.020
+"""Seconds from one to the next of that grid."""
 PATIENCE, PATIENCE_MAX = 2.0, 32.0
 """Seconds before a better rate is tried again; doubled each time that it cannot be held."""
 
@@ -30,21 +32,22 @@ class Pace:
     :data:`PATIENCE`, because only trying tells: a processor that rests between frames renders each more slowly.
     """
 
-    def __init__(self) -> None:
-        self.stride, self.seconds = 1, 0.0
+    def __init__(self, fps: int = 25) -> None:
+        self.strides = STRIDES[fps]
+        self.stride, self.seconds = self.strides[0], 0.0
         self._patience, self._changed = PATIENCE, 0.0
 
     def rendered(self, seconds: float, now: float) -> None:
         """A frame took ``seconds``."""
         self.seconds = seconds if not self.seconds else self.seconds * 0.9 + seconds * 0.1
-        at = STRIDES.index(self.stride)
+        at = self.strides.index(self.stride)
         since = now - self._changed
-        if at + 1 < len(STRIDES) and self.seconds > 1.05 * FRAME * self.stride and since > 0.5:
+        if at + 1 < len(self.strides) and self.seconds > 1.05 * FRAME * self.stride and since > 0.5:
             # Failing soon after a rise: be slower to try again.
             self._patience = min(PATIENCE_MAX, self._patience * 2) if since < 3.0 else PATIENCE
-            self.stride, self._changed = STRIDES[at + 1], now
-        elif at and since > self._patience and self.seconds < 1.1 * FRAME * STRIDES[at - 1]:
-            self.stride, self._changed = STRIDES[at - 1], now
+            self.stride, self._changed = self.strides[at + 1], now
+        elif at and since > self._patience and self.seconds < 1.1 * FRAME * self.strides[at - 1]:
+            self.stride, self._changed = self.strides[at - 1], now
 
 
 @dataclass
@@ -56,17 +59,36 @@ class RenderCount:
     seconds: float = 0.0
 
 
+class Renderer(Protocol):
+    """Draws one stream's frames, somewhere else than on the event loop. Frames whose keyframe isn't here are skipped."""
+
+    count: RenderCount
+
+    def set_keyframe(self, slot: int, rgb: UInt8) -> None: ...
+
+    def submit(self, frame: FrameInput) -> None:
+        """Ask for a frame; one that still waits is dropped and counted. Frames between strides are left out silently."""
+
+    def close(self) -> None: ...
+
+
+MakeRenderer = Callable[[Done, asyncio.AbstractEventLoop], Renderer]
+"""Makes one that calls ``done``, on the loop, with each rendered frame."""
+
+
 class RenderThreads:
-    """Runs the upsamplers off the event loop, a thread for each. Frames whose keyframe isn't here are skipped.
+    """A :class:`Renderer` that runs upsamplers, a thread for each.
 
     Two frames on one processor core each cost less than one frame on two: threads that share a frame wait for each other in
     every layer. A frame may so be finished after its successor; who shows them leaves it out.
     """
 
-    def __init__(self, upsamplers: Sequence[Upsampler], done: Done, loop: asyncio.AbstractEventLoop) -> None:
-        """``done`` is called on ``loop`` with each rendered frame, RGB (256, 256, 3). Keyframes are given by slot."""
+    def __init__(
+        self, upsamplers: Sequence[Upsampler], fps: int, done: Done, loop: asyncio.AbstractEventLoop
+    ) -> None:  # fmt: skip
+        """``fps``: 25 or 50. ``done`` is called on ``loop`` with each rendered frame, RGB (256, 256, 3)."""
         self._done, self._loop = done, loop
-        self.count, self.pace = RenderCount(), Pace()
+        self.count, self.pace = RenderCount(), Pace(fps)
         self._keyframes: dict[int, UInt8] = {}
         self._slot: FrameInput | None = None
         self._wake, self._closed = threading.Condition(), False
@@ -80,8 +102,7 @@ class RenderThreads:
         self._keyframes[slot] = rgb
 
     def submit(self, frame: FrameInput) -> None:
-        """Ask for a frame; one that still waits is dropped and counted. Frames between strides are left out silently."""
-        if frame.number % self.pace.stride:
+        if frame.at % self.pace.stride:
             return
         with self._wake:
             self.count.dropped += self._slot is not None

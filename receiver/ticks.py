@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from codec.bundle import Bundle, Face
+from codec.bundle import NO_CAMERA, Bundle
 from codec.colour import ycbcr_to_rgb
 from codec.errors import CodecError
 from codec.header import PictureHeader
@@ -31,7 +31,8 @@ KEEP = HOP * (-(-WINDOW // HOP) + 2 * WINDOW_FRAMES)
 class FrameInput:
     """One frame to render: its number on the 25 FPS grid, pictures (5, 3, 8, 8), speech (20, 80), keyframe slot.
 
-    ``detail`` (3, 64, 64): what pictures larger than 8×8 show beyond these (:func:`models.detail.detail_of`).
+    ``detail`` (3, 64, 64): what pictures larger than 8×8 show beyond these (:func:`models.detail.detail_of`). ``half``: it lies
+    halfway between the one before and ``number``.
     """
 
     number: int
@@ -39,6 +40,24 @@ class FrameInput:
     speech: Float32
     slot: int
     detail: Float32 | None = None
+    half: bool = False
+
+    @property
+    def at(self) -> int:
+        """Its place on the grid of 50 FPS."""
+        return 2 * self.number - self.half
+
+
+def halfway(before: FrameInput, frame: FrameInput) -> FrameInput | None:
+    """The frame between two neighbours; None where they aren't any."""
+    if before.slot != frame.slot or before.number + 1 != frame.number:
+        return None
+    # Neighbours' windows lie four mel rows apart, theirs and this one's two.
+    speech = np.concatenate([before.speech[2:], frame.speech[-4:-2]])
+    detail = frame.detail
+    if before.detail is not None and detail is not None:
+        detail = _middle(before.detail, detail)
+    return FrameInput(frame.number, _middle(before.pictures, frame.pictures), speech, frame.slot, detail, half=True)
 
 
 @dataclass
@@ -122,7 +141,7 @@ class TickDecoder:
         lost = bundle is None and not self._pausing
         self._pausing = bundle is not None and bundle.pausing
         if bundle:
-            self._hidden = bundle.face == Face.CAMERA_OFF
+            self._hidden = bundle.face in NO_CAMERA
         if self._hidden:
             # A camera that is off shows nothing: not the last picture, and least of all with moving lips.
             self._sent.clear()

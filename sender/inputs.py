@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 import av
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -151,64 +150,6 @@ class Freshest:
     def get(self) -> UInt8 | None:
         held = self._held
         return held[1] if held and time.monotonic() - held[0] < self.STALE else None
-
-
-class Camera:
-    """A camera by number (``cam0``), read in a thread; only the newest picture is kept. Raises :class:`SourceError`."""
-
-    def __init__(self, index: int) -> None:
-        self._capture = cv2.VideoCapture(index)
-        if not self._capture.isOpened():
-            raise SourceError(f"camera cam{index} cannot be opened: is it connected, and free?")
-        self._capture.set(cv2.CAP_PROP_FPS, 30)
-        self._newest = Freshest()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True, name="camera")
-        self._thread.start()
-
-    def _work(self) -> None:
-        while not self._stop.is_set():
-            good, bgr = self._capture.read()
-            if good:
-                self._newest.put(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8))
-            else:
-                self._stop.wait(0.05)
-
-    def latest(self) -> UInt8 | None:
-        return self._newest.get()
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join(2)
-        self._capture.release()
-
-
-class Microphone:
-    """The default or a named input device. Raises :class:`SourceError`."""
-
-    def __init__(self, device: str | int | None = None) -> None:
-        try:
-            import sounddevice
-        except OSError as error:
-            raise SourceError("PortAudio is missing: install it (Debian: apt-get install libportaudio2)") from error
-        self._buffer = SampleBuffer()
-        try:
-            self._stream = sounddevice.InputStream(
-                samplerate=RATE, channels=1, dtype="float32", device=device, blocksize=320, latency="low", callback=self._heard
-            )
-            self._stream.start()
-        except (sounddevice.PortAudioError, ValueError) as error:
-            raise SourceError(f"microphone cannot be opened: {error}") from error
-
-    def _heard(self, samples: Float32, _frames: int, _time: object, _status: object) -> None:
-        self._buffer.write(samples[:, 0].copy())
-
-    def read(self, count: int) -> Float32:
-        return self._buffer.read(count)
-
-    def close(self) -> None:
-        self._stream.stop()
-        self._stream.close()
 
 
 class FileSound:

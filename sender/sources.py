@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,14 @@ from sender.inputs import FRAME_RATE, RATE, AudioInput, FileSound, VideoInput, f
 
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
+
+
+GLIMPSES = 5
+"""Ticks of a file that are looked at before it begins: its first second."""
+
+
+GLIMPSE_EVERY = 0.1
+"""Seconds between two looks at a camera before the stream."""
 
 
 @dataclass
@@ -31,9 +40,14 @@ class Tick:
 
 
 class Source(Protocol):
-    """Gives ticks until None. ``tick_ms``, the length of the next, may be changed from one to the next."""
+    """Gives ticks until None. ``tick_ms``, the length of the next, may be changed from one to the next. ``live``: what isn't
+    seen now will never be."""
 
+    live: bool
     tick_ms: int
+
+    async def glimpse(self) -> Tick | None:
+        """Before the first tick: what can be seen already, for choosing a keyframe; None where that is nothing more."""
 
     async def tick(self) -> Tick | None: ...
 
@@ -71,6 +85,8 @@ def file_ticks(video: Path, audio: Path | None = None, tick_ms: int = 200) -> It
 class FileSource:
     """A file in real time, ``seconds`` of it at most, again from the start when ``loop``."""
 
+    live = False
+
     def __init__(
         self, video: Path, audio: Path | AudioInput | None = None, loop: bool = False, seconds: float | None = None,
         tick_ms: int = 200,
@@ -82,6 +98,7 @@ class FileSource:
         self._ticks = FileTicks(video, self._audio)
         self._pool = ThreadPoolExecutor(1, "file-source")
         self._at, self._start = 0, 0.0
+        self._glimpses: Iterator[Tick] | None = None
 
     def _next(self) -> Tick | None:
         tick = self._ticks.next(self.tick_ms)
@@ -89,6 +106,10 @@ class FileSource:
             self._ticks = FileTicks(self._video, self._audio)
             tick = self._ticks.next(self.tick_ms)
         return tick
+
+    async def glimpse(self) -> Tick | None:
+        self._glimpses = self._glimpses or islice(file_ticks(self._video, self._audio), GLIMPSES)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, next, self._glimpses, None)
 
     async def tick(self) -> Tick | None:
         if self._limit is not None and self._at >= self._limit:
@@ -114,12 +135,19 @@ class FileSource:
 class LiveSource:
     """Camera, microphone or tracks, sampled against the wall clock. Either may be missing or switched off."""
 
+    live = True
+
     def __init__(
         self, video: VideoInput | None, audio: AudioInput | None, tick_ms: int = 200, seconds: float | None = None
     ) -> None:
         self.video, self.audio, self.tick_ms = video, audio, tick_ms
         self._limit = None if seconds is None else round(seconds * 1000)
         self._at, self._start = 0, 0.0
+
+    async def glimpse(self) -> Tick | None:
+        await asyncio.sleep(GLIMPSE_EVERY)
+        seen = self.video.latest() if self.video else None
+        return Tick([seen], np.zeros(0, np.float32), time.monotonic()) if self.video else None
 
     async def tick(self) -> Tick | None:
         if self._limit is not None and self._at >= self._limit:

@@ -35,6 +35,8 @@ SWITCH_MS = 600
 """The rung changes at whole multiples, where ticks of all lengths begin."""
 CHOICE_TICKS = 5
 """Ticks of candidates before the keyframe is chosen: one second at the 200 ms rung."""
+GLIMPSES_MIN, GLIMPSES_MAX = 3, 25
+"""Ticks before the stream that suffice for the choice, and after which it begins anew."""
 CHOICE_TICKS_MAX = 75
 """Ticks after which it is chosen even if no candidate shows a face; it is chosen again when one appears."""
 
@@ -75,9 +77,10 @@ class SenderStream:
         self.gallery = Gallery()
         self._newest_used = False
         self.muted = self.camera_off = False
+        self.away = False  # both, and the other side is told why
         self.face = Face.TRACKED
         self.redundant = False  # sound goes twice
-        self.errors: list[float] = []
+        self._error = 0.0  # squared, summed over the pictures
         self.sent_picture: UInt8 | None = None
         self.crop: Crop | None = None
         self.seen: UInt8 | None = None  # the last tick's crop (256, 256, 3), None while the camera is off
@@ -107,27 +110,36 @@ class SenderStream:
         """What the other side said it holds: references follow."""
         self.pictures.acknowledge(report.newest)
 
-    def _see(self, tick: Tick) -> tuple[UInt8 | None, Face]:
+    def _see(self, tick: Tick, told: bool = True) -> tuple[UInt8 | None, Face]:
         frames = [f for f in tick.frames if f is not None]
-        if self.camera_off or not frames:
+        if self.away or self.camera_off or not frames:
             self.tracker.reset()
-            return None, Face.CAMERA_OFF
+            return None, Face.AWAY if self.away else Face.CAMERA_OFF
         newest = frames[-1]
         before = self.crop
         if self.config.crop == "none":
             self.crop, face = whole(newest), Face.TRACKED
         else:
             self.crop, face = self.tracker.update(newest)
-        if self.on_crops:
+        if self.on_crops and told:
             step = [(before or self.crop).towards(self.crop, (i + 1) / len(frames)) for i in range(len(frames))]
             self.on_crops(grid(self.at_ms, self.tick_ms)[0], [c.cut(f) for c, f in zip(step, frames, strict=True)])
         return self.crop.cut(newest), face
 
     def candidates(self, tick: Tick) -> None:
-        """Look at a tick for the keyframe before the stream starts (a file can be read twice)."""
-        crop, _ = self._see(tick)
+        """Look at a tick for the keyframe before the stream starts: a file can be read twice, a camera is on while the other
+        side is waited for. What was looked at long before is forgotten."""
+        crop, _ = self._see(tick, told=False)
         if crop is not None and self.choice:
+            if self.choice.tried >= GLIMPSES_MAX:
+                self.choice = KeyframeChoice(self.tracker.detector, self.choice.mesh)
             self.choice.add(crop)
+
+    def choose_early(self) -> None:
+        """The stream starts: end the choice if enough was seen of a face before."""
+        choice = self.choice
+        if choice and choice.has_face and choice.tried >= GLIMPSES_MIN and self.config.keyframe == "auto":
+            self.choose()
 
     def choose(self) -> None:
         """End the choice with the best candidate so far."""
@@ -192,7 +204,8 @@ class SenderStream:
         config, picture = self.config, None
         crop, self.face = self._see(tick)
         self.seen = crop
-        samples = tick.sound if not self.muted else np.zeros_like(tick.sound)
+        muted = self.muted or self.away
+        samples = np.zeros_like(tick.sound) if muted else tick.sound
         silent = self._voice is not None and not self._voice.heard(samples)
         if silent and self._paused and self.tick_ms == PAUSING_TICK and self.choice is None:
             self._pass_over(tick)
@@ -207,12 +220,12 @@ class SenderStream:
                 picture, decoded = self.pictures.encode(self.number, wanted, self.rate.limit)
                 self.rate.spent(len(picture))
                 self.sent_picture = decoded
-                self.errors.append(float(((decoded.astype(np.float64) - wanted) ** 2).mean()))
+                self._error += float(((decoded.astype(np.float64) - wanted) ** 2).mean())
         sound = self._encode_silence(len(samples)) if silent else self.speech.encode(samples)
         self._paused = silent and self.tick_ms == PAUSING_TICK and self.keyframe is not None
         bundle = Bundle(
             self.number, (self.at_ms // TIME_UNIT) & 0xFFFF, self.rung, picture, sound, report,
-            self._last_sound if self.redundant else (), self.face, self.muted,
+            self._last_sound if self.redundant else (), self.face, muted,
             self._paused,
         )  # fmt: skip
         self._last_sound = sound
@@ -240,5 +253,5 @@ class SenderStream:
     @property
     def lowres_psnr_db(self) -> float:
         """PSNR of the decoded 8×8 pictures against the unquantised, over the whole stream, in dB."""
-        mean = float(np.mean(self.errors)) if self.errors else 0.0
+        mean = self._error / max(1, self.count.pictures)
         return float(10 * np.log10(255**2 / max(mean, 1e-3)))

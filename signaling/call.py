@@ -135,7 +135,7 @@ class Call:
         assert self.stream is not None
         assert self._keyframes_out is not None
         loop = asyncio.get_running_loop()
-        await self.connected.wait()
+        await self._look_ahead()
         while True:
             self._climb()
             if (tick := await self.source.tick()) is None:
@@ -157,6 +157,17 @@ class Call:
             if self.preview:
                 self.preview.bundle(bundle, dict(self.stream.gallery.keyframes))
         await asyncio.sleep(1.0)  # what is under way is still played on the other side
+
+    async def _look_ahead(self) -> None:
+        """While the other side is waited for, see who is there, so that a keyframe goes out as soon as it comes."""
+        assert self.source is not None
+        assert self.stream is not None
+        loop = asyncio.get_running_loop()
+        while not (self.connected.is_set() and self.source.live) and (tick := await self.source.glimpse()) is not None:
+            await loop.run_in_executor(self._pool, self.stream.candidates, tick)
+        await self.connected.wait()
+        await loop.run_in_executor(self._pool, self.stream.choose_early)
+        await self._offer_keyframes()
 
     def _climb(self) -> None:
         """Between ticks, when nobody encodes: take the ladder's step."""

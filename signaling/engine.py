@@ -2,6 +2,8 @@
 
 import time
 
+import numpy as np
+import numpy.typing as npt
 from aiortc import MediaStreamTrack
 
 from receiver.page_tracks import FaceTrack, PageOutput
@@ -58,17 +60,28 @@ class CallEngine:
                 "delay_ms": (player.local_delay + call.link.round_trip() / 2) * 1000 if player.clock.started else None,
                 "loss": player.loss,
                 "face": player.face.name.lower(),
+                "remote_muted": player.muted,
                 "consistency_db": player.trust.now_db,
                 "consistency_worst_db": player.trust.worst_db,
             }
         if stream:
-            stats |= {"local_face": stream.face.name.lower(), "muted": stream.muted, "camera": not stream.camera_off}
+            stats |= {
+                "local_face": stream.face.name.lower(),
+                "muted": stream.muted,
+                "camera": not stream.camera_off,
+                "away": stream.away,
+            }
             if not player:
                 stats["bpp_video"] = stream.count.bpp_video
         return stats
 
+    def small(self) -> npt.NDArray[np.uint8] | None:
+        """What the face now shown was drawn from, RGB (8, 8, 3)."""
+        player = self.call.player if self.call else None
+        return player.small if player else None
+
     def command(self, name: str, value: bool) -> None:
-        """A button of the page: mute, camera, hangup."""
+        """A button of the page: mute, camera, away, hangup."""
         call = self.call
         if call is None:
             return
@@ -78,3 +91,5 @@ class CallEngine:
             call.stream.muted = value
         elif name == "camera" and call.stream:
             call.stream.camera_off = not value
+        elif name == "away" and call.stream:
+            call.stream.away = value

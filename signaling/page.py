@@ -12,18 +12,19 @@ import math
 import numbers
 from collections.abc import Coroutine, Iterable
 from typing import Literal, Protocol
-from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
+import numpy.typing as npt
 from aiohttp import WSMsgType, web
-from aiohttp.typedefs import Handler, Middleware
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from pydantic import BaseModel, Field, ValidationError
 
 from signaling import loopback, sdp
+from signaling.capture import Capture
 from signaling.config import IceConfig
+from signaling.local import local_app
 from signaling.relay import Relay
-from signaling.static import add_headers, add_pages, errors_as_json, json_error
+from signaling.static import json_error
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,8 @@ MAX_VIEWERS = 4
 """Browser tabs at once; each costs two video encoders."""
 CONNECT_TIMEOUT = 30.0
 """Seconds that a browser has to connect after its offer."""
-STATS_INTERVAL = 0.5
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+STATS_INTERVAL, SMALL_INTERVAL = 0.5, 0.1
+"""Seconds between two messages of numbers, and of 8×8 pictures to who wants to see them."""
 _KINDS = {"video": 2, "audio": 1}
 
 
@@ -50,11 +51,14 @@ class PageEngine(Protocol):
 
     def stats(self) -> dict[str, float | str | bool | None]:
         """Numbers to show: state, bpp_video, wire_kbps_out, wire_kbps_in, fps, delay_ms, loss (0..1), face, local_face,
-        muted, camera, peer_present, consistency_db and its lowest of two seconds, consistency_worst_db; any may be missing
-        or None."""
+        muted, camera, away, remote_muted, peer_present, consistency_db and its lowest of two seconds, consistency_worst_db;
+        any may be missing or None."""
+
+    def small(self) -> npt.NDArray[np.uint8] | None:
+        """The picture that the face now shown was drawn from, RGB (8, 8, 3); None before the first."""
 
     def command(self, name: str, value: bool) -> None:
-        """``mute`` (True: silent), ``camera`` (True: on), ``hangup``."""
+        """``mute`` (True: silent), ``camera`` (True: on), ``away`` (True: neither, and the other side is told), ``hangup``."""
 
 
 class _Offer(BaseModel):
@@ -63,59 +67,36 @@ class _Offer(BaseModel):
 
 
 class _Command(BaseModel):
-    command: Literal["mute", "camera", "hangup"]
+    command: Literal["mute", "camera", "away", "hangup", "small"]
     value: bool = True
 
 
-def page_app(engine: PageEngine, *, allowed_hosts: Iterable[str] = ()) -> web.Application:
+def page_app(
+    engine: PageEngine, capture: Capture | None = None, *, allowed_hosts: Iterable[str] = ()
+) -> web.Application:  # fmt: skip
     """The page of one call as an aiohttp application; connections to browsers end with it.
 
     Args:
         engine: the call that is shown.
+        capture: takes the window's camera and microphone, where the call wants them.
         allowed_hosts: host names, without port, that may be used besides localhost, 127.0.0.1 and ::1.
     """
     loopback.allow()
-    page = _Page(engine)
-    app = web.Application(middlewares=[errors_as_json, _guard(LOCAL_NAMES | set(allowed_hosts))], client_max_size=81_920)
-    app.on_response_prepare.append(add_headers)
+    page = _Page(engine, capture)
+    app = local_app(allowed_hosts)
     app.on_shutdown.append(page.shut_down)
-    files = ("call.js", "call.css", "page.css", "icon.svg")
-    add_pages(app, {"/": "call.html"} | {f"/{name}": name for name in files})
     app.router.add_post("/offer", page.offer)
     app.router.add_get("/live", page.live)
+    if capture:
+        app.router.add_get("/capture", capture.serve)
     return app
-
-
-def _guard(names: frozenset[str] | set[str]) -> Middleware:
-    """Refuse requests that a foreign web page makes a browser send: by a name that was pointed at this machine (DNS
-    rebinding: the Host header tells) or from another origin (the Origin header tells)."""
-
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        host = request.headers.get("Host", "").lower()
-        if _split("//" + host).hostname not in names:
-            return json_error(403, "bad_host", "this page answers at localhost only")
-        origin = request.headers.get("Origin")
-        # Another program's page on localhost is foreign, too: the port must match as well as the name.
-        if origin is not None and _split(origin).netloc.lower() != host:
-            return json_error(403, "bad_origin", "requests from other pages are refused")
-        return await handler(request)
-
-    return guard
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
 
 
 class _Page:
     """State of the page: the browsers connected to it."""
 
-    def __init__(self, engine: PageEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: PageEngine, capture: Capture | None) -> None:
+        self._engine, self._capture = engine, capture
         self._relay = Relay()
         self._tracks: dict[str, list[MediaStreamTrack]] = {}
         self._viewers: set[RTCPeerConnection] = set()
@@ -185,10 +166,10 @@ class _Page:
             return json_error(426, "upgrade_required", "this address speaks WebSocket only")
         await socket.prepare(request)
         self._sockets.add(socket)
-        pusher = asyncio.create_task(self._push(socket))
+        pushers = {"stats": asyncio.create_task(self._push(socket))}
         try:
             async for message in socket:
-                reply = self._command(message.data) if message.type is WSMsgType.TEXT else "expected JSON text"
+                reply = self._command(socket, pushers, message.data) if message.type is WSMsgType.TEXT else "expected JSON text"
                 if reply is not None:
                     await socket.send_json({"type": "error", "code": "bad_command", "message": reply})
                 elif message.type is WSMsgType.TEXT:
@@ -196,15 +177,22 @@ class _Page:
         except (ConnectionError, RuntimeError):
             pass
         finally:
-            pusher.cancel()
+            for pusher in pushers.values():
+                pusher.cancel()
             self._sockets.discard(socket)
         return socket
 
-    def _command(self, text: str) -> str | None:
+    def _command(self, socket: web.WebSocketResponse, pushers: dict[str, asyncio.Task[None]], text: str) -> str | None:
         try:
             command = _Command.model_validate(json.loads(text))
         except (ValueError, RecursionError):
-            return "expected {command: 'mute' | 'camera' | 'hangup', value: true | false}"
+            return "expected {command: 'mute' | 'camera' | 'away' | 'hangup' | 'small', value: true | false}"
+        if command.command == "small":  # of this window alone
+            if pusher := pushers.pop("small", None):
+                pusher.cancel()
+            if command.value:
+                pushers["small"] = asyncio.create_task(self._push_small(socket))
+            return None
         try:
             self._engine.command(command.command, command.value)
         except Exception:
@@ -218,8 +206,18 @@ class _Page:
                 await self._send_stats(socket)
                 await asyncio.sleep(STATS_INTERVAL)
 
+    async def _push_small(self, socket: web.WebSocketResponse) -> None:
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            while not socket.closed:
+                picture = self._engine.small()
+                if picture is not None:
+                    await socket.send_json({"type": "small", "rgb": picture.reshape(-1).tolist()})
+                await asyncio.sleep(SMALL_INTERVAL)
+
     async def _send_stats(self, socket: web.WebSocketResponse) -> None:
         stats = {key: _plain(value) for key, value in self._engine.stats().items()}
+        if capture := self._capture:
+            stats |= {"page_camera": capture.camera is not None, "page_microphone": capture.microphone is not None}
         await socket.send_json({"type": "stats", "stats": stats})
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -234,6 +232,8 @@ class _Page:
         for socket in tuple(self._sockets):
             with contextlib.suppress(ConnectionError, RuntimeError):
                 await self._send_stats(socket)  # the last word: the page learns that the call has ended
+        if self._capture:
+            await self._capture.close()
         await asyncio.gather(*(socket.close(code=1001) for socket in tuple(self._sockets)), return_exceptions=True)
         await asyncio.gather(*(self._drop(pc) for pc in tuple(self._viewers)), return_exceptions=True)
 

@@ -264,7 +264,7 @@ def create_app(config: ServerConfig | None = None) -> web.Application:
     app.on_shutdown.append(server.shut_down)
     add_pages(
         app,
-        {"/": "index.html", "/index.js": "index.js", "/index.css": "index.css", "/page.css": "page.css", "/icon.svg": "icon.svg"},
+        {"/": "index.html"} | {f"/{name}": name for name in ("index.js", "names.js", "index.css", "page.css", "icon.svg")},
     )
     app.router.add_get("/ws", server.serve)
     app.router.add_get("/healthz", server.health)

@@ -1,45 +1,48 @@
-"""From a user's words (``cam0``, ``mic``, a file, ``page``) to a running call, and what it measured."""
+"""One call from what a user asked for to what was measured."""
 
 import asyncio
 import contextlib
 import json
-import re
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
+from models.backends import choose
 from models.runtime import Interpolator, Upsampler
-from receiver.outputs import FileOutput, Output, Speakers, Window
-from receiver.page_tracks import FaceTrack, PageOutput
+from receiver.page_tracks import FaceTrack
 from receiver.player import Player
 from receiver.preview import Preview
 from receiver.recorder import Recorder
-from receiver.video_file import OutputError
-from sender.inputs import AudioInput, Camera, FileSound, Microphone, SourceError
+from receiver.render import MakeRenderer, RenderThreads
+from receiver.render_many import RenderMany
 from sender.ladder import Ladder
 from sender.mirror import Mirror
 from sender.refresh import Refresh
-from sender.sources import FileSource, LiveSource, Source
 from sender.stream import SenderStream, StreamConfig
 from signaling.call import Call
+from signaling.capture import Capture
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.engine import CallEngine
+from signaling.light import LightTrace
+from signaling.local import serve_local
 from signaling.page import page_app
 from signaling.stats import log_stats
 from signaling.trace import Trace
+from signaling.words import open_outputs, open_source
 
 
 @dataclass
 class SessionConfig:
-    """What a user asked for. ``video``: "camN", a file, or None; ``audio``: "mic", a file, or None (a video file's own).
-    ``outs``: any of "page", "window", "speakers", or an MP4 or .fw path; empty when nothing is received. ``limit_kbps``: see
-    :class:`sender.ladder.Ladder`. ``refresh``: look at what is sent as the other side sees it, and send other keyframes.
-    ``access``: a token that lets into the room. ``stats``: see :mod:`signaling.stats`."""
+    """What a user asked for. ``video``, ``audio``: see :func:`signaling.words.open_source`. ``outs``: see
+    :func:`signaling.words.open_outputs`; empty when nothing is received. ``limit_kbps``: see :class:`sender.ladder.Ladder`.
+    ``refresh``: look at what is sent as the other side sees it, and send other keyframes. ``access``: a token that lets into
+    the room. ``stats``, ``trace``, ``light``: see the modules of these names. ``fps``: 25, 50, or None for what suits the
+    machine."""
 
     server: str
     room: str
@@ -55,103 +58,88 @@ class SessionConfig:
     weights: Path | None = None
     threads: int = 2
     trace: Path | None = None
+    light: Path | None = None
     limit_kbps: float = 12.0
     refresh: bool = True
     access: str | None = None
     stats: Path | None = None
-
-
-def open_source(config: SessionConfig) -> Source | None:
-    """The source that the words name, or None when nothing is sent. Raises ``SourceError``."""
-    video, audio = config.video, config.audio
-    if video is None and audio is None:
-        return None
-    if video is not None and not re.fullmatch(r"cam\d+", video):
-        if not Path(video).is_file():
-            raise SourceError(f"no such file: {video}")
-        if audio not in (None, "mic") and not Path(str(audio)).is_file():
-            raise SourceError(f"no such file: {audio}")
-        sound = Microphone() if audio == "mic" else Path(audio) if audio else None
-        return FileSource(Path(video), sound, config.loop, config.seconds)
-    camera = Camera(int(video[3:])) if video else None
-    live: AudioInput | None = None
-    if audio == "mic":
-        live = Microphone()
-    elif audio:
-        if not Path(audio).is_file():
-            raise SourceError(f"no such file: {audio}")
-        live = FileSound(Path(audio))
-    return LiveSource(camera, live, seconds=config.seconds)
-
-
-def open_outputs(outs: list[str]) -> tuple[list[Output], PageOutput | None]:
-    """The outputs that the words name; the page's own among them, apart. Raises ``OutputError``."""
-    outputs: list[Output] = []
-    page = None
-    for out in outs:
-        if out == "page":
-            page = PageOutput()
-            outputs.append(page)
-        elif out == "window":
-            outputs.append(Window())
-        elif out == "speakers":
-            outputs.append(Speakers())
-        elif out.endswith(".fw"):
-            continue
-        elif not out.endswith(".mp4"):
-            raise OutputError(f"output {out!r} is not page, window, speakers, a .mp4 or a .fw file")
-        else:
-            outputs.append(FileOutput(Path(out)))
-    return outputs, page
+    fps: int | None = None
 
 
 class Session:
     """One call from set-up to figures. Everything slow is loaded before the room is joined."""
 
-    def __init__(self, config: SessionConfig) -> None:
+    def __init__(self, config: SessionConfig, renderer: RenderMany | None = None) -> None:
+        """``renderer``: draws for several sessions; this one then has none of its own, and leaves signals to the caller."""
         self.config = config
         self.call: Call | None = None
         self._runtime = ""
+        self._renderer = renderer
+        self._loaded: tuple[MakeRenderer, Interpolator] | None = None
         self.on_page: Callable[[str], None] = lambda _url: None
 
     def _networks(self, frames_at_once: int) -> tuple[list[Upsampler], Interpolator]:
-        config = self.config
-        upsamplers = [Upsampler(config.weights, config.device, threads=1)]
-        self._runtime = upsamplers[0].runtime
-        if "CUDA" not in self._runtime:
-            upsamplers += [Upsampler(config.weights, config.device, threads=1) for _ in range(frames_at_once - 1)]
-        for upsampler in upsamplers:
+        def load(_: int = 0) -> Upsampler:
+            upsampler = Upsampler(self.config.weights, self.config.device, threads=1)
             upsampler.warmup()
-        return upsamplers, Interpolator(config.weights)
+            return upsampler
+
+        if choose(self.config.device) == "cuda":
+            frames_at_once = 1
+        with ThreadPoolExecutor(frames_at_once) as pool:  # they are compiled on one core each
+            upsamplers = list(pool.map(load, range(frames_at_once)))
+        self._runtime = upsamplers[0].runtime
+        return upsamplers, Interpolator(self.config.weights)
 
     def _refresh(self) -> Refresh:
         (looking, *_), interpolator = self._networks(1)
         return Refresh(looking, interpolator, self.config.stream.quality)
 
+    def _load(self) -> tuple[MakeRenderer, Interpolator]:
+        if self._renderer:
+            self._runtime = self._renderer.runtime
+            return partial(self._renderer.seat, self.fps), Interpolator(self.config.weights)
+        upsamplers, interpolator = self._networks(self.config.threads)
+        return partial(RenderThreads, upsamplers, self.fps), interpolator
+
+    @property
+    def fps(self) -> int:
+        """Frames a second that are aimed at, once the networks are loaded: by default more where a GPU draws them."""
+        return self.config.fps or (50 if "CUDA" in self._runtime else 25)
+
+    async def prepare(self) -> None:
+        """Load the networks; :meth:`run` does it where this wasn't called. Raises ``WeightsMissingError``, ``ValueError``."""
+        if self._loaded is None and self.config.outs:
+            self._loaded = await asyncio.to_thread(self._load)
+
     async def run(self) -> dict[str, Any]:
         """Join, talk until the end, and give the figures. Raises the rooms' errors, each one line for the user."""
         config = self.config
-        networks = await asyncio.to_thread(self._networks, config.threads) if config.outs else None
+        sends, shown = config.video or config.audio, "page" in config.outs
+        _, stream, own_networks = await asyncio.gather(
+            self.prepare(), asyncio.to_thread(SenderStream, config.stream) if sends else _nothing(),
+            asyncio.to_thread(self._networks, 1) if sends and shown else _nothing(),
+        )  # fmt: skip
+        networks = self._loaded
         preview = None
         async with contextlib.AsyncExitStack() as stack:
             stats = stack.enter_context(config.stats.open("w")) if config.stats else None
-            source = open_source(config)
+            source, capture = open_source(config.video, config.audio, config.loop, config.seconds)
             if source:
                 stack.callback(source.close)
-            stream = await asyncio.to_thread(SenderStream, config.stream) if source else None
             outputs, page = open_outputs(config.outs)
             recorder = next((Recorder(Path(out)) for out in config.outs if out.endswith(".fw")), None)
-            player = Player(*networks, outputs, recorder) if networks else None
+            player = Player(*networks, outputs, recorder, self.fps) if networks else None
             if player:
                 stack.push_async_callback(player.close)
             if page:
                 own = FaceTrack(idle=1.0)
-                if stream:
-                    (upsampler, *_), interpolator = await asyncio.to_thread(self._networks, 1)
+                if own_networks:
+                    (upsampler, *_), interpolator = own_networks
                     preview = Preview(upsampler, interpolator, own.show)
                     stack.callback(preview.close)
                 engine = CallEngine(page, own)
-                await self._serve_page(stack, engine)
+                await self._serve_page(stack, engine, capture)
             mirror = None
             if stream and config.refresh and config.video:
                 mirror = Mirror(self._refresh)
@@ -162,11 +150,9 @@ class Session:
                 self.call = call = Call(config.ice, source, stream, player, preview, climbing, mirror, config.limit_kbps)
                 if page:
                     engine.call = call
-                trace = Trace(config.trace, stream, player) if config.trace else None
-                if trace:
-                    call.on_bundle = trace.sent
-                    stack.callback(trace.close)
-                self._hang_up_on_signals(call)
+                self._record(stack, call)
+                if not self._renderer:
+                    self._hang_up_on_signals(call)
                 writing = asyncio.create_task(log_stats(call, stats)) if stats else None
                 try:
                     await call.run(client)
@@ -175,6 +161,18 @@ class Session:
                         writing.cancel()
                         await asyncio.gather(writing, return_exceptions=True)
             return self._figures(call)
+
+    def _record(self, stack: contextlib.AsyncExitStack, call: Call) -> None:
+        """What is recorded for measuring."""
+        config = self.config
+        trace: Trace | LightTrace | None = None
+        if config.trace:
+            trace = Trace(config.trace, call.stream, call.player)
+        elif config.light:
+            trace = LightTrace(config.light, call.stream, call.player)
+        if trace:
+            call.on_bundle = trace.sent
+            stack.callback(trace.close)
 
     def _hang_up_on_signals(self, call: Call) -> None:
         """The first Ctrl-C or SIGTERM hangs up, so that files are finished and figures printed; a second one ends at once."""
@@ -188,17 +186,10 @@ class Session:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stop)
 
-    async def _serve_page(self, stack: contextlib.AsyncExitStack, engine: CallEngine) -> None:
-        runner = web.AppRunner(page_app(engine), shutdown_timeout=1.0)
-        await runner.setup()
+    async def _serve_page(self, stack: contextlib.AsyncExitStack, engine: CallEngine, capture: Capture | None) -> None:
+        runner, url = await serve_local(page_app(engine, capture), self.config.page_port)
         stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, "127.0.0.1", self.config.page_port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise OutputError(f"the page cannot be served at port {self.config.page_port}: {error.strerror}") from error
-        port = runner.addresses[0][1]
-        self.on_page(f"http://localhost:{port}/")
+        self.on_page(url)
 
     def _figures(self, call: Call) -> dict[str, Any]:
         out, into, seconds = call.link.wire_total()
@@ -238,6 +229,10 @@ class Session:
                 "consistency_lowest_db": player.trust.lowest_db,
             }
         return figures
+
+
+async def _nothing() -> None:
+    """In place of what isn't needed."""
 
 
 def write_json(path: Path, figures: dict[str, Any]) -> None:

@@ -64,7 +64,7 @@ def test_bad_input_gets_one_line(tmp_path: Path) -> None:
 
 
 def test_bad_options_are_named() -> None:
-    for arguments in (("encode", "a", "b", "--crop", "round"), ("encode", "a", "b", "--bitrate", "5"), ("call",)):
+    for arguments in (("encode", "a", "b", "--crop", "round"), ("encode", "a", "b", "--bitrate", "5"), ("send",)):
         done = run(*arguments)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr

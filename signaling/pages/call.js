@@ -1,169 +1,143 @@
-// The page of one call: pictures and sound over WebRTC from the process on this machine, numbers and commands over /live.
+// The page of one call: what its process tells over /live, the buttons and keys, and who does the rest.
+
+import { Capture, NAMES } from "./capture.js";
+import { Devices } from "./devices.js";
+import { Lobby } from "./lobby.js";
+import { showNumbers } from "./readout.js";
+import { Viewer } from "./viewer.js";
 
 const RETRY_MS = 1500;
-const GATHER_MS = 1000;
+const SOON_MS = 250;
 const TONES = { connected: "good", closed: "bad", failed: "bad", ended: "bad" };
+const FACES = {
+  tracked: "", none: "no face in sight", many: "several faces in sight", leaving: "about to leave the picture",
+};
+const HIDDEN = { camera_off: "Their camera is off", away: "The other person is away" };
 
 const byId = (id) => document.getElementById(id);
 const stage = byId("stage");
 const sound = byId("sound");
 const soundOn = byId("sound-on");
-const buttons = { mute: byId("mute"), camera: byId("camera"), hangup: byId("hangup") };
+const panel = byId("panel");
+const buttons = Object.fromEntries(["mute", "camera", "away", "small", "devices", "hangup"].map((name) => [name, byId(name)]));
+const steering = ["mute", "camera", "away", "hangup"];
 
-let muted = false;
-let cameraOn = true;
-let ended = false;
+const viewer = new Viewer([byId("remote"), byId("preview"), sound], (yes) => (soundOn.hidden = !yes));
+const devices = new Devices(sound);
+const lobby = new Lobby(() => setState("joining", "wait"));
+
 let live = null;
-let viewer = null;
+let capture = null;
+let phase = "starting"; // lobby, call, ended
+let now = { muted: false, camera: true, away: false };
+let smallShown = false;
 
-// ---- pictures and sound ----
-
-/** Ask the call's process for its tracks: remote face, preview, sound, in this order. Tries again until it answers. */
-async function watch() {
-  viewer?.close();
-  const pc = (viewer = new RTCPeerConnection());
-  const targets = [byId("remote"), byId("preview"), sound];
-  const order = ["video", "video", "audio"].map((kind) => pc.addTransceiver(kind, { direction: "recvonly" }));
-  order.forEach(({ receiver }, index) => {
-    // The call has its own playout clock: what comes here is to be shown at once.
-    if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
-    targets[index].srcObject = new MediaStream([receiver.track]);
-  });
-  pc.addEventListener("connectionstatechange", () => {
-    if (pc === viewer && ["failed", "closed", "disconnected"].includes(pc.connectionState)) again(pc);
-  });
-  try {
-    await pc.setLocalDescription();
-    await gathered(pc);
-    const answer = await fetch("/offer", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(pc.localDescription),
-    });
-    if (!answer.ok) throw new Error((await answer.json()).error.message);
-    await pc.setRemoteDescription(await answer.json());
-    play();
-  } catch (error) {
-    console.warn("facewire:", error);
-    again(pc);
-  }
-}
-
-function again(pc) {
-  setTimeout(() => {
-    if (pc === viewer && !ended && pc.connectionState !== "connected") watch();
-  }, RETRY_MS);
-}
-
-/** The answer has no way to learn of later candidates, so wait for them, but not long. */
-function gathered(pc) {
-  return new Promise((resolve) => {
-    const check = () => pc.iceGatheringState === "complete" && resolve();
-    pc.addEventListener("icegatheringstatechange", check);
-    setTimeout(resolve, GATHER_MS);
-    check();
-  });
-}
-
-/** Sound may not start before the user has touched the page: then offer a button, and take any key or click for it. */
-async function play() {
-  try {
-    await sound.play();
-    soundOn.hidden = true;
-  } catch (error) {
-    if (error.name === "NotAllowedError") soundOn.hidden = false;
-  }
-}
-
-soundOn.addEventListener("click", play);
-addEventListener("pointerdown", () => soundOn.hidden || play());
+soundOn.addEventListener("click", () => viewer.play());
+addEventListener("pointerdown", () => soundOn.hidden || viewer.play());
 
 // ---- numbers and commands ----
 
 function listen() {
   live = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
-  live.addEventListener("open", () => enable(true));
   live.addEventListener("message", ({ data }) => {
     const message = JSON.parse(data);
     if (message.type === "stats") show(message.stats);
+    else if (message.type === "small") drawSmall(message.rgb);
     else console.warn("facewire:", message.message);
   });
+  live.addEventListener("open", () => smallShown && command("small", true));
   live.addEventListener("close", () => {
     enable(false);
-    if (ended) return;
-    setState("the call's program does not answer", "bad");
-    setTimeout(listen, RETRY_MS);
+    if (phase === "call") setState("the call's program does not answer", "bad");
+    setTimeout(listen, phase === "lobby" ? SOON_MS : RETRY_MS);
   });
-}
-
-function enable(on) {
-  for (const button of Object.values(buttons)) button.disabled = !on || ended;
 }
 
 function command(name, value) {
   if (live?.readyState === WebSocket.OPEN) live.send(JSON.stringify({ command: name, value }));
 }
 
-function hangUp() {
-  command("hangup", true);
-  end();
-}
-
-function end() {
-  ended = true;
-  enable(false);
-  viewer?.close();
-  setState("call ended", "bad");
-  byId("waiting").textContent = "The call has ended. You can close this window.";
-  stage.dataset.remote = "no";
-  soundOn.hidden = true;
-  byId("preview").srcObject = null;
-  document.querySelector(".preview").hidden = true;
+function enable(on) {
+  for (const name of steering) buttons[name].disabled = !on;
 }
 
 // ---- what is shown ----
 
-const FORMAT = {
-  bpp_video: (value) => value.toFixed(5),
-  wire_kbps_out: (value) => value.toFixed(1),
-  wire_kbps_in: (value) => value.toFixed(1),
-  fps: (value) => value.toFixed(1),
-  delay_ms: (value) => value.toFixed(0),
-  loss: (value) => (100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0),
-  consistency_db: (value) => value.toFixed(1),
-};
-
 function show(stats) {
-  if (ended) return;
+  if (stats.state === "lobby") return enterLobby(stats);
   if (stats.state === "ended") return end();
-  for (const cell of document.querySelectorAll("[data-stat]")) {
-    const value = stats[cell.dataset.stat];
-    const known = typeof value === "number";
-    const parts = [known ? FORMAT[cell.dataset.stat](value) : "–"];
-    if (known && cell.dataset.unit) {
-      const unit = document.createElement("span");
-      unit.className = "unit";
-      unit.textContent = cell.dataset.unit;
-      parts.push(unit);
-    }
-    cell.replaceChildren(...parts);
-  }
-  const worst = stats.consistency_worst_db;
-  byId("trust").value = typeof worst === "number" ? worst : 0;
+  if (phase === "ended" && stats.state !== "starting") return;
+  enterCall(stats);
+  showNumbers(stats);
   const state = typeof stats.state === "string" ? stats.state : "–";
   setState(state, TONES[state] ?? "wait");
-  stage.dataset.remote = stats.peer_present === false ? "no" : "yes";
-  note(byId("face"), stats.face);
-  note(byId("local-face"), stats.local_face);
-  setMuted(stats.muted === true);
-  setCamera(stats.camera !== false);
+  const present = stats.peer_present === true;
+  const hidden = present ? HIDDEN[stats.face] : "Waiting for the other person";
+  stage.dataset.remote = hidden ? "no" : "yes";
+  if (hidden && byId("waiting").textContent !== hidden) byId("waiting").textContent = hidden;
+  const remote = [FACES[stats.face] ?? "", stats.remote_muted === true ? "microphone off" : ""];
+  note(byId("face"), present ? remote.filter(Boolean).join(", ") : "");
+  note(byId("local-face"), ["none", "many", "leaving"].includes(stats.local_face) ? FACES[stats.local_face] : "");
+  now = { muted: stats.muted === true, camera: stats.camera !== false, away: stats.away === true };
+  press(buttons.mute, now.muted, now.muted ? "Unmute" : "Mute");
+  press(buttons.camera, !now.camera, now.camera ? "Camera off" : "Camera on");
+  press(buttons.away, now.away, now.away ? "I'm back" : "Away");
+  capture?.turn("video", now.camera && !now.away);
 }
 
-/** A face that is tracked needs no words. */
+function enterLobby(stats) {
+  leaveCall();
+  setPhase("lobby");
+  enable(false);
+  setState("not in a call", "wait");
+  byId("waiting").textContent = "";
+  lobby.show(stats);
+}
+
+function enterCall(stats) {
+  if (phase === "call") return enable(true);
+  setPhase("call");
+  lobby.hide();
+  enable(true);
+  document.querySelector(".preview").hidden = false;
+  const kinds = [stats.page_camera && "video", stats.page_microphone && "audio"].filter(Boolean);
+  if (kinds.length) capture = new Capture(kinds, captureChanged);
+  devices.use(capture, kinds);
+  viewer.start();
+}
+
+function leaveCall() {
+  capture?.stop();
+  capture = null;
+  viewer.stop();
+  stage.dataset.remote = "no";
+  soundOn.hidden = true;
+  document.querySelector(".preview").hidden = true;
+  note(byId("trouble"), "");
+}
+
+function end() {
+  if (phase === "ended") return;
+  leaveCall();
+  setPhase("ended");
+  enable(false);
+  setState("call ended", "bad");
+  byId("waiting").textContent = "The call has ended. You can close this window.";
+}
+
+function captureChanged(troubles) {
+  note(byId("trouble"), Object.entries(troubles).map(([kind, why]) => `No ${NAMES[kind]}: ${why}.`).join(" "));
+  devices.refresh();
+}
+
 function note(element, text) {
-  const quiet = typeof text !== "string" || text === "" || text === "tracked";
-  element.hidden = quiet;
-  if (!quiet && element.textContent !== text) element.textContent = text;
+  element.hidden = !text;
+  if (text && element.textContent !== text) element.textContent = text;
+}
+
+function setPhase(name) {
+  phase = name;
+  document.body.dataset.phase = name;
 }
 
 function setState(text, tone) {
@@ -172,38 +146,53 @@ function setState(text, tone) {
   state.dataset.tone = tone;
 }
 
-function setMuted(on) {
-  muted = on;
-  press(buttons.mute, on, on ? "Unmute" : "Mute");
-}
-
-function setCamera(on) {
-  cameraOn = on;
-  press(buttons.camera, !on, on ? "Camera off" : "Camera on");
-}
-
 function press(button, on, name) {
   button.dataset.on = String(on); // For the eye; to a screen reader the changing name says it.
   const label = button.querySelector(".name");
   if (label.textContent !== name) label.textContent = name;
 }
 
+/** The 8×8 pixels that the face is drawn from, over it. */
+function drawSmall(rgb) {
+  const context = byId("raw").getContext("2d");
+  const image = context.createImageData(8, 8);
+  for (let i = 0; i < 64; i++) image.data.set([...rgb.slice(3 * i, 3 * i + 3), 255], 4 * i);
+  context.putImageData(image, 0, 0);
+}
+
 // ---- controls ----
 
 const actions = {
-  mute: () => command("mute", !muted),
-  camera: () => command("camera", !cameraOn),
-  hangup: hangUp,
+  mute: () => command("mute", !now.muted),
+  camera: () => command("camera", !now.camera),
+  away: () => command("away", !now.away),
+  small: () => {
+    smallShown = !smallShown;
+    stage.dataset.small = smallShown ? "yes" : "no";
+    press(buttons.small, smallShown, smallShown ? "Face" : "8×8");
+    command("small", smallShown);
+  },
+  devices: () => {
+    panel.hidden = !panel.hidden;
+    buttons.devices.setAttribute("aria-expanded", String(!panel.hidden));
+    if (!panel.hidden) devices.refresh().then(() => panel.querySelector("select")?.focus());
+  },
+  hangup: () => {
+    command("hangup", true);
+    end();
+  },
 };
-const KEYS = { m: "mute", c: "camera", h: "hangup", escape: "hangup" };
+const KEYS = { m: "mute", c: "camera", a: "away", r: "small", d: "devices", h: "hangup" };
 
 for (const [name, button] of Object.entries(buttons)) button.addEventListener("click", actions[name]);
 addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !panel.hidden) return actions.devices();
   const name = KEYS[event.key.toLowerCase()];
-  if (!name || event.repeat || event.ctrlKey || event.altKey || event.metaKey || buttons[name].disabled) return;
+  const writing = event.target.closest?.("input, select, textarea");
+  if (!name || writing || event.repeat || event.ctrlKey || event.altKey || event.metaKey || buttons[name].disabled) return;
   event.preventDefault();
   actions[name]();
 });
 
+enable(false);
 listen();
-watch();

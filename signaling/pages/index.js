@@ -1,31 +1,23 @@
 // The landing page: a room name, the command for it, and who is in the room.
 
-const WORDS = (
-  "amber anchor aspen basil beacon birch bramble breeze canyon cedar cinder clover cobalt comet coral crane delta ember " +
-  "falcon fern fjord garnet glacier harbor hazel heron indigo ivory jasper juniper kestrel lagoon lantern larch linen lotus " +
-  "maple marble meadow nectar oasis olive onyx opal orchid otter pebble pepper pine plum quartz quill raven reed saffron " +
-  "sage sparrow summit thistle tundra velvet willow"
-).split(" ");
-const ROOM = /^[A-Za-z0-9_-]{1,64}$/;
+import { ROOM, roomName } from "./names.js";
+
 const PEOPLE = ["Nobody is here yet.", "One person is here and waits.", "Two people are here: the room is full."];
 
 const room = document.getElementById("room");
 const command = document.getElementById("command");
 const copy = document.getElementById("copy");
+const there = document.getElementById("there");
 const status = document.getElementById("status");
-
-/** Three words and a number: about 38 bits, too many to guess over the network. */
-function roomName() {
-  const numbers = crypto.getRandomValues(new Uint32Array(4));
-  const words = [...numbers.slice(0, 3)].map((number) => WORDS[number % WORDS.length]);
-  return [...words, 1000 + (numbers[3] % 1_000_000)].join("-");
-}
 
 function show(name) {
   const valid = ROOM.test(name);
   const words = valid ? ["facewire", "call", name, "--server", location.origin] : ["Enter a room name above"];
   command.replaceChildren(...words.flatMap((word) => [" ", span(word)]).slice(1));
   copy.disabled = !valid;
+  // facewire's own page on this computer, where it waits for a room.
+  there.href = valid ? `http://localhost:8791/?${new URLSearchParams({ room: name, server: location.origin })}` : "";
+  there.hidden = !valid;
   if (valid) history.replaceState(null, "", `?room=${name}`);
   refresh();
 }

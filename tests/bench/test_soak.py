@@ -29,11 +29,13 @@ def test_a_call_too_short_has_no_growth():
 
 
 def test_parts_of_a_call():
-    found = parts(lines(120), lines(120))
+    judged = {"sound_ms": [300.0] * 5, "sync_ms": [0.0, 5.0, -30.0, 10.0, 0.0]}
+    found = parts(lines(120), lines(120), judged)
     assert len(found) == 6
+    assert min(p["sync_ms"] for p in found) == -30
     assert found[-1]["fps"] == 25
     assert found[0]["fps"] < 25
-    assert all(p["delay_ms"] == 290 for p in found)
+    assert all(p["sound_ms"] == 300 for p in found)
     assert found[3]["concealed"] == pytest.approx(1 / 95, abs=0.012)
     assert len(table(found).splitlines()) == 8
 
@@ -41,7 +43,7 @@ def test_parts_of_a_call():
 def test_a_real_call(tmp_path):
     pytest.importorskip("matplotlib")
     said = []
-    assert main([str(tmp_path / "o.json"), "--minutes", "0.2", "--plot", str(tmp_path / "o.png")], said.append) == 0
+    assert main([str(tmp_path / "o.json"), "--minutes", "0.3", "--plot", str(tmp_path / "o.png")], said.append) == 0
     found = json.loads((tmp_path / "o.json").read_text())
     assert found["parts"][-1]["receiver_mb"] > 100
     assert found["parts"][-1]["fps"] > 1

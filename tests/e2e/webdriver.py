@@ -22,6 +22,10 @@ def available() -> bool:
 class Browser:
     """One headless window, as an async context manager."""
 
+    def __init__(self, *options: str) -> None:
+        """``options``: of Chromium's, besides the usual ones."""
+        self._options = options
+
     async def __aenter__(self) -> "Browser":
         self._process = await asyncio.create_subprocess_exec(
             "chromedriver", "--port=0", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
@@ -33,7 +37,7 @@ class Browser:
                     self._url = f"http://127.0.0.1:{line.split()[-1].strip(b'.').decode()}"
                     break
         self._http = ClientSession()
-        options = {"binary": shutil.which("chromium"), "args": list(OPTIONS)}
+        options = {"binary": shutil.which("chromium"), "args": [*OPTIONS, *self._options]}
         wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
         self._session = (await self._ask("POST", "/session", wanted))["sessionId"]
         return self
@@ -54,6 +58,18 @@ class Browser:
 
     async def open(self, url: str) -> None:
         await self._ask("POST", f"/session/{self._session}/url", {"url": url})
+
+    async def media(self, scheme: str) -> None:
+        """Make the page see itself as in ``scheme``: ``light`` or ``dark``."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        command = {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}}
+        await self._ask("POST", f"/session/{self._session}/goog/cdp/execute", command)
+
+    async def size(self, width: int, height: int) -> None:
+        """Give the page a screen of so many CSS pixels, a phone's for instance."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        command = {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics}
+        await self._ask("POST", f"/session/{self._session}/goog/cdp/execute", command)
 
     async def run(self, script: str) -> Any:
         """Run a function body in the page; gives what it returns."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -11,12 +12,16 @@ from bench.demo import shipped_clip
 from codec.bundle import Bundle, Face, Report
 from models.runtime import Interpolator, Upsampler
 from receiver.player import Player
+from receiver.render import RenderCount, RenderThreads
+from receiver.ticks import FrameInput
 from sender.sources import FileTicks
 from sender.stream import SenderStream, StreamConfig
 
 
 class Collect:
     """An output that keeps what it is given."""
+
+    smooth = False
 
     def __init__(self) -> None:
         self.frames: list[tuple[int, np.ndarray]] = []
@@ -54,7 +59,7 @@ async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
 async def test_plays_what_arrives_in_order(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     output = Collect()
-    player = Player(upsamplers, interpolator, [output])
+    player = Player(partial(RenderThreads, upsamplers, 25), interpolator, [output])
     player.keyframe(0, keyframe)
     await feed(player, bundles[:12])
     report = player.report()
@@ -71,7 +76,7 @@ async def test_plays_what_arrives_in_order(upsamplers: list[Upsampler], interpol
 async def test_loss_is_concealed_and_reported(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     output = Collect()
-    player = Player(upsamplers, interpolator, [output])
+    player = Player(partial(RenderThreads, upsamplers, 25), interpolator, [output])
     player.keyframe(0, keyframe)
     await feed(player, bundles[:12], frozenset({4, 7}))
     await player.close()
@@ -80,8 +85,42 @@ async def test_loss_is_concealed_and_reported(upsamplers: list[Upsampler], inter
     assert output.frames[-1][0] > 50
 
 
+class Instant:
+    """A renderer that draws the middle picture at once."""
+
+    def __init__(self, done, loop) -> None:
+        self._done, self.count = done, RenderCount()
+
+    def set_keyframe(self, slot: int, rgb: np.ndarray) -> None:
+        pass
+
+    def submit(self, frame: FrameInput) -> None:
+        small = (frame.pictures[2].transpose(1, 2, 0) * 255).astype(np.uint8)
+        self._done(frame, small.repeat(32, 0).repeat(32, 1))
+
+    def close(self) -> None:
+        pass
+
+
+async def test_fifty_frames_a_second_for_who_wants_them(interpolator: Interpolator, recorded) -> None:
+    keyframe, bundles, _ = recorded
+    usual, smooth = Collect(), Collect()
+    smooth.smooth = True
+    player = Player(Instant, interpolator, [usual, smooth], fps=50)
+    player.keyframe(0, keyframe)
+    await feed(player, bundles[:12])
+    fps, small = player.fps, player.small
+    await player.close()
+    numbers = [n for n, _ in usual.frames]
+    assert numbers == sorted(set(numbers))
+    assert len(smooth.frames) > 1.8 * len(usual.frames) > 60
+    assert [n for n, _ in smooth.frames] == sorted(n for n, _ in smooth.frames)
+    assert 35 < fps < 51
+    assert (small == smooth.frames[-1][1][::32, ::32]).all()
+
+
 async def test_rubbish_is_counted_and_ignored(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
-    player = Player(upsamplers, interpolator, [])
+    player = Player(partial(RenderThreads, upsamplers, 25), interpolator, [])
     for data in (b"", b"\xff" * 40, bytes(20_000), b"\x01\0\0\0\0\xff"):
         assert player.bundle(data) is None
     assert player.count.broken == 4
@@ -92,7 +131,7 @@ async def test_rubbish_is_counted_and_ignored(upsamplers: list[Upsampler], inter
 async def test_a_sender_that_begins_anew_is_followed(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     output = Collect()
-    player = Player(upsamplers, interpolator, [output])
+    player = Player(partial(RenderThreads, upsamplers, 25), interpolator, [output])
     player.keyframe(0, keyframe)
     far = [Bundle((b.number + 5000) & 0xFFFF, b.time + 20_000, 0, b.picture, b.sound) for b in bundles[:9]]
     await feed(player, bundles[:3])
@@ -105,7 +144,7 @@ async def test_a_sender_that_begins_anew_is_followed(upsamplers: list[Upsampler]
 async def test_a_sender_that_paused_is_followed(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     output = Collect()
-    player = Player(upsamplers, interpolator, [output])
+    player = Player(partial(RenderThreads, upsamplers, 25), interpolator, [output])
     player.keyframe(0, keyframe)
     await feed(player, bundles[:3])
     await asyncio.sleep(2.5)  # its clock stood still
@@ -119,7 +158,7 @@ async def test_a_sender_that_paused_is_followed(upsamplers: list[Upsampler], int
 async def test_a_camera_that_is_off_shows_nothing(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     output = Collect()
-    player = Player(upsamplers, interpolator, [output])
+    player = Player(partial(RenderThreads, upsamplers, 25), interpolator, [output])
     player.keyframe(0, keyframe)
     off = [Bundle(b.number, b.time, 0, None, b.sound, face=Face.CAMERA_OFF) for b in bundles[14:]]
     await feed(player, bundles[:14] + off)
@@ -137,7 +176,7 @@ async def test_pauses_are_no_loss(upsamplers: list[Upsampler], interpolator: Int
     concealed = {}
     for pausing in (True, False):
         output = Collect()
-        player = Player(upsamplers, interpolator, [output])
+        player = Player(partial(RenderThreads, upsamplers, 25), interpolator, [output])
         player.keyframe(0, keyframe)
         sent = [replace(b, number=i // 2, pausing=pausing, sound=()) for i, b in enumerate(bundles)]
         await feed(player, sent, frozenset(range(1, 20, 2)))
@@ -151,7 +190,7 @@ async def test_pauses_are_no_loss(upsamplers: list[Upsampler], interpolator: Int
 
 
 async def test_a_camera_that_is_off_in_silence_is_seen(upsamplers: list[Upsampler], interpolator: Interpolator) -> None:
-    player = Player(upsamplers, interpolator, [])
+    player = Player(partial(RenderThreads, upsamplers, 25), interpolator, [])
     player.bundle(Bundle(0, 0, face=Face.CAMERA_OFF).pack())
     assert player.face == Face.CAMERA_OFF
     assert player.report() is None
@@ -166,7 +205,7 @@ async def test_the_rung_changes_without_a_break(upsamplers: list[Upsampler], int
         stream.set_step(rung, 6_000)
         sent.append((stream.at_ms, stream.bundle(source.next(stream.tick_ms))))
     output = Collect()
-    player = Player(upsamplers, interpolator, [output])
+    player = Player(partial(RenderThreads, upsamplers, 25), interpolator, [output])
     player.keyframe(0, stream.keyframe)
     loop = asyncio.get_running_loop()
     start = loop.time()

@@ -6,7 +6,8 @@ import numpy as np
 
 from codec.bundle import Bundle
 from models.runtime import Interpolator
-from receiver.ticks import TickDecoder, to_network
+from receiver.ticks import FrameInput, TickDecoder, halfway, to_network
+from sender.speech import RATE, SpeechEncoder
 
 
 def play(interpolator: Interpolator, recorded, lost: frozenset[int] = frozenset()) -> list:
@@ -119,3 +120,26 @@ def test_a_tick_left_out_in_silence_ends_with_the_picture_before_it(interpolator
     after = decoder.tick(1800, 200, bundles[9])
     assert np.abs(after.frames[-1].pictures[2] - small[9]).max() < 1e-6
     assert np.abs(after.sound).max() > 0.01
+
+
+def test_in_a_pause_the_room_goes_on() -> None:
+    """libopus's own comfort noise: what is concealed in silence is the noise that was there before."""
+    encoder, decoder = SpeechEncoder(6_000, 200), TickDecoder(Interpolator())
+    room = np.random.default_rng(2).standard_normal(RATE * 4).astype(np.float32) * 0.004
+    for i, piece in enumerate(np.split(room, 20)):
+        decoder.tick(i * 200, 200, Bundle(i, i * 10, sound=encoder.encode(piece)))
+    pauses = [decoder.tick(4000 + i * 200, 200, Bundle(20 + i, 200 + i * 10, pausing=True)).sound for i in range(20)]
+    assert 0.001 < np.sqrt((np.concatenate(pauses[5:]) ** 2).mean()) < 0.006
+
+
+def test_halfway_between_two_frames() -> None:
+    rows = np.arange(30, dtype=np.float32)[:, None].repeat(80, 1)
+    a = FrameInput(7, np.zeros((5, 3, 8, 8), np.float32), rows[:20], 1, np.zeros((3, 64, 64), np.float32))
+    b = FrameInput(8, np.ones((5, 3, 8, 8), np.float32), rows[4:24], 1, np.ones((3, 64, 64), np.float32))
+    between = halfway(a, b)
+    assert (a.at, between.at, b.at) == (14, 15, 16)
+    assert (between.pictures == 0.5).all()
+    assert (between.detail == 0.5).all()
+    assert (between.speech == rows[2:22]).all()
+    assert halfway(a, replace(b, slot=2)) is None
+    assert halfway(a, replace(b, number=9)) is None

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.demo import shipped_clip
 from sender.inputs import FileSound, Freshest, SampleBuffer, SourceError, file_frames, file_sound
-from sender.sources import FileSource, LiveSource, file_ticks, grid
+from sender.sources import GLIMPSES, FileSource, LiveSource, file_ticks, grid
 
 
 def test_grid_covers_every_frame_once() -> None:
@@ -115,7 +116,6 @@ def test_a_camera_that_died_is_none() -> None:
 async def test_track_inputs_take_any_aiortc_track() -> None:
     from aiortc.contrib.media import MediaPlayer
 
-    from bench.demo import shipped_clip
     from sender.inputs import TrackSound, TrackVideo
 
     player = MediaPlayer(str(shipped_clip()))
@@ -132,3 +132,23 @@ async def test_track_inputs_take_any_aiortc_track() -> None:
         sound.close()
         player.video.stop()
         player.audio.stop()
+
+
+async def test_a_file_can_be_glimpsed_at_before_it_begins() -> None:
+    source = FileSource(shipped_clip(), seconds=0.4)
+    seen = []
+    while (tick := await source.glimpse()) is not None:
+        seen.append(tick)
+    assert await source.glimpse() is None
+    first = await source.tick()
+    source.close()
+    assert len(seen) == GLIMPSES
+    assert (seen[0].frames[0] == first.frames[0]).all()
+
+
+async def test_a_camera_can_be_glimpsed_at_before_it_is_needed() -> None:
+    source = LiveSource(StillCamera(), None)
+    assert (await source.glimpse()).frames[0] is not None
+    assert LiveSource.live
+    assert not FileSource.live
+    assert await LiveSource(None, None).glimpse() is None

@@ -12,7 +12,7 @@ from codec.picture import PictureDecoder
 from codec.sampling import sample
 from sender.keyframe_choice import KeyframeChoice, Quality
 from sender.sources import FileTicks, Tick, file_ticks
-from sender.stream import CHOICE_TICKS, SenderStream, StreamConfig
+from sender.stream import CHOICE_TICKS, GLIMPSES_MAX, GLIMPSES_MIN, SenderStream, StreamConfig
 
 
 def test_live_stream_chooses_a_keyframe_in_the_first_second(clip: Path) -> None:
@@ -189,3 +189,64 @@ def test_a_picture_that_no_bundle_can_carry_is_left_out_and_the_stream_goes_on()
     bundles = [stream.bundle(Tick([frame] * 5, np.zeros(3200, np.float32), 0.0)) for frame in (grey, squares(), squares(), grey)]
     assert [b.picture is None for b in bundles] == [False, True, True, False]
     assert len(bundles[2].pack()) < 200
+
+
+def test_a_keyframe_chosen_before_the_stream_is_there_at_its_first_tick(clip: Path) -> None:
+    ticks = list(islice(file_ticks(clip), GLIMPSES_MIN))
+    crops: list[int] = []
+    for config, seen, chosen in (
+        (StreamConfig(), GLIMPSES_MIN, True), (StreamConfig(), GLIMPSES_MIN - 1, False),
+        (StreamConfig(keyframe="first"), GLIMPSES_MIN, False),
+    ):  # fmt: skip
+        stream = SenderStream(config)
+        stream.on_crops = lambda first, frames: crops.append(first)
+        for tick in ticks[:seen]:
+            stream.candidates(tick)
+        stream.choose_early()
+        assert (stream.keyframe is not None) == chosen
+        assert stream.at_ms == 0
+        assert not crops
+        assert (stream.bundle(ticks[0]).picture is not None) == (chosen or config.keyframe == "first")
+        crops.clear()
+
+
+def test_what_was_seen_long_before_is_no_candidate(clip: Path) -> None:
+    stream, tick = SenderStream(), next(iter(file_ticks(clip)))
+    for _ in range(GLIMPSES_MAX):
+        stream.candidates(tick)
+    before = stream.choice
+    stream.candidates(tick)
+    assert stream.choice is not before
+    assert stream.choice.tried == 1
+
+
+def test_without_a_face_nothing_is_chosen_early() -> None:
+    stream = SenderStream()
+    for _ in range(GLIMPSES_MIN):
+        stream.candidates(Tick([np.full((300, 300, 3), 90, np.uint8)], np.zeros(3200, np.float32), 0.0))
+    stream.choose_early()
+    assert stream.keyframe is None
+
+
+def test_a_tick_that_is_left_out_leaves_the_rest_as_it_is(clip: Path) -> None:
+    stream = SenderStream(StreamConfig(keyframe="first"))
+    ticks = list(islice(file_ticks(clip), 3))
+    first = stream.bundle(ticks[0])
+    stream.redundant = True
+    stream.leave_out(ticks[1])
+    third = stream.bundle(ticks[2])
+    assert third.number == first.number + 1
+    assert third.time == first.time + 20
+    assert third.again == ()
+
+
+def test_away_is_said_and_nothing_is_seen_or_heard(clip: Path) -> None:
+    stream = SenderStream(StreamConfig(keyframe="first"))
+    ticks = list(islice(file_ticks(clip), 3))
+    stream.bundle(ticks[0])
+    stream.away = True
+    bundle = stream.bundle(ticks[1])
+    assert (bundle.face, bundle.muted, bundle.picture) == (Face.AWAY, True, None)
+    assert Bundle.parse(bundle.pack()) == bundle
+    stream.away = False
+    assert stream.bundle(ticks[2]).picture is not None

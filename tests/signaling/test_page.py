@@ -11,6 +11,7 @@ from av import VideoFrame
 
 from signaling import sdp
 from signaling.config import IceConfig
+from signaling.local import FILES
 from signaling.page import MAX_VIEWERS, page_app
 
 
@@ -47,6 +48,9 @@ class Engine:
         muted = ("mute", True) in self.commands
         return {"state": "connected", "fps": np.float32(25), "consistency_db": math.inf, "loss": None, "muted": np.bool_(muted)}
 
+    def small(self):
+        return np.arange(192, dtype=np.uint8).reshape(8, 8, 3) if self.stats()["muted"] else None
+
     def command(self, name, value):
         self.commands.append((name, value))
         if name == "camera":
@@ -67,7 +71,7 @@ async def page(engine):
 
 
 async def test_files_and_headers(page):
-    for path in ("", "call.js", "call.css", "page.css", "icon.svg"):
+    for path in ("", *FILES):
         async with page.get(page.url.join(page.url.with_path("/" + path))) as answer:
             assert answer.status == 200
             policy = answer.headers["Content-Security-Policy"]
@@ -218,6 +222,24 @@ async def test_live(page, engine):
         while (answer := await live.receive_json(timeout=2))["type"] == "stats":
             pass
         assert answer["message"] == "expected JSON text"
+
+
+async def test_small_pictures_go_to_who_asks(page):
+    async with page.ws_connect(page.url.with_path("/live")) as live, page.ws_connect(page.url.with_path("/live")) as other:
+        await live.send_json({"command": "mute", "value": True})  # this engine has one then
+        for wanted in (True, True, False):
+            await live.send_json({"command": "small", "value": wanted})
+        await live.send_json({"command": "small", "value": True})
+        kinds = []
+        while kinds.count("small") < 5:
+            message = await live.receive_json(timeout=2)
+            kinds.append(message["type"])
+            if message["type"] == "small":
+                assert message["rgb"] == list(range(192))
+        await live.send_json({"command": "small", "value": False})
+        await asyncio.sleep(0.3)
+        heard = [(await other.receive_json(timeout=2))["type"] for _ in range(3)]
+        assert set(heard) == {"stats"}
 
 
 async def test_live_from_another_page_is_refused(page):

@@ -1,0 +1,147 @@
+"""``facewire call``, ``send`` and ``receive``."""
+
+import asyncio
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands.options import (
+    DEFAULT_SERVER,
+    Access,
+    Audio,
+    Bitrate,
+    CallAudio,
+    CallVideo,
+    Crop,
+    Device,
+    Fps,
+    Ice,
+    IceFile,
+    Json,
+    KeyframeOption,
+    LightFolder,
+    Limit,
+    Loop,
+    OpenPage,
+    Outs,
+    Port,
+    RefreshOption,
+    Seconds,
+    Server,
+    Stats,
+    Threads,
+    TraceFolder,
+    Video,
+    Weights,
+    errors,
+    show,
+)
+
+
+def stream_config(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, tick: int = 200, live: bool = False) -> Any:
+    """The :class:`sender.stream.StreamConfig` of the options. Raises ``typer.BadParameter``."""
+    from codec.bundle import RUNGS
+    from sender.stream import DRAWN, StreamConfig
+
+    if crop not in ("face", "none"):
+        raise typer.BadParameter(f"{crop!r} is not face or none", param_hint="--crop")
+    if keyframe not in ("auto", "first"):
+        raise typer.BadParameter(f"{keyframe!r} is not auto or first", param_hint="--keyframe")
+    if size not in DRAWN:
+        raise typer.BadParameter(f"{size} is not {', '.join(map(str, DRAWN))}", param_hint="--size")
+    if tick not in RUNGS:
+        raise typer.BadParameter(f"{tick} is not {', '.join(map(str, RUNGS))}", param_hint="--tick")
+    rung = RUNGS.index(tick)
+    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate, size=size, rung=rung, pauses=live)  # type: ignore[arg-type]
+
+
+def _session(
+    json: bool, ice: list[str] | None, ice_file: Path | None, open_page: bool, room: str | None, **settings: Any
+) -> None:  # fmt: skip
+    from signaling.config import IceConfig
+    from signaling.lobby import run_lobby
+    from signaling.session import Session, SessionConfig
+
+    def on_page(url: str) -> None:
+        errors.print(f"page: {url}")
+        if open_page:
+            webbrowser.open(url)
+
+    config = SessionConfig(ice=IceConfig.load(ice or [], ice_file), room=room or "", **settings)
+    if room is None:
+        asyncio.run(run_lobby(config, on_page, lambda figures: show(figures, json), errors.print))
+        return
+    session = Session(config)
+    session.on_page = on_page
+    show(asyncio.run(session.run()), json)
+
+
+def call(
+    room: Annotated[str | None, typer.Argument(help="The name that both sides know; without one the page asks for it.")] = None,
+    server: Server = DEFAULT_SERVER, token: Access = None, video: CallVideo = None, audio: CallAudio = None,
+    out: Outs = None, ice: Ice = None, ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto",
+    bitrate: Bitrate = 6000, limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None,
+    loop: Loop = False, page_port: Port = 8791, open_page: OpenPage = True, fps: Fps = None, device: Device = "auto",
+    weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None, light: LightFolder = None, stats: Stats = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Join a two-party call, seen, heard and steered on the page at localhost."""
+    outs = out or ["page"]
+    video = video or ("page" if "page" in outs else "cam0")
+    audio = audio or ("page" if video == "page" else "mic" if video.startswith("cam") else None)
+    if "page" not in outs and (room is None or "page" in (video, audio)):
+        raise typer.BadParameter("needs --out page", param_hint="ROOM" if room is None else "page")
+    _session(
+        json, ice, ice_file, open_page, server=server, room=room, access=token, video=video, audio=audio, outs=outs,
+        stream=stream_config(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, page_port=page_port, device=device,
+        weights=weights, threads=threads, trace=trace, light=light, limit_kbps=limit, refresh=refresh, stats=stats,
+        fps=_fps(fps),
+    )  # fmt: skip
+
+
+def _fps(wanted: int | None) -> int | None:
+    if wanted not in (None, 25, 50):
+        raise typer.BadParameter(f"{wanted} is not 25 or 50", param_hint="--fps")
+    return wanted
+
+
+def send(
+    room: str, server: Server = DEFAULT_SERVER, token: Access = None, video: Video = "cam0", audio: Audio = None, ice: Ice = None,
+    ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000,
+    limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None, loop: Loop = False,
+    trace: TraceFolder = None, light: LightFolder = None, stats: Stats = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Send a face, receive nothing."""
+    audio = audio or ("mic" if video is None or video.startswith("cam") else None)
+    _session(
+        json, ice, ice_file, False, server=server, room=room, access=token, video=video, audio=audio,
+        stream=stream_config(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, trace=trace, light=light,
+        limit_kbps=limit, refresh=refresh, stats=stats,
+    )  # fmt: skip
+
+
+def receive(
+    room: str, server: Server = DEFAULT_SERVER, token: Access = None, out: Outs = None, ice: Ice = None, ice_file: IceFile = None,
+    many: Annotated[int | None, typer.Option(min=1, help="Receive ROOM-1 to ROOM-N at once; files get the number, too.")] = None,
+    page_port: Port = 0, fps: Fps = None, device: Device = "auto", weights: Weights = None, threads: Threads = 2,
+    trace: TraceFolder = None, light: LightFolder = None, stats: Stats = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Receive a face, send nothing."""
+    settings = dict[str, Any](
+        server=server, access=token, outs=out or ["page"], page_port=page_port, device=device, weights=weights, threads=threads,
+        stats=stats, fps=_fps(fps),
+    )  # fmt: skip
+    if many is None:
+        _session(json, ice, ice_file, False, room=room, trace=trace, light=light, **settings)
+        return
+    from signaling.config import IceConfig
+    from signaling.many_sessions import run_many
+    from signaling.session import SessionConfig
+
+    config = SessionConfig(ice=IceConfig.load(ice or [], ice_file), room=room, **settings)
+    figures = asyncio.run(run_many(config, many, lambda url: errors.print(f"page: {url}")))
+    show(figures, json)
+    if figures["failed"]:
+        raise typer.Exit(1)

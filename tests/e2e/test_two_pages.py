@@ -1,0 +1,173 @@
+"""Two people, each with a browser whose camera and microphone they are seen and heard with: both see each other move."""
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.demo import shipped_clip
+from tests.e2e.fake_camera import chromium_options
+from tests.e2e.processes import facewire, finish
+from tests.e2e.webdriver import Browser, available
+
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")]
+
+LOOK = """
+const video = document.getElementById('remote');
+const canvas = document.createElement('canvas');
+canvas.width = canvas.height = 64;
+const context = canvas.getContext('2d');
+context.drawImage(video, 0, 0, 64, 64);
+return [video.videoWidth, Array.from(context.getImageData(0, 0, 64, 64).data)];
+"""
+LOUDNESS = """
+if (!window.meter) {
+  const context = new AudioContext();
+  const node = context.createAnalyser();
+  context.createMediaStreamSource(document.getElementById('sound').srcObject).connect(node);
+  window.meter = [context, node];
+}
+const samples = new Float32Array(window.meter[1].fftSize);
+window.meter[1].getFloatTimeDomainData(samples);
+return Math.max(...samples.map(Math.abs));
+"""
+JOIN = """
+document.getElementById('room').value = '%s';
+document.getElementById('server').value = '%s';
+document.getElementById('join').click();
+"""
+DRAWN = "return document.getElementById('raw').getContext('2d').getImageData(3, 3, 1, 1).data[3] > 0"
+KEY = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '%s', bubbles: true}))"
+TEXT = "return document.body.innerText"
+
+
+async def look(browser: Browser) -> list[int]:
+    """Red, green and blue of 64×64 pixels of the remote face; nothing before there is one."""
+    width, data = await browser.run(LOOK)
+    return [v for i, v in enumerate(data) if i % 4 != 3] if width == 256 else []
+
+
+async def until(condition, seconds: float = 60.0):
+    """Wait until ``condition`` gives something that counts as true, and give it."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if found := await condition():
+                return found
+            await asyncio.sleep(0.3)
+
+
+async def seen(browser: Browser) -> list[int]:
+    """The remote face, once it is a picture."""
+
+    async def bright() -> list[int]:
+        pixels = await look(browser)
+        return pixels if pixels and max(pixels) > 100 else []
+
+    return await until(bright)
+
+
+def ratio(pixels: list[int], a: int, b: int) -> float:
+    """How much more of one colour there is than of another."""
+    return sum(pixels[a::3]) / max(1, sum(pixels[b::3]))
+
+
+def moved(first: list[int], second: list[int]) -> float:
+    return sum(abs(a - b) for a, b in zip(first, second, strict=True)) / len(first)
+
+
+async def start(*arguments: str):
+    """A ``facewire call`` and its page's address."""
+    process = await facewire("call", *arguments, "--page-port", "0", "--no-open", "--threads", "1", "--no-refresh")
+    assert process.stderr is not None
+    return process, (await process.stderr.readline()).decode().split()[-1]
+
+
+async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -> None:
+    clip, shots = shipped_clip(), Path(os.environ.get("FACEWIRE_SCREENSHOTS", str(tmp_path)))
+    cameras = []
+    for name, tint in (("red", (1.0, 0.6, 0.5)), ("blue", (0.5, 0.6, 1.0))):
+        (tmp_path / name).mkdir()
+        cameras.append(chromium_options(clip, tmp_path / name, tint))
+    processes = []
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            here, url = await start()
+            there, other_url = await start("two", "--server", server)
+            processes += [here, there]
+            red, blue = [await stack.enter_async_context(Browser(*options)) for options in cameras]
+            await asyncio.gather(red.open(url), blue.open(other_url))
+
+            # One side joins from the page.
+            async def asked() -> bool:
+                return not await red.run("return document.getElementById('lobby').hidden")
+
+            await until(asked)
+            await red.screenshot(shots / "lobby.png")
+            await red.run(JOIN % ("two", server))
+            sees_blue, sees_red = await asyncio.gather(seen(red), seen(blue))
+            assert ratio(sees_blue, 2, 0) > 1.3
+            assert ratio(sees_red, 0, 2) > 1.3
+
+            async def moves() -> bool:
+                return moved(sees_blue, await look(red)) > 0.5 and moved(sees_red, await look(blue)) > 0.5
+
+            await until(moves)
+
+            async def loud() -> bool:
+                return await red.run(LOUDNESS) > 0.02
+
+            await until(loud)
+            await red.screenshot(shots / "call.png")
+
+            # What was sent, the devices, and the looks of it.
+            await red.run(KEY % "r")
+            await red.run(KEY % "d")
+
+            async def small() -> bool:
+                return await red.run(
+                    "return document.getElementById('raw').getContext('2d').getImageData(3, 3, 1, 1).data[3] > 0"
+                )
+
+            await until(small)
+            cameras_listed = await red.run("return document.getElementById('menu-video').options.length")
+            assert cameras_listed > 1
+            await red.screenshot(shots / "small.png")
+            await red.run(KEY % "r")
+            await red.run(KEY % "d")
+            for scheme, width, height in (("dark", 1000, 760), ("light", 360, 740), ("dark", 360, 740)):
+                await red.media(scheme)
+                await red.size(width, height)
+                assert await red.run("return document.documentElement.scrollWidth <= innerWidth")
+                await asyncio.sleep(0.5)
+                await red.screenshot(shots / f"{scheme}-{width}.png")
+
+            # Away is told to the other side, and nothing is seen.
+            await red.run(KEY % "a")
+            await until(lambda: _has(blue, "away"))
+            await blue.screenshot(shots / "away.png")
+
+            async def grey() -> bool:
+                pixels = await look(blue)
+                return max(pixels) < 80
+
+            await until(grey)
+            await red.run(KEY % "a")
+            await seen(blue)
+
+            # Who joined from the page may join again.
+            await red.run(KEY % "h")
+            code, _, error = await finish(there, 30)
+            assert code == 0, error
+            await until(asked)
+            assert "ended" in await red.run(TEXT)
+        finally:
+            for process in processes:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+
+
+async def _has(browser: Browser, text: str) -> bool:
+    return text in await browser.run("return document.getElementById('waiting').innerText")

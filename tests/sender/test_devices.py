@@ -1,0 +1,133 @@
+"""Cameras and sound devices that go and come back."""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.demo import shipped_clip
+from receiver.outputs import Speakers
+from receiver.video_file import OutputError
+from sender.devices import Camera, Microphone
+from sender.inputs import SourceError
+
+
+def until(condition, seconds: float = 15.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    return condition()
+
+
+def test_a_camera_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(SourceError, match="cam77 cannot be opened"):
+        Camera(77)
+
+
+def test_a_camera_that_went_is_opened_again(tmp_path: Path) -> None:
+    """OpenCV reads a file as it reads a camera; its end is like a plug that is pulled."""
+    short = tmp_path / "camera.mp4"
+    shutil.copy(shipped_clip(), short)
+    opened = []
+
+    class Watched(Camera):
+        def _open(self):
+            opened.append(super()._open())
+            return opened[-1]
+
+    camera = Watched(str(short))
+    try:
+        assert until(lambda: camera.latest() is not None)
+        assert until(lambda: len(opened) > 1)
+        assert until(lambda: camera.latest() is not None)
+        short.unlink()  # now it is gone for good, and the last picture grows old
+        assert until(lambda: camera.latest() is None, 30)
+        shutil.copy(shipped_clip(), short)
+        assert until(lambda: camera.latest() is not None)
+    finally:
+        camera.close()
+
+
+class Pulse:
+    """A sound server with a null sink, whose monitor is the microphone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.environment = {"XDG_RUNTIME_DIR": str(folder), "HOME": str(folder), "PATH": "/usr/bin:/bin"}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            ["pulseaudio", "--daemonize=no", "--exit-idle-time=-1", "-n", "--load=module-native-protocol-unix",
+             "--load=module-null-sink sink_name=null", "--load=module-always-sink"],
+            env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert until(lambda: self.control("info").returncode == 0)
+
+    def control(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(["pactl", *words], env=self.environment, capture_output=True, timeout=10, check=False)
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+
+@pytest.fixture
+def pulse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    if not shutil.which("pulseaudio"):
+        pytest.skip("no PulseAudio here")
+    sounddevice = pytest.importorskip("sounddevice", exc_type=OSError)
+    server = Pulse(tmp_path)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    server.start()
+    sounddevice._terminate()
+    sounddevice._initialize()
+    if not any("pulse" in d["name"] for d in sounddevice.query_devices()):
+        server.stop()
+        pytest.skip("ALSA has no way to PulseAudio here (libasound2-plugins)")
+    yield server
+    server.stop()
+
+
+def tone(start: int) -> np.ndarray:
+    return np.sin((start + np.arange(3200)) * 2 * np.pi * 440 / 16_000).astype(np.float32) * 0.5
+
+
+def loud(speakers: Speakers, microphone: Microphone, seconds: float = 10.0) -> bool:
+    """Whether what is played is heard, within some seconds."""
+    start, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        speakers.sound(0, tone(start), tone(start))
+        start += 3200
+        time.sleep(0.2)
+        if np.abs(microphone.read(3200)).max() > 0.2:
+            return True
+    return False
+
+
+def test_sound_goes_on_when_its_server_was_gone(pulse: Pulse) -> None:
+    speakers, microphone = Speakers("pulse"), Microphone("pulse")
+    try:
+        assert loud(speakers, microphone)
+        pulse.stop()
+        assert until(lambda: microphone._device.lost)
+        assert not loud(speakers, microphone, 1.0)  # silence, and nobody fails
+        pulse.start()
+        assert loud(speakers, microphone, 30.0)
+        assert not microphone._device.lost
+    finally:
+        speakers.close()
+        microphone.close()
+
+
+def test_a_device_of_another_name_is_one_line(pulse: Pulse) -> None:
+    with pytest.raises(SourceError, match="microphone cannot be opened"):
+        Microphone("no such thing")
+    with pytest.raises(OutputError, match="speakers cannot be opened"):
+        Speakers("99")

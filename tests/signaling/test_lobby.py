@@ -1,0 +1,93 @@
+"""The page before a call: what is asked for is checked, and what goes wrong is told on it."""
+
+import asyncio
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer, unused_port
+
+from signaling.lobby import Lobby, run_lobby
+from signaling.session import SessionConfig
+
+GOOD = {"room": "blue-1", "server": "http://localhost:8790", "token": None}
+
+
+@pytest.fixture
+async def lobby():
+    waiting = Lobby("http://here:1", "The call has ended.")
+    async with TestServer(waiting.app()) as server, aiohttp.ClientSession(server.make_url("/")) as session:
+        session.lobby = waiting
+        yield session
+
+
+async def test_the_page_is_told_to_ask(lobby):
+    async with lobby.ws_connect("/live") as live:
+        stats = (await live.receive_json())["stats"]
+        assert stats == {"state": "lobby", "server": "http://here:1", "told": "The call has ended."}
+        await live.send_str('{"command": "mute", "value": true}')
+        answers = [await live.receive_json(timeout=5) for _ in range(1)]
+        assert answers[0]["type"] == "error"
+    async with lobby.get("/") as page:
+        assert 'id="lobby"' in await page.text()
+
+
+async def test_a_wish_is_taken_once(lobby):
+    for room in ("blue-1", "red-2"):
+        async with lobby.post("/join", json=GOOD | {"room": room}) as answer:
+            assert answer.status == 200
+    wish = await lobby.lobby.wish()
+    assert (wish.room, wish.server, wish.token) == ("blue-1", GOOD["server"], None)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"room": ""}, "room"), ({"room": "a b"}, "room"), ({"room": "x" * 65}, "room"), ({"room": 3}, "room"),
+        ({"server": "ftp://a"}, "server"), ({"server": "http://u:p@a"}, "server"), ({"server": "http://a/?q"}, "server"),
+        ({"server": "javascript:alert(1)"}, "server"), ({"token": "t" * 2000}, "token"), ({"server": None}, "server"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_wish_is_named(lobby, change, named):
+    async with lobby.post("/join", json=GOOD | change) as answer:
+        assert answer.status == 400
+        assert named in (await answer.json())["error"]["message"]
+    assert not lobby.lobby._wish.done()
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 20_000])
+async def test_nonsense_is_no_wish(lobby, body):
+    async with lobby.post("/join", data=body) as answer:
+        assert answer.status == 400
+
+
+async def test_other_pages_cannot_join(lobby):
+    async with lobby.post("/join", json=GOOD, headers={"Origin": "http://evil.example"}) as answer:
+        assert answer.status == 403
+
+
+async def test_a_call_that_fails_is_told_and_the_lobby_is_back():
+    port, said, pages = unused_port(), [], []
+    config = SessionConfig("http://localhost:9", "", outs=[], page_port=port)
+    running = asyncio.create_task(run_lobby(config, pages.append, lambda _: None, said.append))
+    url = f"http://localhost:{port}"
+    try:
+        async with aiohttp.ClientSession(url) as session, asyncio.timeout(30):
+            while not pages:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            nowhere = GOOD | {"server": f"http://localhost:{unused_port()}"}
+            async with session.post("/join", json=nowhere) as answer:
+                assert answer.status == 200
+            told = ""
+            while not told:
+                await asyncio.sleep(0.1)
+                try:
+                    async with session.ws_connect("/live") as live:
+                        told = (await live.receive_json())["stats"].get("told", "")
+                except aiohttp.ClientError:
+                    continue
+        assert "could not be made" in told
+        assert said == [told]
+        assert pages == [url + "/"]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
