@@ -116,10 +116,12 @@ async def fill(url: str, at_once: int, most: int) -> tuple[Load, float]:
     return load, seconds
 
 
-async def measure(rooms: int, at_once: int, most: int) -> dict[str, float | int | str | None]:
-    """Start a server of at most ``rooms`` and fill it. Raises ``RuntimeError`` when it doesn't start."""
+async def measure(rooms: int, at_once: int, most: int, redis: str | None = None) -> dict[str, float | int | str | None]:
+    """Start a server of at most ``rooms``, kept in memory or in ``redis``, and fill it. Raises ``RuntimeError`` when it doesn't
+    start."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "facewire", "serve", "--port", "0", "--max-rooms", str(rooms), "--per-minute", "1000000",
+        *(["--redis", redis] if redis else []),
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -143,9 +145,10 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--rooms", type=int, default=1000, help="the server's --max-rooms")
     parser.add_argument("--most", type=int, default=2000, help="rooms to try")
     parser.add_argument("--at-once", type=int, default=20, help="pairs that join at the same time")
+    parser.add_argument("--redis", help="redis://HOST: where the server keeps its rooms")
     options = parser.parse_args(arguments)
     try:
-        found = asyncio.run(measure(options.rooms, options.at_once, options.most))
+        found = asyncio.run(measure(options.rooms, options.at_once, options.most, options.redis))
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     except (OSError, RuntimeError) as error:
         print(str(error).strip().splitlines()[0], file=sys.stderr)

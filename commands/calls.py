@@ -1,6 +1,7 @@
 """``facewire call``, ``send`` and ``receive``."""
 
 import asyncio
+import threading
 import webbrowser
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,8 +67,8 @@ def _session(
 
     def on_page(url: str) -> None:
         errors.print(f"page: {url}")
-        if open_page:
-            webbrowser.open(url)
+        if open_page:  # it may take its time
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     config = SessionConfig(ice=IceConfig.load(ice or [], ice_file), room=room or "", **settings)
     if room is None:

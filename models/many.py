@@ -86,6 +86,14 @@ class AsBatch:
         self._known.add(seat)
         self._on_device = None
 
+    def warmup(self) -> None:
+        """Draw a frame for every seat once, so that none of a call is the slow one; forgets the keyframes."""
+        grey, quiet = np.full((256, 256, 3), 128, np.uint8), np.full((20, 80), -1.0, np.float32)
+        for seat in range(self._seats):
+            self.set_identity(seat, grey)
+        self.step([Wanted(seat, np.full((5, 3, 8, 8), 0.5, np.float32), quiet) for seat in range(self._seats)])
+        self._known.clear()
+
     def step(self, wanted: Sequence[Wanted]) -> list[UInt8]:
         if lacking := {one.seat for one in wanted} - self._known:
             raise KeyError(f"no keyframe for seat {min(lacking)}")
@@ -114,11 +122,16 @@ def _stacked(wanted: Sequence[Wanted]) -> dict[str, npt.NDArray[Any]]:
 
 
 def many_upsampler(folder: Path | None, device: str, seats: int, threads: int) -> ManyUpsampler:
-    """What suits ``device`` (:func:`models.backends.choose`). Raises ``WeightsMissingError``, ``ValueError``, ``ImportError``."""
+    """What suits ``device`` (:func:`models.backends.choose`), warm. Raises ``WeightsMissingError``, ``ValueError``,
+    ``ImportError``."""
     if choose(device) == "cuda":
         try:
-            return AsBatch(folder, seats, True, threads)
+            batch = AsBatch(folder, seats, True, threads)
+            batch.warmup()
+            return batch
         except ValueError:
             if device != "auto":
                 raise
-    return EachInTurn(Upsampler(folder, device, threads))
+    upsampler = Upsampler(folder, device, threads)
+    upsampler.warmup()
+    return EachInTurn(upsampler)

@@ -16,6 +16,7 @@ from codec.bundle import NO_CAMERA, TIME_UNIT, Bundle, Face, Report
 from codec.errors import CodecError
 from codec.keyframe import Keyframe
 from models.runtime import Interpolator
+from receiver.arrivals import Arrivals
 from receiver.outputs import Output
 from receiver.playout import PlayoutClock
 from receiver.recorder import Recorder
@@ -39,11 +40,13 @@ SILENCE = 5.0
 """Seconds without a bundle after which playing stops until one comes."""
 BEHIND = 1.0
 """Seconds that this side may fall behind (the machine slept) before ticks are skipped."""
-SOUND_LEAD = 0.015
-"""Seconds before its time at which a tick must be decoded, for its sound to be whole."""
+EARLY = 0.012
+"""Seconds by which sound is handed out before its picture's time: Opus delays it by 6.5 ms, and pictures were found 10 ms
+ahead of it (``bench.soak``)."""
+SOUND_LEAD = EARLY + 0.015
+"""Seconds before a tick's time at which it must be decoded, for its sound to be whole."""
 GREY = np.full((256, 256, 3), 40, np.uint8)
 """Shown when the other side's camera is off."""
-LOSS_WINDOW = 50
 
 
 @dataclass
@@ -81,8 +84,7 @@ class Player:
         self._last_arrival = 0.0
         self._far, self._tick_ms, self._arriving = 0, 200, 0.2
         self._hidden, self._visible_from = False, 0
-        self._newest: int | None = None
-        self._heard: deque[int] = deque(maxlen=LOSS_WINDOW)
+        self._arrivals = Arrivals()
         self._due: dict[int, float] = {}
         self._shown: deque[float] = deque(maxlen=200)
         self.delays: deque[float] = deque(maxlen=499)
@@ -126,11 +128,7 @@ class Player:
         self._last, self._last_arrival, self._arriving = at, now, tick
         self.bits.add_bundle(len(data), bundle.picture, sum(map(len, bundle.sound)), tick)
         self.clock.arrived(at / 1000 + tick, now)
-        good = self.decoder.arrived(bundle)
-        # Far behind means that the numbers wrapped or began again, not that this one is old.
-        if good and (self._newest is None or (self._newest - bundle.number) & 0xFFFF not in range(1, 32)):
-            self._newest = bundle.number
-        self._heard.append(bundle.number)
+        self._arrivals.add(bundle.number, self.decoder.arrived(bundle))
         self.face, self.muted = bundle.face, bundle.muted
         if self._next is None:
             self._next, self._tick_ms = at, bundle.tick_ms
@@ -163,20 +161,13 @@ class Player:
         self._next, self._far, self._missed = None, 0, 0.0
 
     def report(self) -> Report | None:
-        """What to tell the sender: the newest good picture and the share of recent bundles that never came."""
-        if self._newest is None:
-            return None
-        return Report(self._newest, min(255, round(self.loss * 255)))
+        """See :meth:`receiver.arrivals.Arrivals.report`."""
+        return self._arrivals.report()
 
     @property
     def loss(self) -> float:
         """Share of the last bundles that never came, 0..1."""
-        if len(self._heard) < 2:
-            return 0.0
-        newest = self._heard[-1]
-        back = [(newest - n) & 0xFFFF for n in set(self._heard)]
-        span = max((b for b in back if b < 4 * LOSS_WINDOW), default=0) + 1
-        return max(0.0, 1 - len([b for b in back if b < span]) / span)
+        return self._arrivals.loss
 
     # -- what is played -------------------------------------------------------------------------------------------
 
@@ -255,13 +246,14 @@ class Player:
         return None, min([self._tick_ms, *(a - at for a in self._waiting)])
 
     def _lead(self) -> float:
-        """How long before its time a frame is asked for, in seconds: what rendering takes, smoothed, and a little."""
-        self.clock.lead = min(max(self.render.count.seconds * 1.2, 0.02), 0.12) + 0.008
+        """How long before its time a tick is laid out, in seconds: about what rendering takes. Less than that, so that a tick's
+        first frame comes some ms late: nobody sees it, and all that follows is sooner."""
+        self.clock.lead = min(max(self.render.count.seconds * 0.9, 0.02), 0.12) + 0.004
         return self.clock.lead
 
     def _play(self, at_ms: int, length: int, due: float, filled: Float32, output: TickOutput) -> None:
         """Schedule a tick that is due at ``due``; its sound lasts, as ``filled``, until the next."""
-        self._loop.call_later(max(0.0, due - time.monotonic()), self._sound, at_ms, output.sound, filled)
+        self._loop.call_later(max(0.0, due - EARLY - time.monotonic()), self._sound, at_ms, output.sound, filled)
         first = grid(at_ms, length).start
         if output.hidden and not self._hidden:
             self._loop.call_later(max(0.0, due - time.monotonic()), self._hide, first)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models.backends import choose
+from models.many import many_upsampler
 from models.runtime import Interpolator, Upsampler
 from receiver.page_tracks import FaceTrack
 from receiver.player import Player
@@ -75,6 +76,7 @@ class Session:
         self.call: Call | None = None
         self._runtime = ""
         self._renderer = renderer
+        self._own: RenderMany | None = None
         self._loaded: tuple[MakeRenderer, Interpolator] | None = None
         self.on_page: Callable[[str], None] = lambda _url: None
 
@@ -96,9 +98,12 @@ class Session:
         return Refresh(looking, interpolator, self.config.stream.quality)
 
     def _load(self) -> tuple[MakeRenderer, Interpolator]:
-        if self._renderer:
-            self._runtime = self._renderer.runtime
-            return partial(self._renderer.seat, self.fps), Interpolator(self.config.weights)
+        config = self.config
+        if not self._renderer and choose(config.device) == "cuda":  # features that stay on the GPU, for one call, too
+            self._own = RenderMany(many_upsampler(config.weights, config.device, 1, config.threads), 1)
+        if renderer := self._renderer or self._own:
+            self._runtime = renderer.runtime
+            return partial(renderer.seat, self.fps), Interpolator(config.weights)
         upsamplers, interpolator = self._networks(self.config.threads)
         return partial(RenderThreads, upsamplers, self.fps), interpolator
 
@@ -123,6 +128,8 @@ class Session:
         networks = self._loaded
         preview = None
         async with contextlib.AsyncExitStack() as stack:
+            if self._own:
+                stack.callback(self._own.close)
             stats = stack.enter_context(config.stats.open("w")) if config.stats else None
             source, capture = open_source(config.video, config.audio, config.loop, config.seconds)
             if source:

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bench.demo import serve
 from signaling.server import create_app
-from tests.e2e.processes import start
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[str]:
-    runner, url = await start(create_app())
+    runner, url = await serve(create_app())
     yield url
     await runner.cleanup()

@@ -1,20 +1,10 @@
-"""Servers on loopback ports and peers as real processes."""
+"""Peers as real processes."""
 
 import asyncio
 import sys
 from pathlib import Path
 
-from aiohttp import web
-
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-async def start(app: web.Application) -> tuple[web.AppRunner, str]:
-    """Serve ``app`` on a free loopback port."""
-    runner = web.AppRunner(app, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
 async def facewire(*arguments: str) -> asyncio.subprocess.Process:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.demo import shipped_clip
+from bench.demo import serve, shipped_clip
 from bench.relay import Impairment, SignalingProxy, UdpRelay
-from tests.e2e.processes import facewire, finish, start
+from tests.e2e.processes import facewire, finish
 
 pytestmark = pytest.mark.e2e
 
@@ -18,7 +18,7 @@ SECONDS = 34
 
 async def test_call_goes_on_through_loss_jitter_a_new_address_and_a_blackout(server: str, tmp_path: Path) -> None:
     relay = UdpRelay(Impairment(loss=0.10, delay=0.060, jitter=0.030))
-    runner, url = await start(SignalingProxy(server, relay).app)
+    runner, url = await serve(SignalingProxy(server, relay).app)
     try:
         common = ("bad", "--server", url, "--trace", str(tmp_path), "--json")
         receiver = await facewire("receive", *common, "--out", str(tmp_path / "out.mp4"))

@@ -30,7 +30,8 @@ async def look(browser: Browser, video: str) -> tuple[int, int, float, list[int]
 async def test_both_faces_play_in_chromium(server: str, tmp_path: Path) -> None:
     clip = str(shipped_clip())
     there = await facewire("send", "page", "--server", server, "--video", clip, "--loop")
-    here = await facewire("call", "page", "--server", server, "--video", clip, "--loop", "--page-port", "0", "--json")
+    options = ["--video", clip, "--loop", "--page-port", "0", "--no-open", "--json"]
+    here = await facewire("call", "page", "--server", server, *options)
     assert here.stderr is not None
     url = (await here.stderr.readline()).decode().split()[-1]
     try:

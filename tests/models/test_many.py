@@ -55,6 +55,15 @@ def test_another_keyframe_is_used_at_once(keyframes, wanted, truth):
     assert np.abs(other.astype(int) - truth[0]).max() > 20
 
 
+def test_what_warmed_it_is_forgotten(keyframes, wanted, truth):
+    many = AsBatch(None, 3, cuda=False)
+    many.warmup()
+    with pytest.raises(KeyError):
+        many.step(wanted[:1])
+    many.set_identity(2, keyframes[2])
+    assert np.abs(many.step(wanted[:1])[0].astype(int) - truth[0]).max() <= 1
+
+
 def test_each_in_turn_draws_the_same(keyframes, wanted, truth):
     many = EachInTurn(Upsampler(device="cpu"))
     for seat, keyframe in enumerate(keyframes):

@@ -13,7 +13,7 @@ from codec.keyframe import encode_keyframe
 from signaling.channels import PeerError
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
-from signaling.opening import WINDOW, send_whole
+from signaling.opening import PROBE, WINDOW, send_whole
 from signaling.pacing import KeyframePieces
 from signaling.peer import Peer
 
@@ -56,7 +56,13 @@ async def arrives(keyframe, peer, got):
 async def test_a_fast_link_sees_few_windows(url, keyframe):
     async with link(url, Impairment(delay=0.03)) as (peer, got):
         sizes, _ = await arrives(keyframe, peer, got)
-    assert sizes[0] == WINDOW
+    assert sizes[:2] == [PROBE, WINDOW]
+    assert len(sizes) <= 4
+
+
+async def test_a_long_way_is_no_thin_link(url, keyframe):
+    async with link(url, Impairment(delay=0.4)) as (peer, got):
+        sizes, _ = await arrives(keyframe, peer, got)
     assert len(sizes) <= 4
 
 

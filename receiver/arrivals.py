@@ -1,0 +1,38 @@
+"""Which bundles came, and what the sender is told of it."""
+
+from collections import deque
+
+from codec.bundle import Report
+
+WINDOW = 50
+"""Bundles looked at for the loss: ten seconds at the 200 ms rung."""
+FAR = 32
+"""Numbers so far behind the newest have wrapped or begun again: they aren't old."""
+
+
+class Arrivals:
+    """Bundle numbers modulo 2^16, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._newest: int | None = None
+        self._heard: deque[int] = deque(maxlen=WINDOW)
+
+    def add(self, number: int, picture: bool) -> None:
+        """A bundle came; ``picture``: with one that could be decoded."""
+        if picture and (self._newest is None or (self._newest - number) & 0xFFFF not in range(1, FAR)):
+            self._newest = number
+        self._heard.append(number)
+
+    def report(self) -> Report | None:
+        """What to tell the sender: the newest good picture and the share of recent bundles that never came."""
+        return None if self._newest is None else Report(self._newest, min(255, round(self.loss * 255)))
+
+    @property
+    def loss(self) -> float:
+        """Share of the last bundles that never came, 0..1."""
+        if len(self._heard) < 2:
+            return 0.0
+        newest = self._heard[-1]
+        back = [(newest - n) & 0xFFFF for n in set(self._heard)]
+        span = max((b for b in back if b < 4 * WINDOW), default=0) + 1
+        return max(0.0, 1 - len([b for b in back if b < span]) / span)
