@@ -22,7 +22,7 @@ def face_crops(video: Path) -> list[UInt8]:
     stream.choice = None
     stream.on_crops = lambda _, crops: out.extend(crops)
     for tick in file_ticks(video):
-        stream.candidates(tick)
+        stream.leave_out(tick)
     return out
 
 
