@@ -86,7 +86,7 @@ def test_what_does_not_fit_is_refused_when_packing(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    ["80 0000 0000", "60 0000 0000", "10 0000 0000 05", "10 0000 0000 40", "02 0000 0000 00", "02 0000 0000 15" + " 00" * 21],
+    ["80 0000 0000", "60 0000 0000", "10 0000 0000 06", "10 0000 0000 40", "02 0000 0000 00", "02 0000 0000 15" + " 00" * 21],
 )
 def test_flags_status_and_counts_that_are_not_known_are_refused(data: str) -> None:
     with pytest.raises(SyntaxLimitError):

@@ -112,7 +112,7 @@ def test_unknown_members_of_hello_are_skipped() -> None:
         b"\x03\x03" + bytes(9),
         b"\x03\x00\x10" + bytes(8),
         b"\x03\x00\x00" + bytes(9),
-        b"\x04\x05\x00",
+        b"\x04\x06\x00",
         b"\x04\x00\x02",
         b"\x04\x00\x00\x00",
         b"\x05\x00",
