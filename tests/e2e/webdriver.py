@@ -2,11 +2,14 @@
 
 import asyncio
 import base64
+import contextlib
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession
+from aiohttp import ClientError, ClientSession, ClientTimeout
 
 OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
@@ -28,7 +31,11 @@ class Browser:
 
     async def __aenter__(self) -> "Browser":
         self._process = await asyncio.create_subprocess_exec(
-            "chromedriver", "--port=0", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+            "chromedriver",
+            "--port=0",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
         )
         assert self._process.stdout is not None
         async with asyncio.timeout(20):
@@ -36,7 +43,7 @@ class Browser:
                 if b"started successfully on port" in line:
                     self._url = f"http://127.0.0.1:{line.split()[-1].strip(b'.').decode()}"
                     break
-        self._http = ClientSession()
+        self._http = ClientSession(timeout=ClientTimeout(60))
         options = {"binary": shutil.which("chromium"), "args": [*OPTIONS, *self._options]}
         wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
         self._session = (await self._ask("POST", "/session", wanted))["sessionId"]
@@ -44,10 +51,14 @@ class Browser:
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            await self._ask("DELETE", f"/session/{self._session}")
+            async with asyncio.timeout(15):
+                await self._ask("DELETE", f"/session/{self._session}")
+        except (TimeoutError, ClientError, AssertionError):
+            pass  # a browser that doesn't end by itself is ended with its driver
         finally:
             await self._http.close()
-            self._process.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
