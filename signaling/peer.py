@@ -27,6 +27,9 @@ CLOSE_TIMEOUT = 3.0
 ASK_EVERY = 0.01
 """Seconds between two looks at whether something was acknowledged."""
 
+FIRST_RTO = 1.0
+"""Seconds until a first message that was lost is sent again (RFC 9260, section 16); aiortc waits 3, and all waits behind it."""
+
 _EXPLAINED = {
     "timeout": "no connection to the other peer within {timeout:g} s",
     "ice_failed": "no way through the network to the other peer was found: a TURN server would help",
@@ -277,6 +280,8 @@ class Peer:
         """Once a connection's sockets are there: count at them, and send acknowledgements with the data."""
         self._meter.attach(pc)
         if pc.sctp is not None:
+            if hasattr(pc.sctp, "_rto"):
+                pc.sctp._rto = min(pc.sctp._rto, FIRST_RTO)
             self._acks = AckBundler(pc.sctp)
 
     async def _watch(self, client: SignalingClient, event: Event) -> None:
