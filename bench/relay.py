@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import ClientSession, WSMsgType, web
@@ -62,7 +63,11 @@ class _Port(asyncio.DatagramProtocol):
         # From the other peer to this one. It must seem to come from the port that stands for the other.
         if self.other is not None and not self.dead:
             self.relay.on_datagram(self.kind, data)
-            self.relay.pass_on(data, lambda: self.other and self.other.transport.sendto(data, self.real), self.kind)
+            self.relay.pass_on(data, partial(self.other.send, data, self.real), self.kind)
+
+    def send(self, data: bytes, addr: tuple[str, int]) -> None:
+        if not self.transport.is_closing():  # what was under way when the relay was closed
+            self.transport.sendto(data, addr)
 
 
 class UdpRelay:

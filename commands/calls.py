@@ -72,11 +72,15 @@ def _session(
 
     config = SessionConfig(ice=IceConfig.load(ice or [], ice_file), room=room or "", **settings)
     if room is None:
-        asyncio.run(run_lobby(config, on_page, lambda figures: show(figures, json), errors.print))
+        asyncio.run(run_lobby(config, on_page, lambda figures: show(figures, json), _tell))
         return
     session = Session(config)
     session.on_page = on_page
     show(asyncio.run(session.run()), json)
+
+
+def _tell(text: str) -> None:
+    errors.print(text, markup=False)  # it may be a server's
 
 
 def call(
@@ -132,10 +136,10 @@ def receive(
     """Receive a face, send nothing."""
     settings = dict[str, Any](
         server=server, access=token, outs=out or ["page"], page_port=page_port, device=device, weights=weights, threads=threads,
-        stats=stats, fps=_fps(fps),
+        stats=stats, trace=trace, light=light, fps=_fps(fps),
     )  # fmt: skip
     if many is None:
-        _session(json, ice, ice_file, False, room=room, trace=trace, light=light, **settings)
+        _session(json, ice, ice_file, False, room=room, **settings)
         return
     from signaling.config import IceConfig
     from signaling.many_sessions import run_many

@@ -1,5 +1,6 @@
 """Several calls' frames from one set of networks: on CUDA as one batch, elsewhere one after the other."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import onnxruntime as ort
 
 from models.backends import choose, ort_options
 from models.runtime import DRIVEN, NO_DETAIL, Identity, Upsampler, weights_folder
+
+log = logging.getLogger("facewire.player")
 
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
@@ -57,8 +60,8 @@ class EachInTurn:
 
 
 class AsBatch:
-    """ONNX Runtime with everything bound: a keyframe's features go to the device once and stay, a frame's few kilobytes go in,
-    its bytes come out. Needs the package ``onnx`` (extra ``gpu``)."""
+    """ONNX Runtime with everything bound: the keyframes' features stay on the device until one of them changes, a frame's few
+    kilobytes go in, its bytes come out. Needs the package ``onnx`` (extra ``gpu``)."""
 
     def __init__(self, folder: Path | None, seats: int, cuda: bool, threads: int = 2) -> None:
         """``cuda`` False: the same on the CPU. Raises ``WeightsMissingError``, ``ValueError``, ``ImportError``."""
@@ -68,7 +71,9 @@ class AsBatch:
 
         folder = weights_folder(folder)
         model = batched(onnx.load(folder / "step.onnx"), DRIVEN)
-        providers = (["CUDAExecutionProvider"] if cuda else []) + ["CPUExecutionProvider"]
+        # The default looks for the best algorithm at every new size of a batch, in the middle of the call.
+        gpu: list[Any] = [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"})] if cuda else []
+        providers = [*gpu, "CPUExecutionProvider"]
         self._session = ort.InferenceSession(model.SerializeToString(), ort_options(threads), providers=providers)
         self.runtime = str(self._session.get_providers()[0])
         if cuda and self.runtime != "CUDAExecutionProvider":
@@ -129,9 +134,10 @@ def many_upsampler(folder: Path | None, device: str, seats: int, threads: int) -
             batch = AsBatch(folder, seats, True, threads)
             batch.warmup()
             return batch
-        except ValueError:
+        except (ValueError, ImportError) as error:
             if device != "auto":
                 raise
+            log.warning("drawn on the CPU: %s", error)
     upsampler = Upsampler(folder, device, threads)
     upsampler.warmup()
     return EachInTurn(upsampler)

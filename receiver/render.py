@@ -1,6 +1,7 @@
 """The rendering threads: they take the newest frame from a slot, never a queue, so that lag cannot grow."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 from models.runtime import Upsampler
 from receiver.ticks import FrameInput
+
+log = logging.getLogger("facewire.player")
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -52,10 +55,11 @@ class Pace:
 
 @dataclass
 class RenderCount:
-    """Frames rendered, frames dropped because a newer one came, and the smoothed seconds of one."""
+    """Frames rendered, dropped because a newer one came, not rendered for an error; and the smoothed seconds of one."""
 
     rendered: int = 0
     dropped: int = 0
+    failed: int = 0
     seconds: float = 0.0
 
 
@@ -121,11 +125,16 @@ class RenderThreads:
             keyframe = self._keyframes.get(frame.slot)
             if keyframe is None:
                 continue
-            if keyframe is not current:
-                upsampler.set_identity(keyframe)
-                current = keyframe
             began = time.perf_counter()
-            rgb = upsampler.step(frame.pictures, frame.speech, frame.detail)
+            try:
+                if keyframe is not current:
+                    upsampler.set_identity(keyframe)
+                    current, began = keyframe, time.perf_counter()
+                rgb = upsampler.step(frame.pictures, frame.speech, frame.detail)
+            except Exception:  # memory is short for a moment, say: the next frame may do
+                log.exception("a frame could not be drawn")
+                self.count.failed += 1
+                continue
             self._count(time.perf_counter() - began, workers)
             if not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._done, frame, rgb)

@@ -1,6 +1,7 @@
 """One thread that draws for several players: all frames that wait are one batch, so that lag grows for none of them."""
 
 import asyncio
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from models.many import ManyUpsampler, Wanted
 from receiver.render import Done, Pace, RenderCount
 from receiver.ticks import FrameInput
+
+log = logging.getLogger("facewire.player")
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -93,18 +96,26 @@ class RenderMany:
     def _work(self) -> None:
         while taken := self._take():
             ready = [(n, s, f) for n, s, f in taken if f.slot in s.keyframes]
-            for number, stream, frame in ready:
-                keyframe = stream.keyframes[frame.slot]
-                if keyframe is not stream.current:
-                    self._upsampler.set_identity(number, keyframe)
-                    stream.current = keyframe
             if not ready:
                 continue
-            began = time.perf_counter()
-            drawn = self._upsampler.step([Wanted(n, f.pictures, f.speech, f.detail) for n, _, f in ready])
-            seconds, now = time.perf_counter() - began, time.monotonic()
-            for (_, stream, frame), rgb in zip(ready, drawn, strict=True):
-                self._finish(stream, frame, rgb, seconds, now)
+            try:
+                self._draw(ready)
+            except Exception:  # a GPU short of memory for a moment, say: the next batch may do
+                log.exception("%d frames could not be drawn", len(ready))
+                for _, stream, _ in ready:
+                    stream.count.failed += 1
+
+    def _draw(self, ready: list[tuple[int, _Stream, FrameInput]]) -> None:
+        for number, stream, frame in ready:
+            keyframe = stream.keyframes[frame.slot]
+            if keyframe is not stream.current:
+                self._upsampler.set_identity(number, keyframe)
+                stream.current = keyframe
+        began = time.perf_counter()
+        drawn = self._upsampler.step([Wanted(n, f.pictures, f.speech, f.detail) for n, _, f in ready])
+        seconds, now = time.perf_counter() - began, time.monotonic()
+        for (_, stream, frame), rgb in zip(ready, drawn, strict=True):
+            self._finish(stream, frame, rgb, seconds, now)
 
     def _finish(self, stream: _Stream, frame: FrameInput, rgb: UInt8, seconds: float, now: float) -> None:
         stream.pace.rendered(seconds, now)

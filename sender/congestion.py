@@ -6,6 +6,8 @@ QUEUE = 0.35
 """Seconds by which the way there and back may grow before a queue is held to fill."""
 AGREE = 3
 """Reports in a row that must tell so: jitter delays one and not the next, a queue all of them."""
+STALE = 5.0
+"""Seconds without anything known after which a queue is no longer held to fill: reports name pictures, and there may be none."""
 FORGET = 60.0
 """Seconds after which the fastest way seen is forgotten: the route may have changed."""
 
@@ -16,12 +18,16 @@ class QueueWatch:
     def __init__(self) -> None:
         self._fastest = (float("inf"), 0.0)
         self._ways: deque[float] = deque(maxlen=AGREE)
-        self.filling = False
+        self._known, self.filling = 0.0, False
 
     def report(self, way: float | None, now: float) -> bool:
         """Whether a queue fills, as :attr:`filling` goes on telling. ``way``: seconds from sending a bundle to the report about
         it; None where not known, which tells nothing new."""
-        if way is not None:
+        if way is None:
+            if now - self._known > STALE:
+                self._ways.clear()
+        else:
+            self._known = now
             if way <= self._fastest[0] or now - self._fastest[1] > FORGET:
                 self._fastest = (way, now)
             self._ways.append(way)

@@ -40,6 +40,10 @@ class KeyframeChoice:
         self.candidates: list[tuple[Quality, UInt8]] = []
         self.tried = 0
 
+    def anew(self) -> "KeyframeChoice":
+        """Another choice, of what comes from now on."""
+        return KeyframeChoice(self.detector, self.mesh)
+
     def judge(self, crop: UInt8) -> Quality:
         """Quality of a crop (256, 256, 3)."""
         faces = self.detector.detect(crop)

@@ -88,4 +88,4 @@ class Ladder:
 
     def restarted(self, now: float) -> None:
         """A new connection: its way is another."""
-        self._changed, self._good_since = now, now
+        self._changed, self._good_since, self._climbed = now, now, False

@@ -1,5 +1,6 @@
 """A microphone or loudspeakers that may be unplugged and plugged in again: whoever uses them goes on, with silence meanwhile."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -12,14 +13,14 @@ log = logging.getLogger("facewire.sound")
 
 DEAD = 1.5
 """Seconds in which a running device must have called back."""
-LOOK = 0.5
-"""Seconds between two looks at it, and between two tries to open it again."""
+LOOK, LOOK_MOST = 0.5, 10.0
+"""Seconds between two looks at it, and between two tries to open it again: at most, where another device is in use."""
 
 Kind = Literal["microphone", "speakers"]
 Callback = Callable[[Any, int], None]
 
-_open = 0
-_lock = threading.Lock()
+_devices: set["SoundDevice"] = set()  # all that are in use; PortAudio lists devices anew only when none is open
+_lock = threading.RLock()
 
 
 class SoundDeviceError(RuntimeError):
@@ -50,7 +51,7 @@ class SoundDevice:
         """
         self.kind, self._name, self._callback = kind, _named(name), callback
         self._beat = 0.0
-        self.lost = False
+        self.lost, self._look_at, self._looks = False, 0.0, 0
         self._stream: Any = None
         self._start()
         self._stop = threading.Event()
@@ -58,10 +59,10 @@ class SoundDevice:
         self._watcher.start()
 
     def _start(self) -> None:
-        global _open
         library = _library()
         make = library.InputStream if self.kind == "microphone" else library.OutputStream
         with _lock:
+            stream = None
             try:
                 stream = make(
                     samplerate=RATE, channels=1, dtype="float32", device=self._name, blocksize=RATE // 50, latency="low",
@@ -69,10 +70,12 @@ class SoundDevice:
                 )  # fmt: skip
                 stream.start()
             except (library.PortAudioError, ValueError) as error:
+                if stream is not None:
+                    stream.close(ignore_errors=True)
                 opened = "microphone cannot" if self.kind == "microphone" else "speakers cannot"
                 raise SoundDeviceError(f"{opened} be opened: {error}") from error
             self._stream, self._beat = stream, time.monotonic()
-            _open += 1
+            _devices.add(self)
 
     def _called(self, samples: Any, count: int, _time: object, _status: object) -> None:
         self._beat = time.monotonic()
@@ -80,39 +83,50 @@ class SoundDevice:
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK):
-            if self._stream is not None and self._stream.active and time.monotonic() - self._beat < DEAD:
-                continue
-            if not self.lost:
-                log.warning("%s: the device is gone; it is looked for until it is back", self.kind)
-                self.lost = True
-            self._end()
-            self._look_again()
             try:
-                self._start()
-            except SoundDeviceError:
-                continue
-            self.lost = False
-            log.warning("%s: a device is there again", self.kind)
+                alive = self._alive()
+                if not alive and not self.lost:
+                    log.warning("%s: the device is gone; it is looked for until it is back", self.kind)
+                    self.lost = True
+                if not alive:
+                    self._find()
+            except Exception:  # whatever PortAudio made of it: the next look may find it
+                log.debug("%s: looking for the device failed", self.kind, exc_info=True)
 
-    def _look_again(self) -> None:
-        """PortAudio lists devices once, when it is started; it may be started anew while nothing of it is in use."""
-        library = _library()
+    def _alive(self) -> bool:
+        return self._stream is not None and self._stream.active and time.monotonic() - self._beat < DEAD
+
+    def _find(self) -> None:
+        """Open the device again, if it is there. Raises :class:`SoundDeviceError`.
+
+        PortAudio lists devices once, when it is started. To find one that is back it is started anew, with none in use: others
+        that play or record are interrupted for a moment, and so it is done ever more seldom.
+        """
         with _lock:
-            if not _open:
-                library._terminate()
-                library._initialize()
+            self._end()
+            others = set(_devices)
+            if others and time.monotonic() < self._look_at:
+                return
+            self._look_at, self._looks = time.monotonic() + min(LOOK * 2**self._looks, LOOK_MOST), self._looks + 1
+            for other in others:
+                other._end()
+            library = _library()
+            library._terminate()
+            library._initialize()
+            for other in others:
+                with contextlib.suppress(SoundDeviceError):  # its own watcher looks for it then
+                    other._start()
+            self._start()
+        self.lost, self._looks = False, 0
+        log.warning("%s: a device is there again", self.kind)
 
     def _end(self) -> None:
-        global _open
-        stream, self._stream = self._stream, None
-        if stream is None:
-            return
         with _lock:
-            try:
+            stream, self._stream = self._stream, None
+            if stream is not None:
+                _devices.discard(self)
                 stream.abort(ignore_errors=True)
                 stream.close(ignore_errors=True)
-            finally:
-                _open -= 1
 
     def close(self) -> None:
         """Let go of the device."""

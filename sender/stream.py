@@ -78,6 +78,7 @@ class SenderStream:
         self._newest_used = False
         self.muted = self.camera_off = False
         self.away = False  # both, and the other side is told why
+        self.hidden = False  # the last tick showed nothing: no keyframe may be told of, let alone sent
         self.face = Face.TRACKED
         self.redundant = False  # sound goes twice
         self._error = 0.0  # squared, summed over the pictures
@@ -112,8 +113,11 @@ class SenderStream:
 
     def _see(self, tick: Tick, told: bool = True) -> tuple[UInt8 | None, Face]:
         frames = [f for f in tick.frames if f is not None]
-        if self.away or self.camera_off or not frames:
+        self.hidden = self.away or self.camera_off or not frames
+        if self.hidden:
             self.tracker.reset()
+            if self.choice:  # who hides isn't shown as seen before
+                self.choice = self.choice.anew()
             return None, Face.AWAY if self.away else Face.CAMERA_OFF
         newest = frames[-1]
         before = self.crop
@@ -132,7 +136,7 @@ class SenderStream:
         crop, _ = self._see(tick, told=False)
         if crop is not None and self.choice:
             if self.choice.tried >= GLIMPSES_MAX:
-                self.choice = KeyframeChoice(self.tracker.detector, self.choice.mesh)
+                self.choice = self.choice.anew()
             self.choice.add(crop)
 
     def choose_early(self) -> None:

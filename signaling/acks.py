@@ -5,15 +5,21 @@ asks for an answer to every second packet; we answer every third, for two bundle
 alone costs more than a bundle's sound can spare. Section 6.10 lets a SACK and data share a packet.
 In a call both sides send every tick, or in silence every other, so that nearly every SACK finds a bundle to travel with.
 Messages sent in one step of the event loop share a packet as well, where they fit: a bundle and a piece of a keyframe.
-What must be acknowledged at once says so, by the I bit of RFC 7053.
+
+Messages of ordered channels ask for their acknowledgement at once, by the I bit of RFC 7053. Where it does not come the first and
+the last of them are sent again, much like RFC 8985's tail loss probe: SCTP alone waits a second or three, and what is sent behind
+them waits, too.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Any, cast
 
-from aiortc.rtcsctptransport import SCTP_DATA_UNORDERED, USERDATA_MAX_LENGTH, DataChunk, RTCSctpTransport
+from aiortc.rtcsctptransport import SCTP_DATA_UNORDERED, SCTP_RTO_MIN, USERDATA_MAX_LENGTH, DataChunk, RTCSctpTransport
+
+from signaling.handshake import LATEST, SOONEST
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +35,14 @@ PACKET = USERDATA_MAX_LENGTH + 16
 
 AT_ONCE = 8
 """The I bit of a data chunk: acknowledge it without delay."""
+ALONG = 0.005
+"""Seconds that even such an acknowledgement waits: the answer to the message itself may take it along."""
+PROBES = 6
+"""Probes without any acknowledgement after which SCTP's own timer is left to it."""
 
 _USED = (
     "_send_sack", "_send_chunk", "_sack_needed", "_sack_misordered", "_sack_duplicates", "_receive_data_chunk", "_sent_queue",
-    "_outbound_queue",
+    "_outbound_queue", "_rto",
 )  # fmt: skip
 
 
@@ -49,15 +59,19 @@ class _Together:
 class AckBundler:
     """Takes over one association's SACKs. Where aiortc has no longer what is used here, it leaves them alone.
 
-    ``prompt``: ask for an acknowledgement at once of all that goes out on ordered channels.
+    Attributes:
+        prompt: ask for an acknowledgement at once of what goes out on ordered channels, and probe for it.
+        patience: seconds until the first probe.
     """
 
     def __init__(self, sctp: RTCSctpTransport) -> None:
         self._sctp = cast(Any, sctp)
-        self.prompt = False
+        self.prompt, self.patience = True, SOONEST
         self._waiting = 0
         self._data: list[Any] = []  # chunks of this step of the event loop
         self._timer: asyncio.TimerHandle | None = None
+        self._probe: asyncio.TimerHandle | None = None
+        self._probes, self._probed = 0, -1
         self._tasks: set[asyncio.Task[None]] = set()
         if lacking := [name for name in _USED if not hasattr(sctp, name)]:
             logger.warning("acknowledgements are not bundled: this aiortc has no %s", ", ".join(lacking))
@@ -77,13 +91,20 @@ class AckBundler:
         """Whether anything sent on ordered channels waits to be sent or acknowledged; False where that can't be told."""
         if not self.works:
             return False
-        chunks = (*self._sctp._sent_queue, *self._sctp._outbound_queue)
-        return any(not c.flags & SCTP_DATA_UNORDERED and not c._acked for c in chunks)
+        return any(_ordered(c) and not c._acked for c in (*self._sctp._sent_queue, *self._sctp._outbound_queue))
+
+    def end(self) -> None:
+        """The connection is over: nothing is sent any more."""
+        for timer in (self._timer, self._probe):
+            if timer:
+                timer.cancel()
 
     async def _received(self, chunk: Any) -> None:
         """Before aiortc takes a data chunk."""
         if chunk.flags & AT_ONCE:
-            self._waiting = PACKETS
+            if self._timer:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(ALONG, self._due)
         await self._receive(chunk)
 
     async def _acknowledge(self) -> None:
@@ -124,8 +145,11 @@ class AckBundler:
         if not isinstance(chunk, DataChunk):
             await self._send(chunk)
             return
-        if self.prompt and not chunk.flags & SCTP_DATA_UNORDERED:
+        # What SCTP's first messages were sent again after is too soon for bundles: their acknowledgements wait.
+        self._sctp._rto = max(self._sctp._rto, SCTP_RTO_MIN)
+        if self.prompt and _ordered(chunk):
             chunk.flags |= AT_ONCE
+            self._expect()
         self._data.append(chunk)
         if len(self._data) == 1:
             asyncio.get_running_loop().call_soon(lambda: self._start(self._send_data()))
@@ -146,6 +170,31 @@ class AckBundler:
         except ConnectionError:
             logger.debug("a connection ended with data under way")
 
+    def _expect(self) -> None:
+        """A message went out whose acknowledgement shall come soon."""
+        if self._probe is None:
+            self._probe = asyncio.get_running_loop().call_later(self.patience, self._missing)
+
+    def _missing(self) -> None:
+        """Send again what has not been acknowledged for so long, and look again after twice as long."""
+        self._probe = None
+        lost = [c for c in self._sctp._sent_queue if c.flags & AT_ONCE and not c._acked]
+        if not lost:
+            return
+        if lost[0].tsn != self._probed:  # something came since the last probe
+            self._probed, self._probes = lost[0].tsn, 0
+        waited, loop = time.time() - lost[0]._sent_time, asyncio.get_running_loop()
+        if not self._probes and waited < self.patience:  # sent while something else was waited for
+            self._probe = loop.call_later(self.patience - waited, self._missing)
+        elif self._probes < PROBES:
+            self._probes += 1
+            self._probe = loop.call_later(min(self.patience * 2**self._probes, LATEST), self._missing)
+            lost = [*lost[:1], *lost[1:][-1:]]
+            for chunk in lost:
+                chunk._sent_count += 1  # its acknowledgement tells no round trip any more (Karn)
+            self._data.extend(lost)
+            self._start(self._send_data())
+
     async def _sack(self) -> Any:
         """The SACK that waits, as aiortc makes it."""
         self._settle()
@@ -160,3 +209,7 @@ class AckBundler:
         finally:
             self._sctp._send_chunk = self._chunk
         return made[0]
+
+
+def _ordered(chunk: Any) -> bool:
+    return not chunk.flags & SCTP_DATA_UNORDERED

@@ -57,7 +57,7 @@ class Call:
         self._pool = ThreadPoolExecutor(1, "encode")
         self._keyframes_out = KeyframesOut(stream.gallery) if stream else None
         self._keyframes_in = KeyframesIn(player.keyframe) if player else None
-        self._control: asyncio.Queue[bytes] = asyncio.Queue(256)
+        self._control: asyncio.Queue[tuple[Peer, bytes]] = asyncio.Queue(256)
         self._report: Report | None = None
         self._reports = 0
         self.errors = 0
@@ -209,7 +209,8 @@ class Call:
                 last = report
 
     async def _offer_keyframes(self) -> None:
-        if self.peer and self.stream and self._keyframes_out:
+        """Unless the camera is off: who comes then is shown nothing, not even what was seen before."""
+        if self.peer and self.stream and self._keyframes_out and not self.stream.hidden:
             await self._keyframes_out.offer(self.peer, self.stream.pictures.slot)
 
     # -- incoming -------------------------------------------------------------------------------------------------
@@ -237,24 +238,25 @@ class Call:
         if self.stream:
             self.stream.redundant = self._redundancy.report(loss, filling, now)
 
-    def _queue_control(self, data: bytes) -> None:
+    def _queue_control(self, peer: Peer, data: bytes) -> None:
         try:
-            self._control.put_nowait(data)
+            self._control.put_nowait((peer, data))
         except asyncio.QueueFull:
             self.errors += 1
 
     async def _handle_control(self) -> None:
         while True:
-            data = await self._control.get()
+            peer, data = await self._control.get()
             try:
-                await self._on_control(data)
+                await self._on_control(peer, data)
             except PeerError:
                 log.debug("no answer to a control message: the connection is over")
             except CodecError as error:
                 self.errors += 1
                 log.warning("control message ignored: %s", error)
 
-    async def _on_control(self, data: bytes) -> None:
+    async def _on_control(self, peer: Peer, data: bytes) -> None:
+        """A message that came by ``peer``, and is answered there."""
         message = parse_message(data)
         if isinstance(message, Hello):
             self.remote = message
@@ -263,16 +265,20 @@ class Call:
                 raise SignalingError("version", f"{told}: update the older of the two")
         elif isinstance(message, Bye):
             self._left()
+        elif peer.closed.is_set():
+            log.debug("a control message of a connection before is ignored")
         elif isinstance(message, KeyframeNotice):
-            await self._on_notice(message)
+            await self._on_notice(peer, message)
         elif isinstance(message, KeyframeChunk) and self._keyframes_in:
-            await self._keyframes_in.chunk(self.peer, message)
+            await self._keyframes_in.chunk(peer, message)
 
-    async def _on_notice(self, notice: KeyframeNotice) -> None:
-        peer, stream = self.peer, self.stream
-        if notice.verb == Verb.OFFER and self._keyframes_in and peer:
+    async def _on_notice(self, peer: Peer, notice: KeyframeNotice) -> None:
+        stream = self.stream
+        if notice.verb == Verb.OFFER and self._keyframes_in:
             await self._keyframes_in.offered(peer, notice)
         elif notice.verb == Verb.HAVE and stream:
             await asyncio.get_running_loop().run_in_executor(self._pool, stream.confirm, notice.slot, notice.digest)
-        elif notice.verb == Verb.REQUEST and stream and self._keyframes_out and peer:
+        elif notice.verb == Verb.REQUEST and stream and self._keyframes_out and stream.hidden:
+            self._keyframes_out.withhold(notice)
+        elif notice.verb == Verb.REQUEST and stream and self._keyframes_out:
             self._keyframes_out.requested(peer, notice, stream.pictures.slot, stream.slot)

@@ -100,6 +100,8 @@ class Capture:
             self.camera.put(await asyncio.get_running_loop().run_in_executor(self._pool, decode_picture, body))
         except CaptureError as error:
             log.warning("capture: %s", error)
+        except RuntimeError:
+            log.debug("a picture came when nothing was captured any more")
 
     async def close(self) -> None:
         """Let go of the window."""

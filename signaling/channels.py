@@ -43,6 +43,7 @@ class Channels:
         self._on_lost = on_lost
         self._media_limit = media_limit
         self._channels: dict[str, RTCDataChannel] = {}
+        self._early: list[bytes] = []  # control messages that came before both channels were open
         self._drained = asyncio.Event()
         self._sending = asyncio.Lock()
         self._over = False
@@ -66,6 +67,7 @@ class Channels:
     def forget(self) -> None:
         """Drop the channels of a connection that is given up for another one."""
         self._channels.clear()
+        self._early.clear()
 
     def end(self) -> None:
         """Stop sending; whoever waits in ``send_control`` gets its error."""
@@ -81,6 +83,7 @@ class Channels:
             self.media_dropped += 1
             return False
         channel.send(data)
+        _go_first(channel)
         return True
 
     @property
@@ -126,14 +129,32 @@ class Channels:
     def _check_open(self) -> None:
         if len(self._channels) == 2 and all(channel.readyState == "open" for channel in self._channels.values()):
             self.opened.set()
+            early, self._early = self._early, []
+            for data in early:
+                self._received("control", data)
 
     def _received(self, label: str, data: bytes | str) -> None:
         callback, limit = self._callbacks[label]
         if not isinstance(data, bytes) or len(data) > limit:
             logger.debug("peer: %s message skipped: text, or too large", label)
             return
+        if label == "control" and not self.opened.is_set():
+            # Where the other channel's opening was lost it comes later; until then nothing can be answered.
+            self._early.append(data)
+            if sum(map(len, self._early)) > MAX_CONTROL:
+                self._on_lost()
+            return
         try:
             callback(data)
         except Exception:
             # Raised through here it would end aiortc's receive task, and with it the call.
             logger.exception("peer: the %s callback failed", label)
+
+
+def _go_first(channel: RTCDataChannel) -> None:
+    """Let the message that was just sent on ``channel`` go before those that wait on others: aiortc knows no priorities (RFC
+    8831, section 6.4), and a bundle is late behind a keyframe's pieces. Nothing where aiortc has another queue."""
+    waiting = getattr(channel.transport, "_data_channel_queue", None)
+    if waiting and len(waiting) > 1 and waiting[-1][0] is channel:
+        sent = waiting.pop()
+        waiting.insert(next((at for at, (other, *_) in enumerate(waiting) if other is not channel), len(waiting)), sent)

@@ -9,7 +9,7 @@ from codec.control import KeyframeAssembler, KeyframeChunk, KeyframeNotice, Verb
 from codec.keyframe import Keyframe
 from sender.gallery import Gallery
 from signaling.channels import PeerError
-from signaling.opening import send_whole
+from signaling.opening import Opening
 from signaling.pacing import KeyframePieces
 from signaling.peer import Peer
 
@@ -28,6 +28,7 @@ class KeyframesOut:
         self._offered: set[tuple[int, bytes]] = set()
         self._pieces: KeyframePieces | None = None
         self._whole: asyncio.Task[None] | None = None
+        self._opening = Opening()
         self._began = 0.0
 
     def reconnected(self) -> None:
@@ -43,9 +44,13 @@ class KeyframesOut:
 
     @property
     def first(self) -> bool:
-        """Whether the other side waits for the keyframe that is in use, and not yet for long: bundles, of which nothing can be
-        drawn before it, would only slow it down on a thin link."""
-        return self._whole is not None and not self._whole.done() and time.monotonic() - self._began < FIRST
+        """Whether the other side waits for the keyframe that is in use, not yet for long, and over a link that may be thin:
+        bundles, of which nothing can be drawn before it, would only slow it down there."""
+        return self._under_way and not self._opening.wide and time.monotonic() - self._began < FIRST
+
+    @property
+    def _under_way(self) -> bool:
+        return self._whole is not None and not self._whole.done()
 
     async def offer(self, peer: Peer, using: int | None) -> None:
         """Tell of the keyframes that this connection wasn't told of, the one in slot ``using`` first."""
@@ -59,6 +64,10 @@ class KeyframesOut:
                 self._offered.discard(name)  # offered again on the next connection
                 return
 
+    def withhold(self, notice: KeyframeNotice) -> None:
+        """One is wanted that must not be sent now: it is offered again when there is something to offer."""
+        self._offered.discard((notice.slot, notice.digest))
+
     def requested(self, peer: Peer, notice: KeyframeNotice, using: int | None, newest: int) -> None:
         """The other side wants one. That in use goes at once, for nothing can be drawn without it; the newest in pieces, as
         :meth:`send_piece` finds room; an older one that was lost over there isn't sent again."""
@@ -67,25 +76,28 @@ class KeyframesOut:
             return
         if notice.slot == using:
             self.close()
-            self._began = time.monotonic()
+            if self._pieces:  # the other side puts one together at a time: that one begins anew afterwards
+                self._pieces.restart()
+            self._began, self._opening = time.monotonic(), Opening()
             self._whole = asyncio.create_task(self._send_whole(peer, KeyframePieces(notice.slot, wanted)))
         elif notice.slot == newest:
             self._pieces = KeyframePieces(notice.slot, wanted)
 
     async def _send_whole(self, peer: Peer, pieces: KeyframePieces) -> None:
         with contextlib.suppress(PeerError):  # offered again on the next connection
-            await send_whole(peer, pieces)
+            await self._opening.send(peer, pieces)
 
     async def send_piece(self, peer: Peer, room: int) -> None:
-        """A piece of at most ``room`` bytes on the wire, where one waits. It shares the packet of what is sent right after."""
-        if not self._pieces:
+        """A piece of at most ``room`` bytes on the wire, where one waits and none is sent whole. It shares the packet of what is
+        sent right after."""
+        if not self._pieces or self._under_way:
             return
         piece = self._pieces.next(room)
         if self._pieces.done:
             self._pieces = None
         if piece:
             with contextlib.suppress(PeerError):  # the next connection begins anew
-                await peer.send_control(piece.pack())
+                await peer.send_control(piece.pack(), prompt=False)
 
 
 class KeyframesIn:
@@ -104,7 +116,7 @@ class KeyframesIn:
         verb = Verb.HAVE if known else Verb.REQUEST
         await peer.send_control(KeyframeNotice(verb, notice.slot, notice.digest).pack())
 
-    async def chunk(self, peer: Peer | None, chunk: KeyframeChunk) -> None:
+    async def chunk(self, peer: Peer, chunk: KeyframeChunk) -> None:
         """A piece came. Raises ``KeyframeError`` and ``PeerError``."""
         whole = await asyncio.to_thread(self._assembler.add, chunk)  # decoding the image takes milliseconds
         if not whole:
@@ -114,5 +126,4 @@ class KeyframesIn:
         while len(self._cache) > CACHED_KEYFRAMES:
             del self._cache[next(iter(self._cache))]
         self._arrived(slot, keyframe)
-        if peer:
-            await peer.send_control(KeyframeNotice(Verb.HAVE, slot, keyframe.digest).pack())
+        await peer.send_control(KeyframeNotice(Verb.HAVE, slot, keyframe.digest).pack())

@@ -22,7 +22,9 @@ CONNECT_SECONDS = 20.0
 RENEW_SECONDS = 5.0
 """One attempt to renew a connection: on a network that was away and is back, ICE's own next try may be seconds off."""
 QUIET = 2.0
-"""Seconds without a datagram, on a connection that has carried media. The quietest call has one every 0.4 s."""
+"""Seconds without a datagram. The quietest call has one every 0.4 s."""
+UNANSWERED, UNANSWERED_LONG = 5, 3
+"""Datagrams that must have gone out meanwhile, and in twice that time: while the first keyframe is on its way, little else is."""
 ALIVE_SECONDS = 1.0
 """How long the signaling server may take to answer a ping."""
 
@@ -37,10 +39,11 @@ class Link:
     """
 
     def __init__(
-        self, ice: IceConfig, on_media: Callable[[bytes], None], on_control: Callable[[bytes], None],
+        self, ice: IceConfig, on_media: Callable[[bytes], None], on_control: Callable[[Peer, bytes], None],
         on_connected: Callable[[], Awaitable[None]], on_bye: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        """``on_media``, ``on_control``: see :class:`Peer`. ``on_connected``: awaited when a new connection is up. ``on_bye``:
+        """``on_media``, ``on_control``: see :class:`Peer`; the latter is told which peer to answer, which may come before
+        :attr:`peer` is that one. ``on_connected``: awaited when a new connection is up. ``on_bye``:
         called when the other side, once connected, hangs up over signaling: over a bad connection that may be lost."""
         self.peer: Peer | None = None
         self.connected = asyncio.Event()
@@ -48,7 +51,7 @@ class Link:
         self._ice, self._on_media, self._on_control, self._on_connected = ice, on_media, on_control, on_connected
         self._on_bye = on_bye
         self._before = (0, 0, 0.0)
-        self._renewing = self._heard = False
+        self._renewing = False
 
     async def keep(self, client: SignalingClient) -> None:
         """Connect, and again whenever it is over; runs until it is cancelled. Raises ``SignalingError`` when signaling ends
@@ -56,7 +59,7 @@ class Link:
         while True:
             await client.wait_for_peer()
             ice = IceConfig(servers=(*self._ice.servers, *client.ice.servers)[:8])
-            peer = Peer(ice, self._media, self._on_control)
+            peer = self._make(ice)
             try:
                 await peer.connect(client, RENEW_SECONDS if self._renewing else CONNECT_SECONDS)
             except PeerError as error:
@@ -71,7 +74,7 @@ class Link:
                     self._on_bye()
                 await asyncio.sleep(0.2)
                 continue
-            old, self.peer, self._renewing, self._heard, self.trouble = self.peer, peer, True, False, ""
+            old, self.peer, self._renewing, self.trouble = self.peer, peer, True, ""
             if old:
                 self._keep_count(old)
                 await old.close("replaced")
@@ -83,9 +86,9 @@ class Link:
             await self._until_it_ends(peer, client)
             self.connected.clear()
 
-    def _media(self, data: bytes) -> None:
-        self._heard = True
-        self._on_media(data)
+    def _make(self, ice: IceConfig) -> Peer:
+        peer = Peer(ice, self._on_media, lambda data: self._on_control(peer, data))
+        return peer
 
     async def _until_it_ends(self, peer: Peer, client: SignalingClient) -> None:
         watch = asyncio.create_task(self._watch(peer, client))
@@ -109,11 +112,17 @@ class Link:
         while True:
             await asyncio.sleep(QUIET / 8)
             with contextlib.suppress(SignalingError):
-                if not (self._heard and peer.quiet() > QUIET and client.peer.present):
+                if not (self._dead(peer) and client.peer.present):
                     continue
-                if await client.alive(ALIVE_SECONDS) and peer.quiet() > QUIET:
+                if await client.alive(ALIVE_SECONDS) and self._dead(peer):
                     peer.leave("silent")
                     return
+
+    @staticmethod
+    def _dead(peer: Peer) -> bool:
+        """Whether it has brought nothing for long enough, although it was asked: who says nothing gets no answer."""
+        quiet = peer.quiet() / QUIET
+        return quiet > 1 and peer.unanswered >= (UNANSWERED if quiet < 2 else UNANSWERED_LONG)
 
     def _keep_count(self, peer: Peer) -> None:
         wire, (out, into, seconds) = peer.wire(), self._before

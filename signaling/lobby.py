@@ -5,6 +5,7 @@ The page is the same as in a call; that the state is ``lobby`` tells it what to 
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -59,8 +60,10 @@ class Lobby:
             fields = {str(e["loc"][0]) for e in error.errors() if e["loc"]} if isinstance(error, ValidationError) else set()
             wrong = ", ".join(sorted(fields)) or "the message"
             return json_error(400, "bad_wish", f"{wrong}: not as it must be")
-        if not self._wish.done():
-            self._wish.set_result(wish)
+        if self._wish.done():
+            return json_error(409, "joining", "a call is being joined already")
+        self._wish.set_result(wish)
+        self._state = {"state": "joining"}
         return web.json_response({})
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
@@ -98,11 +101,12 @@ async def run_lobby(
     """One call after the other, each of the page's choosing, until cancelled; figures of each are handed to ``on_figures``.
 
     Raises what :meth:`signaling.session.Session.run` raises, but for rooms that can't be joined and peers that can't be
-    reached: these are told on the page.
+    reached: these are told on the page. SIGTERM during a call ends it, and with it this.
     """
-    told, page_port = "", config.page_port
-    while True:
-        session, lobby = Session(config), Lobby(config.server, told)
+    told, page_port, server = "", config.page_port, config.server
+    for number in itertools.count(1):
+        own = config if number == 1 else config.numbered(number)  # no recording overwrites the one before
+        session, lobby = Session(own), Lobby(server, told)
         runner, url = await serve_local(lobby.app(), page_port)
         try:
             if not told:
@@ -111,11 +115,15 @@ async def run_lobby(
             wish, _ = await asyncio.gather(lobby.wish(), session.prepare())  # the networks are loaded while the user chooses
         finally:
             await runner.cleanup()
-        access = wish.token or config.access
-        session.config = config = replace(config, room=wish.room, server=wish.server, access=access, page_port=page_port)
+        server = wish.server
+        # A token is for the server that it was given for; the page's wish may name any other.
+        access = wish.token or (config.access if server.rstrip("/") == config.server.rstrip("/") else None)
+        session.config = replace(own, room=wish.room, server=server, access=access, page_port=page_port)
         try:
             on_figures(await session.run())
             told = "The call has ended."
         except (SignalingError, PeerError) as error:
             told = f"The call could not be made: {error}"
             say(told)
+        if session.terminated:
+            return

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from models.many import many_upsampler
@@ -15,20 +15,14 @@ from signaling.channels import PeerError
 from signaling.messages import SignalingError
 from signaling.session import Session, SessionConfig
 
-
-def numbered(out: str, number: int) -> str:
-    """An output of one of the calls: files get its number."""
-    path = Path(out)
-    return str(path.with_name(f"{path.stem}-{number}{path.suffix}")) if path.suffix in (".mp4", ".fw") else out
+log = logging.getLogger("facewire.call")
 
 
 def configs(config: SessionConfig, count: int) -> list[SessionConfig]:
     """Those of ROOM-1 to ROOM-N; pages at ports that follow each other."""
     return [
         replace(
-            config, room=f"{config.room}-{n}", outs=[numbered(out, n) for out in config.outs],
-            page_port=config.page_port + n - 1 if config.page_port else 0,
-            stats=config.stats.with_name(f"{config.stats.stem}-{n}{config.stats.suffix}") if config.stats else None,
+            config.numbered(n), room=f"{config.room}-{n}", page_port=config.page_port + n - 1 if config.page_port else 0
         )
         for n in range(1, count + 1)
     ]  # fmt: skip
@@ -55,10 +49,12 @@ async def run_many(config: SessionConfig, count: int, on_page: Callable[[str], N
             figures["frames"] += result.get("frames", 0)
             figures["wire_kbps_in"] = round(figures["wire_kbps_in"] + result["wire_kbps_in"], 3)
             figures[session.config.room] = result
-        elif isinstance(result, SignalingError | PeerError | OutputError):
+        elif isinstance(result, Exception):
+            if not isinstance(result, SignalingError | PeerError | OutputError):
+                log.error("%s ended by an error", session.config.room, exc_info=result)
             figures["failed"] += 1
             figures[session.config.room] = {"error": str(result)}
-        elif isinstance(result, BaseException):
+        else:
             raise result
     return figures
 

@@ -8,29 +8,49 @@ slow one is never flooded.
 
 import time
 
+from signaling.handshake import SOONEST
 from signaling.pacing import KeyframePieces
 from signaling.peer import Peer
 
 PROBE, WINDOW, WINDOW_MAX = 64, 600, 16_384
 """Bytes of the first window, of those after it, and of the largest."""
+PIECE = 1100
+"""Bytes of a message, which with its headers is one packet: bundles go between two of them."""
 GROWTH = 8
 SLOWER = 0.2
 """Seconds by which a window may take longer than the fastest so far for the next to be larger."""
+LONG = 1.2
+"""Seconds that a small window takes on no link that carries speech: it was lost, and it isn't for want of room."""
 LOST = 6.0
 """Seconds after which a window that has not been acknowledged is followed by the next all the same: SCTP sees to its arrival."""
 
 
-async def send_whole(peer: Peer, pieces: KeyframePieces) -> None:
-    """Send what is left of a keyframe. Raises ``PeerError``."""
-    window, fastest = PROBE, LOST
-    while not pieces.done:
-        began = time.monotonic()
-        await peer.send_control(pieces.take(window).pack(), prompt=True)
-        if pieces.done:
-            return
-        await peer.control_arrived(LOST)
-        took = time.monotonic() - began
-        if window == PROBE:
-            window, fastest = WINDOW, took
-        elif took - fastest < SLOWER:
-            window, fastest = min(WINDOW_MAX, window * GROWTH), min(fastest, took)
+class Opening:
+    """One keyframe's way. ``wide`` is set once the link has been found to be none of the thin ones, or to lose packets by itself:
+    nothing is gained then by keeping bundles from it."""
+
+    def __init__(self) -> None:
+        self.wide = False
+
+    async def send(self, peer: Peer, pieces: KeyframePieces) -> None:
+        """Send what is left of a keyframe. Raises ``PeerError``."""
+        window, fastest, patience = PROBE, LOST, 0.0
+        while not pieces.done:
+            began = time.monotonic()
+            for at in range(0, window, PIECE):
+                if not pieces.done:
+                    await peer.send_control(pieces.take(min(PIECE, window - at)).pack(), patience=patience)
+            if pieces.done:
+                return
+            if not await peer.control_arrived(LONG):
+                self.wide = True
+                await peer.control_arrived(LOST - LONG)
+            took = time.monotonic() - began
+            if window == PROBE:
+                window, fastest = WINDOW, took
+                continue
+            each, fastest = max(0.0, took - fastest) / window, min(fastest, took)
+            if took - fastest < SLOWER:
+                self.wide = True
+                window = min(WINDOW_MAX, window * GROWTH)
+            patience = max(SOONEST, 2 * (fastest + each * window))

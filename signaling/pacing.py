@@ -44,6 +44,10 @@ class KeyframePieces:
     def done(self) -> bool:
         return self._offset >= len(self._keyframe.data)
 
+    def restart(self) -> None:
+        """Begin anew."""
+        self._offset = 0
+
     def next(self, room: int) -> KeyframeChunk | None:
         """The next piece that takes at most ``room`` bytes on the wire, or None where that is too little."""
         left = len(self._keyframe.data) - self._offset

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.signaling import SignalingBye
 
-from signaling import ciphers, consent, loopback, sdp
+from signaling import ciphers, consent, handshake, loopback, sdp
 from signaling.acks import AckBundler
 from signaling.channels import MEDIA_LIMIT, Channels, PeerError
 from signaling.client import Event, SignalingClient
@@ -20,15 +20,13 @@ from signaling.wire import WireCount, WireMeter
 logger = logging.getLogger(__name__)
 consent.ask_less()
 ciphers.prefer_short_records()
+handshake.hurry()
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that closing a connection may take."""
 
 ASK_EVERY = 0.01
 """Seconds between two looks at whether something was acknowledged."""
-
-FIRST_RTO = 1.0
-"""Seconds until a first message that was lost is sent again (RFC 9260, section 16); aiortc waits 3, and all waits behind it."""
 
 _EXPLAINED = {
     "timeout": "no connection to the other peer within {timeout:g} s",
@@ -70,6 +68,7 @@ class Peer:
         self._channels = Channels(on_media, on_control, lambda: self._end("lost"), media_limit)
         self._meter = WireMeter()
         self._acks: AckBundler | None = None
+        self._flight: handshake.Flight | None = None
         self._pc: RTCPeerConnection | None = None
         self._client: SignalingClient | None = None
         self._session = ""
@@ -99,6 +98,11 @@ class Peer:
         """Seconds since the last datagram came, or since the Peer was made."""
         return self._meter.quiet()
 
+    @property
+    def unanswered(self) -> int:
+        """Datagrams sent since the last one came."""
+        return self._meter.unanswered
+
     def round_trip(self) -> float:
         """Smoothed round-trip time of the data channels in seconds, acknowledgement delay included; 0 while not known."""
         pc = self._pc
@@ -106,8 +110,8 @@ class Peer:
 
     async def connect(self, client: SignalingClient, timeout: float = 30.0) -> None:  # noqa: ASYNC109
         """Negotiate over ``client`` and wait until both channels are open. Waits for a peer that is still away, too, but
-        within ``timeout`` seconds (``client.wait_for_peer`` waits without limit). Afterwards the Peer goes on reading
-        from ``client`` until it closes; nobody else may.
+        within ``timeout`` seconds (``client.wait_for_peer`` waits without limit); once ICE has found a way, for as long again.
+        Afterwards the Peer goes on reading from ``client`` until it closes; nobody else may.
 
         Raises:
             PeerError: ``timeout``, ``ice_failed``, ``bad_description``, ``bye``, ``lost``, ``signaling``, ``closed``.
@@ -121,6 +125,8 @@ class Peer:
         ends = [asyncio.create_task(event.wait()) for event in (self.closed, self._channels.opened)]
         try:
             await asyncio.wait(ends, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if not any(end.done() for end in ends) and self._pc and self._pc.iceConnectionState == "completed":
+                await asyncio.wait(ends, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             await self.close()
             raise
@@ -142,16 +148,19 @@ class Peer:
         """
         return self._channels.send_media(data)
 
-    async def send_control(self, data: bytes, *, prompt: bool = False) -> None:
+    async def send_control(self, data: bytes, *, prompt: bool = True, patience: float = 0.0) -> None:
         """Send reliably and in order; waits while more than ``CONTROL_HIGH`` bytes wait. Bundles queue behind what was
-        sent here before them, so send a keyframe in chunks. ``prompt``: the other side shall acknowledge it at once, so that
-        :meth:`control_arrived` tells soon.
+        sent here before them, so send a keyframe in chunks. ``prompt``: the other side shall acknowledge it at once, and if it
+        doesn't within ``patience`` seconds, by default some round trips, it is sent again.
 
         Raises:
             PeerError: ``too_large`` (more than ``MAX_CONTROL`` bytes) or ``closed``.
         """
         if self._acks:
-            self._acks.prompt = prompt
+            usual = handshake.patience(self._meter.round_trip)
+            # What is still under way, a large piece on a thin link, may need more patience than this.
+            before = self._acks.patience if self._acks.ordered_under_way else 0.0
+            self._acks.prompt, self._acks.patience = prompt, max(patience or usual, before)
         await self._channels.send_control(data)
 
     async def control_arrived(self, timeout: float) -> bool:  # noqa: ASYNC109
@@ -198,8 +207,15 @@ class Peer:
     async def _free(self) -> None:
         await self.release()
         pc, self._pc = self._pc, None
+        self._settle()
         if pc is not None:
             await _shut(pc)
+
+    def _settle(self) -> None:
+        """Nothing is sent again any more."""
+        for part in (self._flight, self._acks):
+            if part:
+                part.end()
 
     async def _follow(self, client: SignalingClient) -> None:
         """Read signaling for as long as the Peer lives: to negotiate, then to learn that the other side starts anew."""
@@ -223,6 +239,7 @@ class Peer:
     async def _begin(self, client: SignalingClient) -> None:
         """Start (again) with a fresh connection: offer, or ask for an offer."""
         old, self._pc = self._pc, None
+        self._settle()
         self._channels.forget()
         self._candidates = 0
         if old is not None:
@@ -280,8 +297,8 @@ class Peer:
         """Once a connection's sockets are there: count at them, and send acknowledgements with the data."""
         self._meter.attach(pc)
         if pc.sctp is not None:
-            if hasattr(pc.sctp, "_rto"):
-                pc.sctp._rto = min(pc.sctp._rto, FIRST_RTO)
+            self._flight = handshake.Flight(pc, lambda: self._meter.round_trip)
+            handshake.mark_first(pc.sctp)
             self._acks = AckBundler(pc.sctp)
 
     async def _watch(self, client: SignalingClient, event: Event) -> None:

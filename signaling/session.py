@@ -6,7 +6,7 @@ import json
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,15 @@ class SessionConfig:
     stats: Path | None = None
     fps: int | None = None
 
+    def numbered(self, number: int) -> "SessionConfig":
+        """The same for one of several calls: every file that is written gets the number."""
+
+        def own(path: Path | None) -> Path | None:
+            return path and path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+        outs = [str(own(Path(out))) if out.endswith((".mp4", ".fw")) else out for out in self.outs]
+        return replace(self, outs=outs, stats=own(self.stats), trace=own(self.trace), light=own(self.light))
+
 
 class Session:
     """One call from set-up to figures. Everything slow is loaded before the room is joined."""
@@ -78,6 +87,7 @@ class Session:
         self._renderer = renderer
         self._own: RenderMany | None = None
         self._loaded: tuple[MakeRenderer, Interpolator] | None = None
+        self.terminated = False  # by SIGTERM
         self.on_page: Callable[[str], None] = lambda _url: None
 
     def _networks(self, frames_at_once: int) -> tuple[list[Upsampler], Interpolator]:
@@ -159,7 +169,7 @@ class Session:
                     engine.call = call
                 self._record(stack, call)
                 if not self._renderer:
-                    self._hang_up_on_signals(call)
+                    self._hang_up_on_signals(call, stack)
                 writing = asyncio.create_task(log_stats(call, stats)) if stats else None
                 try:
                     await call.run(client)
@@ -181,17 +191,19 @@ class Session:
             call.on_bundle = trace.sent
             stack.callback(trace.close)
 
-    def _hang_up_on_signals(self, call: Call) -> None:
-        """The first Ctrl-C or SIGTERM hangs up, so that files are finished and figures printed; a second one ends at once."""
+    def _hang_up_on_signals(self, call: Call, stack: contextlib.AsyncExitStack) -> None:
+        """The first Ctrl-C or SIGTERM hangs up, so that files are finished and figures printed; a second Ctrl-C ends at once."""
         loop = asyncio.get_running_loop()
 
-        def stop() -> None:
+        def stop(number: int) -> None:
+            self.terminated |= number == signal.SIGTERM
             loop.remove_signal_handler(signal.SIGINT)
             call.hang_up()
 
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not on Windows, nor outside the main thread
             for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, stop)
+                loop.add_signal_handler(number, stop, number)
+                stack.callback(loop.remove_signal_handler, number)
 
     async def _serve_page(self, stack: contextlib.AsyncExitStack, engine: CallEngine, capture: Capture | None) -> None:
         runner, url = await serve_local(page_app(engine, capture), self.config.page_port)
@@ -224,6 +236,7 @@ class Session:
             figures |= {
                 "frames": player.render.count.rendered,
                 "frames_dropped": player.render.count.dropped,
+                "frames_failed": player.render.count.failed,
                 "runtime": self._runtime,
                 "render_ms": round(player.render.count.seconds * 1000, 2),
                 "ticks": player.count.ticks,

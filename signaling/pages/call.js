@@ -47,6 +47,7 @@ function listen() {
   });
   live.addEventListener("open", () => smallShown && command("small", true));
   live.addEventListener("close", () => {
+    if (phase === "ended") phase = "over"; // whatever comes now is another call
     enable(false);
     if (phase === "call") setState("the call's program does not answer", "bad");
     setTimeout(listen, phase === "lobby" ? SOON_MS : RETRY_MS);
@@ -65,6 +66,7 @@ function enable(on) {
 
 function show(stats) {
   if (stats.state === "lobby") return enterLobby(stats);
+  if (stats.state === "joining" && phase !== "call") return enterJoining();
   if (stats.state === "ended") return end();
   if (phase === "ended" && stats.state !== "starting") return;
   enterCall(stats);
@@ -92,6 +94,11 @@ function enterLobby(stats) {
   setState("not in a call", "wait");
   byId("waiting").textContent = "";
   lobby.show(stats);
+}
+
+function enterJoining() {
+  lobby.hide();
+  setState("joining", "wait");
 }
 
 function enterCall(stats) {

@@ -15,8 +15,12 @@ async function pictures(readable) {
     canvas.height = Math.round(frame.displayHeight * scale);
     context.drawImage(frame, 0, 0, canvas.width, canvas.height);
     frame.close();
-    const bytes = await (await canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 })).arrayBuffer();
-    postMessage({ kind: "video", bytes }, [bytes]);
+    try {
+      const bytes = await (await canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 })).arrayBuffer();
+      postMessage({ kind: "video", bytes }, [bytes]);
+    } catch (error) {
+      console.warn("facewire: a picture was left out:", error);
+    }
   }
 }
 

@@ -131,6 +131,7 @@ export class Capture {
   #read(track) {
     const worker = new Worker("/capture-worker.js");
     worker.addEventListener("message", ({ data }) => this.#send(data));
+    worker.addEventListener("error", ({ message }) => this.#tell(track.kind, message || "it cannot be read"));
     const { readable } = new MediaStreamTrackProcessor({ track });
     worker.postMessage({ kind: track.kind, readable }, [readable]);
     return () => worker.terminate();

@@ -17,6 +17,10 @@ export class Lobby {
     this.#room.value = ROOM.test(asked.get("room") ?? "") ? asked.get("room") : roomName();
     this.#server.value = asked.get("server") ?? "";
     this.#token.value = asked.get("token") ?? "";
+    if (asked.has("token")) {
+      asked.delete("token"); // it stays in no history
+      history.replaceState(null, "", `?${asked}`);
+    }
     document.getElementById("another").addEventListener("click", () => (this.#room.value = roomName()));
     this.#form.addEventListener("submit", async (event) => {
       event.preventDefault();

@@ -93,3 +93,23 @@ async def test_a_seat_is_free_again_when_its_player_has_gone(many):
     seats[1].close()
     seats[1].submit(frame(1))  # too late, and nobody minds
     assert many.seat(50, lambda f, rgb: None, loop)._number == 1
+
+
+async def test_one_error_freezes_no_face_for_good(many):
+    shown = []
+    seat = many.seat(25, lambda frame, rgb: shown.append(frame.number), asyncio.get_running_loop())
+    seat.set_keyframe(0, picture(1))
+    step, tries = many.slow.step, []
+
+    def failing(wanted):
+        tries.append(wanted)
+        if len(tries) == 1:
+            raise RuntimeError("out of memory")
+        return step(wanted)
+
+    many.slow.step = failing
+    many.slow.go.release(100)
+    seat.submit(frame(0))
+    await until(lambda: seat.count.failed == 1)
+    seat.submit(frame(1))
+    await until(lambda: shown == [1])

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from sender.congestion import AGREE, FORGET, QUEUE, QueueWatch
+from sender.congestion import AGREE, FORGET, QUEUE, STALE, QueueWatch
 from sender.redundancy import PATIENCE, PATIENCE_MAX, SETTLE, Redundancy
 
 
@@ -28,6 +28,14 @@ def test_lost_reports_tell_nothing_new():
     feed(watch, [0.3] * 5 + [0.9] * AGREE)
     assert feed(watch, [None] * 3, start=3) == [True] * 3
     assert feed(watch, [0.3], start=4) == [False]
+
+
+def test_where_nothing_is_known_for_long_no_queue_is_held_to_fill():
+    watch = QueueWatch()
+    assert feed(watch, [0.3] * 5 + [0.9] * AGREE)[-1]
+    told = feed(watch, [None] * round(2 * STALE * 5), start=2)
+    assert told[0]
+    assert not told[-1]
 
 
 def test_a_slower_route_is_no_queue_for_ever():

@@ -220,6 +220,27 @@ def test_what_was_seen_long_before_is_no_candidate(clip: Path) -> None:
     assert stream.choice.tried == 1
 
 
+@pytest.mark.parametrize("hide", ["camera_off", "away", "gone"])
+def test_who_hides_before_the_other_comes_is_not_shown_as_seen_before(clip: Path, hide: str) -> None:
+    stream = SenderStream()
+    ticks = list(islice(file_ticks(clip), GLIMPSES_MIN + 4))
+    for tick in ticks[:GLIMPSES_MIN]:
+        stream.candidates(tick)
+    assert not stream.hidden
+    if hide == "gone":
+        dark = Tick([], ticks[0].sound, 0.0)
+    else:
+        setattr(stream, hide, True)
+        dark = ticks[0]
+    stream.candidates(dark)
+    stream.choose_early()
+    stream.bundle(dark)
+    assert stream.hidden
+    assert stream.keyframe is None
+    assert stream.choice is not None
+    assert not stream.choice.candidates
+
+
 def test_without_a_face_nothing_is_chosen_early() -> None:
     stream = SenderStream()
     for _ in range(GLIMPSES_MIN):

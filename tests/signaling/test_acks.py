@@ -1,13 +1,15 @@
 """Acknowledgements travel with the data, and data still arrives, whatever is lost."""
 
 import asyncio
+import time
 from types import SimpleNamespace
 from unittest.mock import AsyncMock
 
 import pytest
 from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, SackChunk, parse_packet
 
-from signaling.acks import AT_ONCE, DELAY, PACKETS, AckBundler
+from signaling import acks
+from signaling.acks import ALONG, AT_ONCE, DELAY, PACKETS, AckBundler
 
 
 class FakeDtls:
@@ -96,7 +98,6 @@ async def test_what_is_sent_promptly_is_acknowledged_at_once(link):
 
     bundler = sctp._send_chunk.__self__
     bundler._receive = arrives
-    bundler.prompt = True
     chunk = data(7)
     chunk.flags = 3
     await send(sctp, chunk, data(8))
@@ -104,9 +105,11 @@ async def test_what_is_sent_promptly_is_acknowledged_at_once(link):
     assert [c.flags & AT_ONCE for c in sent] == [AT_ONCE, 0]  # what is unordered, and so a bundle, may wait
     sent[0].tsn = 100
     await sctp._receive_data_chunk(sent[0])
+    await asyncio.sleep(3 * ALONG)
     assert dtls.kinds() == [[SackChunk]]
     sent[1].tsn = 101
     await sctp._receive_data_chunk(sent[1])
+    await asyncio.sleep(3 * ALONG)
     assert len(dtls.packets) == 1
 
 
@@ -146,3 +149,71 @@ async def test_an_aiortc_without_what_is_used_keeps_its_own_way(caplog):
     AckBundler(sctp)
     assert sctp._send_chunk is None
     assert "not bundled" in caplog.text
+
+
+async def under_way(sctp, chunk):
+    """A chunk that aiortc has sent and that is not acknowledged yet."""
+    chunk._acked, chunk._sent_count, chunk._sent_time = False, 1, time.time()
+    sctp._sent_queue.append(chunk)
+    await send(sctp, chunk)
+
+
+async def test_a_message_that_is_not_acknowledged_is_sent_again(link):
+    sctp, dtls = link
+    bundler = sctp._send_chunk.__self__
+    bundler.patience = 0.05
+    chunks = [data(tsn) for tsn in (7, 8, 9)]
+    for chunk in chunks:
+        chunk.flags = 3
+        await under_way(sctp, chunk)
+    dtls.packets.clear()
+    await asyncio.sleep(0.07)
+    assert [[c.tsn for c in packet] for packet in dtls.packets] == [[7, 9]]
+    assert [c._sent_count for c in chunks] == [2, 1, 2]  # what was sent twice measures no round trip
+    for chunk in chunks:
+        chunk._acked = True
+    await asyncio.sleep(0.15)
+    assert len(dtls.packets) == 1
+    assert bundler._probe is None
+
+
+async def test_what_was_sent_a_moment_ago_is_given_its_time(link):
+    sctp, dtls = link
+    sctp._send_chunk.__self__.patience = 0.1
+    first, second = data(7), data(8)
+    first.flags = second.flags = 3
+    await under_way(sctp, first)
+    await asyncio.sleep(0.07)
+    first._acked = True
+    await under_way(sctp, second)
+    dtls.packets.clear()
+    await asyncio.sleep(0.06)
+    assert dtls.packets == []
+    await asyncio.sleep(0.06)
+    assert [c.tsn for c in dtls.packets[0]] == [8]
+
+
+async def test_bundles_and_what_may_wait_are_not_sent_again(link):
+    sctp, dtls = link
+    bundler = sctp._send_chunk.__self__
+    bundler.patience, bundler.prompt = 0.02, False
+    piece = data(8)
+    piece.flags = 3
+    await under_way(sctp, data(7))
+    await under_way(sctp, piece)
+    bundler.prompt = True
+    await under_way(sctp, data(9))
+    dtls.packets.clear()
+    await asyncio.sleep(0.1)
+    assert dtls.packets == []
+
+
+async def test_it_is_not_sent_again_for_ever(link, monkeypatch):
+    monkeypatch.setattr(acks, "LATEST", 0.02)
+    sctp, dtls = link
+    sctp._send_chunk.__self__.patience = 0.02
+    chunk = data(7)
+    chunk.flags = 3
+    await under_way(sctp, chunk)
+    await asyncio.sleep(0.02 * (acks.PROBES + 4))
+    assert len(dtls.packets) == 1 + acks.PROBES

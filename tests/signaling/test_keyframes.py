@@ -5,10 +5,10 @@ import asyncio
 import numpy as np
 import pytest
 
-from codec.control import KeyframeChunk, KeyframeNotice, Verb, parse_message
+from codec.control import KeyframeAssembler, KeyframeChunk, KeyframeNotice, Verb, parse_message
 from codec.keyframe import encode_keyframe
 from sender.gallery import Gallery
-from signaling import keyframes
+from signaling import keyframes, opening
 from signaling.channels import PeerError
 from signaling.keyframes import CACHED_KEYFRAMES, KeyframesIn, KeyframesOut
 
@@ -19,7 +19,7 @@ class Line:
     def __init__(self):
         self.sent, self.broken = [], False
 
-    async def send_control(self, data, *, prompt=False):
+    async def send_control(self, data, *, prompt=True, patience=0.0):
         if self.broken:
             raise PeerError("closed", "closed")
         self.sent.append(parse_message(data))
@@ -115,6 +115,51 @@ async def test_the_first_has_the_link_to_itself_but_not_for_long(gallery, three,
     out.reconnected()
     await asyncio.sleep(0.01)
     assert not out.first
+
+
+async def test_once_the_link_is_known_to_be_wide_nothing_is_left_out(gallery, three, monkeypatch):
+    monkeypatch.setattr(opening, "GROWTH", 1)
+    out, line, arrived = KeyframesOut(gallery), Line(), asyncio.Semaphore(0)
+
+    async def control_arrived(timeout):  # noqa: ASYNC109
+        await arrived.acquire()
+        return True
+
+    line.control_arrived = control_arrived
+    out.requested(line, KeyframeNotice(Verb.REQUEST, 0, three[0].digest), using=0, newest=2)
+    told = []
+    for _ in range(3):
+        await asyncio.sleep(0.01)
+        told.append(out.first)
+        arrived.release()
+    assert told == [True, True, False]  # the second window took no longer than the first
+    assert out._under_way
+    out.close()
+
+
+async def test_pieces_wait_for_the_whole_one_and_begin_anew_after_it(gallery, three):
+    out, line, arrived = KeyframesOut(gallery), Line(), asyncio.Event()
+    out.requested(line, KeyframeNotice(Verb.REQUEST, 2, three[2].digest), using=0, newest=2)
+    await out.send_piece(line, 300)
+    got = line.take()
+
+    async def control_arrived(timeout):  # noqa: ASYNC109
+        await arrived.wait()
+        return True
+
+    line.control_arrived = control_arrived
+    out.requested(line, KeyframeNotice(Verb.REQUEST, 0, three[0].digest), using=0, newest=2)
+    for _ in range(5):
+        await asyncio.sleep(0.01)
+        await out.send_piece(line, 300)
+    arrived.set()
+    await asyncio.sleep(0.05)
+    for _ in range(60):
+        await out.send_piece(line, 300)
+    got += line.take()
+    assembler = KeyframeAssembler()
+    whole = [done for chunk in got if (done := assembler.add(chunk))]
+    assert [(slot, k.digest) for slot, k in whole] == [(0, three[0].digest), (2, three[2].digest)]
 
 
 async def test_a_broken_connection_ends_the_pieces_and_the_next_begins_anew(gallery, three):

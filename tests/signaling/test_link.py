@@ -17,7 +17,7 @@ class Side:
 
     def __init__(self, client):
         self.client, self.media, self.connections, self.left = client, [], 0, asyncio.Event()
-        self.link = Link(IceConfig(), self.media.append, lambda data: None, self._connected, self.left.set)
+        self.link = Link(IceConfig(), self.media.append, lambda peer, data: None, self._connected, self.left.set)
         self.keeping = asyncio.create_task(self.link.keep(client))
 
     async def _connected(self):
@@ -96,6 +96,21 @@ async def test_two_who_have_nothing_to_say_stay_connected(url):
         await asyncio.gather(a.close(), b.close())
 
 
+async def test_who_was_not_asked_need_not_answer(url):
+    """While the first keyframe is on its way, neither side may say much for some seconds."""
+    async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
+        a, b = Side(first), Side(second)
+        await until(lambda: a.connections == b.connections == 1, 10)
+        for number in range(3):
+            a.send(bytes([number]))
+            b.send(bytes([number]))
+            await asyncio.sleep(0.1)
+        await until(lambda: a.media and b.media, 3)
+        await asyncio.sleep(QUIET + 1)
+        assert (a.connections, b.connections) == (1, 1)
+        await asyncio.gather(a.close(), b.close())
+
+
 @pytest.mark.parametrize("dead", [False, True])
 async def test_who_hangs_up_is_heard_over_signaling_where_the_connection_is_dead(url, dead):
     async with two(url) as (a, b):
@@ -150,3 +165,26 @@ async def test_without_the_server_an_old_connection_is_kept_and_with_it_again():
             await asyncio.gather(first.close(), second.close())
     finally:
         talk.cancel()
+
+
+async def test_what_comes_first_of_all_can_be_answered(url):
+    """A message may come with the packet that opens its channel, before the link knows of the new connection."""
+    answered, answers = asyncio.Event(), []
+
+    def asked(peer, data):
+        answers.append(asyncio.ensure_future(peer.send_control(b"answer")))
+
+    async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
+        link = Link(IceConfig(), lambda data: None, asked, noted)
+        other = Link(IceConfig(), lambda data: None, lambda peer, data: answered.set(), lambda: other.peer.send_control(b"asked"))
+        keeping = [asyncio.create_task(side.keep(client)) for side, client in ((link, first), (other, second))]
+        await asyncio.wait_for(answered.wait(), 10)
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
+        await asyncio.gather(link.close(), other.close())
+    assert answers
+
+
+async def noted():
+    """A new connection is up."""

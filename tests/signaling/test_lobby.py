@@ -1,6 +1,8 @@
 """The page before a call: what is asked for is checked, and what goes wrong is told on it."""
 
 import asyncio
+from pathlib import Path
+from typing import ClassVar
 
 import aiohttp
 import pytest
@@ -32,9 +34,11 @@ async def test_the_page_is_told_to_ask(lobby):
 
 
 async def test_a_wish_is_taken_once(lobby):
-    for room in ("blue-1", "red-2"):
+    for room, status in (("blue-1", 200), ("red-2", 409)):
         async with lobby.post("/join", json=GOOD | {"room": room}) as answer:
-            assert answer.status == 200
+            assert answer.status == status
+    async with lobby.ws_connect("/live") as live:  # the page doesn't ask again while the call is made
+        assert (await live.receive_json())["stats"] == {"state": "joining"}
     wish = await lobby.lobby.wish()
     assert (wish.room, wish.server, wish.token) == ("blue-1", GOOD["server"], None)
 
@@ -91,3 +95,46 @@ async def test_a_call_that_fails_is_told_and_the_lobby_is_back():
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+class Recorded:
+    """Stands in for sessions: keeps what each was asked for; the last ends the lobby as SIGTERM does."""
+
+    made: ClassVar[list[SessionConfig]] = []
+    calls = 3
+
+    def __init__(self, config):
+        self.config, self.terminated = config, False
+
+    async def prepare(self):
+        """Nothing to load."""
+
+    async def run(self):
+        self.made.append(self.config)
+        self.terminated = len(self.made) == self.calls
+        return {}
+
+
+async def test_each_call_has_its_own_files_and_tokens_go_where_they_belong(monkeypatch):
+    monkeypatch.setattr("signaling.lobby.Session", Recorded)
+    Recorded.made.clear()
+    port, ours = unused_port(), "http://ours.example:8790"
+    config = SessionConfig(ours, "", outs=["page", "talk.mp4"], page_port=port, access="ours", stats=Path("a/s.jsonl"))
+    running = asyncio.create_task(run_lobby(config, lambda _: None, lambda _: None, lambda _: None))
+    wishes = [
+        {"server": server, "token": token}
+        for server, token in (("http://evil.example", None), (ours + "/", "mine"), (ours, None))
+    ]
+    async with aiohttp.ClientSession(f"http://localhost:{port}") as session, asyncio.timeout(20):
+        for wish in wishes:
+            status = 0
+            while status != 200:
+                try:
+                    async with session.post("/join", json=GOOD | wish) as answer:
+                        status = answer.status
+                except aiohttp.ClientError:
+                    await asyncio.sleep(0.02)
+        await running
+    assert [(c.server, c.access) for c in Recorded.made] == [("http://evil.example", None), (ours + "/", "mine"), (ours, "ours")]
+    assert [c.outs[1] for c in Recorded.made] == ["talk.mp4", "talk-2.mp4", "talk-3.mp4"]
+    assert [str(c.stats) for c in Recorded.made] == ["a/s.jsonl", "a/s-2.jsonl", "a/s-3.jsonl"]

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.demo import run_peer, shipped_clip
 from signaling.config import IceConfig
-from signaling.many_sessions import configs, numbered
+from signaling.many_sessions import configs
 from signaling.session import SessionConfig
 from tests.e2e.processes import facewire, finish
 
@@ -21,7 +22,7 @@ def test_files_get_the_number_and_pages_a_port(tmp_path):
     assert (one.page_port, two.page_port) == (9000, 9001)
     assert two.stats == tmp_path / "s-2.jsonl"
     assert one.ice == IceConfig()
-    assert numbered("window", 3) == "window"
+    assert replace(config, outs=["window"]).numbered(3).outs == ["window"]
 
 
 @pytest.mark.e2e

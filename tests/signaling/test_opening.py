@@ -13,7 +13,7 @@ from codec.keyframe import encode_keyframe
 from signaling.channels import PeerError
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
-from signaling.opening import PROBE, WINDOW, send_whole
+from signaling.opening import PIECE, PROBE, WINDOW, Opening
 from signaling.pacing import KeyframePieces
 from signaling.peer import Peer
 
@@ -44,7 +44,7 @@ async def arrives(keyframe, peer, got):
     """Send a keyframe; gives the sizes of its windows and the bytes that it took on the wire."""
     await peer.control_arrived(5)
     before = peer.wire().bytes_out
-    await send_whole(peer, KeyframePieces(3, keyframe))
+    await Opening().send(peer, KeyframePieces(3, keyframe))
     assert await peer.control_arrived(30)
     chunks, assembler = [parse_message(data) for data in got], KeyframeAssembler()
     *_, whole = [assembler.add(chunk) for chunk in chunks]
@@ -56,14 +56,14 @@ async def arrives(keyframe, peer, got):
 async def test_a_fast_link_sees_few_windows(url, keyframe):
     async with link(url, Impairment(delay=0.03)) as (peer, got):
         sizes, _ = await arrives(keyframe, peer, got)
-    assert sizes[:2] == [PROBE, WINDOW]
-    assert len(sizes) <= 4
+    assert sizes[:3] == [PROBE, WINDOW, PIECE]
+    assert set(sizes[2:-1]) == {PIECE}
 
 
 async def test_a_long_way_is_no_thin_link(url, keyframe):
     async with link(url, Impairment(delay=0.4)) as (peer, got):
         sizes, _ = await arrives(keyframe, peer, got)
-    assert len(sizes) <= 4
+    assert sizes[:3] == [PROBE, WINDOW, PIECE]
 
 
 async def test_a_thin_link_is_not_flooded(url, keyframe):
@@ -84,4 +84,4 @@ async def test_a_connection_that_ends_is_told(url, keyframe):
         asyncio.get_running_loop().call_later(0.3, peer.leave, "test")
         asyncio.get_running_loop().call_later(0.3, lambda: asyncio.ensure_future(peer.close()))
         with pytest.raises(PeerError):
-            await send_whole(peer, KeyframePieces(3, keyframe))
+            await Opening().send(peer, KeyframePieces(3, keyframe))

@@ -1,0 +1,28 @@
+"""The time to connect: measured on a good network and on none at all."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import connect
+from bench.relay import Impairment
+
+
+def test_a_pair_that_connects_and_one_that_never_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "NETWORKS", {"good": Impairment(), "dead": Impairment(loss=1.0)})
+    monkeypatch.setattr(connect, "FAILED", 2.0)
+    lines: list[str] = []
+    assert connect.main([str(tmp_path / "out.json"), "--runs", "2"], lines.append) == 0
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert all(0 < t < 2 for t in found["good"])
+    assert found["dead"] == [None, None]
+    assert lines[-1] == "| dead | nan | nan | nan | 2 of 2 | 2 |\n"
+
+
+def test_an_output_that_cannot_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(connect, "NETWORKS", {})
+    assert connect.main([str(tmp_path / "no" / "out.json")], lambda _: None) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,0 +1,39 @@
+"""Calls on a bad network without drawing: the gaps are told as they were."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import survival
+from bench.relay import Impairment
+from bench.survival import gaps
+
+
+def test_gaps_begin_with_the_first_and_end_with_the_call() -> None:
+    assert gaps([1.0, 1.2, 3.2, 3.4], 0.0, 4.0) == (1.0, pytest.approx(2.0))
+    assert gaps([1.0, 1.2], 0.5, 9.0) == (0.5, pytest.approx(7.8))
+    assert gaps([], 0.0, 9.0) == (9.0, 9.0)
+
+
+@pytest.mark.e2e
+def test_a_call_that_is_cut_for_good_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survival, "NETWORK", Impairment())
+    monkeypatch.setattr(survival, "SECONDS", 11.0)
+    monkeypatch.setattr(survival.measure, "__defaults__", (11.0,))
+    monkeypatch.setattr(survival, "CUT", 60.0)
+    lines: list[str] = []
+    out = tmp_path / "out.json"
+    assert survival.main([str(out), "--calls", "1"], lines.append) == 0
+    (good,) = json.loads(out.read_text())
+    assert good["sound_gap_s"] < 2
+    assert good["picture_gap_s"] < 2
+    assert good["arrived"] > 0.9
+    monkeypatch.setattr(survival, "CUT", 3.0)  # and dark from then on, longer than sound is made up
+    monkeypatch.setattr(survival, "DARK", 3.0)
+    monkeypatch.setattr(survival, "LIGHT", 60.0)
+    assert survival.main([str(out), "--calls", "1"], lines.append) == 0
+    (cut,) = json.loads(out.read_text())
+    assert cut["sound_gap_s"] > 1.5
+    assert cut["arrived"] < 0.6
+    assert ("1 of 1" in lines[-1]) == (max(cut["sound_gap_s"], cut["picture_gap_s"]) > survival.LONG)
