@@ -39,6 +39,8 @@ SECONDS = 30.0
 LONG = 2.0
 """Seconds of sound or picture standing still that a call should not have."""
 
+KEYS = ("first_sound_s", "sound_gap_s", "first_picture_s", "picture_gap_s")
+
 UInt8 = npt.NDArray[np.uint8]
 
 
@@ -115,7 +117,7 @@ async def call(server: str, interpolator: Interpolator, seed: int, seconds: floa
         troubling.cancel()
         await runner.cleanup()
         relay.close()
-    end = sent[-1]
+    end = sent[-1] if sent else time.monotonic()
     (first_sound, sound), (first_picture, picture) = (gaps([t for t in times if t < end], began, end) for times in (heard, shown))
     return {
         "first_sound_s": first_sound, "sound_gap_s": sound, "first_picture_s": first_picture, "picture_gap_s": picture,
@@ -129,7 +131,15 @@ async def measure(calls: int, tell: Callable[[str], object], seconds: float = SE
     while len(found) < calls:
         server, url = await serve(create_app())  # a new one each time: it limits how often an address may join
         some = range(len(found), min(calls, len(found) + AT_ONCE))
-        found += await asyncio.gather(*(call(url, interpolator, seed, seconds) for seed in some))
+        ended = await asyncio.gather(*(call(url, interpolator, seed, seconds) for seed in some), return_exceptions=True)
+        for seed, result in zip(some, ended, strict=True):
+            if isinstance(result, dict):
+                found.append(result)
+            elif isinstance(result, Exception):
+                tell(f"call {seed} failed: {result!r}\n")
+                found.append(dict.fromkeys(KEYS, float("nan")) | {"arrived": 0.0})
+            else:
+                raise result
         await server.cleanup()
         tell(f"{len(found)} of {calls} calls\n")
     return found
@@ -153,8 +163,9 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         ("longest without a new frame", "picture_gap_s"),
     ):  # fmt: skip
         values = np.array([one[key] for one in found])
-        write(f"| {name} | {np.median(values):.2f} | {np.percentile(values, 90):.2f} | {values.max():.2f} |\n")
-    stood = sum(max(one["sound_gap_s"], one["picture_gap_s"]) > LONG for one in found)
+        middle, most = np.nanpercentile(values, [50, 90])
+        write(f"| {name} | {middle:.2f} | {most:.2f} | {np.nanmax(values):.2f} |\n")
+    stood = sum(not max(one["sound_gap_s"], one["picture_gap_s"]) <= LONG for one in found)
     write(f"\n{stood} of {len(found)} calls stood still for more than {LONG:g} s.\n")
     return 0
 

@@ -131,8 +131,9 @@ class RenderThreads:
                     upsampler.set_identity(keyframe)
                     current, began = keyframe, time.perf_counter()
                 rgb = upsampler.step(frame.pictures, frame.speech, frame.detail)
-            except Exception:  # memory is short for a moment, say: the next frame may do
-                log.exception("a frame could not be drawn")
+            except Exception as error:  # memory is short for a moment, say: the next frame may do
+                if not self.count.failed:  # once: there may be fifty a second
+                    log.error("a frame could not be drawn: %s", error, exc_info=error)
                 self.count.failed += 1
                 continue
             self._count(time.perf_counter() - began, workers)

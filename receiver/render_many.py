@@ -95,22 +95,33 @@ class RenderMany:
 
     def _work(self) -> None:
         while taken := self._take():
-            ready = [(n, s, f) for n, s, f in taken if f.slot in s.keyframes]
-            if not ready:
-                continue
+            ready = [one for one in taken if self._knows(*one)]
             try:
-                self._draw(ready)
-            except Exception:  # a GPU short of memory for a moment, say: the next batch may do
-                log.exception("%d frames could not be drawn", len(ready))
+                if ready:
+                    self._draw(ready)
+            except Exception as error:  # a GPU short of memory for a moment, say: the next batch may do
                 for _, stream, _ in ready:
-                    stream.count.failed += 1
+                    self._failed(stream, error)
+
+    def _knows(self, number: int, stream: _Stream, frame: FrameInput) -> bool:
+        """Whether the network knows the frame's keyframe, now."""
+        keyframe = stream.keyframes.get(frame.slot)
+        if keyframe is None or keyframe is stream.current:
+            return keyframe is not None
+        try:
+            self._upsampler.set_identity(number, keyframe)
+        except Exception as error:  # the others' are drawn
+            self._failed(stream, error)
+            return False
+        stream.current = keyframe
+        return True
+
+    def _failed(self, stream: _Stream, error: Exception) -> None:
+        if not stream.count.failed:  # once: there may be fifty a second
+            log.error("a frame could not be drawn: %s", error, exc_info=error)
+        stream.count.failed += 1
 
     def _draw(self, ready: list[tuple[int, _Stream, FrameInput]]) -> None:
-        for number, stream, frame in ready:
-            keyframe = stream.keyframes[frame.slot]
-            if keyframe is not stream.current:
-                self._upsampler.set_identity(number, keyframe)
-                stream.current = keyframe
         began = time.perf_counter()
         drawn = self._upsampler.step([Wanted(n, f.pictures, f.speech, f.detail) for n, _, f in ready])
         seconds, now = time.perf_counter() - began, time.monotonic()

@@ -84,12 +84,7 @@ class SoundDevice:
     def _watch(self) -> None:
         while not self._stop.wait(LOOK):
             try:
-                alive = self._alive()
-                if not alive and not self.lost:
-                    log.warning("%s: the device is gone; it is looked for until it is back", self.kind)
-                    self.lost = True
-                if not alive:
-                    self._find()
+                self._find()
             except Exception:  # whatever PortAudio made of it: the next look may find it
                 log.debug("%s: looking for the device failed", self.kind, exc_info=True)
 
@@ -97,12 +92,17 @@ class SoundDevice:
         return self._stream is not None and self._stream.active and time.monotonic() - self._beat < DEAD
 
     def _find(self) -> None:
-        """Open the device again, if it is there. Raises :class:`SoundDeviceError`.
+        """Open the device again where it is gone, if it is there. Raises :class:`SoundDeviceError`.
 
         PortAudio lists devices once, when it is started. To find one that is back it is started anew, with none in use: others
         that play or record are interrupted for a moment, and so it is done ever more seldom.
         """
-        with _lock:
+        with _lock:  # another's watcher may just have this one closed
+            if self._alive():
+                return
+            if not self.lost:
+                log.warning("%s: the device is gone; it is looked for until it is back", self.kind)
+                self.lost = True
             self._end()
             others = set(_devices)
             if others and time.monotonic() < self._look_at:

@@ -78,7 +78,7 @@ class SenderStream:
         self._newest_used = False
         self.muted = self.camera_off = False
         self.away = False  # both, and the other side is told why
-        self.hidden = False  # the last tick showed nothing: no keyframe may be told of, let alone sent
+        self._nothing_seen = False  # in the last tick
         self.face = Face.TRACKED
         self.redundant = False  # sound goes twice
         self._error = 0.0  # squared, summed over the pictures
@@ -97,6 +97,11 @@ class SenderStream:
         """Length of the next tick."""
         return RUNGS[self.rung]
 
+    @property
+    def hidden(self) -> bool:
+        """Whether there is nothing to be seen: no keyframe is told of then, let alone sent."""
+        return self.away or self.camera_off or self._nothing_seen
+
     def set_step(self, rung: int, bitrate: int) -> None:
         """Another rung and Opus bit rate from the next tick on. Raises ``ValueError`` off :data:`SWITCH_MS`, where the rungs'
         ticks don't begin together."""
@@ -113,7 +118,7 @@ class SenderStream:
 
     def _see(self, tick: Tick, told: bool = True) -> tuple[UInt8 | None, Face]:
         frames = [f for f in tick.frames if f is not None]
-        self.hidden = self.away or self.camera_off or not frames
+        self._nothing_seen = not frames
         if self.hidden:
             self.tracker.reset()
             if self.choice:  # who hides isn't shown as seen before
@@ -142,7 +147,7 @@ class SenderStream:
     def choose_early(self) -> None:
         """The stream starts: end the choice if enough was seen of a face before."""
         choice = self.choice
-        if choice and choice.has_face and choice.tried >= GLIMPSES_MIN and self.config.keyframe == "auto":
+        if choice and not self.hidden and choice.has_face and choice.tried >= GLIMPSES_MIN and self.config.keyframe == "auto":
             self.choose()
 
     def choose(self) -> None:

@@ -183,7 +183,7 @@ class AckBundler:
             return
         if lost[0].tsn != self._probed:  # something came since the last probe
             self._probed, self._probes = lost[0].tsn, 0
-        waited, loop = time.time() - lost[0]._sent_time, asyncio.get_running_loop()
+        waited, loop = max(0.0, time.time() - lost[0]._sent_time), asyncio.get_running_loop()
         if not self._probes and waited < self.patience:  # sent while something else was waited for
             self._probe = loop.call_later(self.patience - waited, self._missing)
         elif self._probes < PROBES:

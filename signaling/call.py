@@ -144,6 +144,8 @@ class Call:
             report = self.player.report() if self.player else None
             left_out = self._keyframes_out.first
             bundle = await loop.run_in_executor(self._pool, self._encode, tick, said, report, left_out)
+            if self.stream.hidden:
+                self._keyframes_out.withhold()
             if self.peer and bundle:
                 room = self._pacer.room(self.link.wire_total()[0], time.monotonic())
                 await self._keyframes_out.send_piece(self.peer, 0 if self._queue.filling else room)
@@ -276,9 +278,10 @@ class Call:
         stream = self.stream
         if notice.verb == Verb.OFFER and self._keyframes_in:
             await self._keyframes_in.offered(peer, notice)
-        elif notice.verb == Verb.HAVE and stream:
+        elif notice.verb == Verb.HAVE and stream and self._keyframes_out:
+            self._keyframes_out.answered()
             await asyncio.get_running_loop().run_in_executor(self._pool, stream.confirm, notice.slot, notice.digest)
         elif notice.verb == Verb.REQUEST and stream and self._keyframes_out and stream.hidden:
-            self._keyframes_out.withhold(notice)
+            self._keyframes_out.withhold()
         elif notice.verb == Verb.REQUEST and stream and self._keyframes_out:
             self._keyframes_out.requested(peer, notice, stream.pictures.slot, stream.slot)

@@ -82,7 +82,11 @@ class Channels:
         if self._over or channel is None or channel.readyState != "open" or channel.bufferedAmount > self._media_limit:
             self.media_dropped += 1
             return False
-        channel.send(data)
+        try:
+            channel.send(data)
+        except ValueError:  # the other side's description takes no message of this size
+            self.media_dropped += 1
+            return False
         _go_first(channel)
         return True
 
@@ -109,6 +113,8 @@ class Channels:
                 channel.send(data)
             except InvalidStateError:
                 raise PeerError("closed", "the control channel is closed") from None
+            except ValueError:
+                raise PeerError("too_large", f"the other side takes no message of {len(data)} bytes") from None
 
     def _adopt(self, channel: RTCDataChannel) -> None:
         label = channel.label

@@ -16,7 +16,9 @@ from aiortc.rtcsctptransport import InitChunk
 
 CHECK, CHECK_EACH, CHECK_MOST, CHECK_SPAN = 0.1, 0.2, 0.4, 50.0
 """Seconds until an ICE check is repeated the first time, then after twice as long each time, but at most so many for each check
-that is under way (all dead ways together so stay at five checks a second), or the third number; and for how long in all."""
+that is under way (all dead ways from an address together so stay at five a second), or the third; and for how long in all."""
+ONCE = 2.0
+"""Seconds that a question asked once may wait for its answer."""
 SOONEST, LATEST = 0.3, 1.0
 """Seconds until a flight or SCTP's first message is repeated, at least and at most: four round trips where they are known."""
 REPEATS = 8
@@ -35,14 +37,18 @@ class _Check(stun.Transaction):
         super().__init__(*arguments, **options)
         self._all = cast(Any, self)  # for names that are the base class's own
         self._began = time.monotonic()
-        self._all._Transaction__timeout_delay = CHECK
-        if options.get("retransmissions") is None:  # else it is asked so many times, as for consent
+        self._check = options.get("retransmissions") is None
+        # Else it is asked a number of times and no more, once for consent: as long as a bad network takes, it is waited for.
+        self._all._Transaction__timeout_delay = CHECK if self._check else ONCE
+        if self._check:
             self._all._Transaction__tries_max = 1 << 30
 
     def _Transaction__retry(self) -> None:
-        if time.monotonic() - self._began > CHECK_SPAN:
+        if self._check and time.monotonic() - self._began > CHECK_SPAN:
             self._all._Transaction__tries_max = 0
         super()._Transaction__retry()  # type: ignore[misc]
+        if not self._check:
+            return
         most = max(CHECK_MOST, CHECK_EACH * len(getattr(self._all._Transaction__protocol, "transactions", ())))
         self._all._Transaction__timeout_delay = min(most, self._all._Transaction__timeout_delay)
 
@@ -59,17 +65,25 @@ def patience(round_trip: float) -> float:
     return min(max(4 * round_trip, SOONEST), LATEST)
 
 
-def mark_first(sctp: Any) -> None:
-    """Send every INIT with the tag 0, as RFC 9260 (section 8.5.1) asks.
+def mend_first(sctp: Any) -> None:
+    """Mend how aiortc's association begins on a network that loses packets. Both sides of a data channel begin (RFC 8841).
 
-    Both sides of a data channel begin (RFC 8841), and aiortc then takes the tag of the other's INIT for its own next one, which
-    the other drops: where both answers to the first two INITs are lost, no association ever stands.
+    Every INIT goes with the tag 0 (RFC 9260, section 8.5.1): aiortc takes the tag of the other's INIT for its own next one,
+    which the other drops, and where both answers to the first two are lost, no association ever stands. A copy of the other's
+    INIT that comes late is let be (section 5.2.2): aiortc would begin to count anew. And it goes on for as long as it is wanted:
+    aiortc gives up after nine messages, whatever time that takes.
     """
-    if not (hasattr(sctp, "_send_chunk") and hasattr(sctp, "_remote_verification_tag")):
+    if not all(hasattr(sctp, name) for name in ("_send_chunk", "_receive_chunk", "_remote_verification_tag", "_t1_failures")):
         return
-    send = sctp._send_chunk
+    send, receive = sctp._send_chunk, sctp._receive_chunk
+
+    async def received(chunk: Any) -> None:
+        stands = sctp._association_state == sctp.State.ESTABLISHED
+        if not (stands and isinstance(chunk, InitChunk) and chunk.initiate_tag == sctp._remote_verification_tag):
+            await receive(chunk)
 
     async def marked(chunk: Any) -> None:
+        sctp._t1_failures = 0
         tag = sctp._remote_verification_tag
         if not isinstance(chunk, InitChunk) or not tag:
             await send(chunk)
@@ -81,7 +95,7 @@ def mark_first(sctp: Any) -> None:
             if not sctp._remote_verification_tag:
                 sctp._remote_verification_tag = tag
 
-    sctp._send_chunk = marked
+    sctp._send_chunk, sctp._receive_chunk = marked, received
 
 
 class Flight:

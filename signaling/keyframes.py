@@ -14,8 +14,8 @@ from signaling.pacing import KeyframePieces
 from signaling.peer import Peer
 
 CACHED_KEYFRAMES = 16
-FIRST = 4.0
-"""Seconds for which the first keyframe has the link to itself, at most."""
+FIRST, ANSWER = 6.0, 1.0
+"""Seconds for which the first keyframe has the link to itself, at most, and before it those until it is asked for."""
 
 Confirmed = Callable[[int, bytes], None]
 
@@ -30,6 +30,8 @@ class KeyframesOut:
         self._whole: asyncio.Task[None] | None = None
         self._opening = Opening()
         self._began = 0.0
+        self._told = float("inf")
+        self._answered = False  # it was asked for, or was there already
 
     def reconnected(self) -> None:
         """Nothing was offered on the new connection yet."""
@@ -46,7 +48,14 @@ class KeyframesOut:
     def first(self) -> bool:
         """Whether the other side waits for the keyframe that is in use, not yet for long, and over a link that may be thin:
         bundles, of which nothing can be drawn before it, would only slow it down there."""
-        return self._under_way and not self._opening.wide and time.monotonic() - self._began < FIRST
+        now = time.monotonic()
+        if not self._answered:
+            return 0 <= now - self._told < ANSWER
+        return self._under_way and not self._opening.wide and now - self._began < FIRST
+
+    def answered(self) -> None:
+        """The other side has what was offered, or asks for it."""
+        self._answered = True
 
     @property
     def _under_way(self) -> bool:
@@ -60,17 +69,24 @@ class KeyframesOut:
             self._offered.add(name)
             try:
                 await peer.send_control(KeyframeNotice(Verb.OFFER, *name).pack())
+                self._told = min(self._told, time.monotonic())
             except PeerError:
                 self._offered.discard(name)  # offered again on the next connection
                 return
 
-    def withhold(self, notice: KeyframeNotice) -> None:
-        """One is wanted that must not be sent now: it is offered again when there is something to offer."""
-        self._offered.discard((notice.slot, notice.digest))
+    def withhold(self) -> None:
+        """None may be sent from now on; what the other side doesn't have by now is offered again with :meth:`offer`."""
+        self.close()
+        self._pieces = None
+        held = {
+            (slot, keyframe.digest) for slot, keyframe in self._gallery.keyframes.copy().items() if slot in self._gallery.held
+        }
+        self._offered &= held
 
     def requested(self, peer: Peer, notice: KeyframeNotice, using: int | None, newest: int) -> None:
         """The other side wants one. That in use goes at once, for nothing can be drawn without it; the newest in pieces, as
         :meth:`send_piece` finds room; an older one that was lost over there isn't sent again."""
+        self.answered()
         wanted = self._gallery.keyframes.get(notice.slot)
         if not wanted or notice.digest not in (wanted.digest, bytes(len(wanted.digest))):
             return

@@ -108,6 +108,11 @@ class Peer:
         pc = self._pc
         return (pc.sctp._srtt or 0.0) if pc is not None and pc.sctp is not None else 0.0
 
+    @property
+    def fastest(self) -> float:
+        """Round trip of the fastest of ICE's checks in seconds; 0 while not known."""
+        return self._meter.round_trip
+
     async def connect(self, client: SignalingClient, timeout: float = 30.0) -> None:  # noqa: ASYNC109
         """Negotiate over ``client`` and wait until both channels are open. Waits for a peer that is still away, too, but
         within ``timeout`` seconds (``client.wait_for_peer`` waits without limit); once ICE has found a way, for as long again.
@@ -298,7 +303,7 @@ class Peer:
         self._meter.attach(pc)
         if pc.sctp is not None:
             self._flight = handshake.Flight(pc, lambda: self._meter.round_trip)
-            handshake.mark_first(pc.sctp)
+            handshake.mend_first(pc.sctp)
             self._acks = AckBundler(pc.sctp)
 
     async def _watch(self, client: SignalingClient, event: Event) -> None:

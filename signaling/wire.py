@@ -54,6 +54,36 @@ class WireCount:
         )
 
 
+class Pings:
+    """Round trips of questions that are asked again, in the same words, while they are not answered. Times in seconds."""
+
+    def __init__(self) -> None:
+        self._asked: dict[bytes, tuple[list[float], list[float]]] = {}
+        self._exact = self._most = 0.0
+
+    def asked(self, name: bytes, now: float) -> None:
+        """A question went out, perhaps once more."""
+        self._asked.setdefault(name, ([], []))[0].append(now)
+        while len(self._asked) > ASKED:
+            del self._asked[next(iter(self._asked))]
+
+    def answered(self, name: bytes, now: float) -> None:
+        """An answer came; each time that a question arrives it is answered once."""
+        asked, answered = self._asked.get(name, ([], []))
+        if len(answered) >= len(asked):
+            return
+        answered.append(now)
+        self._most = min(self._most or now, now - asked[0])
+        if len(answered) == len(asked):  # none was lost: this is the answer to the last
+            took = now - asked[-1]
+            self._exact = min(self._exact or took, took)
+
+    @property
+    def round_trip(self) -> float:
+        """The fastest so far; where it is never known which question was answered, at most that; 0 before the first answer."""
+        return self._exact or self._most
+
+
 class WireMeter:
     """Counts at the sockets of one peer connection.
 
@@ -61,17 +91,13 @@ class WireMeter:
     every 5 s for as long as the call lasts: 0.4 kbit/s each way, not little beside 12. So the count is taken from the
     sockets below it: media, SACKs, handshake, connectivity checks and consent alike. Not seen: the 4 bytes that TURN puts
     before each datagram on the way to its server, and questions to STUN and TURN servers while candidates are gathered.
-
-    Attributes:
-        round_trip: of the fastest of ICE's questions so far, in seconds; 0 before the first answer.
     """
 
     def __init__(self) -> None:
         self.since = self._heard = time.monotonic()
         self._bytes_out = self._bytes_in = self._packets_out = self._packets_in = 0
         self._unanswered = 0
-        self._asked: dict[bytes, float | None] = {}
-        self.round_trip = 0.0
+        self._pings = Pings()
 
     def attach(self, connection: RTCPeerConnection) -> None:
         """Count this connection's datagrams from now on. Call it once, after its candidates are gathered."""
@@ -91,6 +117,11 @@ class WireMeter:
         return time.monotonic() - self._heard
 
     @property
+    def round_trip(self) -> float:
+        """See :attr:`Pings.round_trip`: of ICE's checks."""
+        return self._pings.round_trip
+
+    @property
     def unanswered(self) -> int:
         """Datagrams sent since the last came in."""
         return self._unanswered
@@ -102,9 +133,8 @@ class WireMeter:
             self._bytes_in += len(data) + _headers(addr)
             self._packets_in += 1
             self._heard, self._unanswered = time.monotonic(), 0
-            if data[:2] == _ANSWER and (asked := self._asked.pop(data[8:20], None)):
-                took = self._heard - asked
-                self.round_trip = min(self.round_trip or took, took)
+            if data[:2] == _ANSWER:
+                self._pings.answered(data[8:20], self._heard)
             receive(data, addr)
 
         protocol.datagram_received = datagram_received
@@ -115,10 +145,7 @@ class WireMeter:
         self._packets_out += 1
         self._unanswered += 1
         if data[:2] == _REQUEST:
-            # One that is asked again tells nothing: which of the two is answered? (Karn)
-            self._asked[data[8:20]] = None if data[8:20] in self._asked else time.monotonic()
-            while len(self._asked) > ASKED:
-                del self._asked[next(iter(self._asked))]
+            self._pings.asked(data[8:20], time.monotonic())
 
 
 class _CountingTransport:

@@ -179,17 +179,17 @@ async def test_a_message_that_is_not_acknowledged_is_sent_again(link):
 
 async def test_what_was_sent_a_moment_ago_is_given_its_time(link):
     sctp, dtls = link
-    sctp._send_chunk.__self__.patience = 0.1
+    sctp._send_chunk.__self__.patience = 0.3
     first, second = data(7), data(8)
     first.flags = second.flags = 3
     await under_way(sctp, first)
-    await asyncio.sleep(0.07)
+    await asyncio.sleep(0.2)
     first._acked = True
     await under_way(sctp, second)
     dtls.packets.clear()
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.15)
     assert dtls.packets == []
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.25)
     assert [c.tsn for c in dtls.packets[0]] == [8]
 
 

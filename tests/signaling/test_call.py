@@ -32,7 +32,7 @@ class Line:
 
     def __init__(self) -> None:
         self.sent: list[Any] = []
-        self.closed = asyncio.Event()
+        self.closed, self.fastest = asyncio.Event(), 0.0
 
     async def send_control(self, data: bytes, **_: Any) -> None:
         self.sent.append(parse_message(data))
@@ -48,19 +48,19 @@ async def test_who_comes_while_the_camera_is_off_gets_no_picture_from_before() -
     call.link.peer = peer = cast(Peer, line)
     digest = stream.gallery.keyframes[0].digest
     asked = KeyframeNotice(Verb.REQUEST, 0, digest).pack()
-    stream.hidden = True
+    stream.camera_off = True
     await call._offer_keyframes()
     await call._on_control(peer, asked)
     await asyncio.sleep(0.01)
     assert line.sent == []
-    stream.hidden = False
+    stream.camera_off = False
     await call._offer_keyframes()
     assert [m.verb for m in line.sent] == [Verb.OFFER]
-    stream.hidden = True
+    stream.camera_off = True
     await call._on_control(peer, asked)  # just when the camera went off
     await asyncio.sleep(0.01)
     assert len(line.sent) == 1
-    stream.hidden = False
+    stream.camera_off = False
     await call._offer_keyframes()
     await call._on_control(peer, asked)
     await asyncio.sleep(0.05)

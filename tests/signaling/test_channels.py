@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from pyee.asyncio import AsyncIOEventEmitter
 
-from signaling.channels import MAX_CONTROL, Channels
+from signaling.channels import MAX_CONTROL, Channels, PeerError
 
 
 class Channel(AsyncIOEventEmitter):
@@ -69,3 +69,17 @@ def test_bundles_go_before_the_keyframe_s_pieces_that_wait(both):
         assert both.send_media(data)
     control.send(b"k3")
     assert [data for _, _, data in queue] == [b"b1", b"b2", b"k1", b"k2", b"k3"]
+
+
+async def test_a_side_that_takes_no_message_of_that_size_ends_nothing(both):
+    def refuse(data):
+        raise ValueError("Cannot send message")
+
+    for label in ("control", "media"):
+        channel = Channel(label)
+        channel.bufferedAmount, channel.send = 0, refuse
+        both.accept(channel)
+    assert not both.send_media(b"bundle")
+    assert both.media_dropped == 1
+    with pytest.raises(PeerError, match="takes no message of 5 bytes"):
+        await both.send_control(b"hello")

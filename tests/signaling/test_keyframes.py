@@ -17,7 +17,7 @@ class Line:
     """A peer that keeps what it is given to send."""
 
     def __init__(self):
-        self.sent, self.broken = [], False
+        self.sent, self.broken, self.fastest = [], False, 0.0
 
     async def send_control(self, data, *, prompt=True, patience=0.0):
         if self.broken:
@@ -117,6 +117,22 @@ async def test_the_first_has_the_link_to_itself_but_not_for_long(gallery, three,
     assert not out.first
 
 
+async def test_until_the_first_is_asked_for_it_has_the_link_too(gallery, three, monkeypatch):
+    out, line = KeyframesOut(gallery), Line()
+    assert not out.first
+    await out.offer(line, using=0)
+    assert out.first
+    monkeypatch.setattr(keyframes, "ANSWER", 0.0)
+    assert not out.first
+    monkeypatch.undo()
+    assert out.first
+    out.answered()
+    assert not out.first
+    out.reconnected()
+    await out.offer(line, using=0)  # on another connection sound goes on
+    assert not out.first
+
+
 async def test_once_the_link_is_known_to_be_wide_nothing_is_left_out(gallery, three, monkeypatch):
     monkeypatch.setattr(opening, "GROWTH", 1)
     out, line, arrived = KeyframesOut(gallery), Line(), asyncio.Semaphore(0)
@@ -135,6 +151,29 @@ async def test_once_the_link_is_known_to_be_wide_nothing_is_left_out(gallery, th
     assert told == [True, True, False]  # the second window took no longer than the first
     assert out._under_way
     out.close()
+
+
+async def test_what_is_withheld_stops_at_once_and_is_offered_again(gallery, three):
+    out, line, arrived = KeyframesOut(gallery), Line(), asyncio.Event()
+
+    async def control_arrived(timeout):  # noqa: ASYNC109
+        await arrived.wait()
+        return True
+
+    line.control_arrived = control_arrived
+    await out.offer(line, using=0)
+    gallery.confirm(1, three[1].digest)
+    out.requested(line, KeyframeNotice(Verb.REQUEST, 0, three[0].digest), using=0, newest=2)
+    out.requested(line, KeyframeNotice(Verb.REQUEST, 2, three[2].digest), using=0, newest=2)
+    await asyncio.sleep(0.01)
+    assert line.take()
+    out.withhold()
+    arrived.set()
+    await asyncio.sleep(0.02)
+    await out.send_piece(line, 300)
+    assert [m for m in line.take() if isinstance(m, KeyframeChunk)] == []
+    await out.offer(line, using=0)
+    assert [m.slot for m in line.take()] == [0, 2]  # the other side has the third
 
 
 async def test_pieces_wait_for_the_whole_one_and_begin_anew_after_it(gallery, three):

@@ -70,7 +70,8 @@ async def test_a_thin_link_is_not_flooded(url, keyframe):
     assert len(keyframe.data) > 3000
     async with link(url, Impairment(kbps=15, queue=0.5, delay=0.03)) as (peer, got):
         sizes, wire = await arrives(keyframe, peer, got)
-    assert max(sizes) == WINDOW
+    assert sizes[:2] == [PROBE, WINDOW]
+    assert max(sizes) == PIECE
     assert wire < 1.3 * len(keyframe.data) + 100 * len(sizes)
 
 
