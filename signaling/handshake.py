@@ -20,7 +20,7 @@ that is under way (all dead ways from an address together so stay at five a seco
 ONCE = 2.0
 """Seconds that a question asked once may wait for its answer."""
 SOONEST, LATEST = 0.3, 1.0
-"""Seconds until a flight or SCTP's first message is repeated, at least and at most: four round trips where they are known."""
+"""Seconds until a flight or SCTP's first message is repeated, at least and at most: three round trips where they are known."""
 REPEATS = 8
 """Times that a flight is repeated at most; OpenSSL goes on by itself."""
 TOGETHER = 0.05
@@ -62,7 +62,7 @@ def hurry() -> None:
 
 def patience(round_trip: float) -> float:
     """Seconds to wait for an answer before something is sent again. ``round_trip``: in seconds, 0 where it isn't known."""
-    return min(max(4 * round_trip, SOONEST), LATEST)
+    return min(max(3 * round_trip, SOONEST), LATEST)
 
 
 def mend_first(sctp: Any) -> None:

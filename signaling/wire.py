@@ -10,6 +10,8 @@ _REQUEST, _ANSWER = b"\x00\x01", b"\x01\x01"
 """How STUN's binding requests and their answers begin (RFC 8489, section 5); bytes 8 to 20 tell which belongs to which."""
 ASKED = 64
 """Requests whose time is remembered."""
+LIKELY = 0.12
+"""Seconds of a usual round trip: that of a long way is known exactly once all of its answers have come."""
 IPV4_UDP, IPV6_UDP = 28, 48
 """Bytes of IP and UDP headers around one datagram."""
 
@@ -80,8 +82,9 @@ class Pings:
 
     @property
     def round_trip(self) -> float:
-        """The fastest so far; where it is never known which question was answered, at most that; 0 before the first answer."""
-        return self._exact or self._most
+        """The fastest so far; 0 before the first answer. Where it isn't known yet which question was answered some were lost, or
+        the way is long: at most what it took in all, and :data:`LIKELY`."""
+        return self._exact or min(self._most, LIKELY)
 
 
 class WireMeter:

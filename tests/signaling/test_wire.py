@@ -2,7 +2,7 @@
 
 import pytest
 
-from signaling.wire import ASKED, Pings
+from signaling.wire import ASKED, LIKELY, Pings
 
 
 def pings(*events):
@@ -21,13 +21,13 @@ def test_one_question_one_answer():
 def test_a_way_longer_than_the_patience_is_told_once_all_answers_are_there():
     asked = [(b"a", "?", 1.0), (b"a", "?", 1.1), (b"a", "?", 1.3)]
     first = (b"a", "!", 1.25)
-    assert pings(*asked[:2], first, asked[2]) == pytest.approx(0.25)
+    assert pings(*asked[:2], first, asked[2]) == LIKELY
     assert pings(*asked[:2], first, asked[2], (b"a", "!", 1.35), (b"a", "!", 1.55)) == pytest.approx(0.25)
 
 
 def test_where_one_was_lost_it_is_at_most_what_it_took_in_all():
-    events = [(b"a", "?", 1.0), (b"a", "?", 1.1), (b"a", "!", 1.22)]
-    assert pings(*events) == pytest.approx(0.22)
+    events = [(b"a", "?", 1.0), (b"a", "?", 1.1), (b"a", "!", 1.14)]
+    assert pings(*events) == LIKELY
     assert pings(*events, (b"b", "?", 2.0), (b"b", "!", 2.12)) == pytest.approx(0.12)
 
 
