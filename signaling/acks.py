@@ -37,12 +37,15 @@ AT_ONCE = 8
 """The I bit of a data chunk: acknowledge it without delay."""
 ALONG = 0.005
 """Seconds that even such an acknowledgement waits: the answer to the message itself may take it along."""
+WINDOW_MIN = 3 * USERDATA_MAX_LENGTH
+"""Bytes that may be under way, whatever was lost: what SCTP begins with. After its timer SCTP allows one packet, which four
+bundles fill until they are acknowledged. What is sent is limited elsewhere: by the ladder of rates, and a keyframe's windows."""
 PROBES = 6
 """Probes without any acknowledgement after which SCTP's own timer is left to it."""
 
 _USED = (
     "_send_sack", "_send_chunk", "_sack_needed", "_sack_misordered", "_sack_duplicates", "_receive_data_chunk", "_sent_queue",
-    "_outbound_queue", "_rto",
+    "_outbound_queue", "_rto", "_cwnd",
 )  # fmt: skip
 
 
@@ -147,6 +150,7 @@ class AckBundler:
             return
         # What SCTP's first messages were sent again after is too soon for bundles: their acknowledgements wait.
         self._sctp._rto = max(self._sctp._rto, SCTP_RTO_MIN)
+        self._sctp._cwnd = max(self._sctp._cwnd, WINDOW_MIN)
         if self.prompt and _ordered(chunk):
             chunk.flags |= AT_ONCE
             self._expect()

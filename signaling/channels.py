@@ -47,6 +47,7 @@ class Channels:
         self._drained = asyncio.Event()
         self._sending = asyncio.Lock()
         self._over = False
+        self._pushing: asyncio.Task[None] | None = None
 
     def make(self, connection: RTCPeerConnection) -> None:
         """Make both, before the offer: the offering side's part."""
@@ -79,8 +80,12 @@ class Channels:
         if len(data) > MAX_MEDIA:
             raise PeerError("too_large", f"a media message of {len(data)} bytes; {MAX_MEDIA} at most")
         channel = self._channels.get("media")
-        if self._over or channel is None or channel.readyState != "open" or channel.bufferedAmount > self._media_limit:
+        if self._over or channel is None or channel.readyState != "open":
             self.media_dropped += 1
+            return False
+        if channel.bufferedAmount > self._media_limit:
+            self.media_dropped += 1
+            self._push(channel)
             return False
         try:
             channel.send(data)
@@ -89,6 +94,12 @@ class Channels:
             return False
         _go_first(channel)
         return True
+
+    def _push(self, channel: RTCDataChannel) -> None:
+        """Let aiortc look at what waits: after its timer it doesn't by itself, but only when something more is sent."""
+        flush = getattr(channel.transport, "_data_channel_flush", None)
+        if flush and (self._pushing is None or self._pushing.done()):
+            self._pushing = asyncio.get_running_loop().create_task(flush())
 
     @property
     def control_waits(self) -> bool:

@@ -17,8 +17,9 @@ from aiortc.rtcsctptransport import InitChunk
 CHECK, CHECK_EACH, CHECK_MOST, CHECK_SPAN = 0.1, 0.2, 0.4, 50.0
 """Seconds until an ICE check is repeated the first time, then after twice as long each time, but at most so many for each check
 that is under way (all dead ways from an address together so stay at five a second), or the third; and for how long in all."""
-ONCE = 2.0
-"""Seconds that a question asked once may wait for its answer."""
+CONSENT, CONSENT_TRIES = 0.7, 3
+"""Seconds until a question of consent (RFC 7675) is repeated the first time, then after twice as long, and how often it is asked:
+it is waited for 4.9 s, and the next comes after 8 at the soonest."""
 SOONEST, LATEST = 0.3, 1.0
 """Seconds until a flight or SCTP's first message is repeated, at least and at most: three round trips where they are known."""
 REPEATS = 8
@@ -38,10 +39,9 @@ class _Check(stun.Transaction):
         self._all = cast(Any, self)  # for names that are the base class's own
         self._began = time.monotonic()
         self._check = options.get("retransmissions") is None
-        # Else it is asked a number of times and no more, once for consent: as long as a bad network takes, it is waited for.
-        self._all._Transaction__timeout_delay = CHECK if self._check else ONCE
-        if self._check:
-            self._all._Transaction__tries_max = 1 << 30
+        # Else it is a question of consent. aioice asks each once, and of three in a row all are lost too often on a bad network.
+        self._all._Transaction__timeout_delay = CHECK if self._check else CONSENT
+        self._all._Transaction__tries_max = 1 << 30 if self._check else CONSENT_TRIES
 
     def _Transaction__retry(self) -> None:
         if self._check and time.monotonic() - self._began > CHECK_SPAN:

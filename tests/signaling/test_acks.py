@@ -217,3 +217,13 @@ async def test_it_is_not_sent_again_for_ever(link, monkeypatch):
     await under_way(sctp, chunk)
     await asyncio.sleep(0.02 * (acks.PROBES + 4))
     assert len(dtls.packets) == 1 + acks.PROBES
+
+
+async def test_after_its_timer_more_than_one_packet_may_be_under_way(link):
+    sctp, _ = link
+    sctp._cwnd = 1160
+    await send(sctp, data(7))
+    assert sctp._cwnd == acks.WINDOW_MIN
+    sctp._cwnd = 9000
+    await send(sctp, data(8))
+    assert sctp._cwnd == 9000

@@ -1,12 +1,13 @@
 """Messages and limits of the two data channels, without a connection."""
 
+import asyncio
 from collections import deque
 from types import SimpleNamespace
 
 import pytest
 from pyee.asyncio import AsyncIOEventEmitter
 
-from signaling.channels import MAX_CONTROL, Channels, PeerError
+from signaling.channels import MAX_CONTROL, MEDIA_LIMIT, Channels, PeerError
 
 
 class Channel(AsyncIOEventEmitter):
@@ -83,3 +84,18 @@ async def test_a_side_that_takes_no_message_of_that_size_ends_nothing(both):
     assert both.media_dropped == 1
     with pytest.raises(PeerError, match="takes no message of 5 bytes"):
         await both.send_control(b"hello")
+
+
+async def test_what_waits_is_looked_at_again_although_nothing_more_is_sent(both):
+    flushed = []
+
+    async def flush():
+        flushed.append(1)
+
+    for label in ("control", "media"):
+        channel = Channel(label)
+        channel.transport, channel.bufferedAmount = SimpleNamespace(_data_channel_flush=flush), MEDIA_LIMIT + 1
+        both.accept(channel)
+    assert not both.send_media(b"bundle")
+    await asyncio.sleep(0)
+    assert flushed == [1]
