@@ -17,9 +17,9 @@ from aiortc.rtcsctptransport import InitChunk
 CHECK, CHECK_EACH, CHECK_MOST, CHECK_SPAN = 0.1, 0.2, 0.4, 50.0
 """Seconds until an ICE check is repeated the first time, then after twice as long each time, but at most so many for each check
 that is under way (all dead ways from an address together so stay at five a second), or the third; and for how long in all."""
-CONSENT, CONSENT_TRIES = 0.7, 3
+CONSENT, CONSENT_TRIES = 0.6, 3
 """Seconds until a question of consent (RFC 7675) is repeated the first time, then after twice as long, and how often it is asked:
-it is waited for 4.9 s, and the next comes after 8 at the soonest."""
+it is waited for 4.2 s, see :mod:`signaling.consent`."""
 SOONEST, LATEST = 0.3, 1.0
 """Seconds until a flight or SCTP's first message is repeated, at least and at most: three round trips where they are known."""
 REPEATS = 8

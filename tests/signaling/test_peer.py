@@ -7,7 +7,7 @@ from aioice import ice
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.signaling import BYE
 
-from signaling import loopback
+from signaling import handshake, loopback
 from signaling.channels import MAX_CONTROL, MAX_MEDIA, PeerError
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
@@ -220,6 +220,7 @@ async def test_a_connection_that_is_left_still_carries(url):
 async def test_dead_network_is_noticed(url, monkeypatch):
     monkeypatch.setattr(ice, "CONSENT_INTERVAL", 0.1)
     monkeypatch.setattr(ice, "CONSENT_FAILURES", 2)
+    monkeypatch.setattr(handshake, "CONSENT", 0.1)
     async with two(url) as (a, b):
         for protocol in b.peer._pc.sctp.transport.transport.iceGatherer._connection._protocols:
             protocol.datagram_received = lambda data, addr: None  # b's cable is cut.
