@@ -42,7 +42,7 @@ def _providers() -> Finding:
 
 def _openvino() -> Finding:
     have = find_spec("openvino") is not None
-    advice = "" if have else "pip install 'facewire[openvino]': a quarter less time a frame on the CPU"
+    advice = "" if have else "pip install 'facewire[openvino]': less time a frame on the CPU"
     return Finding("OpenVINO", have, "installed" if have else "not installed", advice)
 
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from bench.metrics.sync import SHIFT, Expert, face_embeddings, load_expert, regi
 from bench.realign import realign
 from bench.sampling import sampled
 from bench.variants import VARIANTS, Renderer, Sent, transmit
+from models.backends import DEVICES
 from models.mel import Float32, log_mel
 from models.runtime import Interpolator, WeightsMissingError
 from models.sync_file import in_sync
@@ -79,11 +80,18 @@ def clip_mel(clip: Path) -> Float32 | None:
     return mel if mel is not None and (mel > AUDIBLE).mean() > 0.01 else None
 
 
+class Drawer(Protocol):
+    """What draws for a :class:`Judge`."""
+
+    def render(self, variant: str, sent: Sent, numbers: Sequence[int]) -> list[UInt8]:
+        """Frames (256, 256, 3) at these places of the clip."""
+
+
 class Judge:
     """Panel, lip-sync expert and renderer, used clip by clip."""
 
     def __init__(
-        self, panel: Panel, renderer: Renderer, variants: Sequence[str], every: int = 25, expert: Expert | None = None,
+        self, panel: Panel, renderer: Drawer, variants: Sequence[str], every: int = 25, expert: Expert | None = None,
         sync_seconds: float = 2.0,
     ) -> None:  # fmt: skip
         self.panel, self.renderer, self.variants = panel, renderer, tuple(variants)
@@ -185,11 +193,12 @@ def report(
     }  # fmt: skip
 
 
-def _chosen(options: argparse.Namespace) -> list[Path]:
-    clips = sorted((options.data / "dev").glob("*.mp4"))
+def chosen(data: Path, count: int | None) -> list[Path]:
+    """So many of the dev clips, evenly; all by default. Raises ``FileNotFoundError`` where there are none."""
+    clips = sorted((data / "dev").glob("*.mp4"))
     if not clips:
-        raise FileNotFoundError(f"{options.data} holds no dev/*.mp4")
-    count = min(options.clips or len(clips), len(clips))
+        raise FileNotFoundError(f"{data} holds no dev/*.mp4")
+    count = min(count or len(clips), len(clips))
     return [clips[i] for i in np.linspace(0, len(clips) - 1, count).round().astype(int)]
 
 
@@ -210,7 +219,7 @@ def run(options: argparse.Namespace) -> None:
     """What the command line does. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
     if min(options.every, options.threads, 1 if options.clips is None else options.clips) < 1:
         raise ValueError("--every, --threads and --clips are 1 or more")
-    clips, late = _chosen(options), _late(options.offsets)
+    clips, late = chosen(options.data, options.clips), _late(options.offsets)
     if not options.out.parent.is_dir():
         raise FileNotFoundError(f"{options.out.parent} is no folder")
     torch.set_num_threads(options.threads)
@@ -251,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sync-seconds", type=float, default=2.0, help="length of the run judged for lip sync in each clip")
     parser.add_argument("--clips", type=int, help="only K clips, evenly from the list")
     parser.add_argument("--variants", help=f"some of {','.join(VARIANTS)}")
-    parser.add_argument("--device", default="auto", help="auto, cpu, openvino or cuda")
+    parser.add_argument("--device", default="auto", help=", ".join(DEVICES))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="VGG-16 in bf16: half its time, DISTS off by 0.001 at most")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")

@@ -42,7 +42,7 @@ Seconds = Annotated[float | None, typer.Option("--seconds", min=0.2, help="Stop 
 Loop = Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")]
 Port = Annotated[int, typer.Option("--page-port", min=0, max=65535, help="Port of the page at localhost; 0 takes a free one.")]
 Fps = Annotated[int | None, typer.Option("--fps", help="Frames drawn a second, 25 or 50; by default 50 on CUDA, else 25.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, openvino, openvino-fp32 or cuda.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cpu-fp32, openvino, openvino-int8, openvino-fp32 or cuda.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="Folder with other networks than the shipped ones.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="CPU threads that render (or train).")]
 TraceFolder = Annotated[Path | None, typer.Option("--trace", help="Record what was sent and shown into a folder, for measuring.")]

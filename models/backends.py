@@ -1,10 +1,14 @@
-"""What runs an exported network: ONNX Runtime (CPU or CUDA), or OpenVINO (CPU), which needs a quarter less time for the same
-picture (``pip install 'facewire[openvino]'``), and half of that where the processor multiplies in bf16.
+"""What runs an exported network: ONNX Runtime (CPU or CUDA), or OpenVINO (CPU, ``pip install 'facewire[openvino]'``), and how
+exactly it multiplies.
 
 bf16 everywhere would round the flow's coordinates to half a pixel, 31 dB from what fp32 draws. So only the convolutions multiply
-in it; what lies between them stays in fp32, and the picture 70 dB from that of fp32.
+in it; what lies between them stays in fp32. That is OpenVINO's way where the processor has bf16, else it is fp32. ONNX Runtime
+alone is too slow in fp32 for 25 frames a second on two cores, so that most convolutions multiply int8 (``step-int8.onnx``,
+:mod:`models.int8`) where the processor is made for it; the motion is a little less even. ``bench.precision`` measures what each
+costs, ``bench.frame_time`` what it saves.
 """
 
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,8 +19,8 @@ import onnxruntime as ort
 
 Float32 = npt.NDArray[np.float32]
 
-DEVICES = ("auto", "cpu", "openvino", "openvino-fp32", "cuda")
-"""``openvino-fp32`` is OpenVINO without bf16 anywhere."""
+DEVICES = ("auto", "cpu", "cpu-fp32", "openvino", "openvino-int8", "openvino-fp32", "cuda")
+"""``cpu`` is in int8 and ``openvino`` in bf16 where that can be had, else in fp32; ``-fp32`` and ``-int8`` are nothing else."""
 
 
 class Network(Protocol):
@@ -51,11 +55,41 @@ class OnnxRuntimeNetwork:
         self.outputs = tuple(o.name for o in self._session.get_outputs())
         self.inputs = tuple(i.name for i in self._session.get_inputs())
         self.name = str(self._session.get_providers()[0])
+        if path.stem.endswith("-int8"):
+            self.name += ", int8"
         if cuda and self.name != "CUDAExecutionProvider":
             raise ValueError("ONNX Runtime has CUDA, but finds no device that works: see 'facewire doctor'")
 
     def run(self, inputs: dict[str, Float32]) -> dict[str, Float32]:
         return dict(zip(self.outputs, self._session.run(self.outputs, inputs), strict=True))
+
+
+def has_int8_dots() -> bool:
+    """Whether the processor adds up products of int8 in 32 bits at once (VNNI). Those that don't saturate on the way, and the
+    picture suffers; looked up on Linux, taken for missing elsewhere."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_vnni" in flags or "avx_vnni" in flags
+
+
+def sha256(path: Path) -> str:
+    """Of a file, in hexadecimal. Raises ``OSError``."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def int8_path(path: Path) -> Path:
+    """Where a network's int8 version lies: ``step.onnx`` → ``step-int8.onnx``."""
+    return path.with_name(f"{path.stem}-int8{path.suffix}")
+
+
+def int8_of(path: Path) -> Path | None:
+    """A network's int8 version: None where there is none, or it was made of other weights than these."""
+    try:
+        return found if sha256(path).encode() in (found := int8_path(path)).read_bytes() else None
+    except OSError:
+        return None
 
 
 def convolve_in_bf16(model: Any) -> int:
@@ -76,10 +110,9 @@ def convolve_in_bf16(model: Any) -> int:
 
 
 class OpenVinoNetwork:
-    """OpenVINO on the CPU, in fp32, with convolutions in bf16 where the processor has instructions for it."""
+    """OpenVINO on the CPU, in fp32, with convolutions in bf16 where that is wanted, or in int8 if the file says so."""
 
     def __init__(self, path: Path, threads: int, bf16: bool) -> None:
-        """``bf16``: for the convolutions, if the processor can."""
         import openvino
 
         settings = {
@@ -90,8 +123,8 @@ class OpenVinoNetwork:
         }
         core: Any = openvino.Core()
         model = core.read_model(str(path))
-        bf16 = bf16 and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") and bool(convolve_in_bf16(model))
-        self.name = "OpenVINO, bf16" if bf16 else "OpenVINO"
+        bf16 = bf16 and bool(convolve_in_bf16(model))
+        self.name = "OpenVINO, bf16" if bf16 else "OpenVINO, int8" if path.stem.endswith("-int8") else "OpenVINO"
         # Before it is compiled, for compiling gives them further names.
         self.inputs, self.outputs = (tuple(v.get_any_name() for v in values) for values in (model.inputs, model.outputs))
         self._request: Any = core.compile_model(model, "CPU", settings).create_infer_request()
@@ -99,6 +132,13 @@ class OpenVinoNetwork:
     def run(self, inputs: dict[str, Float32]) -> dict[str, Float32]:
         results = self._request.infer(inputs, share_inputs=True)
         return {name: np.array(results[i]) for i, name in enumerate(self.outputs)}
+
+
+def _has_bf16() -> bool:
+    import openvino
+
+    core: Any = openvino.Core()
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def choose(device: str = "auto", cuda: bool = True) -> str:
@@ -121,11 +161,19 @@ def choose(device: str = "auto", cuda: bool = True) -> str:
 
 def load(path: Path, device: str, threads: int, exact: bool = False) -> Network:
     """Load a network for a device as :func:`choose` names it; ``exact``: in fp32 throughout. Raises ``ValueError`` for a file or
-    device that does not work."""
+    device that does not work, and for int8 that is asked for where it can't be had."""
+    runtime, _, precision = device.partition("-")
     try:
-        if device.startswith("openvino"):
-            return OpenVinoNetwork(path, threads, bf16=device == "openvino" and not exact)
-        return OnnxRuntimeNetwork(path, device == "cuda", threads)
+        bf16 = not exact and device == "openvino" and _has_bf16()
+        if not exact and device in ("cpu", "openvino-int8"):
+            small = int8_of(path) if has_int8_dots() else None
+            if precision == "int8" and small is None:
+                lacks = f"{int8_path(path).name}, made of these weights" if has_int8_dots() else "int8 dot products (VNNI)"
+                raise ValueError(f"{device} is not to be had here: there is no {lacks}")
+            path = small or path
+        if runtime == "openvino":
+            return OpenVinoNetwork(path, threads, bf16)
+        return OnnxRuntimeNetwork(path, runtime == "cuda", threads)
     except (ValueError, ImportError):
         raise
     except Exception as error:  # both libraries raise types of their own, some of them bare Exception

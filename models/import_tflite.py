@@ -14,6 +14,8 @@ import onnx
 import tflite
 from onnx import helper, numpy_helper
 
+from models.onnx_graph import halve
+
 _DTYPES = {0: np.float32, 1: np.float16, 2: np.int32}
 _NAMES = {v: k for k, v in vars(tflite.BuiltinOperator).items() if not k.startswith("_")}
 
@@ -133,4 +135,6 @@ class Importer:
 
 
 if __name__ == "__main__":
-    onnx.save(Importer(Path(sys.argv[1]).read_bytes()).build(), sys.argv[2])
+    imported = Importer(Path(sys.argv[1]).read_bytes()).build()
+    halve(imported, set())  # MediaPipe keeps them as fp16, too
+    onnx.save(imported, sys.argv[2])

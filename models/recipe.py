@@ -64,6 +64,7 @@ def run_recipe(wanted: "Wanted", say: Callable[[str], None], scale: float = 1.0)
 
 
 def _rest(wanted: "Wanted", last: str, scale: float, say: Callable[[str], None]) -> dict[str, Any]:
+    from models import int8
     from models.interpolator_training import InterpolatorConfig, train
     from models.mix import SHARE, mix
     from models.train_command import INTERPOLATOR_CLIPS, cache_shards, run_export, sharded
@@ -83,4 +84,7 @@ def _rest(wanted: "Wanted", last: str, scale: float, say: Callable[[str], None])
         say(f"mixing: {SHARE:g} of the speech stage, the rest of the one before")
         mix(wanted.out / f"{before(last)}.pt", wanted.out / f"{last}.pt", checkpoint)
     figures["weights"] = run_export(checkpoint, interpolator, wanted.out / "weights")
+    say("int8: scales are found on training people")
+    small = int8.write(wanted.out / "cache", wanted.out / "weights", max(1, round(int8.SAMPLES * scale)))
+    figures["weights"][small.name] = small.stat().st_size
     return figures

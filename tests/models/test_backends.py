@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from models.backends import DEVICES, choose, load
+from models.backends import DEVICES, choose, has_int8_dots, load
 from models.runtime import FRAMES, Upsampler, weights_folder
 
 needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="OpenVINO is optional")
@@ -40,12 +40,22 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 @needs_openvino
 @pytest.mark.parametrize("device", ["openvino", "openvino-fp32"])
 def test_openvino_draws_what_onnx_runtime_draws(device):
-    _, reference = drawn("cpu")
+    _, reference = drawn("cpu-fp32")
     runtime, frame = drawn(device)
     assert runtime.startswith("OpenVINO")
     assert "bf16" not in runtime or device == "openvino"
     assert psnr(frame, reference) > 55  # rounding to whole levels alone gives 59
     assert np.abs(frame - reference).max() <= (8 if "bf16" in runtime else 2)  # at the edges of this drawing
+
+
+@pytest.mark.skipif(not has_int8_dots(), reason="this processor has no int8 dot products")
+@pytest.mark.parametrize("device", ["cpu", pytest.param("openvino-int8", marks=needs_openvino)])
+def test_int8_draws_almost_the_same(device):
+    exact, reference = drawn("cpu-fp32")
+    runtime, frame = drawn(device)
+    assert exact == "CPUExecutionProvider"
+    assert runtime.endswith(", int8")
+    assert psnr(frame, reference) > 36
 
 
 @needs_openvino

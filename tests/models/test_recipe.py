@@ -49,7 +49,7 @@ def test_recipe_from_clips_to_onnx(data, perceptual_weights, tmp_path, monkeypat
     mixed, last = (torch.load(tmp_path / "run" / name, weights_only=True)["ema"] for name in ("call.pt", "speech.pt"))
     assert mixed.keys() == last.keys()
     assert not torch.equal(mixed["predictor.flow64.weight"], last["predictor.flow64.weight"])
-    assert {"identity.onnx", "step.onnx", "interpolator.onnx"} <= set(figures["weights"])
+    assert {"identity.onnx", "step.onnx", "step-int8.onnx", "interpolator.onnx"} <= set(figures["weights"])
     upsampler = Upsampler(tmp_path / "run" / "weights", "cpu", 1)
     upsampler.set_identity(np.full((256, 256, 3), 90, np.uint8))
     frame = upsampler.step(np.full((5, 3, 8, 8), 0.5, np.float32), np.full((20, 80), -1, np.float32))
