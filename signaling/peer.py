@@ -9,7 +9,7 @@ from collections.abc import Callable
 from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.signaling import SignalingBye
 
-from signaling import ciphers, consent, handshake, loopback, sdp
+from signaling import ciphers, consent, handshake, loopback, records, sdp
 from signaling.acks import AckBundler
 from signaling.channels import MEDIA_LIMIT, Channels, PeerError
 from signaling.client import Event, SignalingClient
@@ -304,6 +304,7 @@ class Peer:
         if pc.sctp is not None:
             self._flight = handshake.Flight(pc, lambda: self._meter.round_trip)
             handshake.mend_first(pc.sctp)
+            records.read_on(pc.sctp)
             self._acks = AckBundler(pc.sctp)
 
     async def _watch(self, client: SignalingClient, event: Event) -> None:

@@ -1,0 +1,77 @@
+"""Messages that overtake the end of the DTLS handshake do not hold up all that come after them."""
+
+import asyncio
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from bench import relay
+from bench.relay import Impairment, SignalingProxy, UdpRelay
+from signaling import records
+from signaling.client import SignalingClient
+from signaling.config import IceConfig
+from signaling.peer import Peer
+
+CHANGE_CIPHER, DATA = 20, 23
+
+
+async def latencies(url, monkeypatch):
+    """Seconds that messages take which are sent 0.4 s apart, over a connection in which messages came before the server's last
+    flight."""
+    passes, early = relay._Port.datagram_received, 0
+    clock, held = asyncio.get_running_loop().time, 0.0
+
+    def late(port, data, address):
+        nonlocal early, held
+        waiting = held and clock() < held + 0.9
+        if data[0] == CHANGE_CIPHER and not held:
+            held = clock()
+            asyncio.get_running_loop().call_later(0.9, passes, port, data, address)
+        elif data[0] != CHANGE_CIPHER or not waiting:  # its copies are lost
+            early += bool(waiting and data[0] == DATA)
+            passes(port, data, address)
+
+    monkeypatch.setattr(relay._Port, "datagram_received", late)
+    bad, came = UdpRelay(Impairment()), {}
+    async with TestServer(SignalingProxy(url.rstrip("/"), bad).app) as proxy:
+        near = str(proxy.make_url("/"))
+        async with SignalingClient(near, "r") as first, SignalingClient(near, "r") as second:
+            a = Peer(IceConfig(), lambda data: came.setdefault(data, clock()), lambda _: None)
+            b = Peer(IceConfig(), lambda data: came.setdefault(data, clock()), lambda _: None)
+            try:
+                await asyncio.gather(a.connect(first), b.connect(second))
+                await asyncio.sleep(1)
+                sent = {}
+                for number in range(4):
+                    for peer, name in ((a, b"a"), (b, b"b")):
+                        sent[name + bytes([number])] = clock()
+                        assert peer.send_media(name + bytes([number]))
+                    await asyncio.sleep(0.4)
+            finally:
+                await asyncio.gather(a.close(), b.close())
+                bad.close()
+    assert early > 1
+    return [came.get(name, float("inf")) - when for name, when in sent.items()]
+
+
+async def test_what_overtakes_the_handshake_holds_up_nothing(url, monkeypatch):
+    assert max(await latencies(url, monkeypatch)) < 0.3
+
+
+async def test_without_reading_on_every_message_waits_for_the_next(url, monkeypatch):
+    monkeypatch.setattr(records, "read_on", lambda _: None)
+    assert max(await latencies(url, monkeypatch)) >= 0.39
+
+
+@pytest.mark.parametrize("lacks", ["_handle_data", "_ssl"])
+def test_another_aiortc_is_left_alone(lacks):
+    class Association:
+        pass
+
+    sctp, sctp_transport = Association(), Association()
+    sctp.transport = sctp_transport
+    for part, name in ((sctp, "_handle_data"), (sctp_transport, "_ssl"), (sctp_transport, "_data_receiver")):
+        if name != lacks:
+            setattr(part, name, "untouched")
+    records.read_on(sctp)
+    assert getattr(sctp, "_handle_data", "untouched") == "untouched"
