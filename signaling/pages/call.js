@@ -8,6 +8,7 @@ import { Viewer } from "./viewer.js";
 
 const RETRY_MS = 1500;
 const SOON_MS = 250;
+const DELAYS_MS = 2000;
 const TONES = { connected: "good", closed: "bad", failed: "bad", ended: "bad" };
 const FACES = {
   tracked: "", none: "no face in sight", many: "several faces in sight", leaving: "about to leave the picture",
@@ -31,6 +32,7 @@ let capture = null;
 let phase = "starting"; // lobby, call, ended
 let now = { muted: false, camera: true, away: false };
 let smallShown = false;
+let browser = { picture: null, sound: null };
 
 soundOn.addEventListener("click", () => viewer.play());
 addEventListener("pointerdown", () => soundOn.hidden || viewer.play());
@@ -70,7 +72,7 @@ function show(stats) {
   if (stats.state === "ended") return end();
   if (phase === "ended" && stats.state !== "starting") return;
   enterCall(stats);
-  showNumbers(stats);
+  showNumbers(stats, browser);
   const state = typeof stats.state === "string" ? stats.state : "–";
   setState(state, TONES[state] ?? "wait");
   const present = stats.peer_present === true;
@@ -200,6 +202,8 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
   actions[name]();
 });
+
+setInterval(async () => (browser = await viewer.delays()), DELAYS_MS);
 
 enable(false);
 listen();

@@ -6,6 +6,7 @@ const FORMAT = {
   wire_kbps_in: (value) => value.toFixed(1),
   fps: (value) => value.toFixed(1),
   delay_ms: (value) => value.toFixed(0),
+  browser_ms: (value) => value.toFixed(0),
   loss: (value) => (100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0),
   consistency_db: (value) => value.toFixed(1),
 };
@@ -13,7 +14,12 @@ const GRADES = ["–", "poor", "fair", "good"];
 /** What each must at least be (loss and delay: at most) to be fair, and to be good. */
 const LIMITS = { fps: [10, 20], delay_ms: [800, 450], loss: [0.15, 0.04] };
 
-export function showNumbers(stats) {
+/** `told`: what the call's process tells; `browser`: milliseconds that sound and picture need in this browser, null where unknown. */
+export function showNumbers(told, browser) {
+  const stats = { ...told, browser_ms: browser.sound ?? browser.picture };
+  if (typeof stats.delay_ms === "number") stats.delay_ms += stats.browser_ms ?? 0;
+  const parts = Object.entries(browser).filter(([, ms]) => ms !== null);
+  document.getElementById("browser").title = parts.map(([name, ms]) => `${name}: ${ms.toFixed(0)} ms`).join(", ");
   for (const cell of document.querySelectorAll("[data-stat]")) {
     const value = stats[cell.dataset.stat];
     const known = typeof value === "number";

@@ -8,6 +8,7 @@ export class Viewer {
   #needsTouch;
   #pc = null;
   #over = true;
+  #seen = new WeakMap();
 
   /** `targets`: the elements for remote face, preview and sound. `needsTouch(yes)` is told whether the browser wants the user to
    * touch the page before it plays sound. */
@@ -64,6 +65,27 @@ export class Viewer {
     setTimeout(() => {
       if (pc === this.#pc && !this.#over && pc.connectionState !== "connected") this.#connect();
     }, RETRY_MS);
+  }
+
+  /** Milliseconds that remote face and sound have spent in this browser since the last call, from their packets' arrival until they
+   * were handed to screen and loudspeakers: {picture, sound}, null where that isn't known. */
+  async delays() {
+    const [picture, , sound] = this.#pc?.getReceivers() ?? [];
+    if (!sound) return { picture: null, sound: null };
+    const [a, b] = await Promise.all([this.#spent(picture), this.#spent(sound)]);
+    return { picture: a, sound: b };
+  }
+
+  async #spent(receiver) {
+    const reports = [...(await receiver.getStats()).values()];
+    const now = reports.find(({ type }) => type === "inbound-rtp");
+    const before = this.#seen.get(receiver);
+    this.#seen.set(receiver, now);
+    if (!now || !before) return null;
+    const mean = (seconds, count) => (1000 * (now[seconds] - before[seconds])) / (now[count] - before[count]);
+    const decoding = now.kind === "video" ? mean("totalDecodeTime", "framesDecoded") : 0;
+    const all = mean("jitterBufferDelay", "jitterBufferEmittedCount") + decoding;
+    return Number.isFinite(all) ? all : null;
   }
 
   /** Sound may not start before the user has touched the page. */

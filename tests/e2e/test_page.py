@@ -22,6 +22,9 @@ return [video.videoWidth, video.videoHeight, video.currentTime, Array.from(conte
 """
 
 
+CELL = """return document.querySelector('[data-stat="%s"]').innerText.replace('ms', ' ms');"""
+
+
 async def look(browser: Browser, video: str) -> tuple[int, int, float, list[int]]:
     width, height, time, data = await browser.run(PIXELS % video)
     return width, height, time, [v for i, v in enumerate(data) if i % 4 != 3]
@@ -49,6 +52,7 @@ async def test_both_faces_play_in_chromium(server: str, tmp_path: Path) -> None:
             shot = Path(os.environ.get("FACEWIRE_SCREENSHOT", str(tmp_path / "page.png")))
             await browser.screenshot(shot)
             text = await browser.run("return document.body.innerText")
+            delay, browsers = [float((await browser.run(CELL % name)).split()[0]) for name in ("delay_ms", "browser_ms")]
             await browser.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'h', bubbles: true}))")
             code, _, error = await finish(here, 20)
     finally:
@@ -64,5 +68,6 @@ async def test_both_faces_play_in_chromium(server: str, tmp_path: Path) -> None:
     assert own[0] == 256
     assert max(own[3]) > 100
     assert "BPP" in text
+    assert 0 < browsers < delay
     assert code == 0, error
     assert shot.stat().st_size > 10_000
