@@ -38,15 +38,18 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# A process for each room, for in one process after all the others a thread of libswscale crashed (docs/decisions.md). pytest
-# comes last, so that its summary is the last line.
-PARTS := tests/bench tests/codec tests/e2e tests/models tests/receiver tests/sender tests/signaling "tests/test_*.py"
+# A process for each room, for in one process after all the others a thread of libswscale crashed (docs/decisions.md). Those in
+# which nothing happens in real time run two at once; what each has said follows as a whole. pytest comes last, so that its
+# summary is the last line.
+TOGETHER := tests/models tests/receiver tests/codec 'tests/test_*.py'
+ALONE := tests/bench tests/e2e tests/sender tests/signaling
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	set -e; if [ -n "$(TESTS)" ]; then $(BIN)/python -m pytest $(TESTS); else \
-	  for part in $(PARTS); do $(BIN)/python -m pytest $$part; done; fi
+	  printf '%s\n' $(TOGETHER) | xargs -P 2 -I@ sh -c 'told=$$($(BIN)/python -m pytest @ 2>&1); code=$$?; echo "$$told"; exit $$code'; \
+	  for part in $(ALONE); do $(BIN)/python -m pytest $$part; done; fi
 
 demo: $(VENV)/.installed
 	$(BIN)/facewire demo --out demo-out $(ARGS)

@@ -79,7 +79,7 @@ class AsBatch:
         if cuda and self.runtime != "CUDAExecutionProvider":
             raise ValueError("ONNX Runtime has CUDA, but finds no device that works: see 'facewire doctor'")
         self._device = "cuda" if cuda else "cpu"
-        self._identity = Upsampler(folder, "cuda" if cuda else "cpu", threads)
+        self._identity = Upsampler(folder, "cuda" if cuda else "cpu-fp32", threads)
         self._seats = seats
         self._held: Identity = {}
         self._on_device: dict[str, Any] | None = None

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -93,16 +94,31 @@ def test_ci_script_runs_and_ends_with_make_test() -> None:
     assert "set -euo pipefail" in script.read_text()
 
 
-def test_make_test_ends_with_pytest_and_demo_needs_no_development_install() -> None:
-    def planned(*targets: str) -> list[str]:
-        command = ["make", "--no-print-directory", "-n", "VENV=/nonexistent-venv", *targets]
-        done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=20)
-        return done.stdout.splitlines()
+def planned(*targets: str) -> list[str]:
+    """The commands that make would run."""
+    command = ["make", "--no-print-directory", "-n", "VENV=/nonexistent-venv", *targets]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=20)
+    return done.stdout.splitlines()
 
+
+@pytest.mark.parametrize(
+    "variables",
+    [("TOGETHER=tests/none tests/codec/test_colour.py", "ALONE="), ("TOGETHER=tests/codec/test_colour.py", "ALONE=tests/none")],
+)
+def test_make_test_fails_where_a_part_fails(variables: tuple[str, str]) -> None:
+    script = "\n".join(planned("test", f"BIN={Path(sys.executable).parent}", *variables)[-3:])
+    done = subprocess.run(["sh", "-c", script], cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "tests/none" in done.stdout + done.stderr
+
+
+def test_make_test_ends_with_pytest_and_demo_needs_no_development_install() -> None:
     test, demo, both = planned("test"), planned("demo"), planned("-j2", "test", "demo")
     assert test[-1].endswith("-m pytest $part; done; fi")
-    for part in [p.name for p in (ROOT / "tests").iterdir() if any(p.glob("test_*.py"))]:
-        assert f" tests/{part} " in test[-1]  # no room's tests are left out
+    parts = shlex.split(test[-2].split(" | ")[0])[2:] + test[-1].split(";")[0].split()[3:]
+    rooms = [f"tests/{p.name}" for p in (ROOT / "tests").iterdir() if any(p.glob("test_*.py"))]
+    assert sorted(parts) == sorted([*rooms, "tests/test_*.py"])  # no room's tests are left out
+
     assert any("ruff check" in line for line in test)
     assert any("mypy" in line for line in test)
     assert demo[-1].split()[1:] == ["demo", "--out", "demo-out"]

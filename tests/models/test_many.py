@@ -28,7 +28,7 @@ def wanted():
 
 @pytest.fixture(scope="module")
 def truth(keyframes, wanted):
-    one, frames = Upsampler(device="cpu"), []
+    one, frames = Upsampler(device="cpu-fp32"), []
     for want in wanted:
         one.set_identity(keyframes[want.seat])
         frames.append(one.step(want.pictures, want.speech, want.detail))
@@ -65,14 +65,14 @@ def test_what_warmed_it_is_forgotten(keyframes, wanted, truth):
 
 
 def test_each_in_turn_draws_the_same(keyframes, wanted, truth):
-    many = EachInTurn(Upsampler(device="cpu"))
+    many = EachInTurn(Upsampler(device="cpu-fp32"))
     for seat, keyframe in enumerate(keyframes):
         many.set_identity(seat, keyframe)
     for frame, true in zip(many.step(wanted), truth, strict=True):
         assert (frame == true).all()
 
 
-@pytest.mark.parametrize("make", [lambda: AsBatch(None, 2, cuda=False), lambda: EachInTurn(Upsampler(device="cpu"))])
+@pytest.mark.parametrize("make", [lambda: AsBatch(None, 2, cuda=False), lambda: EachInTurn(Upsampler(device="cpu-fp32"))])
 def test_a_seat_without_a_keyframe_is_told(make, wanted, keyframes):
     many = make()
     with pytest.raises(KeyError):
