@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.demo import shipped_clip
-from sender.inputs import FileSound, Freshest, SampleBuffer, SourceError, file_frames, file_sound
+from sender.inputs import RATE, FileSound, Freshest, SampleBuffer, SourceError, file_frames, file_sound
 from sender.sources import GLIMPSES, FileSource, LiveSource, file_ticks, grid
 
 
@@ -98,10 +98,57 @@ def test_sound_that_piled_up_before_the_call_does_not_lag() -> None:
     buffer.write(np.arange(buffer.LIMIT + 100, dtype=np.float32))
     assert buffer.dropped == 100
     newest = buffer.LIMIT + 99
-    assert newest - buffer.read(3200)[-1] <= buffer.SLACK
-    buffer.read(buffer.SLACK)
+    assert newest - buffer.read(3200)[-1] <= buffer.FIRST
+    buffer.read(buffer.FIRST)
     assert not buffer.read(10).any()
     assert buffer.missing == 10
+
+
+def lags(piece_ms: int, reads: int, late_ms: int = 0) -> tuple[SampleBuffer, list[float]]:
+    """What a device that delivers such pieces, every third of them late, leaves of milliseconds behind each read of 200 ms; it
+    has run for 2 s when the first one comes. Each sample is its own number."""
+    piece, buffer, lag, made, writes = 16 * piece_ms, SampleBuffer(), list[float](), 0, list[tuple[float, int]]()
+    for number in range((2000 + 200 * reads) // piece_ms):
+        writes.append(((number + 1) * piece_ms + (late_ms if number % 3 == 0 else 0), number))
+    writes = sorted((max(w[0] for w in writes[: i + 1]), w[1]) for i, w in enumerate(writes))
+    for read in range(reads):
+        now = 2000 + 200 * read
+        while made < len(writes) and writes[made][0] <= now:
+            first = writes[made][1] * piece
+            buffer.write(np.arange(first, first + piece, dtype=np.float32))
+            made += 1
+        sound = buffer.read(3200)
+        lag.append(now - (sound[-1] + 1) / 16)
+    return buffer, lag
+
+
+def test_sound_is_soon_hardly_older_than_the_moment() -> None:
+    buffer, lag = lags(20, 60)
+    assert lag[0] <= 40
+    assert max(lag) <= 41
+    assert buffer.missing == 0
+
+
+@pytest.mark.parametrize(("piece_ms", "late_ms"), [(100, 0), (20, 60), (33, 15)])
+def test_uneven_delivery_is_waited_for_and_no_longer(piece_ms: int, late_ms: int) -> None:
+    buffer, lag = lags(piece_ms, 80, late_ms)
+    early = buffer.missing
+    assert early <= 16 * (piece_ms + late_ms)
+    assert max(lag[60:]) <= piece_ms + late_ms + 20
+    again, _ = lags(piece_ms, 160, late_ms)
+    assert again.missing == early
+
+
+def test_taking_sound_away_leaves_no_edge() -> None:
+    buffer, out = SampleBuffer(), list[np.ndarray]()
+    tone = np.sin(np.arange(16 * 6000) * 2 * np.pi * 200 / RATE).astype(np.float32)
+    buffer.write(tone[:1600])
+    for read in range(28):
+        buffer.write(tone[1600 + 3200 * read : 1600 + 3200 * (read + 1)])
+        out.append(buffer.read(3200))
+    assert buffer.dropped > 1600 - buffer.FIRST - 1
+    steps = np.abs(np.diff(np.concatenate(out)))
+    assert steps.max() < 3 * np.abs(np.diff(tone)).max()
 
 
 def test_a_camera_that_died_is_none() -> None:
