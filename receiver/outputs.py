@@ -12,6 +12,7 @@ import numpy.typing as npt
 from receiver.video_file import OutputError, VideoFile
 from sender.inputs import FRAME_RATE
 from sender.sound_device import SoundDevice, SoundDeviceError
+from sender.sound_queue import SoundQueue
 from sender.speech import LOOKAHEAD, RATE
 
 UInt8 = npt.NDArray[np.uint8]
@@ -104,25 +105,28 @@ class FileOutput:
 class PlayBuffer:
     """Sound between ticks and a device that takes it in small pieces; a gap gives silence, an excess is cut and counted.
 
-    When a tick's sound is due, the one before it should be played: what is left of it beyond ``slack`` would lag for good.
+    When a tick's sound is due, the one before it should be played: what is left of it beyond ``slack`` would lag for good. What
+    is left at every tick, as after a gap, lags too: it is taken away without an edge.
     """
+
+    SPARE = RATE * 10 // 1000
+    """Samples that may be left at every tick."""
 
     def __init__(self, slack: float = 0.060) -> None:
         """``slack`` in seconds: what a reader that takes large pieces may leave."""
         self.slack = round(RATE * slack)
-        self._lock, self._samples = threading.Lock(), np.zeros(0, np.float32)
+        self._lock, self._queue = threading.Lock(), SoundQueue(self.SPARE)
         self.gaps = self.cut = 0
 
     def write(self, samples: Float32) -> None:
         with self._lock:
-            joined = np.concatenate([self._samples, samples])
-            limit = len(samples) + self.slack
-            self.cut += max(0, len(joined) - limit)
-            self._samples = joined[-limit:] if limit else joined
+            left = len(self._queue)
+            self._queue.put(samples)
+            self.cut += self._queue.forget(left - self.slack) + self._queue.settle(left)
 
     def read(self, count: int) -> Float32:
         with self._lock:
-            out, self._samples = self._samples[:count], self._samples[count:]
+            out = self._queue.take(count)
         self.gaps += count - len(out)
         return np.pad(out, (0, count - len(out)))
 

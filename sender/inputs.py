@@ -6,7 +6,6 @@ Everything is laid on one grid: pictures at 25 FPS, sound mono at 16 kHz, both f
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -16,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sender.scaler import Scaler
+from sender.sound_queue import RATE, Float32, SoundQueue
 
 UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
 
 FRAME_RATE = 25
-RATE = 16_000
 
 
 class SourceError(RuntimeError):
@@ -113,59 +111,31 @@ class AudioInput(Protocol):
 class SampleBuffer:
     """Samples between a device's thread and the tick, so that sound is hardly older than the picture beside it.
 
-    What came before the first read is dropped but for :data:`FIRST`. How much is left over after a read tells how unevenly the
-    device delivers: what is left every time is taken away, 10 ms a read, blended. What is missing is silence, and lies there
-    the next time.
+    What came before the first read is dropped but for :data:`FIRST`, what lies there at every read taken away. What is missing is
+    silence, and lies there the next time. More than :data:`SLACK` is dropped at once.
     """
 
     LIMIT = RATE // 2
-    FIRST, SPARE, STEP, FADE = (RATE * ms // 1000 for ms in (40, 30, 10, 5))
-    """Samples left over after the first read at most, and after each, before some are taken away; how many at once; and blended. The
-    spare is for pieces of 20 ms that a clock a little off lets come now just before a read, now just after."""
-    SLACK = RATE * 120 // 1000
-    """What may be left over at all: sound servers deliver in pieces of up to about a tenth of a second."""
-    READS = 25
-    """Reads that what is left over is looked at for."""
+    FIRST, SPARE, SLACK = (RATE * ms // 1000 for ms in (40, 30, 120))
+    """Samples left over after the first read at most; always; and at all: sound servers deliver in pieces of up to a tenth of a
+    second. The spare is for pieces of 20 ms that a clock a little off lets come now just before a read, now just after."""
 
     def __init__(self) -> None:
-        self._lock, self._samples = threading.Lock(), np.zeros(0, np.float32)
-        self._left: deque[int] = deque(maxlen=self.READS)
-        self._begun = False
+        self._lock, self._queue, self._begun = threading.Lock(), SoundQueue(self.SPARE), False
         self.dropped = self.missing = 0
 
     def write(self, samples: Float32) -> None:
         with self._lock:
-            joined = np.concatenate([self._samples, samples])
-            self.dropped += max(0, len(joined) - self.LIMIT)
-            self._samples = joined[-self.LIMIT :]
+            self._queue.put(samples)
+            self.dropped += self._queue.forget(len(self._queue) - self.LIMIT)
 
     def read(self, count: int) -> Float32:
         with self._lock:
-            self._drop(len(self._samples) - count - (self.SLACK if self._begun else self.FIRST))
-            self._begun = True
-            if len(self._left) == self.READS and (spare := min(self._left) - self.SPARE) > 0:
-                self._blend(min(spare, self.STEP))
-            out, self._samples = self._samples[:count], self._samples[count:]
-            self._left.append(len(self._samples))
+            self.dropped += self._queue.forget(len(self._queue) - count - (self.SLACK if self._begun else self.FIRST))
+            self.dropped += self._queue.settle(len(self._queue) - count)
+            self._begun, out = True, self._queue.take(count)
         self.missing += count - len(out)
         return np.pad(out, (0, count - len(out)))
-
-    def _drop(self, extra: int) -> None:
-        """Forget the oldest at once."""
-        if extra > 0:
-            self.dropped += extra
-            self._samples = self._samples[extra:]
-            self._left.clear()
-
-    def _blend(self, extra: int) -> None:
-        """Take the oldest away but for what leads over to what follows."""
-        if len(self._samples) < extra + self.FADE:
-            return
-        share = np.linspace(0, 1, self.FADE, dtype=np.float32)
-        before, after = self._samples[: self.FADE], self._samples[extra : extra + self.FADE]
-        self._samples = np.concatenate([before * (1 - share) + after * share, self._samples[extra + self.FADE :]])
-        self._left = deque((left - extra for left in self._left), self.READS)
-        self.dropped += extra
 
 
 class Freshest:

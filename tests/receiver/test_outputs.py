@@ -82,6 +82,25 @@ def test_play_buffer_counts_gaps_and_cuts() -> None:
     assert buffer.read(5000).sum() == 3200 + buffer.slack
 
 
+def test_what_is_left_at_every_tick_after_a_gap_is_taken_away() -> None:
+    """A reader that finds nothing for 40 ms is given silence, and everything after it lies there 40 ms too long."""
+    buffer, heard = PlayBuffer(0.060), list[np.ndarray]()
+    tone = np.sin(np.arange(3200 * 60) * 2 * np.pi * 200 / 16_000).astype(np.float32)
+    buffer.read(640)
+    buffer.write(tone[:3200])
+    assert buffer.gaps == 640
+    lag = []
+    for tick in range(1, 60):
+        heard.append(buffer.read(2560 if tick == 1 else 3200))
+        lag.append(len(buffer._queue))
+        buffer.write(tone[3200 * tick : 3200 * (tick + 1)])
+    assert lag[:20] == [640] * 20
+    assert max(lag[35:]) <= buffer.SPARE
+    assert buffer.gaps == 640
+    assert buffer.cut == 640 - buffer.SPARE
+    assert np.abs(np.diff(np.concatenate(heard))).max() < 3 * np.abs(np.diff(tone)).max()
+
+
 async def test_page_tracks_carry_pictures_and_sound() -> None:
     output = PageOutput()
     output.frame(0, picture(77))

@@ -170,7 +170,7 @@ async def test_track_inputs_take_any_aiortc_track() -> None:
     try:
         for _ in range(100):
             await asyncio.sleep(0.05)
-            if video.latest() is not None and sound._buffer._samples.size > 3200:
+            if video.latest() is not None and len(sound._buffer._queue) > 3200:
                 break
         assert video.latest().shape == (384, 384, 3)
         assert sound.read(3200).shape == (3200,)
