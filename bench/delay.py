@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from bench.crops import write_lossless
 from bench.demo import DemoError, shipped_clip, two_peers
+from bench.page_record import PageRecord, Record
 from sender.inputs import FRAME_RATE, file_frames
 from sender.speech import RATE
 from sender.tracker import whole
@@ -97,15 +98,36 @@ def judge_folder(folder: str | Path, part: float = PART) -> Judged:
         return judge(sent, shown, part)
 
 
-async def call(limit: float, seconds: float) -> Judged:
-    """Make the call and judge it. Raises :class:`bench.demo.DemoError`."""
+async def call(limit: float, seconds: float, page: bool = False) -> Judged:
+    """Make the call and judge it; with ``page`` by what a browser shows and plays. Raises :class:`bench.demo.DemoError`."""
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "flashes.mkv"
-        flashes(seconds, clip)
+        flashes(seconds + 10, clip)
         light = ["--light", folder]
         sending = [*light, "--video", str(clip), "--limit", str(limit)]
+        if page:
+            return await _call_page(Path(folder), sending, seconds)
         await two_peers([*light, "--out", f"{folder}/out.mp4"], sending, seconds)
         return judge_folder(folder)
+
+
+async def _call_page(folder: Path, sending: list[str], seconds: float) -> Judged:
+    async with PageRecord() as record:
+        taken: list[asyncio.Task[Record]] = []
+
+        async def watch(url: str) -> Record:
+            await record.open(url)
+            await asyncio.sleep(seconds)
+            return await record.take()
+
+        def line(text: str) -> None:
+            if "http://localhost" in text and not taken:
+                taken.append(asyncio.create_task(watch(text[text.index("http://") :].split()[0])))
+
+        await two_peers(["--out", "page"], sending, seconds + 5, line)
+        shown = await taken[0]
+    with np.load(folder / "light-sent.npz") as sent:
+        return judge(sent, shown)
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
@@ -114,9 +136,10 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("out", type=Path)
     parser.add_argument("--limit", type=float, default=12.0, help="kbit/s: with more than 12 ticks become shorter")
     parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--page", action="store_true", help="judge what a browser shows and a sound server plays")
     options = parser.parse_args(arguments)
     try:
-        found = asyncio.run(call(options.limit, options.seconds))
+        found = asyncio.run(call(options.limit, options.seconds, options.page))
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     except (OSError, DemoError) as error:
         print(str(error).strip().splitlines()[0], file=sys.stderr)

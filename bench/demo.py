@@ -66,14 +66,16 @@ async def run_peer(arguments: list[str], on_line: Callable[[str], None]) -> dict
     return dict(json.loads(output))
 
 
-async def two_peers(receiving: list[str], sending: list[str], seconds: float) -> None:
+async def two_peers(
+    receiving: list[str], sending: list[str], seconds: float, on_line: Callable[[str], None] = lambda _: None
+) -> None:
     """Run ``facewire receive`` and ``send`` with these options in one room of a server of their own, until both have ended by
-    themselves; a call of ``seconds`` gets 90 more. Raises :class:`DemoError`."""
+    themselves; a call of ``seconds`` gets 90 more. ``on_line`` is told what the receiver writes. Raises :class:`DemoError`."""
     runner, url = await serve(create_app())
     where = [ROOM, "--server", url]
     try:
         async with asyncio.timeout(seconds + 90), asyncio.TaskGroup() as tasks:
-            tasks.create_task(run_peer(["receive", *where, *receiving], lambda _: None))
+            tasks.create_task(run_peer(["receive", *where, *receiving], on_line))
             tasks.create_task(run_peer(["send", *where, *sending, "--seconds", str(seconds)], lambda _: None))
     except (TimeoutError, ExceptionGroup) as error:
         raise DemoError(f"the call failed: {getattr(error, 'exceptions', [error])[0]}") from None

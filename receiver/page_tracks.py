@@ -1,4 +1,4 @@
-"""The rendered stream as aiortc tracks, for the page. aiortc encodes them as it would a camera."""
+"""The rendered stream for the page: pictures as an aiortc track, encoded as a camera's would be, and sound as it is."""
 
 import asyncio
 import time
@@ -7,17 +7,15 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 from aiortc import MediaStreamTrack
-from av import AudioFrame, VideoFrame
+from av import VideoFrame
 
-from receiver.outputs import PlayBuffer
+from receiver.voice import Voice
 from sender.scaler import Scaler
-from sender.speech import RATE
 
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
 VIDEO_CLOCK = 90_000
-PIECE = RATE // 50
 
 
 class FaceTrack(MediaStreamTrack):
@@ -47,35 +45,13 @@ class FaceTrack(MediaStreamTrack):
         return frame
 
 
-class VoiceTrack(MediaStreamTrack):
-    """The sound in pieces of 20 ms, on a steady clock; silence where there is none."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._buffer, self._sent, self._start = PlayBuffer(), 0, 0.0
-
-    def play(self, samples: Float32) -> None:
-        self._buffer.write(samples)
-
-    async def recv(self) -> AudioFrame:
-        self._start = self._start or time.monotonic()
-        await asyncio.sleep(max(0.0, self._start + self._sent / RATE - time.monotonic()))
-        pcm = (np.clip(self._buffer.read(PIECE), -1, 1) * 32767).astype(np.int16)[None]
-        frame = AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, self._sent, Fraction(1, RATE)
-        self._sent += PIECE
-        return frame
-
-
 class PageOutput:
-    """Output to the page: :attr:`video` and :attr:`voice` are handed to its peer connection."""
+    """Output to the page: :attr:`video` goes over its peer connection, :attr:`voice` over a WebSocket (page_sound.py)."""
 
     smooth = True
 
     def __init__(self) -> None:
-        self.video, self.voice = FaceTrack(), VoiceTrack()
+        self.video, self.voice = FaceTrack(), Voice()
 
     def frame(self, number: int, rgb: UInt8) -> None:
         self.video.show(rgb)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from aiortc import MediaStreamTrack
 
 from receiver.page_tracks import FaceTrack, PageOutput
+from receiver.voice import Voice
 from signaling.call import Call
 
 RATE_WINDOW = 5.0
@@ -27,7 +28,7 @@ class CallEngine:
     def preview_track(self) -> MediaStreamTrack:
         return self.preview
 
-    def audio_track(self) -> MediaStreamTrack:
+    def voice(self) -> Voice:
         return self.output.voice
 
     def _rates(self, call: Call) -> tuple[float, float]:

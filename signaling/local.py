@@ -12,7 +12,7 @@ from signaling.static import add_headers, add_pages, errors_as_json, json_error
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 FILES = (
     "call.js", "viewer.js", "lobby.js", "names.js", "capture.js", "capture-worker.js", "tap.js", "devices.js", "readout.js",
-    "call.css", "page.css", "icon.svg",
+    "sound.js", "speaker.js", "call.css", "page.css", "icon.svg",
 )  # fmt: skip
 
 

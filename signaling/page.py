@@ -1,7 +1,7 @@
 """The local page of one call, served at localhost by the process that is in the call.
 
-Pictures and sound reach the browser over WebRTC on this machine (``/offer``); numbers go out and commands come in over a
-WebSocket (``/live``). Whoever can reach this page sees and hears the call, so it answers local names only.
+Pictures reach the browser over WebRTC on this machine (``/offer``), sound over a WebSocket (``/sound``); numbers go out and
+commands come in over another (``/live``). Whoever can reach this page sees and hears the call, so it answers local names only.
 """
 
 import asyncio
@@ -19,10 +19,12 @@ from aiohttp import WSMsgType, web
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from pydantic import BaseModel, Field, ValidationError
 
+from receiver.voice import Voice
 from signaling import loopback, sdp
 from signaling.capture import Capture
 from signaling.config import IceConfig
 from signaling.local import local_app
+from signaling.page_sound import PageSound
 from signaling.relay import Relay
 from signaling.static import json_error
 
@@ -34,7 +36,7 @@ CONNECT_TIMEOUT = 30.0
 """Seconds that a browser has to connect after its offer."""
 STATS_INTERVAL, SMALL_INTERVAL = 0.5, 0.1
 """Seconds between two messages of numbers, and of 8×8 pictures to who wants to see them."""
-_KINDS = {"video": 2, "audio": 1}
+_KINDS = {"video": 2}
 
 
 class PageEngine(Protocol):
@@ -46,7 +48,7 @@ class PageEngine(Protocol):
     def preview_track(self) -> MediaStreamTrack:
         """What the other side sees of this one."""
 
-    def audio_track(self) -> MediaStreamTrack:
+    def voice(self) -> Voice:
         """The other side's sound."""
 
     def stats(self) -> dict[str, float | str | bool | None]:
@@ -87,6 +89,7 @@ def page_app(
     app.on_shutdown.append(page.shut_down)
     app.router.add_post("/offer", page.offer)
     app.router.add_get("/live", page.live)
+    app.router.add_get("/sound", page.sound.serve)
     if capture:
         app.router.add_get("/capture", capture.serve)
     return app
@@ -97,14 +100,14 @@ class _Page:
 
     def __init__(self, engine: PageEngine, capture: Capture | None) -> None:
         self._engine, self._capture = engine, capture
-        self._relay = Relay()
-        self._tracks: dict[str, list[MediaStreamTrack]] = {}
+        self._relay, self.sound = Relay(), PageSound(engine.voice())
+        self._tracks: list[MediaStreamTrack] = []
         self._viewers: set[RTCPeerConnection] = set()
         self._sockets: set[web.WebSocketResponse] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def offer(self, request: web.Request) -> web.Response:
-        """Handle POST ``/offer``: answer with the remote face, the preview and the sound, in the offer's order."""
+        """Handle POST ``/offer``: answer with the remote face and the preview, in the offer's order."""
         try:
             offer = _Offer.model_validate(json.loads(await request.read()))
             sdp.check(offer.sdp, _KINDS)
@@ -130,13 +133,9 @@ class _Page:
 
     def _attach(self, pc: RTCPeerConnection) -> None:
         if not self._tracks:
-            self._tracks = {
-                "video": [self._engine.video_track(), self._engine.preview_track()],
-                "audio": [self._engine.audio_track()],
-            }
-        left = {kind: iter(tracks) for kind, tracks in self._tracks.items()}
-        for transceiver in pc.getTransceivers():
-            transceiver.sender.replaceTrack(self._relay.subscribe(next(left[transceiver.kind])))
+            self._tracks = [self._engine.video_track(), self._engine.preview_track()]
+        for transceiver, track in zip(pc.getTransceivers(), self._tracks, strict=False):
+            transceiver.sender.replaceTrack(self._relay.subscribe(track))
             transceiver.direction = "sendonly"
 
     async def _watch(self, pc: RTCPeerConnection) -> None:
@@ -234,6 +233,7 @@ class _Page:
                 await self._send_stats(socket)  # the last word: the page learns that the call has ended
         if self._capture:
             await self._capture.close()
+        await self.sound.close()
         await asyncio.gather(*(socket.close(code=1001) for socket in tuple(self._sockets)), return_exceptions=True)
         await asyncio.gather(*(self._drop(pc) for pc in tuple(self._viewers)), return_exceptions=True)
 

@@ -1,4 +1,4 @@
-"""A call's tracks for several browsers at once."""
+"""A call's pictures for several browsers at once."""
 
 from aiortc import MediaStreamTrack
 from aiortc.contrib.media import MediaRelay
@@ -19,10 +19,8 @@ class Relay:
         self._relay = MediaRelay()
 
     def subscribe(self, track: MediaStreamTrack) -> MediaStreamTrack:
-        """The track for one more viewer; to be stopped when that one leaves. A viewer that falls behind gets the newest
-        picture; sound stays whole."""
-        if track.kind != "video":
-            return self._relay.subscribe(track)
+        """The video track for one more viewer; to be stopped when that one leaves. A viewer that falls behind gets the newest
+        picture."""
         return _OwnPictures(self._relay.subscribe(track, buffered=False))
 
 

@@ -4,11 +4,12 @@ import { Capture, NAMES } from "./capture.js";
 import { Devices } from "./devices.js";
 import { Lobby } from "./lobby.js";
 import { showNumbers } from "./readout.js";
+import { Sound } from "./sound.js";
 import { Viewer } from "./viewer.js";
 
 const RETRY_MS = 1500;
 const SOON_MS = 250;
-const DELAYS_MS = 2000;
+const DELAYS_MS = 1000;
 const TONES = { connected: "good", closed: "bad", failed: "bad", ended: "bad" };
 const FACES = {
   tracked: "", none: "no face in sight", many: "several faces in sight", leaving: "about to leave the picture",
@@ -17,13 +18,13 @@ const HIDDEN = { camera_off: "Their camera is off", away: "The other person is a
 
 const byId = (id) => document.getElementById(id);
 const stage = byId("stage");
-const sound = byId("sound");
 const soundOn = byId("sound-on");
 const panel = byId("panel");
 const buttons = Object.fromEntries(["mute", "camera", "away", "small", "devices", "hangup"].map((name) => [name, byId(name)]));
 const steering = ["mute", "camera", "away", "hangup"];
 
-const viewer = new Viewer([byId("remote"), byId("preview"), sound], (yes) => (soundOn.hidden = !yes));
+const viewer = new Viewer([byId("remote"), byId("preview")]);
+const sound = new Sound(byId("sound"), (yes) => (soundOn.hidden = !yes));
 const devices = new Devices(sound);
 const lobby = new Lobby(() => setState("joining", "wait"));
 
@@ -34,8 +35,7 @@ let now = { muted: false, camera: true, away: false };
 let smallShown = false;
 let browser = { picture: null, sound: null };
 
-soundOn.addEventListener("click", () => viewer.play());
-addEventListener("pointerdown", () => soundOn.hidden || viewer.play());
+for (const touch of ["pointerdown", "keydown"]) addEventListener(touch, () => soundOn.hidden || sound.play());
 
 // ---- numbers and commands ----
 
@@ -113,12 +113,14 @@ function enterCall(stats) {
   if (kinds.length) capture = new Capture(kinds, captureChanged);
   devices.use(capture, kinds);
   viewer.start();
+  sound.start();
 }
 
 function leaveCall() {
   capture?.stop();
   capture = null;
   viewer.stop();
+  sound.stop();
   stage.dataset.remote = "no";
   soundOn.hidden = true;
   document.querySelector(".preview").hidden = true;
@@ -203,7 +205,7 @@ addEventListener("keydown", (event) => {
   actions[name]();
 });
 
-setInterval(async () => (browser = await viewer.delays()), DELAYS_MS);
+setInterval(async () => (browser = { sound: sound.delay, picture: await viewer.delay(sound.delay) }), DELAYS_MS);
 
 enable(false);
 listen();

@@ -10,7 +10,7 @@ export class Devices {
   #sound;
   #capture = null;
 
-  /** `sound`: the element that plays. */
+  /** `sound`: who plays. */
   constructor(sound) {
     this.#sound = sound;
     const byKind = (prefix) => Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, document.getElementById(prefix + kind)]));
@@ -19,7 +19,7 @@ export class Devices {
     for (const kind of ["video", "audio"]) {
       this.#menus[kind].addEventListener("change", ({ target }) => this.#capture?.choose(kind, target.value));
     }
-    this.#menus.speakers.addEventListener("change", ({ target }) => sound.setSinkId(target.value));
+    this.#menus.speakers.addEventListener("change", ({ target }) => sound.choose(target.value));
     navigator.mediaDevices?.addEventListener("devicechange", () => this.refresh());
   }
 
@@ -35,7 +35,7 @@ export class Devices {
     const all = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
     for (const [kind, menu] of Object.entries(this.#menus)) {
       const found = all.filter((device) => device.kind === KINDS[kind] && device.deviceId);
-      const current = kind === "speakers" ? (this.#sound.sinkId ?? "") : (this.#capture?.current(kind) ?? "");
+      const current = kind === "speakers" ? this.#sound.sink : (this.#capture?.current(kind) ?? "");
       const entries = found.map((device, index) => new Option(device.label || `${NAMES[kind] ?? kind} ${index + 1}`, device.deviceId));
       menu.replaceChildren(new Option("the browser's choice", ""), ...entries);
       menu.value = found.some((device) => device.deviceId === current) ? current : "";
@@ -43,6 +43,6 @@ export class Devices {
       this.#notes[kind].textContent = trouble;
       this.#notes[kind].hidden = !trouble;
     }
-    this.#menus.speakers.closest("label").hidden = !("setSinkId" in this.#sound);
+    this.#menus.speakers.closest("label").hidden = !this.#sound.canChoose;
   }
 }

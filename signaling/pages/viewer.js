@@ -1,20 +1,20 @@
-// Pictures and sound of the call over WebRTC from the process on this machine: the remote face, the preview, the sound.
+// Pictures of the call over WebRTC from the process on this machine: the remote face and the preview.
 
 const RETRY_MS = 1000;
 const GATHER_MS = 1000;
+const PAINT_MS = 25; // from here to the screen and what encoding took, where nothing tells
+const HOLD_MAX_MS = 200;
 
 export class Viewer {
   #targets;
-  #needsTouch;
   #pc = null;
   #over = true;
-  #seen = new WeakMap();
+  #seen = null;
+  #hold = 0;
 
-  /** `targets`: the elements for remote face, preview and sound. `needsTouch(yes)` is told whether the browser wants the user to
-   * touch the page before it plays sound. */
-  constructor(targets, needsTouch) {
+  /** `targets`: the elements for remote face and preview. */
+  constructor(targets) {
     this.#targets = targets;
-    this.#needsTouch = needsTouch;
   }
 
   start() {
@@ -34,10 +34,10 @@ export class Viewer {
   async #connect() {
     this.#pc?.close();
     const pc = (this.#pc = new RTCPeerConnection());
-    const order = ["video", "video", "audio"].map((kind) => pc.addTransceiver(kind, { direction: "recvonly" }));
+    const order = this.#targets.map(() => pc.addTransceiver("video", { direction: "recvonly" }));
     order.forEach(({ receiver }, index) => {
-      // The call has its own playout clock: what comes here is to be shown at once.
-      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
+      // The call has its own playout clock: what comes here is to be shown at once, or when the sound beside it is heard.
+      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = index ? 0 : this.#hold;
       this.#targets[index].srcObject = new MediaStream([receiver.track]);
     });
     pc.addEventListener("connectionstatechange", () => {
@@ -54,7 +54,6 @@ export class Viewer {
       if (!answer.ok) throw new Error((await answer.json()).error.message);
       if (pc !== this.#pc) return;
       await pc.setRemoteDescription(await answer.json());
-      this.play();
     } catch (error) {
       console.warn("facewire:", error);
       this.#again(pc);
@@ -67,35 +66,24 @@ export class Viewer {
     }, RETRY_MS);
   }
 
-  /** Milliseconds that remote face and sound have spent in this browser since the last call, from their packets' arrival until they
-   * were handed to screen and loudspeakers: {picture, sound}, null where that isn't known. */
-  async delays() {
-    const [picture, , sound] = this.#pc?.getReceivers() ?? [];
-    if (!sound) return { picture: null, sound: null };
-    const [a, b] = await Promise.all([this.#spent(picture), this.#spent(sound)]);
-    return { picture: a, sound: b };
-  }
-
-  async #spent(receiver) {
-    const reports = [...(await receiver.getStats()).values()];
-    const now = reports.find(({ type }) => type === "inbound-rtp");
-    const before = this.#seen.get(receiver);
-    this.#seen.set(receiver, now);
-    if (!now || !before) return null;
+  /** Milliseconds that the remote face's pictures have spent in this browser since the last call, from their packets' arrival until
+   * they are seen; null where that isn't known. `sound`: how long the sound takes; pictures are held to be seen beside it. */
+  async delay(sound) {
+    const [receiver] = this.#pc?.getReceivers() ?? [];
+    if (!receiver) return null;
+    const now = [...(await receiver.getStats()).values()].find(({ type }) => type === "inbound-rtp");
+    const before = this.#seen;
+    this.#seen = now;
+    if (!now || before?.id !== now.id) return null;
     const mean = (seconds, count) => (1000 * (now[seconds] - before[seconds])) / (now[count] - before[count]);
-    const decoding = now.kind === "video" ? mean("totalDecodeTime", "framesDecoded") : 0;
-    const all = mean("jitterBufferDelay", "jitterBufferEmittedCount") + decoding;
-    return Number.isFinite(all) ? all : null;
-  }
-
-  /** Sound may not start before the user has touched the page. */
-  async play() {
-    try {
-      await this.#targets[2].play();
-      this.#needsTouch(false);
-    } catch (error) {
-      if (error.name === "NotAllowedError") this.#needsTouch(true);
+    const spent = mean("jitterBufferDelay", "jitterBufferEmittedCount") + mean("totalDecodeTime", "framesDecoded") + PAINT_MS;
+    if (!Number.isFinite(spent)) return null;
+    if (sound !== null && "jitterBufferTarget" in receiver) {
+      const more = sound - spent;
+      this.#hold = Math.max(0, Math.min(HOLD_MAX_MS, this.#hold ? this.#hold + more / 2 : more));
+      receiver.jitterBufferTarget = this.#hold;
     }
+    return spent;
   }
 }
 

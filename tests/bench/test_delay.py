@@ -1,11 +1,13 @@
 """Delay and lip sync, from a record of a call."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 
 from bench.delay import EVERY, LIT, judge, main, shift
+from bench.webdriver import available
 from sender.inputs import FRAME_RATE
 
 
@@ -45,3 +47,18 @@ def test_a_real_call(tmp_path):
     found = json.loads((tmp_path / "out.json").read_text())
     assert all(200 < ms < 1500 for ms in found["sound_ms"] + found["picture_ms"])
     assert "mouth to ear" in "".join(said)
+
+
+@pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")
+def test_a_real_call_in_a_browser(tmp_path):
+    said = []
+    assert main([str(tmp_path / "out.json"), "--page", "--seconds", "16"], said.append) == 0
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert all(200 < ms < 1500 for ms in found["sound_ms"] + found["picture_ms"])
+    assert all(abs(ms) < 200 for ms in found["sync_ms"])
+
+
+def test_a_browser_that_is_missing_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main([str(tmp_path / "out.json"), "--page", "--seconds", "5"]) == 1
+    assert capsys.readouterr().err == "needs chromium, chromedriver and pulseaudio (Debian: chromium-driver, pulseaudio)\n"

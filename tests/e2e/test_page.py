@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.demo import shipped_clip
+from bench.webdriver import Browser, available
 from tests.e2e.processes import facewire, finish
-from tests.e2e.webdriver import Browser, available
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")]
 

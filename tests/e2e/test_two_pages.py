@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bench.demo import shipped_clip
+from bench.webdriver import Browser, available
 from tests.e2e.fake_camera import chromium_options
 from tests.e2e.processes import facewire, finish
-from tests.e2e.webdriver import Browser, available
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")]
 
@@ -22,15 +22,17 @@ const context = canvas.getContext('2d');
 context.drawImage(video, 0, 0, 64, 64);
 return [video.videoWidth, Array.from(context.getImageData(0, 0, 64, 64).data)];
 """
+TAP = """
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (to, ...rest) {
+  if (to instanceof AudioDestinationNode) connect.call(this, (window.meter = this.context.createAnalyser()));
+  return connect.call(this, to, ...rest);
+};
+"""
 LOUDNESS = """
-if (!window.meter) {
-  const context = new AudioContext();
-  const node = context.createAnalyser();
-  context.createMediaStreamSource(document.getElementById('sound').srcObject).connect(node);
-  window.meter = [context, node];
-}
-const samples = new Float32Array(window.meter[1].fftSize);
-window.meter[1].getFloatTimeDomainData(samples);
+if (!window.meter) return 0;
+const samples = new Float32Array(window.meter.fftSize);
+window.meter.getFloatTimeDomainData(samples);
 return Math.max(...samples.map(Math.abs));
 """
 JOIN = """
@@ -99,6 +101,7 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
             red, blue = [await stack.enter_async_context(Browser(*options)) for options in cameras]
             # One of them reads its devices as browsers without this do.
             await blue.before("delete window.MediaStreamTrackProcessor")
+            await red.before(TAP)
             await asyncio.gather(red.open(url), blue.open(other_url))
 
             # One side joins from the page.

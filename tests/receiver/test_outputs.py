@@ -1,5 +1,6 @@
 """Outputs: files that keep what they replace, buffers between ticks and devices, tracks for the page."""
 
+import asyncio
 from pathlib import Path
 
 import av
@@ -9,6 +10,7 @@ import pytest
 from receiver.outputs import FileOutput, PlayBuffer
 from receiver.page_tracks import PageOutput
 from receiver.video_file import OutputError, VideoFile
+from receiver.voice import WAITING, Voice
 
 
 def picture(value: int) -> np.ndarray:
@@ -101,15 +103,32 @@ def test_what_is_left_at_every_tick_after_a_gap_is_taken_away() -> None:
     assert np.abs(np.diff(np.concatenate(heard))).max() < 3 * np.abs(np.diff(tone)).max()
 
 
-async def test_page_tracks_carry_pictures_and_sound() -> None:
+async def test_the_page_track_carries_pictures() -> None:
     output = PageOutput()
     output.frame(0, picture(77))
     frame = await output.video.recv()
     assert frame.to_ndarray(format="rgb24").mean() == pytest.approx(77, abs=1)
     again = await output.video.recv()  # nothing new: the same one again
     assert again.pts > frame.pts
-    output.sound(0, np.zeros(3200, np.float32), np.full(3200, 0.5, np.float32))
-    pieces = [await output.voice.recv() for _ in range(3)]
-    assert [p.pts for p in pieces] == [0, 320, 640]
-    assert pieces[1].to_ndarray().mean() == pytest.approx(0.5 * 32767, rel=0.01)
     output.close()
+
+
+async def test_the_voice_is_heard_by_who_listens() -> None:
+    voice, heard = Voice(), dict[str, list[float]]()
+
+    async def listen(name: str) -> None:
+        heard[name] = [float(samples[0]) async for samples in voice.listen()]
+
+    voice.play(np.full(3200, -1, np.float32))  # nobody listens yet
+    first = asyncio.create_task(listen("first"))
+    await asyncio.sleep(0)
+    voice.play(np.full(3200, 0.0, np.float32))
+    await asyncio.sleep(0)
+    late = asyncio.create_task(listen("late"))
+    await asyncio.sleep(0)
+    for number in range(1, WAITING + 4):  # faster than they are taken: the oldest are lost
+        voice.play(np.full(3200, number, np.float32))
+    voice.stop()
+    await asyncio.gather(first, late)
+    assert heard == {"first": [0.0, *range(5, WAITING + 4)], "late": [*range(5, WAITING + 4)]}
+    assert not voice._queues

@@ -3,7 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from aiortc import AudioStreamTrack, VideoStreamTrack
+from aiortc import VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
@@ -42,9 +42,3 @@ async def test_viewers_can_encode_the_same_picture_at_once():
     assert (await viewers[1].recv()).width == 256
     for viewer in viewers:
         viewer.stop()
-
-
-async def test_sound_is_passed_on_as_it_is():
-    viewer = Relay().subscribe(AudioStreamTrack())
-    assert (await viewer.recv()).samples == 160
-    viewer.stop()

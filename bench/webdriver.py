@@ -1,4 +1,4 @@
-"""The few calls of the W3C WebDriver protocol that the page's test needs, spoken to chromedriver."""
+"""The few calls of the W3C WebDriver protocol that the page's tests and benches need, spoken to chromedriver."""
 
 import asyncio
 import base64
@@ -12,9 +12,10 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 OPTIONS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required", "--window-size=1000,760",
 )  # fmt: skip
+FAKE_DEVICES = "--use-fake-device-for-media-stream"
 
 
 def available() -> bool:
@@ -25,9 +26,10 @@ def available() -> bool:
 class Browser:
     """One headless window, as an async context manager."""
 
-    def __init__(self, *options: str) -> None:
-        """``options``: of Chromium's, besides the usual ones."""
-        self._options = options
+    def __init__(self, *options: str, environment: dict[str, str] | None = None, fake_devices: bool = True) -> None:
+        """``options``: of Chromium's, besides the usual ones. ``environment``: where it isn't this process's. ``fake_devices``:
+        camera and microphone of Chromium's making, not the machine's."""
+        self._options, self._environment = (*options, *([FAKE_DEVICES] if fake_devices else [])), environment
 
     async def __aenter__(self) -> "Browser":
         self._process = await asyncio.create_subprocess_exec(
@@ -36,6 +38,7 @@ class Browser:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
+            env=self._environment,
         )
         assert self._process.stdout is not None
         async with asyncio.timeout(20):
@@ -91,6 +94,10 @@ class Browser:
     async def run(self, script: str) -> Any:
         """Run a function body in the page; gives what it returns."""
         return await self._ask("POST", f"/session/{self._session}/execute/sync", {"script": script, "args": []})
+
+    async def run_async(self, script: str) -> Any:
+        """Run a function body in the page; gives what it hands to its last argument, a function."""
+        return await self._ask("POST", f"/session/{self._session}/execute/async", {"script": script, "args": []})
 
     async def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(await self._ask("GET", f"/session/{self._session}/screenshot")))

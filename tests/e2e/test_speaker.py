@@ -1,0 +1,78 @@
+"""The page's player of sound (signaling/pages/speaker.js), in a real browser, at its own clock."""
+
+import os
+
+import numpy as np
+import pytest
+
+from bench.demo import serve
+from bench.webdriver import Browser, available
+from signaling.local import local_app
+
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")]
+
+RATE = 48_000
+QUANTUM = 128
+PLAY = """
+const [seconds, ticks, done] = [%f, %s, arguments[arguments.length - 1]];
+const context = new OfflineAudioContext(1, seconds * 48000, 48000);
+(async () => {
+  await context.audioWorklet.addModule("/speaker.js");
+  const node = new AudioWorkletNode(context, "speaker", { numberOfInputs: 0 });
+  node.connect(context.destination);
+  const left = [];
+  ticks.forEach((at, number) => {
+    context.suspend(at).then(() => {
+      const pcm = Int16Array.from({ length: 9600 }, (_, i) => 16000 * Math.sin(2 * Math.PI * 200 * (number * 0.2 + i / 48000)));
+      node.port.onmessage = ({ data }) => { left.push(data); context.resume(); };
+      node.port.postMessage(pcm.buffer, [pcm.buffer]);
+    });
+  });
+  const rendered = (await context.startRendering()).getChannelData(0);
+  done([left, Array.from(rendered, (v) => Math.round(v * 32768))]);
+})().catch((error) => done(String(error)));
+"""
+
+
+def quantum(seconds: float) -> float:
+    """The nearest moment at which a context can be stopped."""
+    return round(seconds * RATE / QUANTUM) * QUANTUM / RATE
+
+
+async def test_what_comes_late_leaves_a_gap_without_edges_and_is_not_late_for_good() -> None:
+    """Ticks of 200 ms; the third and all up to the tenth come 35 ms late, then all in time."""
+    ticks = [quantum(0.2 + 0.2 * n + (0.035 if 2 <= n < 10 else 0.0)) for n in range(60)]
+    runner, url = await serve(local_app())
+    try:
+        async with Browser() as browser:
+            await browser.open(url)
+            left, samples = await browser.run_async(PLAY % (quantum(12.4), ticks))
+    finally:
+        await runner.cleanup()
+    sound = np.array(samples) / 32768
+    assert len(left) == 60
+    assert left[1] == pytest.approx(0.01, abs=0.003)  # a spare from the first on
+    assert left[2:10] == pytest.approx([0.0] * 8, abs=0.004)
+    assert left[11:25] == pytest.approx([0.035] * 14, abs=0.004)  # as late as it has once been, for some seconds
+    assert max(left[40:]) <= 0.0105
+    steps = np.abs(np.diff(sound))
+    assert steps.max() < 3 * 0.49 * 2 * np.pi * 200 / RATE
+    # A gap of 25 ms where the first late one is awaited, and no other.
+    quiet = np.flatnonzero(np.abs(sound[int(0.25 * RATE) : int(12.1 * RATE)]) < 0.003)
+    longest = max(map(len, np.split(quiet, np.flatnonzero(np.diff(quiet) > 1) + 1)))
+    assert 0.010 < longest / RATE < 0.027
+
+
+async def test_a_flood_is_cut() -> None:
+    runner, url = await serve(local_app())
+    try:
+        async with Browser() as browser:
+            await browser.open(url)
+            left, samples = await browser.run_async(PLAY % (quantum(2.4), [quantum(0.2 + 0.01 * n) for n in range(20)]))
+    finally:
+        await runner.cleanup()
+    assert max(left) <= 0.060001
+    assert left[2:] == pytest.approx([0.06] * 18, abs=0.001)
+    # The last tick is played whole, after what was left at most; then there is silence.
+    loud = np.flatnonzero(np.abs(np.array(samples)) > 300)
+    assert loud[-1] / RATE == pytest.approx(0.39 + 0.2 + 0.06, abs=0.01)
