@@ -121,7 +121,7 @@ async def measure(rooms: int, at_once: int, most: int, redis: str | None = None)
     start."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "facewire", "serve", "--port", "0", "--max-rooms", str(rooms), "--per-minute", "1000000",
-        *(["--redis", redis] if redis else []),
+        "--per-address", "1000000", *(["--redis", redis] if redis else []),
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:

@@ -17,6 +17,7 @@ def serve(
     behind_proxy: Annotated[bool, typer.Option("--behind-proxy", help="Take addresses from X-Forwarded-For.")] = False,
     max_rooms: Annotated[int, typer.Option(min=1, help="Rooms open at once.")] = 1000,
     per_minute: Annotated[float, typer.Option(min=1, help="Connections that one address may make a minute.")] = 120.0,
+    per_address: Annotated[int, typer.Option(min=1, help="Connections that one address may have open.")] = 32,
     certificate: Annotated[Path | None, typer.Option(help="PEM file; with --key the server speaks TLS.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
     redis: Annotated[
@@ -32,7 +33,7 @@ def serve(
 
     config = ServerConfig(
         IceConfig.load(ice or [], ice_file), max_rooms=max_rooms, secret=read_secret(secret) if secret else None,
-        origins=frozenset(origin or ()), per_minute=per_minute, behind_proxy=behind_proxy,
+        origins=frozenset(origin or ()), per_minute=per_minute, per_address=per_address, behind_proxy=behind_proxy,
         redis=redis,
     )  # fmt: skip
     run_server(config, host, port, certificate, key, log_json, errors.print)

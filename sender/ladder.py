@@ -1,7 +1,7 @@
 """The ladder of rates: what a call sends when there is room, and how it climbs down when there is none.
 
 A step is a rung (the length of a tick: delay) and an Opus bit rate. The other side's reports drive it: loss, and whether a queue
-fills on the way. A climb is tried after some good seconds, and after one that failed twice as many.
+fills on the way. A climb is tried after some good seconds, and after one that failed after four times as many.
 """
 
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ LOSS_HIGH, LOSS_SOME = 0.10, 0.03
 """Share of bundles lost from which a step is too much; from which none is climbed."""
 DRAIN = 0.75
 """Where a queue fills, the next step costs at most so much of this one: what is left over empties it."""
-GOOD, GOOD_MAX = 5.0, 80.0
-"""Seconds without trouble before a climb; doubled, up to the second, each time that it failed."""
-FAILED = 15.0
-"""A step left within so many seconds of the climb to it was a failure."""
+GOOD, GOOD_MAX, RARER = 5.0, 80.0, 4
+"""Seconds without trouble before a climb; up to the second, so many times as long each time that it failed."""
+FAILED = 60.0
+"""A step left within so many seconds of the climb to it was a failure: a queue that fills by a little is seen late."""
 SETTLE = 2.0
 """Seconds after a change in which reports still speak of what was before."""
 
@@ -77,7 +77,7 @@ class Ladder:
 
     def _down(self, filling: bool, now: float) -> bool:
         if self._climbed and now - self._changed <= FAILED:
-            self._patience = min(GOOD_MAX, self._patience * 2)
+            self._patience = min(GOOD_MAX, self._patience * RARER)
         self._climbed = False
         if not self.at:
             return False

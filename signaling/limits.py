@@ -1,6 +1,6 @@
-"""Who may open a socket, and how often: pages of this host, and each address so many a minute, in bounded memory."""
+"""Who may open a socket, and how often: pages of this host, and each address so many a minute and at once, in bounded memory."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -51,3 +51,22 @@ class Attempts:
         while len(self._seen) > ADDRESSES:
             self._seen.popitem(last=False)
         return allowed
+
+
+class Crowd:
+    """How many sockets each address has open."""
+
+    def __init__(self, most: int) -> None:
+        """``most``: open sockets of one address."""
+        self._most, self._open = most, Counter[str]()
+
+    def full(self, address: str) -> bool:
+        return self._open[address] >= self._most
+
+    def enter(self, address: str) -> None:
+        self._open[address] += 1
+
+    def leave(self, address: str) -> None:
+        self._open[address] -= 1
+        if not self._open[address]:
+            del self._open[address]

@@ -13,7 +13,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from signaling.access import check_token
 from signaling.config import IceConfig
 from signaling.journal import room_label
-from signaling.limits import Attempts, address_of, same_origin
+from signaling.limits import Attempts, Crowd, address_of, same_origin
 from signaling.messages import (
     MAX_MESSAGE,
     RELAYED,
@@ -46,8 +46,9 @@ class ServerConfig:
     times as long it is stale and removed. ``join_timeout``: seconds that a new socket has to join a room. ``idle_timeout``:
     seconds that a peer may wait alone. ``max_rooms``: rooms open at once. ``secret``: peers need a token made with it
     (:mod:`signaling.access`). ``origins``: sites whose pages may connect besides this server's own, as ``https://HOST``.
-    ``per_minute``: sockets that one address may open. ``behind_proxy``: addresses come from X-Forwarded-For. ``redis``: URL
-    of the Redis that keeps the rooms, where several servers share them; in memory where None.
+    ``per_minute``: sockets that one address may open, and looks into rooms; ``per_address``: sockets that it may have open.
+    ``behind_proxy``: addresses come from X-Forwarded-For. ``redis``: URL of the Redis that keeps the rooms, where several
+    servers share them; in memory where None.
     """
 
     ice: IceConfig = field(default_factory=IceConfig)
@@ -58,6 +59,7 @@ class ServerConfig:
     secret: bytes | None = field(default=None, repr=False)
     origins: frozenset[str] = frozenset()
     per_minute: float = 120.0
+    per_address: int = 32
     behind_proxy: bool = False
     redis: str | None = field(default=None, repr=False)
 
@@ -90,7 +92,8 @@ class SignalingServer:
         self.config, self.rooms = config, rooms
         self.sockets: set[web.WebSocketResponse] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        self.attempts = Attempts(config.per_minute)
+        self.attempts, self.looks = Attempts(config.per_minute), Attempts(config.per_minute)
+        self.crowd = Crowd(config.per_address)
         self.metrics = Metrics(rooms.totals, lambda: len(self.sockets))
         # Two to a room, and some that have yet to join or wait to be refused.
         self.max_sockets = 3 * config.max_rooms
@@ -104,24 +107,32 @@ class SignalingServer:
         socket = _Socket(timeout=2.0, max_msg_size=MAX_MESSAGE, autoping=False, compress=False)
         if not socket.can_prepare(request).ok:
             return json_error(426, "upgrade_required", "this address speaks WebSocket only")
-        await socket.prepare(request)
+        address = self._address(request)
         self.sockets.add(socket)
+        self.crowd.enter(address)
         try:
+            await socket.prepare(request)
             await self._converse(socket)
         except SignalingError as error:
             self.metrics.refused.labels(error.code).inc()
             await _refuse(socket, error)
         finally:
             self.sockets.discard(socket)
+            self.crowd.leave(address)
             await _quietly(socket.close())
         return socket
+
+    def _address(self, request: web.Request) -> str:
+        return address_of(request, self.config.behind_proxy)
 
     def _unwelcome(self, request: web.Request) -> tuple[int, str, str] | None:
         """Why a socket is refused before it opens: status, code, text."""
         if not same_origin(request, self.config.origins):
             return 403, "bad_origin", "pages of other sites may not use this server"
-        if not self.attempts.allow(address_of(request, self.config.behind_proxy), time.monotonic()):
+        if not self.attempts.allow(self._address(request), time.monotonic()):
             return 429, "too_many_attempts", "too many connections from this address, try again in a minute"
+        if self.crowd.full(self._address(request)):
+            return 429, "too_many_sockets", "too many open connections from this address"
         if len(self.sockets) >= self.max_sockets:
             return 503, "server_full", "this server has no place left, try again later"
         return None
@@ -235,7 +246,11 @@ class SignalingServer:
         return web.json_response(content, status=200 if ready else 503)
 
     async def room(self, request: web.Request) -> web.Response:
-        """Handle GET ``/rooms/NAME``: how many peers are in it, for the landing page."""
+        """Handle GET ``/rooms/NAME``: how many peers are in it, for the landing page; with tokens nobody is told."""
+        if self.config.secret is not None:
+            return json_error(403, "no_token", "who is in a room is told to who has joined it")
+        if not self.looks.allow(self._address(request), time.monotonic()):
+            return json_error(429, "too_many_attempts", "too many questions from this address, try again in a minute")
         name = request.match_info["name"]
         if not re.fullmatch(ROOM_PATTERN, name):
             return json_error(400, "bad_room", "a room's name has 1 to 64 letters, digits, _ or -")

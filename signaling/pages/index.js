@@ -36,6 +36,8 @@ async function refresh() {
   }
   try {
     const answer = await fetch(`/rooms/${name}`);
+    document.getElementById("token").hidden = answer.status !== 403;
+    if (!answer.ok) return tell("", "");
     const { peers } = await answer.json();
     if (name === room.value) tell(PEOPLE[peers] ?? "", String(peers));
   } catch {

@@ -148,6 +148,18 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
                 await asyncio.sleep(0.5)
                 await red.screenshot(shots / f"{scheme}-{width}.png")
 
+            # What the buttons' keys do.
+            await red.run(KEY % "m")
+            await until(lambda: _reads(red, "mute", "Unmute"))
+            await until(lambda: _reads(blue, "face", "microphone off"))
+            await red.run(KEY % "c")
+            await until(lambda: _has(blue, "camera is off"))
+            await red.run(KEY % "m")
+            await red.run(KEY % "c")
+            await until(lambda: _reads(red, "mute", "Mute"))
+            await until(lambda: _reads(blue, "face", ""))
+            await seen(blue)
+
             # Away is told to the other side, and nothing is seen.
             await red.run(KEY % "a")
             await until(lambda: _has(blue, "away"))
@@ -176,3 +188,9 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
 
 async def _has(browser: Browser, text: str) -> bool:
     return text in await browser.run("return document.getElementById('waiting').innerText")
+
+
+async def _reads(browser: Browser, name: str, text: str) -> bool:
+    """Whether an element that is shown reads so, in its first line; nothing where it is hidden."""
+    found = await browser.run(f"const e = document.getElementById('{name}'); return e.hidden ? '' : e.innerText")
+    return found.split("\n")[0] == text if name == "mute" or not text else text in found

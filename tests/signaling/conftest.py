@@ -1,10 +1,13 @@
 """A real signaling server on loopback."""
 
+import contextlib
+
 import pytest
 from aiohttp.test_utils import TestServer
 
 from signaling.config import IceConfig
 from signaling.server import ServerConfig, create_app
+from tests.signaling.real_redis import RealRedis
 
 
 @pytest.fixture
@@ -20,3 +23,13 @@ async def url():
     """URL of a server without ICE servers, with usual timeouts."""
     async with TestServer(create_app()) as running:
         yield str(running.make_url("/"))
+
+
+@pytest.fixture
+async def redis(tmp_path):
+    """A Redis of our own, see :class:`RealRedis`."""
+    running = RealRedis(tmp_path)
+    await running.start()
+    yield running
+    with contextlib.suppress(ProcessLookupError):
+        await running.stop()

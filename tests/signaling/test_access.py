@@ -118,6 +118,47 @@ async def test_an_address_that_comes_too_often_waits(start):
         await SignalingClient(url, "room").__aenter__()
 
 
+async def test_an_address_may_have_so_many_sockets_open(start):
+    server = await start(per_address=2, behind_proxy=True)
+    async with aiohttp.ClientSession() as session:
+
+        async def opens(address):
+            return await session.ws_connect(server.make_url("/ws"), headers={"X-Forwarded-For": address})
+
+        first, _ = await opens("192.0.2.1"), await opens("192.0.2.1")
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await opens("192.0.2.1")
+        assert refused.value.status == 429
+        await opens("192.0.2.2")
+        await first.close()
+        async with asyncio.timeout(5):
+            while (await _code(session, server)) == 429:  # noqa: ASYNC110  the server has yet to see it go
+                await asyncio.sleep(0.02)
+        async with session.get(server.make_url("/metrics")) as answer:
+            assert "too_many_sockets" in await answer.text()
+
+
+async def _code(session, server):
+    try:
+        await session.ws_connect(server.make_url("/ws"), headers={"X-Forwarded-For": "192.0.2.1"})
+    except aiohttp.WSServerHandshakeError as error:
+        return error.status
+    return 101
+
+
+async def test_who_is_in_a_room_is_told_seldom_and_where_tokens_are_asked_for_to_nobody(start):
+    server, closed = await start(per_minute=2), await start(secret=SECRET)
+    async with aiohttp.ClientSession() as session:
+        codes = []
+        for _ in range(3):
+            async with session.get(server.make_url("/rooms/here")) as answer:
+                codes.append(answer.status)
+        assert codes == [200, 200, 429]
+        async with session.get(closed.make_url("/rooms/here")) as answer:
+            assert answer.status == 403
+            assert "peers" not in await answer.text()
+
+
 def test_attempts_come_back_with_time_and_memory_stays_bounded():
     attempts = Attempts(2)
     assert [attempts.allow("a", 0) for _ in range(3)] == [True, True, False]

@@ -1,10 +1,6 @@
 """Rooms shared by two servers, in a real Redis."""
 
 import asyncio
-import contextlib
-import os
-import shutil
-import socket
 
 import aiohttp
 import pytest
@@ -19,45 +15,9 @@ from signaling.messages import Presence, Ready, SignalingError
 from signaling.redis_rooms import RedisRooms
 from signaling.server import ServerConfig, create_app
 from tests.signaling.events import heard
+from tests.signaling.real_redis import REDIS
 
-REDIS = shutil.which("redis-server", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 pytestmark = pytest.mark.skipif(REDIS is None, reason="redis-server is not installed")
-
-
-class RealRedis:
-    """A Redis of our own on a free port, without a disk; it can be stopped and started again."""
-
-    def __init__(self, folder):
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
-        self.url, self._folder, self._process = f"redis://127.0.0.1:{self.port}/0", folder, None
-
-    async def start(self):
-        self._process = await asyncio.create_subprocess_exec(
-            REDIS, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder),
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        async with asyncio.timeout(10):
-            while True:
-                with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                    writer.close()
-                    return
-                await asyncio.sleep(0.02)
-
-    async def stop(self):
-        self._process.terminate()
-        await self._process.wait()
-
-
-@pytest.fixture
-async def redis(tmp_path):
-    running = RealRedis(tmp_path)
-    await running.start()
-    yield running
-    with contextlib.suppress(ProcessLookupError):
-        await running.stop()
 
 
 @pytest.fixture
