@@ -1,9 +1,9 @@
-"""How late picture and sound come, and how far apart, of a real call: ``python -m bench.delay OUT.json [--limit KBPS]``.
+"""How late picture and sound of a real call come, how far apart, and how many frames: ``python -m bench.delay OUT.json``.
 
 Two processes on this machine. One sends a face that is lit up, with a beep, every one and a half seconds; of the other it is
-recorded when frames are shown and sound is handed to the outputs. What a display and a sound card add is not in it. The delay
-is that shift in time at which what came out looks, or sounds, most like what went in, over parts of the call; lip sync is the
-difference. The machine should be idle.
+recorded when frames are shown and sound is handed to the outputs; with ``--page``, what a browser shows and plays. What a
+display and a sound card add is not in it. The delay is that shift in time at which what came out looks, or sounds, most like
+what went in, over parts of the call; lip sync is the difference. The machine should be idle.
 """
 
 import argparse
@@ -69,21 +69,24 @@ def shift(times: Float64, values: Float64, then: Float64, before: Float64) -> fl
 
 
 def judge(sent: Mapping[str, npt.NDArray[Any]], shown: Mapping[str, npt.NDArray[Any]], part: float = PART) -> Judged:
-    """``picture_ms``, ``sound_ms`` and ``sync_ms`` (picture after sound) of each part of the call, ``part`` seconds long; of what
-    :class:`signaling.light.LightTrace` has written."""
+    """``picture_ms``, ``sound_ms``, ``sync_ms`` (picture after sound) and ``fps`` of each part of the call, ``part`` seconds
+    long; of what :class:`signaling.light.LightTrace` has written."""
     start, captured, light = float(sent["start"]), sent["captured"], sent["light"]
     said_at = np.arange(start, captured[-1], 0.005) + 0.0025
     said = (((said_at - start) % EVERY) < LIT).astype(np.float64)
     order = np.argsort(shown["heard"], kind="stable")
     heard, loud = shown["heard"][order], shown["loud"][order]
-    found: Judged = {"picture_ms": [], "sound_ms": [], "sync_ms": []}
-    for begin in np.arange(max(captured[0], float(shown["shown"][0])), captured[-1] - part - 1.0, part):
+    found: Judged = {"picture_ms": [], "sound_ms": [], "sync_ms": [], "fps": []}
+    end = min(captured[-1] - 1.0, float(shown["shown"][-1]) - LONGEST / 2)
+    for begin in np.arange(max(captured[0], float(shown["shown"][0])), end - part, part):
         mine, its = _between(captured, begin, part), _between(said_at, begin, part)
         seen = _between(shown["shown"], begin - 1, part + LONGEST + 2)
         listened = _between(heard, begin - 1, part + LONGEST + 2)
         picture = shift(shown["shown"][seen], shown["light"][seen], captured[mine], light[mine]) * 1e3
         sound = shift(heard[listened], loud[listened], said_at[its], said[its]) * 1e3
-        for name, value in (("picture_ms", picture), ("sound_ms", sound), ("sync_ms", picture - sound)):
+        during = _between(shown["shown"], begin + picture / 1e3, part)
+        fps = (during.stop - during.start) / part
+        for name, value in (("picture_ms", picture), ("sound_ms", sound), ("sync_ms", picture - sound), ("fps", fps)):
             found[name].append(round(value, 1))
     return found
 
@@ -146,7 +149,8 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         return 1
     write(f"| seconds from | {' | '.join(str(round(i * PART)) for i in range(len(found['sound_ms'])))} |\n")
     write("|---|" + "---:|" * len(found["sound_ms"]) + "\n")
-    for name, text in (("sound_ms", "mouth to ear, ms"), ("picture_ms", "picture, ms"), ("sync_ms", "picture after sound, ms")):
+    rows = ("mouth to ear, ms", "picture, ms", "picture after sound, ms", "frames a second")
+    for name, text in zip(("sound_ms", "picture_ms", "sync_ms", "fps"), rows, strict=True):
         write(f"| {text} | {' | '.join(f'{v:.0f}' for v in found[name])} |\n")
     return 0
 

@@ -12,9 +12,9 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 OPTIONS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required", "--window-size=1000,760",
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream", "--window-size=1000,760",
 )  # fmt: skip
+AUTOPLAY = "--autoplay-policy=no-user-gesture-required"
 FAKE_DEVICES = "--use-fake-device-for-media-stream"
 
 
@@ -26,10 +26,13 @@ def available() -> bool:
 class Browser:
     """One headless window, as an async context manager."""
 
-    def __init__(self, *options: str, environment: dict[str, str] | None = None, fake_devices: bool = True) -> None:
+    def __init__(
+        self, *options: str, environment: dict[str, str] | None = None, fake_devices: bool = True, autoplay: bool = True
+    ) -> None:
         """``options``: of Chromium's, besides the usual ones. ``environment``: where it isn't this process's. ``fake_devices``:
-        camera and microphone of Chromium's making, not the machine's."""
-        self._options, self._environment = (*options, *([FAKE_DEVICES] if fake_devices else [])), environment
+        camera and microphone of Chromium's making, not the machine's. ``autoplay``: sound needs no touch of the page."""
+        more = (FAKE_DEVICES,) * fake_devices + (AUTOPLAY,) * autoplay
+        self._options, self._environment = (*options, *more), environment
 
     async def __aenter__(self) -> "Browser":
         self._process = await asyncio.create_subprocess_exec(
@@ -98,6 +101,14 @@ class Browser:
     async def run_async(self, script: str) -> Any:
         """Run a function body in the page; gives what it hands to its last argument, a function."""
         return await self._ask("POST", f"/session/{self._session}/execute/async", {"script": script, "args": []})
+
+    async def click(self, selector: str) -> None:
+        """As a user does, which counts as one having touched the page. ``selector``: of CSS."""
+        (element,) = (await self._ask("POST", self._at("element"), {"using": "css selector", "value": selector})).values()
+        await self._ask("POST", self._at(f"element/{element}/click"), {})
+
+    def _at(self, path: str) -> str:
+        return f"/session/{self._session}/{path}"
 
     async def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(await self._ask("GET", f"/session/{self._session}/screenshot")))

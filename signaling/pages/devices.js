@@ -19,7 +19,7 @@ export class Devices {
     for (const kind of ["video", "audio"]) {
       this.#menus[kind].addEventListener("change", ({ target }) => this.#capture?.choose(kind, target.value));
     }
-    this.#menus.speakers.addEventListener("change", ({ target }) => sound.choose(target.value));
+    this.#menus.speakers.addEventListener("change", ({ target }) => this.#play(target.value));
     navigator.mediaDevices?.addEventListener("devicechange", () => this.refresh());
   }
 
@@ -31,6 +31,16 @@ export class Devices {
     this.refresh();
   }
 
+  async #play(id) {
+    try {
+      await this.#sound.choose(id);
+    } catch (error) {
+      console.warn("facewire:", error);
+      await this.#sound.choose("");
+      this.refresh();
+    }
+  }
+
   async refresh() {
     const all = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
     for (const [kind, menu] of Object.entries(this.#menus)) {
@@ -39,6 +49,7 @@ export class Devices {
       const entries = found.map((device, index) => new Option(device.label || `${NAMES[kind] ?? kind} ${index + 1}`, device.deviceId));
       menu.replaceChildren(new Option("the browser's choice", ""), ...entries);
       menu.value = found.some((device) => device.deviceId === current) ? current : "";
+      if (kind === "speakers" && current && !menu.value) this.#play(""); // unplugged: any other
       const trouble = this.#capture?.troubles[kind] ?? "";
       this.#notes[kind].textContent = trouble;
       this.#notes[kind].hidden = !trouble;

@@ -24,7 +24,12 @@ export class Sound {
     context.addEventListener("statechange", () => context === this.#context && this.#needsTouch(context.state === "suspended"));
     this.play();
     this.#needsTouch(context.state === "suspended");
-    await context.audioWorklet.addModule("/speaker.js");
+    try {
+      await context.audioWorklet.addModule("/speaker.js");
+    } catch (error) {
+      console.warn("facewire:", error);
+      return setTimeout(() => context === this.#context && (this.stop(), this.start()), RETRY_MS);
+    }
     if (context !== this.#context) return;
     this.#node = new AudioWorkletNode(context, "speaker", { numberOfInputs: 0 });
     this.#node.port.onmessage = ({ data }) => (this.#waited += (data - this.#waited) / 8);

@@ -33,6 +33,7 @@ def test_delay_and_sync_of_a_known_call(picture, sound):
     assert found["picture_ms"] == pytest.approx([picture * 1e3] * len(found["picture_ms"]), abs=6)
     assert found["sound_ms"] == pytest.approx([sound * 1e3] * len(found["sound_ms"]), abs=6)
     assert found["sync_ms"] == pytest.approx([(picture - sound) * 1e3] * len(found["sync_ms"]), abs=10)
+    assert found["fps"] == pytest.approx([25] * len(found["fps"]), abs=0.3)
 
 
 def test_parts_may_be_longer():

@@ -74,7 +74,7 @@ async def test_a_dead_connection_is_replaced_at_once(url, cut):
             {"a": a, "b": b}[name].cut()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await until(lambda: a.connections == b.connections == 2, QUIET + 6)
+        await until(lambda: a.connections == b.connections == 2, QUIET + 2)
         assert loop.time() - began > QUIET * 0.8
         a.media.clear()
         b.media.clear()
