@@ -9,6 +9,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 from PIL import Image
 
+from receiver.voice import Voice
 from sender.page_inputs import PushedSound, PushedVideo
 from signaling.capture import PICTURE, SIDE_MAX, SOUND, TAKEN_OVER, Capture, CaptureError, decode_picture, decode_sound
 from signaling.page import page_app
@@ -53,6 +54,9 @@ class Silent:
 
     def small(self):
         return None
+
+    def voice(self):
+        return Voice()
 
 
 @pytest.fixture
