@@ -38,18 +38,21 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# A process for each room, for in one process after all the others a thread of libswscale crashed (docs/decisions.md). Those in
-# which nothing happens in real time run two at once; what each has said follows as a whole. pytest comes last, so that its
-# summary is the last line.
-TOGETHER := tests/models tests/receiver tests/codec 'tests/test_*.py'
-ALONE := tests/bench tests/e2e tests/sender tests/signaling
+# A process for each room, for in one process after all the others a thread of libswscale crashed (docs/decisions.md). First what
+# keeps a core busy and then what mostly waits, two at once, and what each has said follows as a whole; then the real calls, which
+# need the machine to themselves. pytest comes last, so that its summary is the last line.
+BUSY := tests/models tests/bench tests/receiver 'tests/test_*.py' tests/codec
+WAITING := 'tests/signaling/test_[o-z]*.py' 'tests/signaling/test_[a-n]*.py' tests/sender
+CALLS := tests/bench tests/signaling tests/e2e
+TWO_AT_ONCE := xargs -P 2 -I@ sh -c 'told=$$($(BIN)/python -m pytest -m "not e2e" @ 2>&1); code=$$?; echo "$$told"; exit $$code'
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	set -e; if [ -n "$(TESTS)" ]; then $(BIN)/python -m pytest $(TESTS); else \
-	  printf '%s\n' $(TOGETHER) | xargs -P 2 -I@ sh -c 'told=$$($(BIN)/python -m pytest @ 2>&1); code=$$?; echo "$$told"; exit $$code'; \
-	  for part in $(ALONE); do $(BIN)/python -m pytest $$part; done; fi
+	  printf '%s\n' $(BUSY) | $(TWO_AT_ONCE); \
+	  printf '%s\n' $(WAITING) | $(TWO_AT_ONCE); \
+	  for part in $(CALLS); do $(BIN)/python -m pytest -m e2e $$part; done; fi
 
 demo: $(VENV)/.installed
 	$(BIN)/facewire demo --out demo-out $(ARGS)

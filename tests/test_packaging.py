@@ -96,6 +96,11 @@ def test_ci_script_runs_and_ends_with_make_test() -> None:
     assert "set -euo pipefail" in script.read_text()
 
 
+def found(part: str) -> list[Path]:
+    """The files of tests that pytest finds in a part that the Makefile names."""
+    return [file for path in ROOT.glob(part) for file in (path.rglob("test_*.py") if path.is_dir() else [path])]
+
+
 def planned(*targets: str) -> list[str]:
     """The commands that make would run."""
     command = ["make", "--no-print-directory", "-n", "VENV=/nonexistent-venv", *targets]
@@ -103,12 +108,11 @@ def planned(*targets: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [("TOGETHER=tests/none tests/codec/test_colour.py", "ALONE="), ("TOGETHER=tests/codec/test_colour.py", "ALONE=tests/none")],
-)
-def test_make_test_fails_where_a_part_fails(variables: tuple[str, str]) -> None:
-    script = "\n".join(planned("test", f"BIN={Path(sys.executable).parent}", *variables)[-3:])
+@pytest.mark.parametrize("fails", ["BUSY", "WAITING", "CALLS"])
+def test_make_test_fails_where_a_part_fails(fails: str) -> None:
+    parts = {"BUSY": "tests/codec/test_colour.py", "WAITING": "", "CALLS": ""}
+    variables = [f"{name}={'tests/none ' if name == fails else ''}{part}" for name, part in parts.items()]
+    script = "\n".join(planned("test", f"BIN={Path(sys.executable).parent}", *variables)[-4:])
     done = subprocess.run(["sh", "-c", script], cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert "tests/none" in done.stdout + done.stderr
@@ -116,10 +120,15 @@ def test_make_test_fails_where_a_part_fails(variables: tuple[str, str]) -> None:
 
 def test_make_test_ends_with_pytest_and_demo_needs_no_development_install() -> None:
     test, demo, both = planned("test"), planned("demo"), planned("-j2", "test", "demo")
-    assert test[-1].endswith("-m pytest $part; done; fi")
-    parts = shlex.split(test[-2].split(" | ")[0])[2:] + test[-1].split(";")[0].split()[3:]
-    rooms = [f"tests/{p.name}" for p in (ROOT / "tests").iterdir() if any(p.glob("test_*.py"))]
-    assert sorted(parts) == sorted([*rooms, "tests/test_*.py"])  # no room's tests are left out
+    assert test[-1].endswith("-m pytest -m e2e $part; done; fi")
+    parts = [part for line in test[-3:-1] for part in shlex.split(line.split(" | ")[0])[2:]]
+    files = [path for part in parts for path in found(part)]
+    every = {p: p.read_text() for p in (ROOT / "tests").rglob("test_*.py")}
+    whole = {p for p, text in every.items() if re.search(r"^pytestmark = \[?pytest.mark.e2e", text, re.MULTILINE)}
+    some = {p for p, text in every.items() if re.search(r"^@pytest.mark.e2e", text, re.MULTILINE)}
+    assert sorted(files) == sorted(every.keys() - whole)  # no test is left out, and none runs twice
+    calls = {f"tests/{p.parent.name}" for p in whole | some}
+    assert calls == set(test[-1].split(";")[0].split()[3:])
 
     assert any("ruff check" in line for line in test)
     assert any("mypy" in line for line in test)

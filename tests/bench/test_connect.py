@@ -9,6 +9,7 @@ from bench import connect
 from bench.relay import Impairment
 
 
+@pytest.mark.e2e
 def test_a_pair_that_connects_and_one_that_never_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "NETWORKS", {"good": Impairment(), "dead": Impairment(loss=1.0)})
     monkeypatch.setattr(connect, "FAILED", 2.0)

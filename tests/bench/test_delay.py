@@ -42,6 +42,7 @@ def test_parts_may_be_longer():
     assert found["sync_ms"] == pytest.approx([20, 20], abs=10)
 
 
+@pytest.mark.e2e
 def test_a_real_call(tmp_path):
     said = []
     assert main([str(tmp_path / "out.json"), "--seconds", "14"], said.append) == 0
@@ -50,6 +51,7 @@ def test_a_real_call(tmp_path):
     assert "mouth to ear" in "".join(said)
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")
 def test_a_real_call_in_a_browser(tmp_path):
     said = []

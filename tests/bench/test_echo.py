@@ -14,6 +14,7 @@ def test_levels_are_of_whole_seconds():
     assert levels([0.01] * 20 + [0.0] * 20 + [1.0] * 19) == pytest.approx([-20.0, -100.0])
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")
 def test_a_browser_that_hears_its_own_page(tmp_path):
     said = []

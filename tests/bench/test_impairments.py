@@ -22,6 +22,7 @@ def test_a_call_is_judged_by_its_gaps_and_delays():
     assert found["concealed"] == 0.1
 
 
+@pytest.mark.e2e
 def test_a_real_call_through_the_relay(tmp_path, monkeypatch):
     monkeypatch.setattr(impairments, "CASES", (Case("some loss", Impairment(loss=0.05, delay=0.02)),))
     said = []

@@ -40,10 +40,11 @@ def test_parts_of_a_call():
     assert len(table(found).splitlines()) == 8
 
 
+@pytest.mark.e2e
 def test_a_real_call(tmp_path):
     pytest.importorskip("matplotlib")
     said = []
-    assert main([str(tmp_path / "o.json"), "--minutes", "0.3", "--plot", str(tmp_path / "o.png")], said.append) == 0
+    assert main([str(tmp_path / "o.json"), "--minutes", "0.2", "--plot", str(tmp_path / "o.png")], said.append) == 0
     found = json.loads((tmp_path / "o.json").read_text())
     assert found["parts"][-1]["receiver_mb"] > 100
     assert found["parts"][-1]["fps"] > 1

@@ -38,6 +38,7 @@ def test_bytes_fall_into_their_second():
     assert log.total("offer")["handshake"] == pytest.approx(100 * 8e-3 / 11)
 
 
+@pytest.mark.e2e
 def test_a_call_is_counted_both_ways(tmp_path):
     done = CliRunner().invoke(app, ["bench", "--wire", str(shipped_clip()), "--seconds", "12", "--out", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
