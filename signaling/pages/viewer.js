@@ -3,6 +3,7 @@
 const RETRY_MS = 1000;
 const GATHER_MS = 1000;
 const PAINT_MS = 25; // from here to the screen and what encoding took, where nothing tells
+const HOLD_FIRST_MS = 30; // until it is known what holds them beside their sound
 const HOLD_MAX_MS = 200;
 
 export class Viewer {
@@ -10,7 +11,7 @@ export class Viewer {
   #pc = null;
   #over = true;
   #seen = null;
-  #hold = 0;
+  #hold = HOLD_FIRST_MS;
 
   /** `targets`: the elements for remote face and preview. */
   constructor(targets) {
@@ -79,8 +80,7 @@ export class Viewer {
     const spent = mean("jitterBufferDelay", "jitterBufferEmittedCount") + mean("totalDecodeTime", "framesDecoded") + PAINT_MS;
     if (!Number.isFinite(spent)) return null;
     if (sound !== null && "jitterBufferTarget" in receiver) {
-      const more = sound - spent;
-      this.#hold = Math.max(0, Math.min(HOLD_MAX_MS, this.#hold ? this.#hold + more / 2 : more));
+      this.#hold = Math.max(0, Math.min(HOLD_MAX_MS, this.#hold + (sound - spent) / 2));
       receiver.jitterBufferTarget = this.#hold;
     }
     return spent;
