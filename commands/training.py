@@ -25,6 +25,9 @@ def train(
     sync: Annotated[Path | None, typer.Option(help="A lip-sync expert: call's ears, the judge of L_sync.")] = None,
     reproduce: Annotated[bool, typer.Option("--reproduce", help="All stages that the shipped weights are made with.")] = False,
     loaders: Annotated[int, typer.Option(min=0, help="Processes that read shards.")] = 8,
+    start: Annotated[Path | None, typer.Option(
+        "--from", help="Begin with a checkpoint, or with a folder of ONNX weights such as models/weights.",
+    )] = None,
     threads: Threads = 2, json: Json = False,
 ) -> None:  # fmt: skip
     """Data to weights."""
@@ -34,7 +37,7 @@ def train(
 
     if data is None or losses is None:
         raise typer.BadParameter("needed to train", param_hint="--data and --losses")
-    wanted = Wanted(data, losses, out, network, stage, steps, batch, rate, sync, threads, loaders)
+    wanted = Wanted(data, losses, out, network, stage, steps, batch, rate, sync, threads, loaders, start)
     if figures := run(wanted, reproduce, errors.print):
         show(figures, json)
 

@@ -11,6 +11,7 @@ from models.batch import Batch
 from models.call import Call, lit
 from models.data import Cache
 from models.losses import PerceptualDistance
+from models.precision import autocast
 from models.sampler import collate, example
 
 STEP = 2
@@ -46,11 +47,11 @@ def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 @torch.no_grad()
-def evaluate_coarse(model: Call, cache: Cache, every: int = 12) -> dict[str, float]:
+def evaluate_coarse(model: Call, cache: Cache, every: int = 12, bf16: bool | None = None) -> dict[str, float]:
     """PSNR at 64×64 of picture and warp alone."""
     device, rows = next(model.parameters()).device, []
     for batch in batches(cache, 64, every, 32):
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device.type, bf16):
             out, warped, _ = model.coarse(batch.keyframe.to(device), batch.pictures.to(device), batch.mel.to(device))
         truth = batch.truth.to(device)
         for a, b in zip(psnr(out.float(), truth), psnr(warped.float(), truth), strict=True):
@@ -59,12 +60,14 @@ def evaluate_coarse(model: Call, cache: Cache, every: int = 12) -> dict[str, flo
 
 
 @torch.no_grad()
-def evaluate_full(model: Call, cache: Cache, judge: PerceptualDistance, every: int = 25) -> dict[str, float]:
+def evaluate_full(
+    model: Call, cache: Cache, judge: PerceptualDistance, every: int = 25, bf16: bool | None = None
+) -> dict[str, float]:
     """PSNR and LPIPS (AlexNet) at 256×256 of picture and warp alone."""
     device, rows = next(model.parameters()).device, []
     for batch in batches(cache, 256, every, 8):
         truth = batch.truth.to(device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device.type, bf16):
             out, warped = model(batch.keyframe.to(device), batch.pictures.to(device), batch.mel.to(device))
         shown = {"": out.float().clamp(0, 1), "warp_": warped.float().clamp(0, 1)}
         scores = {k: (psnr(v, truth), judge(v, truth)) for k, v in shown.items()}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from models.batch import Batch
 from models.data import Cache
 from models.distributed import join
+from models.precision import autocast, uses_bf16
 from models.sampler import Prefetch
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class LoopConfig:
     Nothing that is learnt depends on the clock, so a resumed run ends where an unbroken one would. ``cache`` holds ``train/``
     and ``dev/`` (:func:`models.data.prepare`), ``weights`` the losses' networks; ``out`` gets ``STAGE.pt``, the checkpoint,
     and ``STAGE.jsonl``, the log. With ``shards`` (:mod:`models.prepare`) training people come from there, read by ``loaders``
-    processes, and the cache needs ``dev/`` alone.
+    processes, and the cache needs ``dev/`` alone. ``bf16`` None: where the device multiplies in it itself.
     """
 
     stage: str
@@ -48,6 +49,7 @@ class LoopConfig:
     log_steps: int = 50
     shards: Path | None = None
     loaders: int = 8
+    bf16: bool | None = None
 
 
 C = TypeVar("C", bound=LoopConfig)
@@ -134,6 +136,7 @@ class Loop(ABC, Generic[C, M]):
     def __init__(self, config: C, model: M, groups: list[dict] | None = None) -> None:
         self.config, self.group = config, join()
         self.device = self.group.device()
+        self.bf16 = uses_bf16(self.device.type, config.bf16)
         self.model: M = model.to(self.device)
         channels_last(self.model)
         self.group.broadcast(self.model)
@@ -187,7 +190,7 @@ class Loop(ABC, Generic[C, M]):
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate() * group["scale"]
         self.model.train()
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with autocast(self.device.type, self.bf16):
             loss, parts = self.loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

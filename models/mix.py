@@ -6,9 +6,10 @@ Of a network before and after a stage that gains one thing and loses another, a 
 
 import argparse
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
+
+from models.restore import learnt
 
 SHARE = 0.6
 """Of the speech stage in the shipped weights; the rest is the finish stage's (docs/decisions.md)."""
@@ -21,13 +22,7 @@ def mix(before: Path, after: Path, out: Path, share: float = SHARE) -> None:
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share {share} is outside 0..1")
-    states = []
-    for path in (before, after):
-        try:
-            states.append(torch.load(path, weights_only=True, map_location="cpu")["ema"])
-        except (KeyError, TypeError, RuntimeError, EOFError, UnpicklingError) as error:
-            raise ValueError(f"{path} is no checkpoint") from error
-    a, b = states
+    a, b = (learnt(path, ()) for path in (before, after))
     if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
         raise ValueError(f"{before} and {after} are of different networks")
     mixed = {k: torch.lerp(v, b[k], share) if v.is_floating_point() else b[k] for k, v in a.items()}

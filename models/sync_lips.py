@@ -16,6 +16,7 @@ from torch import Tensor
 from models.data import Clip
 from models.loop import cosine_rate
 from models.paper.syncnet import FEATURES, Matcher, match_loss
+from models.precision import autocast
 from models.sync_data import SyncData, SyncSampler
 from models.sync_file import LEAST_CONFIDENCE, MOST_LATE, Score, in_sync
 from models.sync_scoring import Embed, clip_score, distances
@@ -55,7 +56,7 @@ def train_lips(data: SyncData, clips: dict[str, int], config: LipsConfig, seed: 
         for group in optimiser.param_groups:
             group["lr"] = cosine_rate(config.rate, step, config.steps)
         runs = sampler.draw(step)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu"):
             face, sound = model.faces(features_of(runs.lips)), model.sounds(runs.mel)
         loss = match_loss(face, sound, config.sharpness)
         optimiser.zero_grad(set_to_none=True)

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 
 from models.loop import Ema, RunState, channels_last, cosine_rate
 from models.paper.syncnet import Matcher, SyncNet, match_loss
+from models.precision import autocast
 from models.regions import prepare_regions
 from models.sync_data import Runs, SyncData, SyncSampler, prepare_mouths
 from models.sync_file import in_sync, read_scores, write_scores
@@ -86,7 +87,7 @@ class SyncTrainer:
         rate = cosine_rate(config.rate, self.step, config.steps)
         self.optimiser.param_groups[0]["lr"] = rate
         self.optimiser.param_groups[1]["lr"] = 0.0 if done < config.still else rate * config.learnt_rate
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu"):
             features = self.model.mouth(runs.mouths)
             face, sound = self.model.matcher.faces(features), self.model.matcher.sounds(runs.mel)
         match = match_loss(face, sound, config.sharpness)

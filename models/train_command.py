@@ -18,7 +18,8 @@ NETWORKS = ("call", "paper", "paper-reduced")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asked ``facewire train`` for; None takes the recipe's."""
+    """What the user asked ``facewire train`` for; None takes the recipe's. ``start``: a checkpoint or a folder
+    of ONNX weights to begin with, instead of the stage before."""
 
     data: Path
     losses: Path
@@ -31,6 +32,7 @@ class Wanted:
     sync: Path | None = None
     threads: int = 2
     loaders: int = 8
+    start: Path | None = None
 
 
 DEV_CLIPS, INTERPOLATOR_CLIPS = 200, 300
@@ -97,8 +99,10 @@ def run_call(wanted: Wanted, say: Callable[[str], None]) -> dict[str, Any]:
     if stage == "speech" and wanted.sync is None:
         raise ValueError("the speech stage needs a trained lip-sync expert: --sync (python -m models.sync_training makes one)")
     usual, out, first = STAGES[stage], wanted.out, before(stage)
-    start = out / f"{first}.pt" if first else None
+    start = wanted.start or (out / f"{first}.pt" if first else None)
     if start and not start.exists():
+        if wanted.start:
+            raise FileNotFoundError(f"no such file or folder: {start}")
         raise FileNotFoundError(f"no such file: {start} (train --stage {first} first)")
     if wanted.sync and not wanted.sync.exists():
         raise FileNotFoundError(f"no such file: {wanted.sync}")

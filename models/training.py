@@ -18,6 +18,7 @@ from models.hearing import hear_as
 from models.loop import Loop, LoopConfig
 from models.losses import PerceptualDistance, consistency, crops, cut, importance
 from models.paper.sampler import WINDOW
+from models.restore import learnt
 from models.sampler import Sampler
 from models.speech_losses import SpeechLoss
 from models.speech_sampler import SpeechSampler
@@ -100,16 +101,15 @@ def speech_loss(
 
 
 class Trainer(Loop[TrainConfig, Call]):
-    """One run of a stage of ``call``. ``start``: a checkpoint whose averaged weights it begins with."""
+    """One run of a stage of ``call``. ``start``: the weights it begins with, as :func:`models.restore.learnt` reads them."""
 
     def __init__(self, config: TrainConfig, start: Path | None = None) -> None:
         torch.manual_seed(config.seed)
         model = Call()
         if start:
-            learnt = torch.load(start, weights_only=True, map_location="cpu")["ema"]
-            own = model.state_dict()
+            own, known = model.state_dict(), learnt(start, model.named_parameters())
             # What an older network lacked, or had in another shape, starts anew.
-            model.load_state_dict(own | {k: v for k, v in learnt.items() if k in own and v.shape == own[k].shape})
+            model.load_state_dict(own | {k: v for k, v in known.items() if k in own and v.shape == own[k].shape})
         if config.sync and config.stage == "coarse":
             hear_as(model.predictor.audio, config.sync)
         groups = []
@@ -117,7 +117,9 @@ class Trainer(Loop[TrainConfig, Call]):
             named = [p for n, p in model.named_parameters() if n.startswith(FRESH) == fresh]
             groups.append({"params": named, "scale": scale})
         super().__init__(config, model, groups)
-        self.perceptual = PerceptualDistance(config.weights / "lpips_vgg16.pth", "vgg16", 4).to(self.device).bfloat16()
+        self.perceptual = PerceptualDistance(config.weights / "lpips_vgg16.pth", "vgg16", 4).to(self.device)
+        if self.bf16:
+            self.perceptual.bfloat16()
         self.speech = SpeechLoss(load_sync(config.sync).to(self.device)) if config.stage == "speech" and config.sync else None
         if config.stage == "speech" and self.speech is None:
             raise ValueError("the speech stage needs a trained lip-sync expert")
@@ -135,6 +137,6 @@ class Trainer(Loop[TrainConfig, Call]):
 
     def evaluate(self, dev: Cache) -> dict[str, float]:
         if self.config.stage not in WHOLE:
-            return evaluate_coarse(self.ema.model, dev)
+            return evaluate_coarse(self.ema.model, dev, bf16=self.bf16)
         judge = PerceptualDistance(self.config.weights / "lpips_alexnet.pth", "alexnet").to(self.device)
-        return evaluate_full(self.ema.model, dev, judge)
+        return evaluate_full(self.ema.model, dev, judge, bf16=self.bf16)

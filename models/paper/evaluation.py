@@ -8,6 +8,7 @@ from models.data import Cache
 from models.evaluate import batches, psnr
 from models.losses import PerceptualDistance
 from models.paper.network import PaperNetwork
+from models.precision import autocast
 
 MIDDLE = 2
 """The frame of a window that is judged."""
@@ -15,7 +16,7 @@ MIDDLE = 2
 
 @torch.no_grad()
 def evaluate_paper(
-    model: PaperNetwork, cache: Cache, judge: PerceptualDistance, whole: bool = True, every: int = 25
+    model: PaperNetwork, cache: Cache, judge: PerceptualDistance, whole: bool = True, every: int = 25, bf16: bool | None = None
 ) -> dict[str, float]:
     """PSNR in dB and LPIPS (AlexNet) at 256×256, means over every ``every``-th frame of every clip of ``cache``.
 
@@ -27,7 +28,7 @@ def evaluate_paper(
     for batch in batches(cache, 256, every, 8):
         batch = batch.to(device)
         middle = torch.full((len(batch.truth), 1), MIDDLE, device=device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device.type, bf16):
             if whole:
                 output = model(batch.keyframe, batch.pictures, batch.mel, middle)
                 shown = {"": output.f_hr, "int_": output.f_int}

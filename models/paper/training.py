@@ -71,7 +71,9 @@ class PaperTrainer(Loop[PaperTrainConfig, PaperNetwork]):
         if config.stage == "finetune":
             # The objective's weights make norms of 1000 to 10 000 at first; outliers alone are cut off.
             self.clip = 5000.0
-            perceptual = FeatureDistance(config.weights / "lpips_vgg16.pth").to(self.device).bfloat16()
+            perceptual = FeatureDistance(config.weights / "lpips_vgg16.pth").to(self.device)
+            if self.bf16:
+                perceptual.bfloat16()
             self.objective = PaperLoss(perceptual, self._expert())
 
     def _expert(self) -> Any:
@@ -105,7 +107,7 @@ class PaperTrainer(Loop[PaperTrainConfig, PaperNetwork]):
 
     def evaluate(self, dev: Cache) -> dict[str, float]:
         judge = PerceptualDistance(self.config.weights / "lpips_alexnet.pth", "alexnet").to(self.device)
-        return evaluate_paper(self.ema.model, dev, judge, self.config.stage == "finetune")
+        return evaluate_paper(self.ema.model, dev, judge, self.config.stage == "finetune", bf16=self.bf16)
 
 
 def run_paper_training(

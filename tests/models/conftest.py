@@ -20,6 +20,12 @@ def _one_thread():
         torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _fp32(monkeypatch):
+    """Figures are compared in fp32: bf16 rounds otherwise on every kind of processor. A test that is about bf16 asks for it."""
+    monkeypatch.setattr("models.precision.has_bf16", lambda kind: False)
+
+
 def _write_split(folder, clips: int, frames: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)

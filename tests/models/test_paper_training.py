@@ -132,7 +132,8 @@ def test_run_learns_logs_judges_and_saves(tiny_cache, perceptual_weights, tmp_pa
     final = trainer.run(rows.append)
     losses = [row["rec"] for row in rows if "rec" in row]
     assert len(losses) == 3
-    assert losses[2] < 0.9 * losses[0]
+    assert losses[2] < losses[1] < losses[0]
+    assert losses[2] < 0.95 * losses[0]  # in fp32 0.884 on AVX-512, 0.883 on AVX2
     assert set(final) == {"int_psnr", "int_lpips", "step", "minutes"}
     assert [json.loads(line)["step"] for line in (tmp_path / "backbone.jsonl").read_text().splitlines()] == [8, 16, 24, 24]
     assert json.loads((tmp_path / "backbone.json").read_text())["dev"]["step"] == 24
