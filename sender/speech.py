@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sender.opus_library import offered
+
 Float32 = npt.NDArray[np.float32]
 
 RATE = 16_000
@@ -22,9 +24,13 @@ class SpeechUnavailableError(RuntimeError):
 def load_opus() -> Any:
     """The binding's module. Raises :class:`SpeechUnavailableError`."""
     try:
-        import opuslib_next
+        with offered():
+            import opuslib_next
     except Exception as error:  # the binding raises a bare Exception when libopus is missing
-        raise SpeechUnavailableError("libopus is missing: install it (Debian: apt-get install libopus0)") from error
+        raise SpeechUnavailableError(
+            "libopus is missing: PyAV's wheels bring it (pip install --force-reinstall av), or install it (Debian: apt-get install "
+            "libopus0)"
+        ) from error
     return opuslib_next
 
 
