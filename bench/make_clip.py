@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from codec.media.scaler import Scaler
 from sender.detector import BlazeFace
 from sender.landmarks import FaceMesh
-from sender.scaler import Scaler
 
 Float64 = npt.NDArray[np.float64]
 

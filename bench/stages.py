@@ -18,6 +18,7 @@ from aiortc.codecs.vpx import Vp8Encoder
 
 from bench.demo import shipped_clip
 from codec.bundle import Bundle
+from codec.media.scaler import Scaler
 from codec.picture import PictureDecoder, PictureEncoder
 from codec.sampling import sample
 from models.mel import log_mel
@@ -26,7 +27,6 @@ from receiver.speech import SpeechDecoder
 from receiver.ticks import KEEP, TickDecoder, to_network
 from receiver.trust import TrustMeter
 from sender.detector import BlazeFace
-from sender.scaler import Scaler
 from sender.sources import Tick, file_ticks
 from sender.speech import RATE, SpeechEncoder
 from sender.stream import SenderStream, StreamConfig

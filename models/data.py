@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 
 from codec.colour import ycbcr_to_rgb
+from codec.media.scaler import Scaler
 from codec.sampling import sample
 from models import mel as melmod
 from models.regions import load_regions
 from models.sync_file import in_sync, read_scores
-from sender.scaler import Scaler
 
 SIDE, COARSE = 256, 64
 TICK = 5

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from codec.media.scaler import Scaler
 from codec.sampling import sample as sample_8x8
 from models.batch import Batch
 from models.data import COARSE, SIDE, Cache, Clip
@@ -32,7 +33,6 @@ from models.mel import BANDS
 from models.prepare.samples import Sample, read_infos, read_samples
 from models.prepare.store import MANIFEST, read_lines
 from models.regions import FILE as REGIONS
-from sender.scaler import Scaler
 
 MOST = 4
 """A clip of someone with little footage gives at most this many times the usual number of pairs."""

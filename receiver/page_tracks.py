@@ -9,8 +9,8 @@ import numpy.typing as npt
 from aiortc import MediaStreamTrack
 from av import VideoFrame
 
+from codec.media.scaler import Scaler
 from receiver.voice import Voice
-from sender.scaler import Scaler
 
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]

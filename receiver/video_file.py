@@ -7,8 +7,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from codec.media.scaler import Scaler
 from sender.inputs import FRAME_RATE, RATE
-from sender.scaler import Scaler
 
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]

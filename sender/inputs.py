@@ -14,7 +14,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from sender.scaler import Scaler
+from codec.media.frames import Upright, decoded
 from sender.sound_queue import RATE, Float32, SoundQueue
 
 UInt8 = npt.NDArray[np.uint8]
@@ -40,15 +40,14 @@ def _video_start(container: av.container.InputContainer) -> float:
 
 
 def file_frames(path: Path) -> Iterator[UInt8]:
-    """A file's pictures, RGB (H, W, 3), held or dropped so that they lie on the 25 FPS grid. Raises :class:`SourceError`."""
+    """A file's pictures, RGB (H, W, 3) as :class:`codec.media.frames.Upright` gives them, held or dropped so that they lie on the
+    25 FPS grid. Raises :class:`SourceError`."""
     with _open(path) as container:
         if not container.streams.video:
             raise SourceError(f"{path} has no video")
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        start, newest, at, scaler = None, None, 0, Scaler()
+        start, newest, at, upright = None, None, 0, Upright(container.streams.video[0])
         try:
-            for frame in container.decode(stream):
+            for frame in decoded(container):
                 seconds = frame.time if frame.time is not None else at / FRAME_RATE
                 start = seconds if start is None else start
                 # Half a grid step of tolerance: a 25 FPS file with rounded times gives each of its pictures once.
@@ -56,7 +55,7 @@ def file_frames(path: Path) -> Iterator[UInt8]:
                 while newest is not None and at < index:
                     yield newest
                     at += 1
-                newest = scaler.array(frame)
+                newest = upright.array(frame)
         except av.error.FFmpegError as error:
             if newest is None:
                 raise SourceError(f"cannot decode {path}: {error.strerror}") from error
@@ -185,10 +184,10 @@ class TrackVideo:
     async def _work(self, track: object) -> None:
         from aiortc.mediastreams import MediaStreamError
 
-        scaler = Scaler()
+        upright = Upright()
         try:
             while True:
-                self._newest.put(scaler.array(await track.recv()))  # type: ignore[attr-defined]
+                self._newest.put(upright.array(await track.recv()))  # type: ignore[attr-defined]
         except MediaStreamError:
             pass
 

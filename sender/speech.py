@@ -28,8 +28,7 @@ def load_opus() -> Any:
             import opuslib_next
     except Exception as error:  # the binding raises a bare Exception when libopus is missing
         raise SpeechUnavailableError(
-            "libopus is missing: PyAV's wheels bring it (pip install --force-reinstall av), or install it (Debian: apt-get install "
-            "libopus0)"
+            "libopus is missing: PyAV's wheels bring it (pip install --force-reinstall av); or apt-get install libopus0"
         ) from error
     return opuslib_next
 

@@ -4,7 +4,7 @@ from aiortc import MediaStreamTrack
 from aiortc.contrib.media import MediaRelay
 from av import VideoFrame
 
-from sender.scaler import Scaler
+from codec.media.scaler import Scaler
 
 
 class Relay:

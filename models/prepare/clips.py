@@ -6,6 +6,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from codec.media.scaler import Scaler
 from models import mel as melmod
 from models import regions
 from models.prepare.tracks import EVERY, Span
@@ -13,7 +14,6 @@ from models.prepare.video import SAMPLES
 from sender.detector import Detector
 from sender.inputs import FRAME_RATE
 from sender.landmarks import FaceMesh
-from sender.scaler import Scaler
 from sender.tracker import SIDE
 
 UInt8 = npt.NDArray[np.uint8]

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from codec.media.scaler import Scaler
 from models.prepare.clips import ClipWriter, mel_of
 from models.prepare.cuts import HEIGHT, WIDTH, CutDetector
 from models.prepare.faces import find_faces
@@ -21,7 +22,6 @@ from models.prepare.video import Float32, VideoError, grid_frames, sound_of
 from sender.detector import BlazeFace
 from sender.inputs import FRAME_RATE, SourceError
 from sender.landmarks import FaceMesh
-from sender.scaler import Scaler
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,16 @@ class Preparer:
     def _look(self, path: Path, outcome: Outcome) -> list[Span]:
         """First pass: where one face is seen for long enough, in order of time."""
         cuts, tracks, look, count, size = CutDetector(), Tracks(), 0, 0, (0, 0)
-        limits, thumbnail, rgb = self._settings.limits, Scaler(width=WIDTH, height=HEIGHT), Scaler()
-        for at, frame in enumerate(grid_frames(path)):
-            if at and (frame.width, frame.height) != size:
+        limits, thumbnail = self._settings.limits, Scaler(width=WIDTH, height=HEIGHT)
+        for at, (frame, upright) in enumerate(grid_frames(path)):
+            if at and upright.size(frame) != size:
                 raise VideoError(f"its size changes after {at / FRAME_RATE:.1f} s")
-            size = frame.width, frame.height
+            size = upright.size(frame)
             if cuts.update(thumbnail.array(frame)):
                 tracks.cut()
                 look = at
             if at == look:
-                tracks.look(at, find_faces(rgb.array(frame), self._detector, limits.min_face))
+                tracks.look(at, find_faces(upright.array(frame), self._detector, limits.min_face))
                 look += EVERY
             count = at + 1
         outcome.seconds = count / FRAME_RATE
@@ -93,12 +93,12 @@ class Preparer:
     def _cut(self, path: Path, wanted: list[Span]) -> Iterator[ClipWriter]:
         """Second pass: each clip once its last picture is in. A whole video kept from the first pass would fill the memory."""
         active: list[ClipWriter] = []
-        waiting, scaler = wanted[::-1], Scaler()
-        for at, frame in enumerate(grid_frames(path) if wanted else ()):
+        waiting = wanted[::-1]
+        for at, (frame, upright) in enumerate(grid_frames(path) if wanted else ()):
             while waiting and waiting[-1].start == at:
                 active.append(ClipWriter(waiting.pop(), self._detector, self._mesh, keep=self._score is not None))
             if active:
-                rgb = scaler.array(frame)
+                rgb = upright.array(frame)
                 for writer in active:
                     writer.add(rgb)
                 yield from (w for w in active if w.span.stop == at + 1)

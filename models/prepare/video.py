@@ -7,6 +7,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from codec.media.frames import Upright, decoded
 from sender.inputs import FRAME_RATE, RATE, file_sound
 
 Float32 = npt.NDArray[np.float32]
@@ -21,8 +22,8 @@ class VideoError(ValueError):
     """A video that can't be used; the message is one line without the file's name."""
 
 
-def grid_frames(path: Path) -> Iterator[av.VideoFrame]:
-    """The pictures of ``path``, held or dropped so that there are 25 a second; not converted, since few are looked at.
+def grid_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Upright]]:
+    """The frames of ``path``, held or dropped so that there are 25 a second, and what converts them: few are looked at.
 
     The grid is that of :func:`sender.inputs.file_frames`. Raises :class:`VideoError`, also in the middle of a damaged file.
     """
@@ -30,23 +31,21 @@ def grid_frames(path: Path) -> Iterator[av.VideoFrame]:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise VideoError("no video in it")
-            stream = container.streams.video[0]
-            # One process works on one video and there are as many as cores.
-            stream.codec_context.thread_count = 1
-            start, newest, at = None, None, 0
-            for frame in container.decode(stream):
+            start, newest, at, upright = None, None, 0, Upright(container.streams.video[0])
+            # One process works on one video, and there are as many as cores.
+            for frame in decoded(container, threads=1):
                 seconds = frame.time if frame.time is not None else at / FRAME_RATE
                 start = seconds if start is None else start
                 index = int((seconds - start) * FRAME_RATE + 0.5)
                 if index - at > LONGEST_GAP:
                     raise VideoError(f"no picture for {(index - at) / FRAME_RATE:.0f} s")
                 while newest is not None and at < index:
-                    yield newest
+                    yield newest, upright
                     at += 1
                 newest = frame
             if newest is None:
                 raise VideoError("no pictures in it")
-            yield newest
+            yield newest, upright
     except av.error.FFmpegError as error:
         raise VideoError(f"cannot decode: {error.strerror}") from error
 

@@ -19,9 +19,12 @@ class Scaler:
 
     _ONE = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
 
-    def __init__(self, pixels: str = "rgb24", width: int | None = None, height: int | None = None) -> None:
+    def __init__(self, pixels: str = "rgb24", width: int | None = None, height: int | None = None, smooth: bool = False) -> None:
+        """``smooth``: stretched by bicubic interpolation instead of bilinear."""
         self._reformatter = VideoReformatter()
         self._wanted: dict[str, Any] = {"format": pixels, "width": width, "height": height} | self._ONE
+        if smooth:
+            self._wanted["interpolation"] = "BICUBIC"
 
     def frame(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame itself where nothing need be done."""

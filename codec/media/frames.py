@@ -1,0 +1,148 @@
+"""Decoded frames → pictures as one sees them: upright, square pixels, whole instead of interlaced, SDR, RGB.
+
+Wherever pictures of a file enter they come through here. Cameras and browsers deliver them upright.
+"""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from codec.media.hdr import HLG, PQ, WIDE, ToSdr
+from codec.media.scaler import Scaler
+
+UInt8 = npt.NDArray[np.uint8]
+
+ASPECT_MOST = Fraction(4)
+"""Pixels more oblong than this are a damaged header, and taken for square ones."""
+SIDE_MOST = 8192
+"""Pixels that a side may come to by being stretched."""
+
+
+def whole_frames(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """Each frame, those that are interlaced without combs (bwdif, with its neighbours' help): as many as came.
+
+    The filter is begun at the first interlaced frame, and then holds one frame back.
+    """
+    graph: av.filter.Graph | None = None
+    made_for: tuple[int, int, str] | None = None
+    for frame in frames:
+        kind = frame.width, frame.height, frame.format.name
+        if graph is not None and made_for != kind:
+            yield from _rest(graph)
+            graph = None
+        if graph is None and frame.interlaced_frame:
+            graph, made_for = _bwdif(frame), kind
+        if graph is None:
+            yield frame
+        else:
+            graph.vpush(frame)
+            yield from _ready(graph)
+    if graph is not None:
+        yield from _rest(graph)
+
+
+def _bwdif(frame: av.VideoFrame) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1, 1000)
+    )
+    bwdif, sink = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced"), graph.add("buffersink")
+    graph.link_nodes(source, bwdif, sink)
+    graph.configure()
+    return graph
+
+
+def _ready(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    while True:
+        try:
+            yield graph.vpull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+
+
+def _rest(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    graph.vpush(None)
+    yield from _ready(graph)
+
+
+class Upright:
+    """Converts the frames of one stream to pictures, on one thread, and keeps what that needs. Not thread-safe."""
+
+    def __init__(self, stream: av.VideoStream | None = None) -> None:
+        """``stream``: where the frames are from; it tells the shape of their pixels and HDR. None: square and SDR."""
+        self._stream = stream
+        self._scaler, self._scaled = Scaler(), (0, 0)
+        self._sdr: ToSdr | None = None
+        self._transfer = 0
+
+    def _aspect(self) -> Fraction:
+        """A pixel's width over its height."""
+        told = self._stream.sample_aspect_ratio if self._stream is not None else None
+        return told if told and 1 / ASPECT_MOST <= told <= ASPECT_MOST else Fraction(1)
+
+    def _square(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Width and height with square pixels: one side is stretched, none shrunk."""
+        aspect, width, height = self._aspect(), frame.width, frame.height
+        wider = (max(width, round(width * aspect)), max(height, round(height / aspect)))
+        return wider if max(wider) <= SIDE_MOST else (width, height)
+
+    def size(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Width and height of the picture that :meth:`array` gives."""
+        width, height = self._square(frame)
+        return (height, width) if _turn(frame)[0] else (width, height)
+
+    def array(self, frame: av.VideoFrame) -> UInt8:
+        """Any frame → RGB (H, W, 3), contiguous."""
+        size = self._square(frame)
+        if self._is_hdr():
+            assert self._sdr is not None
+            frame, shown = self._sdr.frame(frame), frame
+        else:
+            shown = frame
+        if size != self._scaled:
+            stretched = size != (frame.width, frame.height)
+            self._scaler, self._scaled = Scaler("rgb24", *size, smooth=True) if stretched else Scaler(), size
+        rgb = self._scaler.array(frame)
+        transposed, left_right, upside_down = _turn(shown)
+        if transposed:
+            rgb = rgb.transpose(1, 0, 2)
+        return np.ascontiguousarray(rgb[:: -1 if upside_down else 1, :: -1 if left_right else 1])
+
+    def _is_hdr(self) -> bool:
+        if self._stream is None:
+            return False
+        context = self._stream.codec_context
+        transfer, primaries = int(context.color_trc), int(context.color_primaries)
+        hdr = transfer in (PQ, HLG) or primaries == WIDE
+        if hdr and (self._sdr is None or transfer != self._transfer):
+            self._sdr, self._transfer = ToSdr(transfer), transfer
+        return hdr
+
+
+def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """What the frame's display matrix asks for, in this order: (rows become columns, mirrored left to right, top to bottom).
+
+    Angles between the right ones go to the nearest.
+    """
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return False, False, False
+    a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(data), np.int32)[:5])  # x' = ax + cy, y' = bx + dy
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return False, a < 0, d < 0
+    return True, c < 0, b < 0
+
+
+def decoded(container: av.container.InputContainer, threads: int = 0) -> Iterator[av.VideoFrame]:
+    """The frames of a container's first video stream, none interlaced. ``threads`` 0: as many as there are cores.
+
+    Raises ``IndexError`` without a video stream, and what PyAV raises.
+    """
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = threads
+    yield from whole_frames(container.decode(stream))
