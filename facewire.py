@@ -62,15 +62,19 @@ def encode(
 ) -> None:  # fmt: skip
     """A video file to a .fw file."""
     from receiver.file_refresh import FileRefresh
-    from receiver.files import encode_file
+    from receiver.files import encode_file, without_face
 
     with progress_bar(f"encoding {source.name}", "frames", json) as progress:
         watch = FileRefresh(refresh, weights=weights, device=device) if refresh else None
-        count, psnr = encode_file(source, out, stream_config(crop, keyframe, bitrate, size, tick), progress, watch)
+        encoded = encode_file(source, out, stream_config(crop, keyframe, bitrate, size, tick), progress, watch)
+    count = encoded.count
+    if encoded.faceless_frames:
+        errors.print(without_face(source, encoded.faceless_frames, encoded.frames), markup=False)
     show({
         "bpp_video": count.bpp_video, "bpp_with_keyframe": count.bpp_with_keyframe, "pictures": count.pictures,
-        "bits_per_picture": count.bits_per_picture, "lowres_psnr_db": psnr, "keyframe_bytes": count.keyframe_bytes,
-        "seconds": count.seconds, "wire_kbps": count.wire_kbps, "bytes": out.stat().st_size,
+        "bits_per_picture": count.bits_per_picture, "lowres_psnr_db": encoded.lowres_psnr_db,
+        "keyframe_bytes": count.keyframe_bytes, "seconds": count.seconds, "wire_kbps": count.wire_kbps, "frames": encoded.frames,
+        "faceless_frames": encoded.faceless_frames, "bytes": out.stat().st_size,
     }, json)  # fmt: skip
 
 

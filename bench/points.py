@@ -72,7 +72,7 @@ def our_points(
     for rung, size in OUR_SETTINGS:
         with TemporaryDirectory() as folder:
             stored, began = Path(folder) / "clip.fw", time.process_time()
-            count, _ = encode_file(clip, stored, StreamConfig(crop="none", keyframe="first", rung=rung, size=size))
+            count = encode_file(clip, stored, StreamConfig(crop="none", keyframe="first", rung=rung, size=size)).count
             encoding = time.process_time() - began
             keyframe, inputs, _ = frame_inputs(stored, interpolator)
         sent = Sent(list(truth), keyframe, inputs, {})

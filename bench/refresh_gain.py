@@ -82,7 +82,7 @@ def judge(clip: Path, way: Way, tools: tuple[Upsampler, Renderer, Interpolator, 
     truth = list(file_frames(clip))
     with tempfile.TemporaryDirectory() as folder:
         stored = Path(folder) / "clip.fw"
-        count, _ = encode_file(clip, stored, StreamConfig(crop="none", keyframe="first", size=way.size), refresh=refresh)
+        count = encode_file(clip, stored, StreamConfig(crop="none", keyframe="first", size=way.size), refresh=refresh).count
         frames, _ = stored_frames(stored, interpolator)
     rows = []
     for n in sampled(min(len(frames), len(truth)), every):

@@ -90,13 +90,14 @@ def transmit(clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5)
     if fps not in (5, 25):
         raise ValueError(f"pictures are sent at 5 or 25 a second, not {fps}")
     stored = folder / "clip.fw"
-    count, lowres = encode_file(clip, stored, StreamConfig(crop="none", keyframe="first"))
+    encoded = encode_file(clip, stored, StreamConfig(crop="none", keyframe="first"))
+    count = encoded.count
     keyframe, frames, sound = frame_inputs(stored, interpolator)
     truth = [whole(f).cut(f) for f in file_frames(clip)][: len(frames)]
     if fps == 5:
         cost = {
             "bpp_video": count.bpp_video, "bpp_with_keyframe": count.bpp_with_keyframe, "wire_kbps": count.wire_kbps,
-            "lowres_psnr_db": lowres,
+            "lowres_psnr_db": encoded.lowres_psnr_db,
         }  # fmt: skip
         return Sent(truth, keyframe, frames, cost)
     small, mel = np.stack([sample(f) for f in truth]), log_mel(sound)

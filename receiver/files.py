@@ -1,13 +1,14 @@
 """``encode`` and ``decode``: a video file ↔ a ``.fw`` file, through the same bundles as a call."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import numpy as np
 
 from codec.accounting import BitCount
-from codec.bundle import RUNGS, Bundle
+from codec.bundle import RUNGS, Bundle, Face
 from codec.container import End, FileWriter, StoredKeyframe, read_file
 from codec.errors import CodecError, ContainerError
 from models.runtime import FRAMES, Interpolator, Upsampler
@@ -15,7 +16,7 @@ from receiver.file_refresh import FileRefresh
 from receiver.ticks import TickDecoder
 from receiver.timeline import Timeline
 from receiver.trust import TrustMeter
-from receiver.video_file import VideoFile
+from receiver.video_file import VideoFile, check_name
 from sender.sources import file_ticks
 from sender.speech import LOOKAHEAD, RATE
 from sender.stream import CHOICE_TICKS, CHOICE_TICKS_MAX, SenderStream, StreamConfig
@@ -26,13 +27,33 @@ Progress = Callable[[int], None]
 Record = StoredKeyframe | Bundle | End
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """What came of a video: its bits, the 8×8 pictures' PSNR in dB against the unquantised, its frames (25 a second), and how
+    many of them lay in ticks in which no face was found."""
+
+    count: BitCount
+    lowres_psnr_db: float
+    frames: int
+    faceless_frames: int
+
+
+def without_face(source: Path, count: int, frames: int) -> str:
+    """A sentence on frames that showed no face, and on what was sent of them."""
+    if count < frames:
+        return f"{source}: no face in {count} of {frames} frames, which show where it was last"
+    return f"{source}: no face in any of its {frames} frames, so its middle was encoded (--crop none takes the whole picture)"
+
+
 def encode_file(
     video: Path, out: Path, config: StreamConfig, progress: Progress = lambda _: None, refresh: FileRefresh | None = None
-) -> tuple[BitCount, float]:
-    """Video file → ``.fw``. Gives the bit count and the 8×8 PSNR in dB. ``refresh`` brings other keyframes.
+) -> Encoded:
+    """Video file → ``.fw``. ``refresh`` brings other keyframes.
 
-    The file appears under its name only when it is whole. Raises ``SourceError`` and ``OSError``.
+    The file appears under its name only when it is whole. Raises ``OutputError`` for another name than ``.fw``, ``SourceError``
+    and ``OSError``.
     """
+    check_name(out, ".fw")
     stream, tick_ms = SenderStream(config), RUNGS[config.rung]
     if config.keyframe == "auto":
         for number, tick in enumerate(islice(file_ticks(video, tick_ms=tick_ms), CHOICE_TICKS_MAX)):
@@ -45,7 +66,7 @@ def encode_file(
     part = out.with_name(out.name + ".part")
     try:
         with part.open("wb") as file:
-            writer, frames, written = FileWriter(file), 0, None
+            writer, frames, faceless, written = FileWriter(file), 0, 0, None
             for tick in file_ticks(video, tick_ms=tick_ms):
                 bundle = stream.bundle(tick)
                 assert bundle is not None  # a file leaves no tick out
@@ -59,12 +80,13 @@ def encode_file(
                 if refresh:
                     refresh.after(stream, bundle)
                 frames += len(tick.frames)
+                faceless += len(tick.frames) if stream.face == Face.NONE else 0
                 progress(frames)
             writer.end(frames)
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
-    return stream.count, stream.lowres_psnr_db
+    return Encoded(stream.count, stream.lowres_psnr_db, frames, faceless)
 
 
 def decode_file(
@@ -73,8 +95,9 @@ def decode_file(
     """``.fw`` → MP4. Gives counts: frames, ticks, errors; and the frames' consistency (:mod:`receiver.trust`), mean and lowest.
 
     A damaged file is decoded up to the damage and then reported. Raises ``ContainerError`` for what is no ``.fw`` file,
-    and ``OSError``.
+    ``OutputError`` for another name than ``.mp4``, and ``OSError``.
     """
+    check_name(out, ".mp4")
     upsampler, decoder = Upsampler(weights, device), TickDecoder(Interpolator(weights))
     keyframes: dict[int, np.ndarray] = {}
     slot, number, total, damage, trust, timeline = None, 0, None, None, TrustMeter(), Timeline()

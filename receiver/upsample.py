@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from models.detail import detail_of, shrink
 from models.mel import BANDS, HOP, WINDOW, log_mel, window_at
 from models.runtime import FRAMES, Interpolator, Upsampler
-from receiver.video_file import OutputError, VideoFile
+from receiver.video_file import OutputError, VideoFile, check_name
 from sender.inputs import FRAME_RATE, RATE, FileSound, SourceError, file_frames, file_sound
 from sender.tracker import SIDE, whole
 
@@ -174,6 +174,7 @@ def upsample_file(
     face, pictures = load_identity(identity), file_frames(source)
     if out.resolve() in (source.resolve(), identity.resolve()):
         raise OutputError(f"{out} is what is read: write to another file")
+    check_name(out, ".mp4")
     first = next(pictures)
     height, width = first.shape[:2]
     side = fitting(width, height, str(source))

@@ -18,6 +18,12 @@ class OutputError(RuntimeError):
     """The output cannot be written; the message is one line for the user."""
 
 
+def check_name(path: Path, suffix: str) -> None:
+    """Refuse a name that tells of another kind of file. Raises :class:`OutputError`."""
+    if path.suffix.lower() != suffix:
+        raise OutputError(f"cannot write {path}: it must be named {suffix}")
+
+
 class VideoFile:
     """Writes one MP4. Frames may skip numbers (the last is repeated); sound is appended in order. Close it to finish."""
 

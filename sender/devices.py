@@ -2,11 +2,13 @@
 
 import threading
 import time
+from fractions import Fraction
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from codec.media.frames import square_size
 from sender.inputs import Freshest, SampleBuffer, SourceError
 from sender.sound_device import SoundDevice, SoundDeviceError
 
@@ -45,7 +47,7 @@ class Camera:
             good, bgr = self._capture.read() if self._capture is not None else (False, None)
             if good and bgr is not None:
                 read = time.monotonic()
-                self._newest.put(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8))
+                self._newest.put(self._picture(bgr))
                 continue
             self._stop.wait(0.05)
             if time.monotonic() - read > DEAD:
@@ -54,6 +56,15 @@ class Camera:
                 self._capture, read = self._open(), time.monotonic()
         if self._capture is not None:
             self._capture.release()
+
+    def _picture(self, bgr: np.ndarray) -> UInt8:
+        """RGB with square pixels, where the driver tells of others."""
+        assert self._capture is not None
+        wide, high = (round(self._capture.get(p)) for p in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
+        size = square_size(bgr.shape[1], bgr.shape[0], Fraction(wide, high) if wide > 0 and high > 0 else None)
+        if size != (bgr.shape[1], bgr.shape[0]):
+            bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_CUBIC)
+        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
     def latest(self) -> UInt8 | None:
         return self._newest.get()

@@ -69,6 +69,17 @@ def _rest(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
     yield from _ready(graph)
 
 
+def square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """Width and height once pixels are square; ``aspect`` is a pixel's width over its height. One side is stretched, none shrunk.
+
+    What can't be (:data:`ASPECT_MOST`, :data:`SIDE_MOST`) is left as it is.
+    """
+    if not aspect or not 1 / ASPECT_MOST <= aspect <= ASPECT_MOST:
+        return width, height
+    wider = max(width, round(width * aspect)), max(height, round(height / aspect))
+    return wider if max(wider) <= SIDE_MOST else (width, height)
+
+
 class Upright:
     """Converts the frames of one stream to pictures, on one thread, and keeps what that needs. Not thread-safe."""
 
@@ -79,16 +90,9 @@ class Upright:
         self._sdr: ToSdr | None = None
         self._transfer = 0
 
-    def _aspect(self) -> Fraction:
-        """A pixel's width over its height."""
-        told = self._stream.sample_aspect_ratio if self._stream is not None else None
-        return told if told and 1 / ASPECT_MOST <= told <= ASPECT_MOST else Fraction(1)
-
     def _square(self, frame: av.VideoFrame) -> tuple[int, int]:
-        """Width and height with square pixels: one side is stretched, none shrunk."""
-        aspect, width, height = self._aspect(), frame.width, frame.height
-        wider = (max(width, round(width * aspect)), max(height, round(height / aspect)))
-        return wider if max(wider) <= SIDE_MOST else (width, height)
+        aspect = self._stream.sample_aspect_ratio if self._stream is not None else None
+        return square_size(frame.width, frame.height, aspect)
 
     def size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height of the picture that :meth:`array` gives."""

@@ -105,7 +105,7 @@ def test_every_rung_is_coded_as_such(data, tmp_path):
     clip = data / "dev" / "astronaut.mp4"
     pictures = {}
     for rung in range(3):
-        count, _ = encode_file(clip, tmp_path / f"{rung}.fw", StreamConfig(crop="none", keyframe="first", rung=rung))
+        count = encode_file(clip, tmp_path / f"{rung}.fw", StreamConfig(crop="none", keyframe="first", rung=rung)).count
         pictures[rung] = count.pictures
         assert count.seconds == pytest.approx(43 / 25)
     assert pictures == {0: 9, 1: 17, 2: 29}
@@ -124,7 +124,7 @@ def test_the_command_writes_json_csv_and_a_page_that_stands_alone(data, losses, 
     for p in found["points"]:
         assert {"psnr", "ssim", "lpips", "dists", "fd_vgg16", "lmd", "motion"} <= set(p["figures"]), p
     # What the .fw file's own count says is what is told here.
-    count, _ = encode_file(clip, tmp_path / "a.fw", StreamConfig(crop="none", keyframe="first"))
+    count = encode_file(clip, tmp_path / "a.fw", StreamConfig(crop="none", keyframe="first")).count
     assert ours[0]["figures"]["bpp_video"] == pytest.approx(count.picture_bytes * 8 / (43 * PIXELS))
     assert ours[0]["figures"]["bpp"] == pytest.approx((count.picture_bytes + count.keyframe_bytes) * 8 / (43 * PIXELS))
     rows = list(csv.DictReader((out / "bench.csv").open()))

@@ -35,7 +35,7 @@ def keyframes(stored: Path) -> list[StoredKeyframe]:
 
 def test_a_file_holds_the_keyframes_that_serve_best(changing, tmp_path):
     stored, watch = tmp_path / "clip.fw", FileRefresh(40, device="cpu")
-    count, _ = encode_file(changing, stored, CONFIG, refresh=watch)
+    count = encode_file(changing, stored, CONFIG, refresh=watch).count
     found = keyframes(stored)
     assert [k.slot for k in found] == list(range(len(found)))
     assert len(found) == watch.refresh.count.sent + 1 >= 2

@@ -13,8 +13,9 @@ from codec.bundle import Bundle
 from codec.container import End, StoredKeyframe, read_file
 from codec.errors import ContainerError
 from models.runtime import Interpolator
-from receiver.files import decode_file, encode_file
+from receiver.files import decode_file, encode_file, without_face
 from receiver.ticks import TickDecoder
+from receiver.video_file import OutputError
 from sender.inputs import SourceError, file_sound
 from sender.stream import StreamConfig
 from sender.tracker import whole
@@ -78,13 +79,16 @@ def test_file_and_call_decode_the_same_pictures(encoded: tuple[Path, Path], inte
 
 
 def test_bits_are_counted_as_the_paper_counts(encoded: tuple[Path, Path], tmp_path: Path) -> None:
-    count, psnr = encode_file(encoded[0], tmp_path / "again.fw", StreamConfig(crop="none", keyframe="first"))
+    told = encode_file(encoded[0], tmp_path / "again.fw", StreamConfig(crop="none", keyframe="first"))
+    count = told.count
     bundles = [r for r in read_file((tmp_path / "again.fw").open("rb")) if isinstance(r, Bundle)]
     bits = sum(len(b.picture) for b in bundles) * 8
     frames = count.seconds * 25
     assert count.bpp_video == pytest.approx(bits / (frames * 65536))
     assert count.bpp_video < 0.0012
-    assert psnr > 45
+    assert told.lowres_psnr_db > 45
+    assert told.frames == round(frames)
+    assert told.faceless_frames == 0  # nobody looked
 
 
 def test_a_file_cut_short_is_decoded_up_to_there_and_reported(encoded: tuple[Path, Path], tmp_path: Path) -> None:
@@ -114,6 +118,39 @@ def test_a_failed_encode_keeps_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["old.fw"]
 
 
+@pytest.fixture
+def faceless(tmp_path: Path) -> Path:
+    """Twelve frames of a grey slope."""
+    path = tmp_path / "slope.mp4"
+    slope = np.broadcast_to(np.linspace(0, 255, 320).astype(np.uint8)[None, :, None], (240, 320, 3))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for _ in range(12):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(slope), format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_frames_without_a_face_are_counted(faceless: Path, tmp_path: Path) -> None:
+    told = encode_file(faceless, tmp_path / "a.fw", StreamConfig())
+    assert (told.frames, told.faceless_frames) == (12, 12)
+    assert "no face in any of its 12 frames" in without_face(faceless, told.faceless_frames, told.frames)
+    assert "no face in 5 of 12 frames" in without_face(faceless, 5, 12)
+    clip = short_clip(tmp_path / "clip.mp4", 12)
+    assert encode_file(clip, tmp_path / "b.fw", StreamConfig()).faceless_frames == 0
+
+
+def test_a_name_of_another_kind_of_file_is_refused(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+    clip, stored = encoded
+    for name in ("out.xyz", "out", "out.mkv", "mp4"):
+        with pytest.raises(OutputError, match=r"it must be named \.mp4"):
+            decode_file(stored, tmp_path / name)
+    with pytest.raises(OutputError, match=r"it must be named \.fw"):
+        encode_file(clip, tmp_path / "out.mp4", StreamConfig())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_reader_is_given_bytes_not_names(encoded: tuple[Path, Path]) -> None:
     assert len(list(read_file(io.BytesIO(encoded[1].read_bytes())))) > 10
 
@@ -123,7 +160,7 @@ def test_larger_pictures_show_more(tmp_path: Path, size: int, interpolator: Inte
     clip = short_clip(tmp_path / "clip.mp4", 33)
     files = {side: tmp_path / f"{side}.fw" for side in (8, size)}
     costs = {
-        side: encode_file(clip, file, StreamConfig(crop="none", keyframe="first", size=side))[0].bits_per_picture
+        side: encode_file(clip, file, StreamConfig(crop="none", keyframe="first", size=side)).count.bits_per_picture
         for side, file in files.items()
     }
     assert costs[size] > 1.3 * costs[8]

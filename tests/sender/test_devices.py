@@ -3,8 +3,10 @@
 import shutil
 import subprocess
 import time
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -49,6 +51,23 @@ def test_a_camera_that_went_is_opened_again(tmp_path: Path) -> None:
         assert until(lambda: camera.latest() is None, 30)
         shutil.copy(shipped_clip(), short)
         assert until(lambda: camera.latest() is not None)
+    finally:
+        camera.close()
+
+
+def test_a_camera_with_oblong_pixels_gives_square_ones(tmp_path: Path) -> None:
+    path = tmp_path / "camera.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 96, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(2)
+        for _ in range(50):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((96, 64, 3), 90, np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+    camera = Camera(str(path))
+    try:
+        assert until(lambda: camera.latest() is not None)
+        assert until(lambda: getattr(camera.latest(), "shape", None) == (96, 128, 3))
     finally:
         camera.close()
 
