@@ -61,7 +61,7 @@ def encode_file(
             if number + 1 >= CHOICE_TICKS and stream.choice and stream.choice.has_face:
                 break
         stream.choose()
-        stream.tracker.reset()
+        stream.tracker.rewind()
         stream.crop = None
     part = out.with_name(out.name + ".part")
     try:

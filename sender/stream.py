@@ -19,9 +19,10 @@ from codec.sampling import SIZE, sample
 from sender.detector import BlazeFace
 from sender.gallery import Gallery, Held
 from sender.keyframe_choice import KeyframeChoice
+from sender.landmarks import FaceMesh
 from sender.sources import Tick, grid
 from sender.speech import SpeechEncoder
-from sender.tracker import Crop, Tracker, whole
+from sender.tracker import SIDE, Crop, Tracker, whole
 from sender.voice import VoiceActivity
 
 UInt8 = npt.NDArray[np.uint8]
@@ -65,9 +66,9 @@ class SenderStream:
 
     def __init__(self, config: StreamConfig | None = None) -> None:
         self.config = config = config or StreamConfig()
-        detector = BlazeFace()
-        self.tracker = Tracker(detector)
-        self.choice: KeyframeChoice | None = KeyframeChoice(detector)
+        detector, mesh = BlazeFace(), FaceMesh()
+        self.tracker = Tracker(detector, mesh)
+        self.choice: KeyframeChoice | None = KeyframeChoice(detector, mesh)
         self.pictures = PictureEncoder(config.luma, config.chroma, SIZES.index(config.size), RATES.index(RUNGS[config.rung]))
         self.speech = SpeechEncoder(config.bitrate, RUNGS[config.rung])
         self.count, self.rate = BitCount(), RateControl(config.picture_bytes or DRAWN[config.size])
@@ -96,6 +97,11 @@ class SenderStream:
     def tick_ms(self) -> int:
         """Length of the next tick."""
         return RUNGS[self.rung]
+
+    @property
+    def enlarged(self) -> float:
+        """How many times the face is enlarged to be shown at 256×256: over 1 it is further from the camera than is sharp."""
+        return SIDE / max(self.crop.side, 1.0) if self.crop is not None and self.config.crop == "face" else 1.0
 
     @property
     def hidden(self) -> bool:

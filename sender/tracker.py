@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from codec.bundle import Face
 from sender.detector import Detection, Detector
+from sender.finder import FaceFinder, Mesh
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -20,6 +21,8 @@ SLACK = 0.07
 """The crop rests until the face has moved by this share of its side: a still background helps the picture and the bits."""
 PULL = 0.35
 """Share of the way that the crop goes at each update once it moves."""
+REMEMBERED = 10
+"""Pictures for which a face that isn't seen is looked for where it was: two seconds."""
 HEAD, MARGIN = 1.3, 0.08
 """A head (the face's box, enlarged by HEAD) with more than the share MARGIN of it outside the picture is leaving: told while the
 detector still sees the face, which it doesn't once much of it is cut off."""
@@ -73,21 +76,30 @@ def whole(rgb: UInt8) -> Crop:
 class Tracker:
     """Follows one person. Call :meth:`update` with pictures in order, about five times a second."""
 
-    def __init__(self, detector: Detector) -> None:
-        self.detector = detector
+    def __init__(self, detector: Detector, mesh: Mesh | None = None) -> None:
+        """``mesh``: see :class:`sender.finder.FaceFinder`."""
+        self.detector, self._finder = detector, FaceFinder(detector, mesh)
         self.crop: Crop | None = None
         self.face: Detection | None = None
+        self._near: Detection | None = None  # the face, or where it was until it was missed
+        self._missed = 0
         self._moving = False
 
     def reset(self) -> None:
         """Forget the person, as after the camera was off."""
-        self.crop, self.face, self._moving = None, None, False
+        self.crop, self.face, self._near, self._moving = None, None, None, False
+
+    def rewind(self) -> None:
+        """Begin anew with the same person, who is looked for first where they are now: a file is read a second time."""
+        near = self._near
+        self.reset()
+        self._near, self._missed = near, 0
 
     def _pick(self, faces: list[Detection]) -> Detection:
-        if self.face is None:
+        if self._near is None:
             return max(faces, key=lambda f: f.height)
-        x, y = self.face.centre
-        size = self.face.height
+        x, y = self._near.centre
+        size = self._near.height
 
         def distance(f: Detection) -> float:
             return float(np.hypot(f.centre[0] - x, f.centre[1] - y) / size + abs(np.log(f.height / size)))
@@ -96,11 +108,14 @@ class Tracker:
 
     def update(self, rgb: UInt8) -> tuple[Crop, Face]:
         """RGB (H, W, 3) → (crop to use, what to tell the other side). Without a face the last crop stays."""
-        faces = self.detector.detect(rgb)
+        faces = self._finder.find(rgb, self._near)
         if not faces:
-            self.face = None
+            self.face, self._missed = None, self._missed + 1
+            if self._missed > REMEMBERED:
+                self._near = None
             return self.crop or whole(rgb), Face.NONE
-        self.face = face = self._pick(faces)
+        self.face = self._near = face = self._pick(faces)
+        self._missed = 0
         wanted = crop_around(face)
         if self.crop is None:
             self.crop = wanted

@@ -68,6 +68,7 @@ class CallEngine:
         if stream:
             stats |= {
                 "local_face": stream.face.name.lower(),
+                "local_enlarged": round(stream.enlarged, 1),
                 "muted": stream.muted,
                 "camera": not stream.camera_off,
                 "away": stream.away,

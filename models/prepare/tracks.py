@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from models.prepare.faces import overlap
 from sender.detector import Detection
+from sender.finder import overlap
 from sender.inputs import FRAME_RATE
 from sender.tracker import Crop, crop_around
 

@@ -14,6 +14,7 @@ const TONES = { connected: "good", closed: "bad", failed: "bad", ended: "bad" };
 const FACES = {
   tracked: "", none: "no face in sight", many: "several faces in sight", leaving: "about to leave the picture",
 };
+const FAR = 1.2; // times that a face is enlarged; more is told
 const HIDDEN = { camera_off: "Their camera is off", away: "The other person is away" };
 
 const byId = (id) => document.getElementById(id);
@@ -81,12 +82,18 @@ function show(stats) {
   if (hidden && byId("waiting").textContent !== hidden) byId("waiting").textContent = hidden;
   const remote = [FACES[stats.face] ?? "", stats.remote_muted === true ? "microphone off" : ""];
   note(byId("face"), present ? remote.filter(Boolean).join(", ") : "");
-  note(byId("local-face"), ["none", "many", "leaving"].includes(stats.local_face) ? FACES[stats.local_face] : "");
+  note(byId("local-face"), ["none", "many", "leaving"].includes(stats.local_face) ? FACES[stats.local_face] : far(stats));
   now = { muted: stats.muted === true, camera: stats.camera !== false, away: stats.away === true };
   press(buttons.mute, now.muted, now.muted ? "Unmute" : "Mute");
   press(buttons.camera, !now.camera, now.camera ? "Camera off" : "Camera on");
   press(buttons.away, now.away, now.away ? "I'm back" : "Away");
   capture?.turn("video", now.camera && !now.away);
+}
+
+/** What someone is told whose face is small in their camera's picture, so that it is blurred by being enlarged. */
+function far(stats) {
+  const times = stats.local_face === "tracked" && typeof stats.local_enlarged === "number" ? stats.local_enlarged : 1;
+  return times < FAR ? "" : `far from the camera: your face is enlarged ${times.toFixed(1)} times`;
 }
 
 function enterLobby(stats) {
