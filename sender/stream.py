@@ -101,7 +101,7 @@ class SenderStream:
     @property
     def enlarged(self) -> float:
         """How many times the face is enlarged to be shown at 256×256: over 1 it is further from the camera than is sharp."""
-        return SIDE / max(self.crop.side, 1.0) if self.crop is not None and self.config.crop == "face" else 1.0
+        return float(SIDE / max(self.crop.side, 1.0)) if self.crop is not None and self.config.crop == "face" else 1.0
 
     @property
     def hidden(self) -> bool:

@@ -278,7 +278,7 @@ def test_a_face_far_from_the_camera_is_told(frames: list[np.ndarray]) -> None:
     near, far = np.full((720, 1280, 3), 120, np.uint8), np.full((720, 1280, 3), 120, np.uint8)
     near[100:612, 300:812] = cv2.resize(frames[0], (512, 512))
     far[300:420, 600:720] = cv2.resize(frames[0], (120, 120), interpolation=cv2.INTER_AREA)
-    for picture, low, high in ((near, 0.3, 0.7), (far, 1.9, 2.5)):
+    for picture, low, high in ((near, 0.3, 0.7), (far, 1.9, 3.0)):
         stream = SenderStream()
         while stream.face != Face.TRACKED or stream.crop is None:
             stream.bundle(Tick([picture] * 5, np.zeros(3200, np.float32), 0.0))
