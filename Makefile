@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # The wheel of this exact version, asked for first, so that the extras find a torch that they are content with.
 TORCH ?= torch==2.13.0
 
-.PHONY: venv dev test demo lint clean distclean
+.PHONY: venv dev system test demo lint clean distclean
 .DELETE_ON_ERROR:
 
 venv: $(VENV)/.installed
@@ -38,21 +38,15 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# A process for each room, for in one process after all the others a thread of libswscale crashed (docs/decisions.md). First what
-# keeps a core busy and then what mostly waits, two at once, and what each has said follows as a whole; then the real calls, which
-# need the machine to themselves. pytest comes last, so that its summary is the last line.
-BUSY := tests/models tests/bench tests/receiver 'tests/test_*.py' tests/codec
-WAITING := 'tests/signaling/test_[o-z]*.py' 'tests/signaling/test_[a-n]*.py' tests/sender
-CALLS := tests/bench tests/signaling tests/e2e
-TWO_AT_ONCE := xargs -P 2 -I@ sh -c 'told=$$($(BIN)/python -m pytest -m "not e2e" @ 2>&1); code=$$?; echo "$$told"; exit $$code'
-test: $(VENV)/.installed-dev
+# The system packages that tests want: root gets them by apt; for others they are named, and what needs them is skipped.
+system: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.system_packages --install
+
+test: system
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	set -e; if [ -n "$(TESTS)" ]; then $(BIN)/python -m pytest $(TESTS); else \
-	  printf '%s\n' $(BUSY) | $(TWO_AT_ONCE); \
-	  printf '%s\n' $(WAITING) | $(TWO_AT_ONCE); \
-	  for part in $(CALLS); do $(BIN)/python -m pytest -m e2e $$part; done; fi
+	$(BIN)/python tests/run.py $(TESTS)
 
 demo: $(VENV)/.installed
 	$(BIN)/facewire demo --out demo-out $(ARGS)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from codec.errors import reason
 from commands.calls import call, receive, send, stream_config
 from commands.options import (
     Audio,
@@ -219,8 +220,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except known_errors() as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        errors.print(f"facewire: {reason}", markup=False)
+        errors.print(f"facewire: {reason(error)}", markup=False)
         sys.exit(1)
 
 

@@ -20,6 +20,7 @@ from bench.metrics.perceptual import lpips
 from bench.metrics.pixel import UInt8, to_tensor
 from bench.sampling import sampled
 from bench.variants import Renderer, transmit
+from codec.errors import reason
 from models.runtime import Interpolator, WeightsMissingError
 from sender.inputs import SourceError
 
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not cv2.imwrite(str(options.out), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
             raise OSError(f"cannot write {options.out}")
     except (OSError, ValueError, SourceError, WeightsMissingError, cv2.error) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     return 0
 

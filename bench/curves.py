@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from codec.errors import reason
+
 Row = dict[str, float]
 
 LOSSES = {"rec": "L1 of the picture", "warp": "L1 of the warp", "seen": "LPIPS-VGG"}
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         plot(joined([Path(a) for a in arguments[1:]]), Path(arguments[0]))
     except (OSError, ValueError, ImportError) as error:
-        print(str(error).splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     return 0
 

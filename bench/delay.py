@@ -22,6 +22,7 @@ import numpy.typing as npt
 from bench.crops import write_lossless
 from bench.demo import DemoError, shipped_clip, two_peers
 from bench.page_record import PageRecord, Record
+from codec.errors import reason
 from sender.inputs import FRAME_RATE, file_frames
 from sender.speech import RATE
 from sender.tracker import whole
@@ -145,7 +146,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         found = asyncio.run(call(options.limit, options.seconds, options.page))
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     except (OSError, DemoError) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     write(f"| seconds from | {' | '.join(str(round(i * PART)) for i in range(len(found['sound_ms'])))} |\n")
     write("|---|" + "---:|" * len(found["sound_ms"]) + "\n")

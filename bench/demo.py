@@ -6,6 +6,7 @@ import sys
 import tempfile
 import webbrowser
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from aiohttp import web
 
+from codec.errors import reason
 from sender.sources import grid
 from signaling.server import create_app
 from signaling.session import write_json
@@ -23,6 +25,8 @@ UInt8 = npt.NDArray[np.uint8]
 
 ROOM = "demo"
 STRIP_ROWS = 6
+END_SECONDS = 10.0
+"""What a process that is told to end is given for it."""
 
 
 class DemoError(RuntimeError):
@@ -57,13 +61,28 @@ async def run_peer(arguments: list[str], on_line: Callable[[str], None]) -> dict
             last = text or last
             on_line(text)
         output = await process.stdout.read()
-        if await process.wait():
-            raise DemoError(f"{arguments[0]} failed: {last or 'no reason given'}")
+        if code := await process.wait():
+            raise DemoError(f"{arguments[0]} failed: {last or f'it ended with {code} and said nothing'}")
+        return dict(json.loads(output))
+    except ValueError:
+        raise DemoError(f"{arguments[0]} ended without figures: {last or 'it said nothing'}") from None
+    except asyncio.CancelledError:
+        on_line(f"{arguments[0]} was stopped; its last words: {last or 'none'}")
+        raise
     finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
-    return dict(json.loads(output))
+        await end(process)
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """End a process: as it wishes within some seconds, else at once."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), END_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def two_peers(
@@ -72,13 +91,22 @@ async def two_peers(
     """Run ``facewire receive`` and ``send`` with these options in one room of a server of their own, until both have ended by
     themselves; a call of ``seconds`` gets 90 more. ``on_line`` is told what the receiver writes. Raises :class:`DemoError`."""
     runner, url = await serve(create_app())
-    where = [ROOM, "--server", url]
+    where, said = [ROOM, "--server", url], {"receive": "nothing", "send": "nothing"}
+
+    def listen(peer: str, line: str) -> None:
+        said[peer] = line or said[peer]
+        if peer == "receive":
+            on_line(line)
+
     try:
         async with asyncio.timeout(seconds + 90), asyncio.TaskGroup() as tasks:
-            tasks.create_task(run_peer(["receive", *where, *receiving], on_line))
-            tasks.create_task(run_peer(["send", *where, *sending, "--seconds", str(seconds)], lambda _: None))
-    except (TimeoutError, ExceptionGroup) as error:
-        raise DemoError(f"the call failed: {getattr(error, 'exceptions', [error])[0]}") from None
+            tasks.create_task(run_peer(["receive", *where, *receiving], partial(listen, "receive")))
+            tasks.create_task(run_peer(["send", *where, *sending, "--seconds", str(seconds)], partial(listen, "send")))
+    except TimeoutError:
+        words = ", ".join(f"{peer} said last: {line}" for peer, line in said.items())
+        raise DemoError(f"the call did not end within {seconds + 90:.0f} s; {words}") from None
+    except ExceptionGroup as error:
+        raise DemoError(f"the call failed: {reason(error)}") from None
     finally:
         await runner.cleanup()
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from bench.demo import DemoError, shipped_clip, two_peers
 from bench.page_record import PageRecord
+from codec.errors import reason
 
 METER = """
 window.heard = {};
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         found = asyncio.run(measure(options.seconds))
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     except (OSError, DemoError) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     write("| | median | loudest second |\n|---|---:|---:|\n")
     for name, text in (("without_db", "as the microphone hears it"), ("with_db", "echo cancelled")):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.demo import DemoError, run_peer, serve, shipped_clip
+from codec.errors import reason
 from signaling.server import create_app
 
 WAIT = 8.0
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         }
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     except (OSError, DemoError) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     write("| | stream begins after, s | first frame after, s | from one to the other, s |\n|---|---:|---:|---:|\n")
     for name, runs in found.items():

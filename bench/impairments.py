@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.demo import DemoError, delays, run_peer, serve, shipped_clip
 from bench.relay import Impairment, SignalingProxy, UdpRelay
+from codec.errors import reason
 from signaling.server import create_app
 
 FROZEN = 0.4
@@ -136,7 +137,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
             options.out.write_text(json.dumps(found, indent=1) + "\n")
             write(table({case.name: found[case.name]}).splitlines()[-1] + "\n")
         except (OSError, DemoError) as error:  # one network's failure is a result, too
-            print(str(error).strip().splitlines()[0], file=sys.stderr)
+            print(reason(error), file=sys.stderr)
             failed = True
     write(table(found) + "\n")
     return int(failed)

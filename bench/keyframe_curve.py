@@ -22,7 +22,7 @@ from bench.metrics.pixel import psnr, to_tensor
 from bench.quality import mean
 from bench.sampling import sampled
 from bench.variants import Renderer, Sent, transmit
-from codec.errors import KeyframeError
+from codec.errors import KeyframeError, reason
 from codec.keyframe import encode_keyframe
 from models.runtime import Interpolator, WeightsMissingError
 from sender.inputs import SourceError
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     try:
         run(parser.parse_args(arguments), write)
     except (OSError, ValueError, KeyframeError, SourceError, WeightsMissingError) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     return 0
 

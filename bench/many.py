@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from bench.demo import shipped_clip
+from codec.errors import reason
 from models.many import Wanted, many_upsampler
 from sender.inputs import file_frames
 from sender.tracker import whole
@@ -117,7 +118,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         if options.plot:
             plot(found, options.plot)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     write(table(found) + "\n")
     return 0

@@ -17,6 +17,7 @@ from bench.frame_time import runtimes
 from bench.metrics.panel import Panel
 from bench.quality import Judge, chosen, plain, report, tables
 from bench.variants import Sent
+from codec.errors import reason
 from models.runtime import Interpolator, Upsampler, WeightsMissingError
 from sender.inputs import SourceError
 
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }  # fmt: skip
         options.out.write_text(json.dumps(plain({"runtimes": drawers.names, "from_fp32": apart, **found}), indent=1) + "\n")
     except (OSError, ValueError, SourceError, WeightsMissingError) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     print(tables(found["mean"])[1])
     for name, part in (("dB from fp32", "mean_db"), ("dB from fp32, worst frame", "worst_db")):

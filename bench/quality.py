@@ -28,6 +28,7 @@ from bench.metrics.sync import SHIFT, Expert, face_embeddings, load_expert, regi
 from bench.realign import realign
 from bench.sampling import sampled
 from bench.variants import VARIANTS, Renderer, Sent, transmit
+from codec.errors import reason
 from models.backends import DEVICES
 from models.mel import Float32, log_mel
 from models.runtime import Interpolator, WeightsMissingError
@@ -268,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run(options)
     except (OSError, ValueError, SourceError, WeightsMissingError) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     return 0
 

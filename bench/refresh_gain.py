@@ -25,7 +25,7 @@ from bench.metrics.panel import Panel, Row
 from bench.quality import mean
 from bench.sampling import sampled
 from bench.variants import Renderer, stored_frames
-from codec.errors import CodecError
+from codec.errors import CodecError, reason
 from codec.sampling import sample
 from models.runtime import Interpolator, Upsampler, WeightsMissingError
 from receiver.file_refresh import FileRefresh
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     try:
         run(parser.parse_args(arguments), write)
     except (OSError, ValueError, CodecError, SourceError, WeightsMissingError) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     return 0
 

@@ -18,6 +18,8 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
+from codec.errors import reason
+
 OFFER = json.dumps({"type": "offer", "sdp": "v=0\r\n" + "a=x" * 400})
 
 
@@ -103,13 +105,15 @@ async def fill(url: str, at_once: int, most: int) -> tuple[Load, float]:
                 opened.append(await _pair(session, url, f"load-{number}", load))
             except Full as refusal:
                 if load.refused_at is None:
-                    load.refused_at, load.code = len(load.joins) // 2, str(refusal)
+                    load.refused_at, load.code = 0, str(refusal)
                 return
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         began = time.perf_counter()
         await asyncio.gather(*(worker(session) for _ in range(at_once)))
         seconds = time.perf_counter() - began
+        if load.refused_at is not None:  # pairs that were just joining have joined by now
+            load.refused_at = len(opened)
         load.messages.clear()  # what is told is how long they take when all is open
         for peers in opened[:: max(1, len(opened) // 500)]:
             await _talk(peers, load)
@@ -128,7 +132,8 @@ async def measure(rooms: int, at_once: int, most: int, redis: str | None = None)
         assert process.stderr is not None
         line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode().strip()
         if "http://" not in line:
-            raise RuntimeError(f"the server did not start: {line}")
+            rest = line or (await process.stderr.read()).decode(errors="replace").strip()
+            raise RuntimeError(f"the server did not start: {rest or 'it said nothing'}")
         url = line[line.index("http://") :].split()[0].rstrip("/") + "/ws"
         before = resident(process.pid)
         load, seconds = await fill(url, at_once, most)
@@ -151,7 +156,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         found = asyncio.run(measure(options.rooms, options.at_once, options.most, options.redis))
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     except (OSError, RuntimeError) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     for key, value in found.items():
         write(f"{key:18} {value:.4g}\n" if isinstance(value, float) else f"{key:18} {value}\n")

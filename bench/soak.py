@@ -20,6 +20,7 @@ import numpy as np
 
 from bench.delay import EVERY, Judged, flashes, judge_folder
 from bench.demo import DemoError, two_peers
+from codec.errors import reason
 
 PARTS = 6
 CLIP = 50 * EVERY
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         if options.plot:
             plot(sent, received, judged, options.plot)
     except (OSError, DemoError) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     write(table(found) + "\n")
     write(f"memory grows by {growth['receiver']:.0f} MB an hour (receiver), {growth['sender']:.0f} (sender)\n")

@@ -18,6 +18,7 @@ from aiortc.codecs.vpx import Vp8Encoder
 
 from bench.demo import shipped_clip
 from codec.bundle import Bundle
+from codec.errors import reason
 from codec.media.scaler import Scaler
 from codec.picture import PictureDecoder, PictureEncoder
 from codec.sampling import sample
@@ -141,7 +142,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     try:
         write(table(measure(options.ticks, options.device)) + "\n")
     except (ValueError, RuntimeError) as error:
-        print(str(error).strip().splitlines()[0], file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
     return 0
 

@@ -6,15 +6,15 @@ say they sent: payload, SCTP, DTLS, UDP and IP, acknowledgements, consent checks
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.demo import serve
+from bench.demo import DemoError, run_peer, serve
 from bench.relay import Impairment, SignalingProxy, UdpRelay
+from codec.errors import reason
 from signaling.server import create_app
 
 IP_UDP, DTLS, SCTP = 28, 29, 28
@@ -70,23 +70,6 @@ class WireLog:
         return mean | {"all": sum(mean.values())}
 
 
-async def _peer(arguments: Sequence[str]) -> dict[str, Any]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "facewire", *arguments, "--json",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
-    if process.returncode:
-        lines = err.decode(errors="replace").strip().splitlines()
-        raise WireCallError(f"{arguments[0]} failed: {lines[-1] if lines else 'no reason given'}")
-    return dict(json.loads(out))
-
-
 async def talk(
     videos: Sequence[Path], folder: Path, seconds: float, more: Sequence[str] = ()
 ) -> tuple[WireLog, list[dict[str, Any]]]:
@@ -99,12 +82,14 @@ async def talk(
     for side, video in zip(SIDES, videos, strict=True):
         given = ["call", ROOM, "--server", server, "--video", str(video), "--audio", str(video), "--loop", "--threads", "1"]
         given += ["--seconds", str(seconds), "--out", str(folder / f"{side}.mp4"), *more]
-        tasks.append(asyncio.create_task(_peer(given)))
+        tasks.append(asyncio.create_task(run_peer(given, lambda _: None)))
     try:
         async with asyncio.timeout(seconds + 90):
             figures = await asyncio.gather(*tasks)
     except TimeoutError:
         raise WireCallError(f"the call did not end within {seconds + 90:.0f} s") from None
+    except DemoError as error:
+        raise WireCallError(reason(error)) from None
     finally:
         for task in tasks:
             task.cancel()

@@ -27,3 +27,16 @@ class KeyframeError(CodecError):
 
 class ContainerError(CodecError):
     """A ``.fw`` file is not one, or is damaged beyond its last good record."""
+
+
+def reason(error: BaseException) -> str:
+    """An exception in words, on one line, for people: its text, else its kind. Of a group all that it holds."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(dict.fromkeys(map(reason, error.exceptions)))
+    text = " ".join(str(error).split())
+    return text or ("it took too long" if isinstance(error, TimeoutError) else type(error).__name__)
+
+
+def system_reason(error: BaseException) -> str:
+    """:func:`reason` of an error of the system or of FFmpeg, without the number and the file's name that its text begins with."""
+    return getattr(error, "strerror", None) or reason(error)

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from codec.errors import reason
+
 Float32 = npt.NDArray[np.float32]
 
 DEVICES = ("auto", "cpu", "cpu-fp32", "openvino", "openvino-int8", "openvino-fp32", "cuda")
@@ -177,5 +179,4 @@ def load(path: Path, device: str, threads: int, exact: bool = False) -> Network:
     except (ValueError, ImportError):
         raise
     except Exception as error:  # both libraries raise types of their own, some of them bare Exception
-        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path.name} cannot be loaded: {reason}") from error
+        raise ValueError(f"{path.name} cannot be loaded: {reason(error)[:160]}") from error

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from codec.errors import system_reason
 from codec.media.scaler import Scaler
 from codec.sampling import sample as sample_8x8
 from models.batch import Batch
@@ -105,7 +106,7 @@ def _decode(sample: Sample) -> list[av.VideoFrame]:
             container.streams.video[0].codec_context.thread_count = 1
             frames = list(container.decode(video=0))
     except av.error.FFmpegError as error:
-        raise ValueError(f"clip {sample.key} cannot be decoded: {error.strerror}") from error
+        raise ValueError(f"clip {sample.key} cannot be decoded: {system_reason(error)}") from error
     if len(frames) != sample.info["frames"]:
         raise ValueError(f"clip {sample.key} has {len(frames)} pictures, not {sample.info['frames']}")
     return frames

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from codec.bundle import Bundle
 from codec.container import FileWriter
+from codec.errors import system_reason
 from codec.keyframe import Keyframe
 from receiver.timeline import Timeline
 from receiver.video_file import OutputError
@@ -19,7 +20,7 @@ class Recorder:
         try:
             self._file = self._part.open("wb")
         except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+            raise OutputError(f"cannot write {path}: {system_reason(error)}") from error
         self._writer, self._timeline, self._end_ms = FileWriter(self._file), Timeline(), 0
 
     def keyframe(self, slot: int, keyframe: Keyframe) -> None:

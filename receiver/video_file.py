@@ -7,6 +7,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from codec.errors import system_reason
 from codec.media.scaler import Scaler
 from sender.inputs import FRAME_RATE, RATE
 
@@ -38,7 +39,7 @@ class VideoFile:
             self._handle = path.open("wb")
             self._container = av.open(self._handle, "w", format="mp4")
         except (OSError, av.error.FFmpegError) as error:
-            raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+            raise OutputError(f"cannot write {path}: {system_reason(error)}") from error
         self._video = self._container.add_stream("libx264", rate=FRAME_RATE, options={"crf": str(crf), "preset": "veryfast"})
         self._video.width = self._video.height = 256
         self._video.pix_fmt = "yuv420p"

@@ -14,6 +14,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from codec.errors import system_reason
 from codec.media.frames import Upright, decoded
 from sender.sound_queue import RATE, Float32, SoundQueue
 
@@ -30,7 +31,7 @@ def _open(path: Path) -> av.container.InputContainer:
     try:
         return av.open(str(path))
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        reason = system_reason(error)
         raise SourceError(f"cannot open {path}: {reason}") from error
 
 
@@ -58,7 +59,7 @@ def file_frames(path: Path) -> Iterator[UInt8]:
                 newest = upright.array(frame)
         except av.error.FFmpegError as error:
             if newest is None:
-                raise SourceError(f"cannot decode {path}: {error.strerror}") from error
+                raise SourceError(f"cannot decode {path}: {system_reason(error)}") from error
         if newest is None:
             raise SourceError(f"{path} holds no pictures")
         yield newest

@@ -11,6 +11,7 @@ import re
 import time
 from pathlib import Path
 
+from codec.errors import system_reason
 from signaling.messages import ROOM_PATTERN, SignalingError
 
 SECRET_MIN, SECRET_MAX = 16, 4096
@@ -29,7 +30,7 @@ def read_secret(path: Path) -> bytes:
         with path.open("rb") as file:
             secret = file.read(SECRET_MAX + 1).strip()
     except OSError as error:
-        raise AccessError(f"{path}: {error.strerror}") from None
+        raise AccessError(f"{path}: {system_reason(error)}") from None
     if not SECRET_MIN <= len(secret) <= SECRET_MAX:
         raise AccessError(f"{path}: a secret has {SECRET_MIN} to {SECRET_MAX} bytes; make one with: openssl rand -hex 32")
     return secret

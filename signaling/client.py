@@ -11,6 +11,7 @@ import aiohttp
 from aiortc import RTCIceCandidate, RTCSessionDescription
 from aiortc.contrib.signaling import BYE, SignalingBye
 
+from codec.errors import reason
 from signaling.config import IceConfig, IceConfigError
 from signaling.messages import (
     MAX_MESSAGE,
@@ -84,6 +85,7 @@ class SignalingClient:
         self._join = parse(Join.model_construct(room=room, token=secrets.token_urlsafe(24), access=access).model_dump_json())
         self._patience = patience
         self._events: list[Event] = []
+        self._hung_up = False  # it said bye, which nobody has received yet
         self._changed, self._answered = asyncio.Condition(), asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -123,7 +125,7 @@ class SignalingClient:
         try:
             await self._socket.send_str(message.model_dump_json())
         except (ConnectionError, RuntimeError, aiohttp.ClientError) as error:
-            raise SignalingError("lost", f"the signaling connection was lost while sending ({error})") from None
+            raise SignalingError("lost", f"the signaling connection was lost while sending ({reason(error)})") from None
 
     async def receive(self) -> Event:
         """Wait for the next event.
@@ -135,20 +137,26 @@ class SignalingClient:
         async with self._changed:
             await self._changed.wait_for(lambda: self._events or self._error)
             if self._events:
-                return self._events.pop(0)
+                event = self._events.pop(0)
+                self._hung_up = self._hung_up and not isinstance(event, SignalingBye)
+                return event
             assert self._error is not None
             raise self._error
 
-    async def wait_for_peer(self) -> None:
+    async def wait_for_peer(self) -> bool:
         """Wait, for ever if need be, until the other peer is in the room. Takes no event away from ``receive``.
+
+        False, once, where it said bye when nobody received, and isn't there.
 
         Raises:
             SignalingError: as ``receive``.
         """
         async with self._changed:
-            await self._changed.wait_for(lambda: self.peer.present or self._error)
+            await self._changed.wait_for(lambda: self.peer.present or self._hung_up or self._error)
             if self._error:
                 raise self._error
+            self._hung_up = False
+            return self.peer.present
 
     async def alive(self, seconds: float) -> bool:
         """Whether the server answers a ping within ``seconds``. If it doesn't, the socket is dead or the network away: it is
@@ -212,12 +220,10 @@ class SignalingClient:
                     await socket.close()
                     raise
         except aiohttp.WSServerHandshakeError as error:
-            reason = {403: "it does not let this one in", 429: "too many connections from here", 503: "it is full"}.get(
-                error.status
-            )
-            raise SignalingError("unreachable", f"{self.url} refuses: {reason or error.message} ({error.status})") from None
+            why = {403: "it does not let this one in", 429: "too many connections from here", 503: "it is full"}.get(error.status)
+            raise SignalingError("unreachable", f"{self.url} refuses: {why or error.message} ({error.status})") from None
         except (OSError, TimeoutError, aiohttp.ClientError) as error:
-            raise SignalingError("unreachable", f"no signaling server answers at {self.url} ({error or 'timeout'})") from None
+            raise SignalingError("unreachable", f"no signaling server answers at {self.url} ({reason(error)})") from None
         self._socket = socket
 
     async def _enter(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -267,6 +273,7 @@ class SignalingClient:
                 self._events = [e for e in self._events if isinstance(e, Presence)]
             # While the peer is away its label is kept: it may be the same one that comes back.
             self.peer = message if message.present else self.peer.model_copy(update={"present": False})
+            self._hung_up = self._hung_up and not message.present
             event: Event | None = message
         elif isinstance(message, Ready):
             event = message
@@ -274,6 +281,7 @@ class SignalingClient:
             event = to_aiortc(message)
         if event is not None:
             async with self._changed:
+                self._hung_up = self._hung_up or isinstance(event, SignalingBye)
                 self._events = [*self._events, event][-MAX_WAITING:]
                 self._changed.notify_all()
 

@@ -13,6 +13,8 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer
 from aiortc.rtcicetransport import parse_stun_turn_uri
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from codec.errors import system_reason
+
 CREDENTIAL_LIFETIME = 86_400
 """Seconds that a credential made from a TURN server's shared secret is good for: a call outlives no day."""
 MAX_FILE = 65_536
@@ -147,7 +149,7 @@ def _from_file(path: Path) -> list[Any]:
             raise IceConfigError(f"{path}: larger than {MAX_FILE} bytes")
         content = json.loads(data)
     except OSError as error:
-        raise IceConfigError(f"{path}: {error.strerror}") from None
+        raise IceConfigError(f"{path}: {system_reason(error)}") from None
     except (ValueError, RecursionError) as error:
         if isinstance(error, IceConfigError):
             raise

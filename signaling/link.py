@@ -57,7 +57,11 @@ class Link:
         """Connect, and again whenever it is over; runs until it is cancelled. Raises ``SignalingError`` when signaling ends
         while there is no connection."""
         while True:
-            await client.wait_for_peer()
+            if not await client.wait_for_peer():
+                # It hung up after the connection had been given up for lost, so that nobody read it.
+                if self._renewing:
+                    self._on_bye()
+                continue
             ice = IceConfig(servers=(*self._ice.servers, *client.ice.servers)[:8])
             peer = self._make(ice)
             try:

@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from codec.errors import system_reason
 from receiver.video_file import OutputError
 from signaling.static import add_headers, add_pages, errors_as_json, json_error
 
@@ -32,7 +33,7 @@ async def serve_local(app: web.Application, port: int) -> tuple[web.AppRunner, s
         await web.TCPSite(runner, "127.0.0.1", port).start()
     except OSError as error:
         await runner.cleanup()
-        raise OutputError(f"the page cannot be served at port {port}: {error.strerror}") from error
+        raise OutputError(f"the page cannot be served at port {port}: {system_reason(error)}") from error
     return runner, f"http://localhost:{runner.addresses[0][1]}/"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from codec.errors import reason
 from models.many import many_upsampler
 from receiver.render_many import RenderMany
 from receiver.video_file import OutputError
@@ -53,7 +54,7 @@ async def run_many(config: SessionConfig, count: int, on_page: Callable[[str], N
             if not isinstance(result, SignalingError | PeerError | OutputError):
                 log.error("%s ended by an error", session.config.room, exc_info=result)
             figures["failed"] += 1
-            figures[session.config.room] = {"error": str(result)}
+            figures[session.config.room] = {"error": reason(result)}
         else:
             raise result
     return figures

@@ -17,6 +17,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from codec.errors import reason
 from signaling.messages import Message, SignalingError, parse
 from signaling.rooms import REPLACED, SEATS, Deliver, Seat, Sight
 
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 TTL = 45.0
 """Seconds for which a seat is good after it was renewed."""
+SUBSCRIBE_SECONDS = 5.0
+"""What Redis is given to confirm that a channel is heard."""
 PAUSE = 1.0
 """Seconds between two attempts to hear a channel again."""
 
@@ -120,14 +123,17 @@ class RedisRooms:
         """Begin to hear this server's channel and to renew its seats. Raises ``SignalingError`` (``unavailable``)."""
         await self._ask(self._redis.ping())
         self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._renew())]
-        await asyncio.wait_for(self._hearing.wait(), 5.0)
+        try:
+            await asyncio.wait_for(self._hearing.wait(), SUBSCRIBE_SECONDS)
+        except TimeoutError:
+            raise SignalingError("unavailable", f"Redis took no subscription within {SUBSCRIBE_SECONDS:g} s") from None
 
     @staticmethod
     async def _ask(asked: Any) -> Any:
         try:
             return await asked
         except (RedisError, OSError, TimeoutError) as error:
-            logger.warning("redis: %s", error)
+            logger.warning("redis: %s", reason(error))
             raise SignalingError("unavailable", "the server can't reach its rooms just now, try again") from None
 
     def _run(self, script: str, name: str, *arguments: str | int) -> Awaitable[Any]:
@@ -204,7 +210,7 @@ class RedisRooms:
                         if found:
                             await self._hand_over(str(found["data"]))
             except (RedisError, OSError, TimeoutError) as error:
-                logger.warning("redis: %s; trying again", error)
+                logger.warning("redis: %s; trying again", reason(error))
             self._hearing.clear()
             await asyncio.sleep(PAUSE)
 

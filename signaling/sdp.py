@@ -5,6 +5,8 @@ import re
 from aioice import ice
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
+from codec.errors import reason
+
 MAX_CANDIDATES = 64
 """ICE candidates in one description. Each is an address that this machine will send to, so their number is bounded."""
 
@@ -45,8 +47,7 @@ async def apply(connection: RTCPeerConnection, description: RTCSessionDescriptio
     try:
         await connection.setRemoteDescription(description)
     except Exception as error:  # aiortc's parser raises nearly anything: ValueError, LookupError, AttributeError, assert …
-        detail = " ".join(str(error).split()) or type(error).__name__
-        raise DescriptionError(f"the {description.type} cannot be used: {detail[:200]}") from None
+        raise DescriptionError(f"the {description.type} cannot be used: {reason(error)[:200]}") from None
 
 
 def resolve_local(sdp: str) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,6 +11,8 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+from tests import run as runner
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
@@ -51,9 +52,10 @@ def test_compose_services(compose: dict[str, Any]) -> None:
 @pytest.mark.parametrize("service", ["signaling", "receiver"])
 def test_compose_commands_are_ones_that_facewire_knows(compose: dict[str, Any], service: str) -> None:
     command = compose["services"][service]["command"]
+    plain = {k: v for k, v in os.environ.items() if k not in ("GITHUB_ACTIONS", "FORCE_COLOR")}
     done = subprocess.run(
         [sys.executable, str(ROOT / "facewire.py"), command[0], "--help"],
-        env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
+        env=plain | {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb", "PYTHONPATH": str(ROOT)},
         check=True,
         capture_output=True,
         text=True,
@@ -91,49 +93,64 @@ def test_dockerfile_has_the_targets_that_compose_builds(compose: dict[str, Any])
 def test_ci_script_runs_and_ends_with_make_test() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    subprocess.run(["bash", "-n", str(script)], check=True, timeout=20)
+    subprocess.run(["bash", "-n", str(script)], check=True, timeout=60)
     assert script.read_text().splitlines()[-1] == "exec make --no-print-directory test"
     assert "set -euo pipefail" in script.read_text()
 
 
 def found(part: str) -> list[Path]:
-    """The files of tests that pytest finds in a part that the Makefile names."""
-    return [file for path in ROOT.glob(part) for file in (path.rglob("test_*.py") if path.is_dir() else [path])]
+    """The files of tests that pytest finds in a part."""
+    named = [ROOT / path for path in runner.paths(part)]
+    return [file for path in named for file in (path.rglob("test_*.py") if path.is_dir() else [path])]
 
 
 def planned(*targets: str) -> list[str]:
-    """The commands that make would run."""
+    """The commands that make would run; not those of the make that this test is run by."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
     command = ["make", "--no-print-directory", "-n", "VENV=/nonexistent-venv", *targets]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True, timeout=60)
     return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("fails", ["BUSY", "WAITING", "CALLS"])
-def test_make_test_fails_where_a_part_fails(fails: str) -> None:
-    parts = {"BUSY": "tests/codec/test_colour.py", "WAITING": "", "CALLS": ""}
-    variables = [f"{name}={'tests/none ' if name == fails else ''}{part}" for name, part in parts.items()]
-    script = "\n".join(planned("test", f"BIN={Path(sys.executable).parent}", *variables)[-4:])
-    done = subprocess.run(["sh", "-c", script], cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
-    assert done.returncode != 0
-    assert "tests/none" in done.stdout + done.stderr
+@pytest.mark.parametrize("fails", ["busy", "waiting", "calls"])
+def test_the_suite_fails_where_a_part_fails(fails: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parts: dict[str, list[str]] = {"busy": ["tests/codec/test_colour.py"], "waiting": [], "calls": []}
+    assert runner.run(**parts) == 0
+    assert re.search(r"^\d+ passed, 0 failed, 0 skipped$", capsys.readouterr().out, re.M)
+    parts[fails] = [*parts[fails], "tests/none"]
+    assert runner.run(**parts) == 1
+    assert "tests/none" in capsys.readouterr().out
 
 
-def test_make_test_ends_with_pytest_and_demo_needs_no_development_install() -> None:
-    test, demo, both = planned("test"), planned("demo"), planned("-j2", "test", "demo")
-    assert test[-1].endswith("-m pytest -m e2e $part; done; fi")
-    parts = [part for line in test[-3:-1] for part in shlex.split(line.split(" | ")[0])[2:]]
-    files = [path for part in parts for path in found(part)]
+def test_skipped_tests_are_counted_with_their_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "test_a.py").write_text(
+        "import pytest\n@pytest.mark.skipif(True, reason='missing: apt-get install x')\ndef test_a(): pass\ndef test_b(): pass\n"
+    )
+    assert runner.run([str(tmp_path / "test_a.py")], [], []) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "skipped 1: missing: apt-get install x",
+        "1 passed, 0 failed, 1 skipped",
+    ]
+
+
+def test_no_test_is_left_out_and_none_runs_twice() -> None:
+    files = [path for part in (*runner.BUSY, *runner.WAITING) for path in found(part)]
     every = {p: p.read_text() for p in (ROOT / "tests").rglob("test_*.py")}
-    whole = {p for p, text in every.items() if re.search(r"^pytestmark = \[?pytest.mark.e2e", text, re.MULTILINE)}
+    whole = {p for p, text in every.items() if re.search(r"^pytestmark = \[?\(?pytest.mark.e2e", text, re.MULTILINE)}
     some = {p for p, text in every.items() if re.search(r"^@pytest.mark.e2e", text, re.MULTILINE)}
-    assert sorted(files) == sorted(every.keys() - whole)  # no test is left out, and none runs twice
-    calls = {f"tests/{p.parent.name}" for p in whole | some}
-    assert calls == set(test[-1].split(";")[0].split()[3:])
+    assert sorted(files) == sorted(every.keys() - whole)
+    calls = {p for part in runner.CALLS for p in found(part)}
+    assert whole | some <= calls
 
+
+def test_make_test_ends_with_the_suite_and_demo_needs_no_development_install() -> None:
+    test, demo, both = planned("test"), planned("demo"), planned("-j2", "test", "demo")
+    assert test[-1].split()[1:] == ["tests/run.py"]
+    assert any("bench.system_packages --install" in line for line in test)
     assert any("ruff check" in line for line in test)
     assert any("mypy" in line for line in test)
     assert demo[-1].split()[1:] == ["demo", "--out", "demo-out"]
-    assert not any("torch" in line or "[dev" in line for line in demo)
+    assert not any("torch" in line or "[dev" in line or "apt-get" in line or "system_packages" in line for line in demo)
     assert sum("-m venv" in line for line in both) == 1
 
 

@@ -16,6 +16,7 @@ from bench.metrics.pixel import psnr, region_psnr, ssim, to_tensor
 from bench.metrics.pose import PATTERN, HeadPose, pose_error
 from bench.metrics.vgg16 import WEIGHTS as VGG_WEIGHTS
 from bench.metrics.vgg16 import Vgg16
+from codec.errors import reason
 
 UInt8 = npt.NDArray[np.uint8]
 Part = TypeVar("Part")
@@ -63,11 +64,12 @@ class Panel:
         try:
             return make()
         except (FileNotFoundError, ImportError) as error:
-            reason = f"{Path(error.filename).name} is missing" if isinstance(error, OSError) and error.filename else str(error)
-            self.notes.append(f"{what} left out: {reason}")
+            name = getattr(error, "filename", None)
+            why = f"{Path(name).name} is missing" if name else reason(error)
+            self.notes.append(f"{what} left out: {why}")
             return None
         except Exception as error:  # torch, pickle and ONNX Runtime raise types of their own for a file that isn't theirs
-            raise ValueError(f"weights for {what} cannot be used: {str(error).strip().splitlines()[0][:160]}") from error
+            raise ValueError(f"weights for {what} cannot be used: {reason(error)[:160]}") from error
 
     @torch.no_grad()
     def frame(self, truth: UInt8, outputs: dict[str, UInt8], identity: bool = True) -> dict[str, Row]:

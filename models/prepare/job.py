@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from codec.errors import reason
 from codec.media.scaler import Scaler
 from models.prepare.clips import ClipWriter, mel_of
 from models.prepare.cuts import HEIGHT, WIDTH, CutDetector
@@ -67,8 +68,7 @@ class Preparer:
             for clip in self._cut(path, wanted):
                 self._keep(outcome, identity, clip, sound)
         except (VideoError, SourceError, OSError, MemoryError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            outcome.samples, outcome.error = [], reason.removeprefix(f"cannot open {path}: ")
+            outcome.samples, outcome.error = [], reason(error).removeprefix(f"cannot open {path}: ")
         return outcome
 
     def _look(self, path: Path, outcome: Outcome) -> list[Span]:

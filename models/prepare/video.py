@@ -7,6 +7,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from codec.errors import system_reason
 from codec.media.frames import Upright, decoded
 from sender.inputs import FRAME_RATE, RATE, file_sound
 
@@ -47,7 +48,7 @@ def grid_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Upright]]:
                 raise VideoError("no pictures in it")
             yield newest, upright
     except av.error.FFmpegError as error:
-        raise VideoError(f"cannot decode: {error.strerror}") from error
+        raise VideoError(f"cannot decode: {system_reason(error)}") from error
 
 
 def sound_of(path: Path) -> Float32 | None:

@@ -11,6 +11,7 @@ from bench.demo import shipped_clip
 from bench.webdriver import Browser, available
 from tests.e2e.fake_camera import chromium_options
 from tests.e2e.processes import facewire, finish
+from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")]
 
@@ -51,15 +52,6 @@ async def look(browser: Browser) -> list[int]:
     return [v for i, v in enumerate(data) if i % 4 != 3] if width == 256 else []
 
 
-async def until(condition, seconds: float = 60.0):
-    """Wait until ``condition`` gives something that counts as true, and give it."""
-    async with asyncio.timeout(seconds):
-        while True:
-            if found := await condition():
-                return found
-            await asyncio.sleep(0.3)
-
-
 async def seen(browser: Browser) -> list[int]:
     """The remote face, once it is a picture."""
 
@@ -67,7 +59,7 @@ async def seen(browser: Browser) -> list[int]:
         pixels = await look(browser)
         return pixels if pixels and max(pixels) > 100 else []
 
-    return await until(bright)
+    return await until(bright, every=0.3)
 
 
 def ratio(pixels: list[int], a: int, b: int) -> float:
@@ -108,7 +100,7 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
             async def asked() -> bool:
                 return not await red.run("return document.getElementById('lobby').hidden")
 
-            await until(asked)
+            await until(asked, every=0.3)
             await red.screenshot(shots / "lobby.png")
             await red.run(JOIN % ("two", server))
             sees_blue, sees_red = await asyncio.gather(seen(red), seen(blue))
@@ -118,12 +110,12 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
             async def moves() -> bool:
                 return moved(sees_blue, await look(red)) > 0.5 and moved(sees_red, await look(blue)) > 0.5
 
-            await until(moves)
+            await until(moves, every=0.3)
 
             async def loud() -> bool:
                 return await red.run(LOUDNESS) > 0.02
 
-            await until(loud)
+            await until(loud, every=0.3)
             await red.screenshot(shots / "call.png")
 
             # What was sent, the devices, and the looks of it.
@@ -135,7 +127,7 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
                     "return document.getElementById('raw').getContext('2d').getImageData(3, 3, 1, 1).data[3] > 0"
                 )
 
-            await until(small)
+            await until(small, every=0.3)
             cameras_listed = await red.run("return document.getElementById('menu-video').options.length")
             assert cameras_listed > 1
             await red.screenshot(shots / "small.png")
@@ -150,26 +142,26 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
 
             # What the buttons' keys do.
             await red.run(KEY % "m")
-            await until(lambda: _reads(red, "mute", "Unmute"))
-            await until(lambda: _reads(blue, "face", "microphone off"))
+            await until(lambda: _reads(red, "mute", "Unmute"), every=0.3)
+            await until(lambda: _reads(blue, "face", "microphone off"), every=0.3)
             await red.run(KEY % "c")
-            await until(lambda: _has(blue, "camera is off"))
+            await until(lambda: _has(blue, "camera is off"), every=0.3)
             await red.run(KEY % "m")
             await red.run(KEY % "c")
-            await until(lambda: _reads(red, "mute", "Mute"))
-            await until(lambda: _reads(blue, "face", ""))
+            await until(lambda: _reads(red, "mute", "Mute"), every=0.3)
+            await until(lambda: _reads(blue, "face", ""), every=0.3)
             await seen(blue)
 
             # Away is told to the other side, and nothing is seen.
             await red.run(KEY % "a")
-            await until(lambda: _has(blue, "away"))
+            await until(lambda: _has(blue, "away"), every=0.3)
             await blue.screenshot(shots / "away.png")
 
             async def grey() -> bool:
                 pixels = await look(blue)
                 return max(pixels) < 80
 
-            await until(grey)
+            await until(grey, every=0.3)
             await red.run(KEY % "a")
             await seen(blue)
 
@@ -177,7 +169,7 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
             await red.run(KEY % "h")
             code, _, error = await finish(there, 30)
             assert code == 0, error
-            await until(asked)
+            await until(asked, every=0.3)
             assert "ended" in await red.run(TEXT)
         finally:
             for process in processes:

@@ -1,7 +1,6 @@
 """The live receiver with the real networks, fed by hand."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -16,6 +15,7 @@ from receiver.render import RenderCount, RenderThreads
 from receiver.ticks import FrameInput
 from sender.sources import FileTicks
 from sender.stream import SenderStream, StreamConfig
+from tests.waiting import until
 
 
 class Collect:
@@ -47,13 +47,6 @@ async def feed(player: Player, bundles: list[Bundle], skip: frozenset[int] = fro
         if i not in skip:
             player.bundle(bundle.pack())
     await asyncio.sleep(0.8)
-
-
-async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for what a loaded machine does late."""
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - what it waits for has no event
-            await asyncio.sleep(0.05)
 
 
 async def test_plays_what_arrives_in_order(upsamplers: list[Upsampler], interpolator: Interpolator, recorded) -> None:

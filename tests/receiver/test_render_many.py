@@ -8,6 +8,7 @@ import pytest
 
 from receiver.render_many import RenderMany
 from receiver.ticks import FrameInput
+from tests.waiting import until
 
 
 class Slow:
@@ -33,12 +34,6 @@ def frame(number, slot=0):
 
 def picture(value):
     return np.full((256, 256, 3), value, np.uint8)
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture

@@ -15,15 +15,7 @@ from receiver.outputs import Speakers
 from receiver.video_file import OutputError
 from sender.devices import Camera, Microphone
 from sender.inputs import SourceError
-
-
-def until(condition, seconds: float = 15.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    return condition()
+from tests.waiting import wait_until
 
 
 def test_a_camera_that_is_not_there_is_one_line() -> None:
@@ -44,13 +36,13 @@ def test_a_camera_that_went_is_opened_again(tmp_path: Path) -> None:
 
     camera = Watched(str(short))
     try:
-        assert until(lambda: camera.latest() is not None)
-        assert until(lambda: len(opened) > 1)
-        assert until(lambda: camera.latest() is not None)
+        assert wait_until(lambda: camera.latest() is not None)
+        assert wait_until(lambda: len(opened) > 1)
+        assert wait_until(lambda: camera.latest() is not None)
         short.unlink()  # now it is gone for good, and the last picture grows old
-        assert until(lambda: camera.latest() is None, 30)
+        assert wait_until(lambda: camera.latest() is None)
         shutil.copy(shipped_clip(), short)
-        assert until(lambda: camera.latest() is not None)
+        assert wait_until(lambda: camera.latest() is not None)
     finally:
         camera.close()
 
@@ -66,8 +58,8 @@ def test_a_camera_with_oblong_pixels_gives_square_ones(tmp_path: Path) -> None:
         container.mux(stream.encode(None))
     camera = Camera(str(path))
     try:
-        assert until(lambda: camera.latest() is not None)
-        assert until(lambda: getattr(camera.latest(), "shape", None) == (96, 128, 3))
+        assert wait_until(lambda: camera.latest() is not None)
+        assert wait_until(lambda: getattr(camera.latest(), "shape", None) == (96, 128, 3))
     finally:
         camera.close()
 
@@ -85,7 +77,7 @@ class Pulse:
              "--load=module-null-sink sink_name=null", "--load=module-always-sink"],
             env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        assert until(lambda: self.control("info").returncode == 0)
+        assert wait_until(lambda: self.control("info").returncode == 0)
 
     def control(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(["pactl", *words], env=self.environment, capture_output=True, timeout=10, check=False)
@@ -135,7 +127,7 @@ def test_sound_goes_on_when_its_server_was_gone(pulse: Pulse) -> None:
     try:
         assert loud(speakers, microphone)
         pulse.stop()
-        assert until(lambda: microphone._device.lost)
+        assert wait_until(lambda: microphone._device.lost)
         microphone.read(16_000)  # what it had delivered
         assert not loud(speakers, microphone, 1.0)  # silence, and nobody fails
         pulse.start()

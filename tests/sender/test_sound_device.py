@@ -8,6 +8,7 @@ import pytest
 
 from sender import sound_device
 from sender.sound_device import SoundDevice, SoundDeviceError
+from tests.waiting import wait_until
 
 
 class Stream:
@@ -76,25 +77,18 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     assert not sound_device._devices
 
 
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.005)
-    return condition()
-
-
 def test_one_that_is_back_is_found_while_another_plays(library: Library) -> None:
     microphone = SoundDevice("microphone", "mic", lambda *_: None)
     speakers = SoundDevice("speakers", "speakers", lambda *_: None)
     try:
         library.pull("mic")
-        assert until(lambda: microphone.lost)
+        assert wait_until(lambda: microphone.lost)
         time.sleep(0.1)
         assert microphone.lost
         library.there.add("mic")
-        assert until(lambda: not microphone.lost)
+        assert wait_until(lambda: not microphone.lost)
         assert [s.active for s in library.of("mic")][-1]
-        assert until(lambda: not speakers.lost and library.of("speakers")[-1].active)
+        assert wait_until(lambda: not speakers.lost and library.of("speakers")[-1].active)
     finally:
         microphone.close()
         speakers.close()
@@ -107,9 +101,9 @@ def test_a_library_that_fails_for_a_moment_is_asked_again(library: Library) -> N
     try:
         library.initialize_fails = 3
         library.pull("mic")
-        assert until(lambda: microphone.lost)
+        assert wait_until(lambda: microphone.lost)
         library.there.add("mic")
-        assert until(lambda: not microphone.lost)
+        assert wait_until(lambda: not microphone.lost)
         assert library.initialize_fails == 0
     finally:
         microphone.close()

@@ -19,6 +19,7 @@ from signaling.limits import ADDRESSES, Attempts, address_of
 from signaling.messages import ROOM_PATTERN, SignalingError
 from signaling.serve import ServeError, tls_context
 from signaling.server import ServerConfig, create_app
+from tests.waiting import PATIENCE
 
 SECRET = b"a secret of some length"
 
@@ -81,7 +82,7 @@ async def test_a_server_with_a_secret_lets_only_its_guests_in(start):
         SignalingClient(url, "room", access=issue_token(SECRET, "room", 60)) as a,
         SignalingClient(url, "room", access=issue_token(SECRET, "room", 30)),
     ):
-        await asyncio.wait_for(a.wait_for_peer(), 3)
+        await asyncio.wait_for(a.wait_for_peer(), PATIENCE)
     for access, code in ((None, "no_access"), (issue_token(SECRET, "other", 60), "no_access"),
                          (issue_token(SECRET, "room", 60, now=1000), "access_over")):  # fmt: skip
         with pytest.raises(SignalingError) as raised:
@@ -131,7 +132,7 @@ async def test_an_address_may_have_so_many_sockets_open(start):
         assert refused.value.status == 429
         await opens("192.0.2.2")
         await first.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while (await _code(session, server)) == 429:  # noqa: ASYNC110  the server has yet to see it go
                 await asyncio.sleep(0.02)
         async with session.get(server.make_url("/metrics")) as answer:
@@ -185,7 +186,7 @@ async def test_who_waits_alone_for_too_long_is_sent_away_and_two_are_not(start):
     url = str((await start(heartbeat=0.05, idle_timeout=0.4)).make_url("/"))
     async with SignalingClient(url, "pair") as a, SignalingClient(url, "pair") as b, SignalingClient(url, "alone") as c:
         with pytest.raises(SignalingError) as raised:
-            await asyncio.wait_for(_until_end(c), 5)
+            await asyncio.wait_for(_until_end(c), PATIENCE)
         assert raised.value.code == "idle"
         await asyncio.sleep(0.5)
         assert a.peer.present

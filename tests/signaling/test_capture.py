@@ -13,6 +13,7 @@ from receiver.voice import Voice
 from sender.page_inputs import PushedSound, PushedVideo
 from signaling.capture import PICTURE, SIDE_MAX, SOUND, TAKEN_OVER, Capture, CaptureError, decode_picture, decode_sound
 from signaling.page import page_app
+from tests.waiting import until
 
 
 def jpeg(width, height, kind="JPEG", level=90):
@@ -65,12 +66,6 @@ async def page():
     async with TestServer(page_app(Silent(), capture)) as server, aiohttp.ClientSession() as session:
         session.capture, session.address = capture, server.make_url("/capture")
         yield session
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def test_pictures_and_sound_reach_the_source(page):

@@ -11,6 +11,7 @@ from signaling.client import SignalingClient, socket_url
 from signaling.messages import Presence, Ready, SignalingError
 from signaling.server import create_app
 from tests.signaling.events import heard
+from tests.waiting import PATIENCE
 
 OFFER = RTCSessionDescription("v=0\r\n", "offer")
 
@@ -54,7 +55,7 @@ async def test_goes_on_when_the_peer_leaves_and_another_joins(url):
     async with SignalingClient(url, "r") as a:
         for _ in range(3):
             async with SignalingClient(url, "r") as b:
-                await asyncio.wait_for(a.wait_for_peer(), 5)
+                await asyncio.wait_for(a.wait_for_peer(), PATIENCE)
                 await a.send(OFFER)
                 assert await heard(b, RTCSessionDescription) == OFFER
             while a.peer.present:
@@ -93,8 +94,8 @@ async def test_takes_its_place_again_after_the_server_restarts():
         await heard(b, Ready)
     assert caught.value.code == "unreachable"
     async with server_at(port) as url, SignalingClient(url, "r") as c:
-        await asyncio.wait_for(c.wait_for_peer(), 10)
-        await asyncio.wait_for(a.wait_for_peer(), 5)
+        await asyncio.wait_for(c.wait_for_peer(), PATIENCE)
+        await asyncio.wait_for(a.wait_for_peer(), PATIENCE)
         await a.send(BYE)
         assert await heard(c, type(BYE)) is BYE
         await a.close()
@@ -120,7 +121,7 @@ async def test_a_ping_tells_whether_the_server_is_there():
         assert await client.alive(2.0)
         mute, dead = True, client._socket
         assert not await client.alive(0.2)
-        async with asyncio.timeout(5):  # it is opened anew
+        async with asyncio.timeout(PATIENCE):  # it is opened anew
             while client._socket is dead or client._socket.closed:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         mute = False

@@ -15,6 +15,7 @@ from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.handshake import LATEST, SOONEST, Flight, mend_first, patience
 from signaling.peer import Peer
+from tests.waiting import PATIENCE
 
 HELLO, FINISHED, DATA = b"\x16hello", b"\x14finished", b"\x17data"
 
@@ -296,7 +297,7 @@ async def test_two_connect_though_the_first_copy_of_everything_is_lost(url, monk
                 # Only what goes out as the very same datagram comes through: checks and flights do, SCTP's encrypted
                 # messages don't. So it stops after DTLS, which OpenSSL alone, repeating anew, would never get to.
                 connecting = asyncio.gather(a.connect(first, 20), b.connect(second, 20), return_exceptions=True)
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE):
                     while not all(p._pc and p._pc.sctp and p._pc.sctp.transport.state == "connected" for p in (a, b)):  # noqa: ASYNC110
                         await asyncio.sleep(0.02)
             finally:

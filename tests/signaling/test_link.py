@@ -10,6 +10,7 @@ from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.link import QUIET, Link
 from signaling.server import create_app
+from tests.waiting import PATIENCE, until
 
 
 class Side:
@@ -43,7 +44,7 @@ async def two(url):
         a, b = Side(first), Side(second)
         talk = asyncio.create_task(chatter(a, b))
         try:
-            await until(lambda: a.connections == b.connections == 1, 10)
+            await until(lambda: a.connections == b.connections == 1)
             yield a, b
         finally:
             talk.cancel()
@@ -60,25 +61,19 @@ async def chatter(*sides):
         await asyncio.sleep(0.1)
 
 
-async def until(condition, seconds):
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
 @pytest.mark.parametrize("cut", ["ab", "a", "b"])
 async def test_a_dead_connection_is_replaced_at_once(url, cut):
     async with two(url) as (a, b):
-        await until(lambda: a.media and b.media, 3)
+        await until(lambda: a.media and b.media)
         for name in cut:
             {"a": a, "b": b}[name].cut()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await until(lambda: a.connections == b.connections == 2, QUIET + 2)
+        await until(lambda: a.connections == b.connections == 2)
         assert loop.time() - began > QUIET * 0.8
         a.media.clear()
         b.media.clear()
-        await until(lambda: len(a.media) > 3 and len(b.media) > 3, 3)
+        await until(lambda: len(a.media) > 3 and len(b.media) > 3)
         assert a.link.connected.is_set()
         assert b.link.connected.is_set()
         out, into, seconds = a.link.wire_total()
@@ -89,7 +84,7 @@ async def test_a_dead_connection_is_replaced_at_once(url, cut):
 async def test_two_who_have_nothing_to_say_stay_connected(url):
     async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
         a, b = Side(first), Side(second)
-        await until(lambda: a.connections == b.connections == 1, 10)
+        await until(lambda: a.connections == b.connections == 1)
         await asyncio.sleep(QUIET + 1)
         assert (a.connections, b.connections) == (1, 1)
         assert a.link.connected.is_set()
@@ -100,12 +95,12 @@ async def test_who_was_not_asked_need_not_answer(url):
     """While the first keyframe is on its way, neither side may say much for some seconds."""
     async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
         a, b = Side(first), Side(second)
-        await until(lambda: a.connections == b.connections == 1, 10)
+        await until(lambda: a.connections == b.connections == 1)
         for number in range(3):
             a.send(bytes([number]))
             b.send(bytes([number]))
             await asyncio.sleep(0.1)
-        await until(lambda: a.media and b.media, 3)
+        await until(lambda: a.media and b.media)
         await asyncio.sleep(QUIET + 1)
         assert (a.connections, b.connections) == (1, 1)
         await asyncio.gather(a.close(), b.close())
@@ -114,23 +109,23 @@ async def test_who_was_not_asked_need_not_answer(url):
 @pytest.mark.parametrize("dead", [False, True])
 async def test_who_hangs_up_is_heard_over_signaling_where_the_connection_is_dead(url, dead):
     async with two(url) as (a, b):
-        await until(lambda: a.media and b.media, 3)
+        await until(lambda: a.media and b.media)
         if dead:
             a.cut()
             b.cut()
         await b.client.close()
-        await asyncio.wait_for(a.left.wait(), 5)
+        await asyncio.wait_for(a.left.wait(), PATIENCE)
         assert not b.left.is_set()
 
 
 async def test_while_a_new_connection_is_made_the_old_one_carries(url):
     async with two(url) as (a, b):
-        await until(lambda: len(b.media) > 3, 3)
+        await until(lambda: len(b.media) > 3)
         old = a.link.peer
         a.link.peer.leave("silent")
-        await until(lambda: not a.link.connected.is_set() or a.link.peer is not old, 2)
+        await until(lambda: not a.link.connected.is_set() or a.link.peer is not old)
         before = int.from_bytes(b.media[-1], "big")
-        await until(lambda: a.connections == b.connections == 2, 8)
+        await until(lambda: a.connections == b.connections == 2)
         await asyncio.sleep(0.3)
         numbers = {int.from_bytes(m, "big") for m in b.media}
         # Nothing, or next to nothing, was lost on the way over.
@@ -147,19 +142,19 @@ async def test_without_the_server_an_old_connection_is_kept_and_with_it_again():
         await second.__aenter__()
         a, b = Side(first), Side(second)
         talk = asyncio.create_task(chatter(a, b))
-        await until(lambda: a.connections == b.connections == 1, 10)
+        await until(lambda: a.connections == b.connections == 1)
     try:
         await asyncio.sleep(1.0)
         a.media.clear()
-        await until(lambda: len(a.media) > 3, 2)
+        await until(lambda: len(a.media) > 3)
         async with TestServer(create_app(), port=port):
-            await until(lambda: first.peer.present and second.peer.present, 10)
-            await until(lambda: a.media and b.media, 3)
+            await until(lambda: first.peer.present and second.peer.present)
+            await until(lambda: a.media and b.media)
             await asyncio.sleep(0.5)
             assert (a.connections, b.connections) == (1, 1)
             a.cut()
             b.cut()
-            await until(lambda: a.connections == b.connections == 2, QUIET + 6)
+            await until(lambda: a.connections == b.connections == 2)
             talk.cancel()
             await asyncio.gather(a.close(), b.close())
             await asyncio.gather(first.close(), second.close())
@@ -178,7 +173,7 @@ async def test_what_comes_first_of_all_can_be_answered(url):
         link = Link(IceConfig(), lambda data: None, asked, noted)
         other = Link(IceConfig(), lambda data: None, lambda peer, data: answered.set(), lambda: other.peer.send_control(b"asked"))
         keeping = [asyncio.create_task(side.keep(client)) for side, client in ((link, first), (other, second))]
-        await asyncio.wait_for(answered.wait(), 10)
+        await asyncio.wait_for(answered.wait(), PATIENCE)
         for task in keeping:
             task.cancel()
         await asyncio.gather(*keeping, return_exceptions=True)

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from signaling.lobby import Lobby, run_lobby
 from signaling.session import SessionConfig
+from tests.waiting import PATIENCE
 
 GOOD = {"room": "blue-1", "server": "http://localhost:8790", "token": None}
 
@@ -27,7 +28,7 @@ async def test_the_page_is_told_to_ask(lobby):
         stats = (await live.receive_json())["stats"]
         assert stats == {"state": "lobby", "server": "http://here:1", "told": "The call has ended."}
         await live.send_str('{"command": "mute", "value": true}')
-        answers = [await live.receive_json(timeout=5) for _ in range(1)]
+        answers = [await live.receive_json(timeout=PATIENCE) for _ in range(1)]
         assert answers[0]["type"] == "error"
     async with lobby.get("/") as page:
         assert 'id="lobby"' in await page.text()
@@ -75,7 +76,7 @@ async def test_a_call_that_fails_is_told_and_the_lobby_is_back():
     running = asyncio.create_task(run_lobby(config, pages.append, lambda _: None, said.append))
     url = f"http://localhost:{port}"
     try:
-        async with aiohttp.ClientSession(url) as session, asyncio.timeout(30):
+        async with aiohttp.ClientSession(url) as session, asyncio.timeout(PATIENCE):
             while not pages:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             nowhere = GOOD | {"server": f"http://localhost:{unused_port()}"}
@@ -125,7 +126,7 @@ async def test_each_call_has_its_own_files_and_tokens_go_where_they_belong(monke
         {"server": server, "token": token}
         for server, token in (("http://evil.example", None), (ours + "/", "mine"), (ours, None))
     ]
-    async with aiohttp.ClientSession(f"http://localhost:{port}") as session, asyncio.timeout(20):
+    async with aiohttp.ClientSession(f"http://localhost:{port}") as session, asyncio.timeout(PATIENCE):
         for wish in wishes:
             status = 0
             while status != 200:

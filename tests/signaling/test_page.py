@@ -15,6 +15,7 @@ from signaling.config import IceConfig
 from signaling.local import FILES
 from signaling.page import MAX_VIEWERS, page_app
 from signaling.page_sound import MAX_LISTENERS
+from tests.waiting import PATIENCE
 
 
 class Flat(VideoStreamTrack):
@@ -130,7 +131,7 @@ async def test_browser_sees_the_tracks(page, engine):
         assert answer.status == 200
         await pc.setRemoteDescription(RTCSessionDescription(**await answer.json()))
     assert [track.kind for track in tracks] == ["video", "video"]
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         for track, level in zip(tracks, (200, 60), strict=False):
             frames = [await track.recv() for _ in range(5)]
             picture = frames[-1].to_ndarray(format="rgb24")
@@ -140,11 +141,11 @@ async def test_browser_sees_the_tracks(page, engine):
     pc2, tracks2, offer = await browser(["video"])
     async with page.post(page.url.with_path("/offer"), json=offer) as answer:
         await pc2.setRemoteDescription(RTCSessionDescription(**await answer.json()))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         picture = (await tracks2[0].recv()).to_ndarray(format="rgb24")
         assert abs(picture.mean() - 200) < 8
     await page.server.close()  # Shutting down closes the browsers' connections.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while "connected" in (pc.connectionState, pc2.connectionState):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await asyncio.gather(pc.close(), pc2.close())
@@ -202,7 +203,7 @@ async def test_sound_comes_at_the_rate_asked_for(page, engine, rate):
             while not engine.sound._queues:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             engine.sound.play(tone[3200 * tick : 3200 * (tick + 1)])
-            heard += await window.receive_bytes(timeout=2)
+            heard += await window.receive_bytes(timeout=PATIENCE)
         samples = np.frombuffer(heard, "<i2").astype(np.float64) / 32767
         assert 0.99 * rate < len(samples) <= rate
         spectrum = np.abs(np.fft.rfft(samples))
@@ -210,7 +211,7 @@ async def test_sound_comes_at_the_rate_asked_for(page, engine, rate):
         assert np.abs(samples).max() == pytest.approx(0.5, abs=0.02)
         assert np.abs(np.diff(samples[100:])).max() < 1.2 * np.pi * 400 / rate  # no edge between pieces
         await page.server.close()
-        assert (await window.receive(timeout=5)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+        assert (await window.receive(timeout=PATIENCE)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
 
 async def test_who_listens_is_checked(page, engine):
@@ -224,7 +225,7 @@ async def test_who_listens_is_checked(page, engine):
         await page.ws_connect(page.url.with_path("/sound").with_query(rate=48_000))
     assert refused.value.status == 503
     await windows.pop().close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(engine.sound._queues) == MAX_LISTENERS:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     windows.append(await page.ws_connect(page.url.with_path("/sound").with_query(rate=48_000)))
@@ -236,7 +237,7 @@ async def test_live(page, engine):
     async with page.ws_connect(page.url.with_path("/live"), origin=str(page.url.origin())) as live:
         started = asyncio.get_running_loop().time()
         for _ in range(3):
-            message = await live.receive_json(timeout=2)
+            message = await live.receive_json(timeout=PATIENCE)
             assert message["type"] == "stats"
             expected = {"state": "connected", "fps": 25.0, "consistency_db": None, "loss": None, "muted": False}
             assert message["stats"] == expected
@@ -255,11 +256,11 @@ async def test_live(page, engine):
             '{"command":"camera","value":false}',
         ):
             await live.send_str(bad)
-            while (answer := await live.receive_json(timeout=2))["type"] == "stats":
+            while (answer := await live.receive_json(timeout=PATIENCE))["type"] == "stats":
                 pass
             assert (answer["type"], answer["code"]) == ("error", "bad_command")
         await live.send_bytes(b"{}")
-        while (answer := await live.receive_json(timeout=2))["type"] == "stats":
+        while (answer := await live.receive_json(timeout=PATIENCE))["type"] == "stats":
             pass
         assert answer["message"] == "expected JSON text"
 
@@ -272,13 +273,13 @@ async def test_small_pictures_go_to_who_asks(page):
         await live.send_json({"command": "small", "value": True})
         kinds = []
         while kinds.count("small") < 5:
-            message = await live.receive_json(timeout=2)
+            message = await live.receive_json(timeout=PATIENCE)
             kinds.append(message["type"])
             if message["type"] == "small":
                 assert message["rgb"] == list(range(192))
         await live.send_json({"command": "small", "value": False})
         await asyncio.sleep(0.3)
-        heard = [(await other.receive_json(timeout=2))["type"] for _ in range(3)]
+        heard = [(await other.receive_json(timeout=PATIENCE))["type"] for _ in range(3)]
         assert set(heard) == {"stats"}
 
 

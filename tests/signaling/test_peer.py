@@ -13,6 +13,7 @@ from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.messages import Ready, SignalingError
 from signaling.peer import Peer
+from tests.waiting import PATIENCE, until
 
 ICE = IceConfig()
 
@@ -24,7 +25,7 @@ class Side:
         self.client, self.media, self.control = client, [], []
         self.peer = Peer(ICE, self.media.append, self.control.append, **options)
 
-    async def connect(self, timeout=10):  # noqa: ASYNC109
+    async def connect(self, timeout=PATIENCE):  # noqa: ASYNC109
         await self.peer.connect(self.client, timeout)
 
 
@@ -40,12 +41,6 @@ async def two(url):
             yield a, b
         finally:
             await asyncio.gather(a.peer.close(), b.peer.close())
-
-
-async def until(condition, seconds=5):
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def test_media_and_control_both_ways(url):
@@ -133,13 +128,13 @@ async def test_control_waits_for_room(url):
             await a.peer.send_control(bytes(16_000))
             most = max(most, channel.bufferedAmount)
         assert most <= 33_000  # One message over the mark, never all 480 KB.
-        await until(lambda: len(b.control) == 30, 15)
+        await until(lambda: len(b.control) == 30)
 
 
 async def test_closing_is_seen_at_once_and_ends_sending(url):
     async with two(url) as (a, b):
         await a.peer.close()
-        await asyncio.wait_for(b.peer.closed.wait(), 2)
+        await asyncio.wait_for(b.peer.closed.wait(), PATIENCE)
         assert (a.peer.reason, b.peer.reason, b.peer.state) == ("closed", "lost", "closed")
         assert b.peer.send_media(b"x") is False
         for side in (a, b):
@@ -151,7 +146,7 @@ async def test_closing_is_seen_at_once_and_ends_sending(url):
 async def test_bye_ends_the_call(url):
     async with two(url) as (a, b):
         await a.client.send(BYE)
-        await asyncio.wait_for(b.peer.closed.wait(), 2)
+        await asyncio.wait_for(b.peer.closed.wait(), PATIENCE)
         assert b.peer.reason == "bye"
 
 
@@ -163,7 +158,7 @@ async def test_new_connection_over_the_same_room(url):
             starter.peer._end("ice_failed")  # As when the network went away: the other side may hear nothing of it.
             starter.peer = Peer(ICE, starter.media.append, starter.control.append)
             renewed = asyncio.create_task(starter.connect())
-            await asyncio.wait_for(old.leaving.wait(), 3)
+            await asyncio.wait_for(old.leaving.wait(), PATIENCE)
             assert old.reason in ("restart", "lost")
             await old.release()
             other.peer = Peer(ICE, other.media.append, other.control.append)
@@ -180,7 +175,7 @@ async def test_another_peer_takes_the_place(url):
                 a, b = Side(first), Side(second)
                 await asyncio.gather(a.connect(), b.connect())
                 await b.peer.close()
-            await asyncio.wait_for(a.peer.closed.wait(), 3)
+            await asyncio.wait_for(a.peer.closed.wait(), PATIENCE)
             await a.peer.close()
 
 
@@ -189,7 +184,7 @@ async def test_peer_that_vanishes_during_negotiation(url):
         a = Side(first)
         waiting = asyncio.create_task(a.connect())
         async with SignalingClient(url, "r") as gone:
-            await asyncio.wait_for(gone.receive(), 3)
+            await asyncio.wait_for(gone.receive(), PATIENCE)
             gone._reader.cancel()
             await gone._socket.close()  # No bye, and it doesn't come back: it crashed.
             await asyncio.sleep(0.1)
@@ -227,7 +222,7 @@ async def test_dead_network_is_noticed(url, monkeypatch):
     async with two(url) as (a, b):
         for protocol in b.peer._pc.sctp.transport.transport.iceGatherer._connection._protocols:
             protocol.datagram_received = lambda data, addr: None  # b's cable is cut.
-        await asyncio.wait_for(a.peer.closed.wait(), 8)
+        await asyncio.wait_for(a.peer.closed.wait(), PATIENCE)
         assert a.peer.reason in ("lost", "ice_failed")
 
 

@@ -19,6 +19,7 @@ from signaling.messages import SignalingError
 from signaling.server import ServerConfig, create_app
 from tests.signaling.events import heard
 from tests.signaling.real_redis import REDIS
+from tests.waiting import PATIENCE
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None or REDIS is None, reason="nginx or redis-server is not installed")
@@ -64,7 +65,7 @@ async def nginx(folder, port, names_port, upstream):
     command = [NGINX, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
     process = await asyncio.create_subprocess_exec(*command)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 assert process.returncode is None, (folder / "error.log").read_text()
                 with contextlib.suppress(OSError):
@@ -124,7 +125,7 @@ async def test_peers_meet_behind_the_proxy_also_when_servers_are_renewed(tmp_pat
         names.addresses = ["127.0.0.3"]
         for gone in ("127.0.0.1", "127.0.0.2"):
             await servers.pop(gone).close()
-        async with asyncio.timeout(10):  # until the old addresses are too old to be used
+        async with asyncio.timeout(PATIENCE):  # until the old addresses are too old to be used
             while True:
                 try:
                     await meet("after")

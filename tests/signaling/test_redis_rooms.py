@@ -16,6 +16,7 @@ from signaling.redis_rooms import RedisRooms
 from signaling.server import ServerConfig, create_app
 from tests.signaling.events import heard
 from tests.signaling.real_redis import REDIS
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(REDIS is None, reason="redis-server is not installed")
 
@@ -43,7 +44,7 @@ async def test_peers_of_two_servers_meet_and_part(two):
             assert (await heard(b, RTCSessionDescription)).sdp == "v=0\r\n"
             await b.send(BYE)
             await heard(a, type(BYE))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while a.peer.present:
                 await heard(a, Presence)
 
@@ -70,7 +71,7 @@ async def test_a_peer_comes_back_to_its_place_through_the_other_server(two):
     label = b.peer.peer
     a.url = a.url.replace(two[0].rsplit(":", 1)[1].strip("/"), two[1].rsplit(":", 1)[1].strip("/"))
     await a._socket.close()  # its network changed; a proxy now leads it to the other server
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while a._socket.closed or not a.peer.present:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert b.peer.peer == label
@@ -102,13 +103,13 @@ async def test_without_redis_peers_are_told_to_try_again_and_with_it_they_meet(r
         await SignalingClient(two[0], "r").__aenter__()
     assert caught.value.code == "unavailable"
     await redis.start()
-    async with asyncio.timeout(10):  # the servers hear their channels again
+    async with asyncio.timeout(PATIENCE):  # the servers hear their channels again
         while True:
             async with aiohttp.ClientSession() as session, session.get(f"{two[1]}healthz") as answer:
                 if answer.status == 200:
                     break
             await asyncio.sleep(0.1)
-    async with asyncio.timeout(10), SignalingClient(two[0], "r") as a, SignalingClient(two[1], "r") as b:
+    async with asyncio.timeout(PATIENCE), SignalingClient(two[0], "r") as a, SignalingClient(two[1], "r") as b:
         await asyncio.gather(a.wait_for_peer(), b.wait_for_peer())
 
 
@@ -126,7 +127,7 @@ async def test_the_seats_of_a_server_that_died_run_out(redis):
     assert await alive.send("r", seat, Ready())
     await dead.close()  # without a word to the room
     assert not await alive.send("r", seat, Ready())  # nobody hears that channel
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while await alive.count("r") == 2:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert (await alive.look("r", seat)).first

@@ -8,6 +8,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from signaling.relay import Relay
+from tests.waiting import PATIENCE
 
 
 class Numbered(VideoStreamTrack):
@@ -28,7 +29,7 @@ class Numbered(VideoStreamTrack):
 async def test_viewers_can_encode_the_same_picture_at_once():
     relay, source = Relay(), Numbered()
     viewers = [relay.subscribe(source) for _ in range(3)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         for _ in range(150):
             frames = await asyncio.gather(*(viewer.recv() for viewer in viewers))
             assert len({id(frame) for frame in frames}) == 3

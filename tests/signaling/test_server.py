@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 
 from signaling.messages import MAX_MESSAGE
+from tests.waiting import PATIENCE
 
 OFFER = {"type": "offer", "sdp": "v=0\r\n"}
 TOKENS = ("a" * 20, "b" * 20, "c" * 20)
@@ -21,7 +22,7 @@ class Raw:
         await self.socket.send_str(message if isinstance(message, str) else json.dumps(message))
 
     async def hear(self):
-        received = await asyncio.wait_for(self.socket.receive(), 3)
+        received = await asyncio.wait_for(self.socket.receive(), PATIENCE)
         assert received.type is aiohttp.WSMsgType.TEXT, received
         return json.loads(received.data)
 
@@ -30,7 +31,7 @@ class Raw:
         error = await self.hear()
         assert error["type"] == "error"
         assert error["message"]
-        assert (await asyncio.wait_for(self.socket.receive(), 3)).type is aiohttp.WSMsgType.CLOSE
+        assert (await asyncio.wait_for(self.socket.receive(), PATIENCE)).type is aiohttp.WSMsgType.CLOSE
         return error["code"]
 
 
@@ -128,7 +129,7 @@ async def test_stale_peer_is_removed_and_the_living_stays(connect):
     a, *_ = await connect("r")
     dead, *_ = await connect("r", autoping=False)  # It answers no ping.
     await a.hear()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE):
         gone, error = await asyncio.gather(a.hear(), _last_text(dead))
     assert gone["present"] is False
     assert error["code"] == "stale"

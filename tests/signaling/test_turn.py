@@ -16,6 +16,7 @@ from signaling.client import SignalingClient
 from signaling.config import IceConfig, IceServer
 from signaling.peer import Peer
 from signaling.server import ServerConfig, create_app
+from tests.waiting import PATIENCE
 
 # Debian's coturn also lies where only root has a path to.
 TURNSERVER = shutil.which("turnserver", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
@@ -54,7 +55,7 @@ async def turn(tmp_path):
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while True:  # until its TCP side listens
                 with contextlib.suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -1,0 +1,88 @@
+"""Debian packages that facewire can use beside Python, what each is for, and which are missing.
+
+``python -m bench.system_packages`` names the missing ones; with ``--install`` root gets them by apt. A call needs none of them; a
+test that needs one is skipped without it (tests/needs.py), and ``facewire doctor`` tells.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from ctypes.util import find_library
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Package:
+    """``programs`` or ``library`` tell whether it is there, however it came. ``call``: of use to who makes calls."""
+
+    name: str
+    purpose: str
+    programs: tuple[str, ...] = ()
+    library: str = ""
+    call: bool = False
+
+    @property
+    def present(self) -> bool:
+        """Whether what it brings is found."""
+        return all(map(shutil.which, self.programs)) and (not self.library or find_library(self.library) is not None)
+
+
+PACKAGES = (
+    Package("libportaudio2", "microphone and speakers without a browser", library="portaudio", call=True),
+    Package("chromium", "tests and bench.delay --page: a real browser", ("chromium",)),
+    Package("chromium-driver", "tests and bench.delay --page: steers the browser", ("chromedriver",)),
+    Package("pulseaudio", "tests and bench.delay --page: a sound server without a sound card", ("pulseaudio", "pactl", "parec")),
+    Package("coturn", "tests: calls through a TURN server", ("turnserver",)),
+    Package("redis-server", "tests: rooms that signaling servers share", ("redis-server",)),
+    Package("nginx-light", "tests: the proxy of docker-compose.yml", ("nginx",)),
+    Package("espeak-ng", "bench.make_clip: speech for the shipped clip", ("espeak-ng",)),
+)
+
+
+def missing(packages: Sequence[Package] = PACKAGES) -> list[Package]:
+    """Those that are not here."""
+    return [p for p in packages if not p.present]
+
+
+def command(packages: Sequence[Package]) -> str:
+    """What brings them."""
+    return " ".join(["apt-get install", *(p.name for p in packages)])
+
+
+def install(packages: Sequence[Package], say: Callable[[str], None]) -> bool:
+    """Bring them by apt; False where that fails. What apt says is told only then."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update"], ["install", "-y", "--no-install-recommends", *(p.name for p in packages)]):
+        done = subprocess.run(
+            ["apt-get", "-qq", *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if done.returncode:
+            lines = done.stdout.strip().splitlines() or ["it said nothing"]
+            say(f"apt-get {words[0]} failed: {lines[-1]}")
+            return False
+    return True
+
+
+def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = print) -> int:
+    """The command line. Always 0: what is missing is missed only by who needs it."""
+    parser = argparse.ArgumentParser(prog="python -m bench.system_packages", description=__doc__)
+    parser.add_argument("--install", action="store_true", help="bring what is missing, as root where there is apt-get")
+    options = parser.parse_args(arguments)
+    lacking = missing()
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    if lacking and options.install and root and shutil.which("apt-get"):
+        say(f"installing {', '.join(p.name for p in lacking)}")
+        install(lacking, say)
+        lacking = missing()
+    for package in lacking:
+        say(f"{package.name} is missing ({package.purpose})")
+    if lacking:
+        say(f"what needs them is left out; as root: {command(lacking)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Runs the whole suite in parts and sums it up: ``python tests/run.py [PYTEST ARGUMENTS]``; with arguments that one pytest alone.
+
+A process for each part, for in one process after all the others a thread of libswscale crashed (docs/decisions.md). First what keeps
+a core busy, then what mostly waits, two parts at once; last the real calls, which want the machine to themselves.
+"""
+
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+
+ROOT = Path(__file__).resolve().parents[1]
+BUSY = ("tests/models", "tests/bench", "tests/receiver", "tests/test_*.py", "tests/codec")
+WAITING = ("tests/signaling/test_[o-z]*.py", "tests/signaling/test_[a-n]*.py", "tests/sender")
+CALLS = ("tests/bench", "tests/signaling", "tests/e2e")
+LONGEST = 1500.0
+"""Seconds that a part may take."""
+_print = Lock()
+
+
+def paths(part: str) -> list[str]:
+    """A part's files or folder, as pytest takes them."""
+    return sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(part)) or [part]
+
+
+class Total:
+    """What all parts gave together."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.counts: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.codes: list[int] = []
+
+    def run(self, part: str, mark: str) -> None:
+        """One pytest, what it says printed when it has ended."""
+        record = self._folder / f"{len(part)}{part.replace('/', '-').replace('*', '')}-{mark.replace(' ', '-')}.xml"
+        words = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-m",
+            mark,
+            "-o",
+            "faulthandler_timeout=300",
+            f"--junitxml={record}",
+            *paths(part),
+        ]
+        began = time.monotonic()
+        try:
+            done = subprocess.run(
+                words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=LONGEST,
+                check=False,
+            )  # fmt: skip
+            code, said = done.returncode, done.stdout
+        except subprocess.TimeoutExpired as error:
+            code, said = 1, f"{error.stdout or ''}\nended: it took more than {LONGEST:.0f} s"
+        with _print:
+            print(f"== {part} ({mark}), {time.monotonic() - began:.0f} s\n{said.rstrip()}", flush=True)
+        self.codes.append(code)
+        self._read(record)
+
+    def _read(self, record: Path) -> None:
+        if not record.exists():
+            return
+        for case in ElementTree.parse(record).iter("testcase"):
+            kinds = {child.tag for child in case}
+            outcome = next((k for k in ("failure", "error", "skipped") if k in kinds), "passed")
+            self.counts["failed" if outcome in ("failure", "error") else outcome] += 1
+            if outcome == "skipped":
+                self.skipped[case.find("skipped").get("message", "no reason given")] += 1  # type: ignore[union-attr]
+
+    def tell(self) -> int:
+        """Print the sum, the skipped by their reason; 0 where all went well."""
+        for why, count in self.skipped.most_common():
+            print(f"skipped {count}: {why}")
+        print(f"{self.counts['passed']} passed, {self.counts['failed']} failed, {self.counts['skipped']} skipped")
+        return int(any(self.codes) or not self.counts["passed"])
+
+
+def run(busy: Sequence[str] = BUSY, waiting: Sequence[str] = WAITING, calls: Sequence[str] = CALLS) -> int:
+    """All parts → exit code."""
+    with TemporaryDirectory(prefix="facewire-") as folder:
+        total = Total(Path(folder))
+        for parts in (busy, waiting):
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda part: total.run(part, "not e2e"), parts))
+        for part in calls:
+            total.run(part, "e2e")
+        return total.tell()
+
+
+if __name__ == "__main__":
+    sys.exit(subprocess.call([sys.executable, "-m", "pytest", *sys.argv[1:]], cwd=ROOT) if sys.argv[1:] else run())
