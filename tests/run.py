@@ -1,9 +1,10 @@
 """Runs the whole suite in parts and sums it up: ``python tests/run.py [PYTEST ARGUMENTS]``; with arguments that one pytest alone.
 
-A process for each part, for in one process after all the others a thread of libswscale crashed (docs/decisions.md). First what keeps
-a core busy, then what mostly waits, two parts at once; last the real calls, which want the machine to themselves.
+A process for each part, for in one process after all the others a thread of libswscale crashed (docs/decisions.md). First what
+keeps a core busy, then what mostly waits, two parts at once; last the real calls, which want the machine to themselves.
 """
 
+import itertools
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from glob import glob
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -26,32 +28,22 @@ _print = Lock()
 
 def paths(part: str) -> list[str]:
     """A part's files or folder, as pytest takes them."""
-    return sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(part)) or [part]
+    return sorted(glob(part, root_dir=ROOT)) or [part]
 
 
 class Total:
     """What all parts gave together."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._numbers = folder, itertools.count()
         self.counts: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.codes: list[int] = []
 
     def run(self, part: str, mark: str) -> None:
         """One pytest, what it says printed when it has ended."""
-        record = self._folder / f"{len(part)}{part.replace('/', '-').replace('*', '')}-{mark.replace(' ', '-')}.xml"
-        words = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-m",
-            mark,
-            "-o",
-            "faulthandler_timeout=300",
-            f"--junitxml={record}",
-            *paths(part),
-        ]
+        record = self._folder / f"{next(self._numbers)}.xml"
+        words = [sys.executable, "-m", "pytest", "-m", mark, f"--junitxml={record}", *paths(part)]
         began = time.monotonic()
         try:
             done = subprocess.run(
