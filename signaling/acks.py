@@ -40,6 +40,8 @@ ALONG = 0.005
 WINDOW_MIN = 3 * USERDATA_MAX_LENGTH
 """Bytes that may be under way, whatever was lost: what SCTP begins with. After its timer SCTP allows one packet, which four
 bundles fill until they are acknowledged. What is sent is limited elsewhere: by the ladder of rates, and a keyframe's windows."""
+CLOCK = 0.001
+"""Seconds: time still to be waited that is less has passed."""
 PROBES = 6
 """Probes without any acknowledgement after which SCTP's own timer is left to it."""
 
@@ -188,7 +190,7 @@ class AckBundler:
         if lost[0].tsn != self._probed:  # something came since the last probe
             self._probed, self._probes = lost[0].tsn, 0
         waited, loop = max(0.0, time.time() - lost[0]._sent_time), asyncio.get_running_loop()
-        if not self._probes and waited < self.patience:  # sent while something else was waited for
+        if not self._probes and self.patience - waited > CLOCK:  # sent while something else was waited for
             self._probe = loop.call_later(self.patience - waited, self._missing)
         elif self._probes < PROBES:
             self._probes += 1
