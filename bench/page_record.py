@@ -61,10 +61,12 @@ class PageRecord:
             "pulseaudio", "--daemonize=no", "--exit-idle-time=-1", "-n", "--load=module-native-protocol-unix",
             "--load=module-null-sink sink_name=null", "--load=module-remap-source master=null.monitor source_name=microphone",
         )  # fmt: skip
-        for _ in range(100):
+        for _ in range(300):
             if not await (await self._start("pactl", "info")).wait():
                 break
             await asyncio.sleep(0.1)
+        else:
+            raise DemoError("PulseAudio did not answer within 30 s")
         self._recorder = await self._start(
             "parec", "--raw", "--format=float32le", f"--rate={RATE}", "--channels=1", "--latency-msec=10", "--device=null.monitor"
         )

@@ -34,7 +34,7 @@ from signaling.server import create_app
 NETWORK = Impairment(loss=0.10, delay=0.060, jitter=0.030)
 AT_ONCE = 3
 CUT, DARK, LIGHT = 10.0, 19.0, 22.0
-"""Seconds after which every way of then ends, and at which nothing passes any more, and everything again."""
+"""Seconds after the first sound and picture: every way of then ends; nothing passes any more; everything does again."""
 SECONDS = 30.0
 LONG = 2.0
 """Seconds of sound or picture standing still that a call should not have."""
@@ -76,13 +76,20 @@ async def call(server: str, interpolator: Interpolator, seed: int, seconds: floa
     relay, room = UdpRelay(NETWORK, seed), f"s{seed}"
     runner, url = await serve(SignalingProxy(server, relay).app)
     heard, shown, came = list[float](), list[float](), list[float]()
+    begun = asyncio.Event()  # the first sound and the first picture have come
+
+    def note(times: list[float], now: float) -> None:
+        times.append(now)
+        if heard and shown:
+            begun.set()
+
     sent = list[float]()
 
     async def receive() -> None:
         async with SignalingClient(url, room) as client:
             player = Player(Undrawn, interpolator, [])
-            player.on_shown = lambda _number, _rgb, now: shown.append(now)
-            player.on_heard = lambda _sound, now: heard.append(now)
+            player.on_shown = lambda _number, _rgb, now: note(shown, now)
+            player.on_heard = lambda _sound, now: note(heard, now)
             bundle = player.bundle
             player.bundle = lambda data: came.append(time.monotonic()) or bundle(data)  # type: ignore[func-returns-value, method-assign]
             try:
@@ -101,6 +108,7 @@ async def call(server: str, interpolator: Interpolator, seed: int, seconds: floa
                 source.close()
 
     async def trouble() -> None:
+        await begun.wait()
         await asyncio.sleep(CUT)
         relay.cut()
         await asyncio.sleep(DARK - CUT)

@@ -12,15 +12,22 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 OPTIONS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream", "--window-size=1000,760",
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--use-fake-ui-for-media-stream",
+    "--window-size=1000,760",
 )  # fmt: skip
 AUTOPLAY = "--autoplay-policy=no-user-gesture-required"
+SLOWEST = 120.0
+"""Seconds that the browser may take for anything, on a busy machine."""
 FAKE_DEVICES = "--use-fake-device-for-media-stream"
 
 
 def available() -> bool:
     """Whether Chromium and its driver are installed."""
     return bool(shutil.which("chromium") and shutil.which("chromedriver"))
+
+
+class BrowserError(RuntimeError):
+    """The browser or its driver failed; the message is one line."""
 
 
 class Browser:
@@ -44,33 +51,54 @@ class Browser:
             env=self._environment,
         )
         assert self._process.stdout is not None
-        async with asyncio.timeout(20):
-            async for line in self._process.stdout:
-                if b"started successfully on port" in line:
-                    self._url = f"http://127.0.0.1:{line.split()[-1].strip(b'.').decode()}"
-                    break
-        self._http = ClientSession(timeout=ClientTimeout(60))
-        options = {"binary": shutil.which("chromium"), "args": [*OPTIONS, *self._options]}
-        wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
-        self._session = (await self._ask("POST", "/session", wanted))["sessionId"]
+        self._http = ClientSession(timeout=ClientTimeout(SLOWEST))
+        try:
+            self._url = await self._address()
+            options = {"binary": shutil.which("chromium"), "args": [*OPTIONS, *self._options]}
+            wanted = {
+                "browserName": "chrome", "goog:chromeOptions": options, "timeouts": {"script": round(SLOWEST * 1000)},
+            }  # fmt: skip
+            self._session = (await self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}}))["sessionId"]
+        except BaseException:
+            await self._end()
+            raise
         return self
+
+    async def _address(self) -> str:
+        """Where chromedriver listens. Raises :class:`BrowserError` with what it said where it doesn't."""
+        said, output = [], self._process.stdout
+        assert output is not None
+        try:
+            async with asyncio.timeout(SLOWEST):
+                async for line in output:
+                    said.append(line.decode(errors="replace").strip())
+                    if "started successfully on port" in said[-1]:
+                        return f"http://127.0.0.1:{said[-1].split()[-1].strip('.')}"
+        except TimeoutError:
+            raise BrowserError(f"chromedriver did not start within {SLOWEST:.0f} s: {said[-3:]}") from None
+        raise BrowserError(f"chromedriver ended at once: {said[-3:]}")
+
+    async def _end(self) -> None:
+        await self._http.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
 
     async def __aexit__(self, *_: object) -> None:
         try:
             async with asyncio.timeout(15):
                 await self._ask("DELETE", f"/session/{self._session}")
-        except (TimeoutError, ClientError, AssertionError):
+        except (TimeoutError, ClientError, BrowserError):
             pass  # a browser that doesn't end by itself is ended with its driver
         finally:
-            await self._http.close()
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            await self._process.wait()
+            await self._end()
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         async with self._http.request(method, self._url + path, json=body) as answer:
             value = (await answer.json())["value"]
-            assert answer.status == 200, value
+            if answer.status != 200:
+                told = value.get("message", value) if isinstance(value, dict) else value
+                raise BrowserError(f"the browser refused {path.rsplit('/', 1)[-1]}: {str(told).splitlines()[0]}")
             return value
 
     async def open(self, url: str) -> None:

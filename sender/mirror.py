@@ -1,5 +1,6 @@
 """The refresh of a live stream, in a thread of its own: what is sent and shown must never wait for it."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -29,7 +30,9 @@ PAUSE_MS = 5_000
 def _yield_to_others() -> None:
     """Let this thread have what the others leave, on Linux, where a thread can be nice."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 class Mirror:

@@ -25,7 +25,8 @@ def resident_mb() -> float | None:
 def line(call: Call, seconds: float) -> dict[str, Any]:
     """What is known now: ``t`` seconds since the log began, ``connected``, ``rss_mb``, bytes ``out`` and ``in`` with all headers,
     and of what is received ``fps``, ``delay_ms`` (from a tick's beginning to its presentation, transit left out), ``loss``
-    0..1, and counts so far: ``ticks``, ``concealed``, ``late``, ``broken``."""
+    0..1, and counts so far: ``ticks``, ``concealed``, ``late``, ``broken``; of what is sent ``tick_ms``, and counts of
+    ``keyframes`` and of ``keyframe_switches``."""
     out, into, _ = call.link.wire_total()
     told: dict[str, Any] = {
         "t": round(seconds, 3), "connected": call.connected.is_set(), "rss_mb": resident_mb(), "out": out, "in": into,
@@ -38,7 +39,10 @@ def line(call: Call, seconds: float) -> dict[str, Any]:
             "broken": count.broken,
         }  # fmt: skip
     if call.stream:
-        told["tick_ms"] = call.stream.tick_ms
+        told |= {
+            "tick_ms": call.stream.tick_ms, "keyframes": len(call.stream.gallery.keyframes),
+            "keyframe_switches": call.mirror.switched if call.mirror else 0,
+        }  # fmt: skip
     return told
 
 

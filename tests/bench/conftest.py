@@ -15,7 +15,7 @@ FRAMES = 43
 """Eight ticks and a part of one."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     """Tests run beside other work: threads that wait for one another on a busy machine take many times as long."""
     if find_spec("torch"):

@@ -115,7 +115,7 @@ def test_the_command_writes_json_csv_and_a_page_that_stands_alone(data, losses, 
     clip, out = data / "dev" / "astronaut.mp4", tmp_path / "out"
     given = ["--codecs", "h264", "--modes", "low-delay", "--formats", "256px@25,64px@5", "--losses", str(losses), "--every", "20"]
     done = CliRunner().invoke(app, ["bench", str(clip), "--out", str(out), *given, "--threads", "1", "--json"])
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 0, (done.output, done.exception)
     found = json.loads((out / "bench.json").read_text())
     assert json.loads(done.stdout) == found
     assert [c["name"] for c in found["codecs"]] == ["facewire", "h264-low-delay"]

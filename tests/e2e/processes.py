@@ -1,16 +1,23 @@
 """Peers as real processes."""
 
 import asyncio
+import json
+import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+MOST = 180.0
+"""Seconds in which what a call does by itself must have happened, on however busy a machine."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 async def facewire(*arguments: str) -> asyncio.subprocess.Process:
     """Start ``facewire ARGUMENTS``."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "facewire", *arguments, cwd=REPOSITORY,
+        sys.executable, "-m", "facewire", "--verbose", *arguments, cwd=REPOSITORY,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
 
@@ -23,5 +30,40 @@ async def finish(process: asyncio.subprocess.Process, seconds: float = 30.0) -> 
     except TimeoutError:
         process.kill()
         out, err = await process.communicate()
-        raise AssertionError(f"did not end within {seconds} s: {err.decode()[-500:]}") from None
+        said = f"stdout: {out.decode()[-500:] or 'nothing'}; stderr: {err.decode()[-2000:] or 'nothing'}"
+        raise AssertionError(f"did not end within {seconds} s; {said}") from None
     return process.returncode or 0, out.decode(), err.decode()
+
+
+async def finish_all(*processes: asyncio.subprocess.Process, seconds: float) -> list[tuple[int, str, str]]:
+    """:func:`finish` of each; where one fails none is left to take the cores from the next test."""
+    try:
+        return await asyncio.gather(*(finish(process, seconds) for process in processes))
+    finally:
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def follow(stats: Path, process: asyncio.subprocess.Process, enough: Callable[[list[dict[str, Any]]], bool]) -> None:
+    """Wait until the lines of a call's ``--stats`` are enough, at most :data:`MOST` seconds, and then hang up."""
+    end = time.monotonic() + MOST
+    while time.monotonic() < end and process.returncode is None:
+        lines = stats.read_text().splitlines() if stats.exists() else []
+        if enough([json.loads(line) for line in lines if line.endswith("}")]):
+            break
+        await asyncio.sleep(0.5)
+    if process.returncode is None:
+        process.send_signal(signal.SIGINT)
+
+
+async def page_of(process: asyncio.subprocess.Process) -> str:
+    """The address of the page that it tells of. Raises ``AssertionError`` with what it said where it ends without."""
+    said = []
+    assert process.stderr is not None
+    async for line in process.stderr:
+        said.append(line.decode(errors="replace").strip())
+        if said[-1].startswith("page: "):
+            return said[-1].removeprefix("page: ")
+    raise AssertionError(f"it told of no page: {said[-5:]}")

@@ -9,7 +9,8 @@ import pytest
 
 from bench.demo import serve, shipped_clip
 from bench.relay import Impairment, SignalingProxy, UdpRelay
-from tests.e2e.processes import facewire, finish
+from tests.e2e.processes import facewire, finish_all
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -25,7 +26,8 @@ async def test_call_goes_on_through_loss_jitter_a_new_address_and_a_blackout(ser
         sender = await facewire("send", *common, "--video", str(shipped_clip()), "--loop", "--seconds", str(SECONDS))
 
         async def trouble() -> None:
-            await asyncio.sleep(10.0)
+            await until(lambda: relay.count.passed > 100)  # both have begun to talk
+            await asyncio.sleep(8.0)
             relay.cut()
             await asyncio.sleep(9.0)
             relay.blocked = True
@@ -33,9 +35,7 @@ async def test_call_goes_on_through_loss_jitter_a_new_address_and_a_blackout(ser
             relay.blocked = False
 
         troubling = asyncio.create_task(trouble())
-        (sent_code, sent, sent_error), (code, received, error) = await asyncio.gather(
-            finish(sender, SECONDS + 60), finish(receiver, SECONDS + 60)
-        )
+        (sent_code, sent, sent_error), (code, received, error) = await finish_all(sender, receiver, seconds=SECONDS + 90)
         troubling.cancel()
     finally:
         await runner.cleanup()

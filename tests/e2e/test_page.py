@@ -1,17 +1,20 @@
 """A real call whose page is opened in headless Chromium: the video plays, moves, and is no black square."""
 
-import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
 from bench.demo import shipped_clip
-from bench.webdriver import Browser, available
-from tests.e2e.processes import facewire, finish
+from bench.webdriver import Browser
+from tests.e2e.processes import facewire, finish, page_of
+from tests.needs import BROWSER, needs
+from tests.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")]
+pytestmark = [pytest.mark.e2e, needs(*BROWSER)]
 
+LONG = 120.0
+"""Seconds for what a browser does that shares two cores with two networks."""
 PIXELS = """
 const video = document.getElementById('%s');
 const canvas = document.createElement('canvas');
@@ -38,49 +41,51 @@ async def test_both_faces_play_in_chromium(server: str, tmp_path: Path) -> None:
     there = await facewire("send", "page", "--server", server, "--video", clip, "--loop")
     options = ["--video", clip, "--loop", "--page-port", "0", "--no-open", "--json"]
     here = await facewire("call", "page", "--server", server, *options)
-    assert here.stderr is not None
-    url = (await here.stderr.readline()).decode().split()[-1]
     try:
+        url = await page_of(here)
         async with Browser(autoplay=False) as browser:
             await browser.open(url)
             # Sound needs a touch, as in a user's browser.
-            for _ in range(120):
-                if await browser.run(SOUND_OFF):
-                    break
-                await asyncio.sleep(0.25)
+            await until(lambda: browser.run(SOUND_OFF), LONG, 0.25)
             await browser.click("#sound-on")
-            for _ in range(40):
-                if not (silent := await browser.run(SOUND_OFF)):
-                    break
-                await asyncio.sleep(0.25)
-            for _ in range(120):
-                width, _, _, pixels = await look(browser, "remote")
-                if width == 256 and max(pixels) > 100:
-                    break
-                await asyncio.sleep(0.5)
-            await asyncio.sleep(3)
-            first, own = await look(browser, "remote"), await look(browser, "preview")
-            await asyncio.sleep(2)
-            second = await look(browser, "remote")
+            await until(lambda: browser.run(f"return !({SOUND_OFF.removeprefix('return ')})"), LONG, 0.25)
+
+            async def seen() -> tuple[int, int, float, list[int]] | None:
+                found = await look(browser, "remote")
+                return found if found[:2] == (256, 256) and max(found[3]) > 100 else None
+
+            first = await until(seen, LONG, 0.5)
+
+            async def moved() -> tuple[int, int, float, list[int]] | None:
+                """A later picture in which the face has moved."""
+                found = await look(browser, "remote")
+                apart = sum(abs(a - b) for a, b in zip(first[3], found[3], strict=True)) / len(first[3])
+                return found if found[2] > first[2] + 1 and apart > 0.3 else None
+
+            second = await until(moved, LONG, 0.5)
+
+            async def own_face() -> bool:
+                found = await look(browser, "preview")
+                return found[0] == 256 and max(found[3]) > 100
+
+            await until(own_face, LONG, 0.5)
+
+            async def delays() -> list[float] | None:
+                texts = [str(await browser.run(CELL % name)).split()[0] for name in ("delay_ms", "browser_ms")]
+                return [float(t) for t in texts] if all(t.replace(".", "").isdecimal() for t in texts) else None
+
+            delay, browsers = await until(delays, LONG, 0.5)
             shot = Path(os.environ.get("FACEWIRE_SCREENSHOT", str(tmp_path / "page.png")))
             await browser.screenshot(shot)
             text = await browser.run("return document.body.innerText")
-            delay, browsers = [float((await browser.run(CELL % name)).split()[0]) for name in ("delay_ms", "browser_ms")]
             await browser.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'h', bubbles: true}))")
-            code, _, error = await finish(here, 20)
+            code, _, error = await finish(here, 60)
     finally:
         for process in (there, here):
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-    assert not silent
-    assert first[:2] == (256, 256)
-    assert second[2] > first[2] + 1
-    moved = sum(abs(a - b) for a, b in zip(first[3], second[3], strict=True)) / len(first[3])
-    assert moved > 0.3
     assert 40 < sum(second[3]) / len(second[3]) < 220
-    assert own[0] == 256
-    assert max(own[3]) > 100
     assert "BPP" in text
     assert 0 < browsers < delay
     assert code == 0, error

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from bench.crops import write_lossless
 from bench.demo import shipped_clip
 from sender.inputs import file_frames, file_sound
 from sender.tracker import whole
-from tests.e2e.processes import facewire, finish
+from tests.e2e.processes import MOST, facewire, finish_all, follow
 
 pytestmark = pytest.mark.e2e
 
@@ -29,22 +30,26 @@ def changing(out: Path) -> Path:
 
 
 async def test_a_face_that_changes_gets_another_keyframe(server: str, tmp_path: Path) -> None:
-    common = ("room", "--server", server, "--json")
+    common, stats = ("room", "--server", server, "--json"), tmp_path / "stats.jsonl"
     video = await asyncio.to_thread(changing, tmp_path / "changing.mkv")
     receiver = await facewire("receive", *common, "--out", str(tmp_path / "out.mp4"))
-    more = ("--crop", "none", "--keyframe", "first", "--limit", str(LIMIT))
+    more = ("--crop", "none", "--keyframe", "first", "--limit", str(LIMIT), "--loop", "--stats", str(stats))
     sender = await facewire("send", *common, "--video", str(video), *more)
-    (sent_code, sent, sent_error), (code, received, error) = await asyncio.gather(finish(sender, 90), finish(receiver, 90))
+
+    def changed(lines: list[dict[str, Any]]) -> bool:
+        """A keyframe was added for the dark, and another was gone back to in the light."""
+        return bool(lines) and lines[-1]["keyframes"] >= 2 and lines[-1]["keyframe_switches"] >= 1
+
+    following = asyncio.create_task(follow(stats, sender, changed))
+    (sent_code, sent, sent_error), (code, received, error) = await finish_all(sender, receiver, seconds=MOST + 60)
+    await following
     assert sent_code == 0, sent_error
     assert code == 0, error
     figures, seen = json.loads(sent), json.loads(received)
-    assert 2 <= figures["keyframes"] <= 4
-    assert seen["keyframes"] == figures["keyframes"]
-    assert figures["keyframe_switches"] >= 1  # back in the light
+    assert figures["keyframe_switches"] >= 1
+    assert 2 <= seen["keyframes"] <= figures["keyframes"]
     assert figures["wire_kbps_out"] < LIMIT
     assert seen["bundles_broken"] == 0
-    shown = list(file_frames(tmp_path / "out.mp4"))
-    # Drawn from the first keyframe the mirrored face is not on the right side; from the second it is.
-    want, got = np.stack([f.mean((0, 1)) for f in shown]).mean(1), len(shown)
-    assert got > 25 * 25
-    assert want[12 * 25 : 18 * 25].mean() < 0.75 * want[:PART].mean()
+    # Light and dark were both shown as they are: the dark face has half the light.
+    light = np.array([f.mean() for f in file_frames(tmp_path / "out.mp4")])
+    assert np.percentile(light, 10) < 0.75 * np.percentile(light, 90)

@@ -1,15 +1,14 @@
 """The page's player of sound (signaling/pages/speaker.js), in a real browser, at its own clock."""
 
-import os
-
 import numpy as np
 import pytest
 
 from bench.demo import serve
-from bench.webdriver import Browser, available
+from bench.webdriver import Browser
 from signaling.local import local_app
+from tests.needs import BROWSER, needs
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")]
+pytestmark = [pytest.mark.e2e, needs(*BROWSER)]
 
 RATE = 48_000
 QUANTUM = 128

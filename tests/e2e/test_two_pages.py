@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from bench.demo import shipped_clip
-from bench.webdriver import Browser, available
+from bench.webdriver import Browser
 from tests.e2e.fake_camera import chromium_options
-from tests.e2e.processes import facewire, finish
+from tests.e2e.processes import facewire, finish, page_of
+from tests.needs import BROWSER, needs
 from tests.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available() and not os.environ.get("CI"), reason="no Chromium here")]
+pytestmark = [pytest.mark.e2e, needs(*BROWSER)]
 
 LOOK = """
 const video = document.getElementById('remote');
@@ -74,8 +75,7 @@ def moved(first: list[int], second: list[int]) -> float:
 async def start(*arguments: str):
     """A ``facewire call`` and its page's address."""
     process = await facewire("call", *arguments, "--page-port", "0", "--no-open", "--threads", "1", "--no-refresh")
-    assert process.stderr is not None
-    return process, (await process.stderr.readline()).decode().split()[-1]
+    return process, await page_of(process)
 
 
 async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from codec.sampling import sample
 from models.mel import BANDS
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     """Tests run beside other work: threads that wait for one another on a busy machine take many times as long."""
     if find_spec("torch"):
@@ -20,10 +20,13 @@ def _one_thread():
         torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True)
-def _fp32(monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def _fp32():
     """Figures are compared in fp32: bf16 rounds otherwise on every kind of processor. A test that is about bf16 asks for it."""
-    monkeypatch.setattr("models.precision.has_bf16", lambda kind: False)
+    with pytest.MonkeyPatch.context() as patch:
+        if find_spec("torch"):
+            patch.setattr("models.precision.has_bf16", lambda kind: False)
+        yield
 
 
 def _write_split(folder, clips: int, frames: int, seed: int) -> None:

@@ -225,7 +225,7 @@ def test_a_larger_video_is_shrunk_with_a_note(truth: list[np.ndarray], identity:
     source = write(tmp_path / "lr.mkv", frames)
     arguments = ["upsample", str(source), "--identity", str(identity), "--out", str(tmp_path / "out.mp4"), "--json"]
     done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 0, (done.output, done.exception)
     assert '"side": 64' in done.stdout
     assert "100x100: shrunk to 64x64" in done.stderr
     assert CliRunner().invoke(app, [*arguments, "--scale", "5"]).exit_code == 2

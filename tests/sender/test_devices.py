@@ -15,6 +15,7 @@ from receiver.outputs import Speakers
 from receiver.video_file import OutputError
 from sender.devices import Camera, Microphone
 from sender.inputs import SourceError
+from tests.needs import needs
 from tests.waiting import wait_until
 
 
@@ -91,9 +92,8 @@ class Pulse:
 
 @pytest.fixture
 def pulse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    if not shutil.which("pulseaudio"):
-        pytest.skip("no PulseAudio here")
-    sounddevice = pytest.importorskip("sounddevice", exc_type=OSError)
+    import sounddevice
+
     server = Pulse(tmp_path)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     server.start()
@@ -122,6 +122,7 @@ def loud(speakers: Speakers, microphone: Microphone, seconds: float = 10.0) -> b
     return False
 
 
+@needs("pulseaudio", "libportaudio2")
 def test_sound_goes_on_when_its_server_was_gone(pulse: Pulse) -> None:
     speakers, microphone = Speakers("pulse"), Microphone("pulse")
     try:
@@ -138,6 +139,7 @@ def test_sound_goes_on_when_its_server_was_gone(pulse: Pulse) -> None:
         microphone.close()
 
 
+@needs("pulseaudio", "libportaudio2")
 def test_a_device_of_another_name_is_one_line(pulse: Pulse) -> None:
     with pytest.raises(SourceError, match="microphone cannot be opened"):
         Microphone("no such thing")

@@ -18,11 +18,13 @@ class Side:
 
     def __init__(self, client):
         self.client, self.media, self.connections, self.left = client, [], 0, asyncio.Event()
+        self.connected_at = 0.0
         self.link = Link(IceConfig(), self.media.append, lambda peer, data: None, self._connected, self.left.set)
         self.keeping = asyncio.create_task(self.link.keep(client))
 
     async def _connected(self):
         self.connections += 1
+        self.connected_at = asyncio.get_running_loop().time()
 
     def send(self, data):
         return self.link.peer is not None and self.link.peer.send_media(data)
@@ -70,7 +72,7 @@ async def test_a_dead_connection_is_replaced_at_once(url, cut):
         loop = asyncio.get_running_loop()
         began = loop.time()
         await until(lambda: a.connections == b.connections == 2)
-        assert loop.time() - began > QUIET * 0.8
+        assert QUIET * 0.8 < loop.time() - began < 20  # aiortc itself takes half a minute
         a.media.clear()
         b.media.clear()
         await until(lambda: len(a.media) > 3 and len(b.media) > 3)
@@ -118,6 +120,25 @@ async def test_who_hangs_up_is_heard_over_signaling_where_the_connection_is_dead
         assert not b.left.is_set()
 
 
+async def test_who_hung_up_while_nobody_listened_is_heard(url, monkeypatch):
+    """The connection is lost before anybody reads the goodbye that signaling brought: nobody may wait for ever."""
+    async with two(url) as (a, b):
+        await until(lambda: a.media and b.media)
+        holding = asyncio.Event()
+        waiting = a.client.wait_for_peer
+
+        async def later():
+            await holding.wait()
+            return await waiting()
+
+        monkeypatch.setattr(a.client, "wait_for_peer", later)
+        a.link.peer._end("lost")
+        await b.client.close()
+        await until(lambda: not a.client.peer.present)
+        holding.set()
+        await asyncio.wait_for(a.left.wait(), PATIENCE)
+
+
 async def test_while_a_new_connection_is_made_the_old_one_carries(url):
     async with two(url) as (a, b):
         await until(lambda: len(b.media) > 3)
@@ -128,8 +149,9 @@ async def test_while_a_new_connection_is_made_the_old_one_carries(url):
         await until(lambda: a.connections == b.connections == 2)
         await asyncio.sleep(0.3)
         numbers = {int.from_bytes(m, "big") for m in b.media}
-        # Nothing, or next to nothing, was lost on the way over.
-        assert len(set(range(before, max(numbers))) - numbers) <= 2
+        # Nothing was lost on the way over but what one side sent on the old connection when the other had closed it.
+        apart = abs(a.connected_at - b.connected_at)
+        assert len(set(range(before, max(numbers))) - numbers) <= 2 + apart / 0.1
         assert old.closed.is_set()
 
 

@@ -38,7 +38,7 @@ async def test_two_calls_at_once(url, tmp_path: Path):
     ]
     await asyncio.gather(*sending)
     code, out, error = await finish(receiving, 60)
-    assert code == 0, error
+    assert code == 0, (error, out)
     figures = json.loads(out)
     assert (figures["calls"], figures["failed"]) == (2, 0)
     assert figures["frames"] == sum(figures[f"hall-{n}"]["frames"] for n in (1, 2))

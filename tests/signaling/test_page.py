@@ -10,12 +10,13 @@ from aiortc.sdp import SessionDescription
 from av import VideoFrame
 
 from receiver.voice import Voice
+from signaling import page as page_module
 from signaling import sdp
 from signaling.config import IceConfig
 from signaling.local import FILES
 from signaling.page import MAX_VIEWERS, page_app
 from signaling.page_sound import MAX_LISTENERS
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 
 class Flat(VideoStreamTrack):
@@ -233,20 +234,22 @@ async def test_who_listens_is_checked(page, engine):
         await window.close()
 
 
-async def test_live(page, engine):
+async def test_live(page, engine, monkeypatch):
+    assert page_module.STATS_INTERVAL == 0.5
+    monkeypatch.setattr(page_module, "STATS_INTERVAL", 0.01)
     async with page.ws_connect(page.url.with_path("/live"), origin=str(page.url.origin())) as live:
-        started = asyncio.get_running_loop().time()
-        for _ in range(3):
+        for number in range(3):
+            if number == 2:  # from now on only what a command changes is told
+                monkeypatch.setattr(page_module, "STATS_INTERVAL", 600.0)
             message = await live.receive_json(timeout=PATIENCE)
             assert message["type"] == "stats"
             expected = {"state": "connected", "fps": 25.0, "consistency_db": None, "loss": None, "muted": False}
             assert message["stats"] == expected
-        assert 0.8 < asyncio.get_running_loop().time() - started < 2
         await live.send_json({"command": "mute", "value": True})
-        assert (await live.receive_json(timeout=0.4))["stats"]["muted"] is True
+        while not (await live.receive_json(timeout=PATIENCE))["stats"]["muted"]:
+            pass
         await live.send_json({"command": "hangup"})
-        await live.receive_json(timeout=1)
-        assert engine.commands == [("mute", True), ("hangup", True)]
+        await until(lambda: engine.commands == [("mute", True), ("hangup", True)])
         for bad in (
             "",
             "{",
@@ -297,7 +300,7 @@ async def test_browsers_hidden_addresses_are_ours():
     shown = sdp.resolve_local("\r\n".join(hidden) + "\r\n")
     assert ".local" not in shown
     candidates = SessionDescription.parse(shown).media[0].ice_candidates
-    assert {candidate.ip for candidate in candidates} == set(_addresses())
+    assert {candidate.ip for candidate in candidates} == set(_addresses()[:4])
 
 
 def _addresses():

@@ -9,7 +9,6 @@ import struct
 from pathlib import Path
 
 import aiohttp
-import pytest
 from aiohttp.test_utils import TestServer
 from aiortc import RTCSessionDescription
 from ruamel.yaml import YAML
@@ -17,12 +16,12 @@ from ruamel.yaml import YAML
 from signaling.client import SignalingClient
 from signaling.messages import SignalingError
 from signaling.server import ServerConfig, create_app
+from tests.needs import needs
 from tests.signaling.events import heard
-from tests.signaling.real_redis import REDIS
 from tests.waiting import PATIENCE
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-pytestmark = pytest.mark.skipif(NGINX is None or REDIS is None, reason="nginx or redis-server is not installed")
+pytestmark = needs("nginx-light", "redis-server")
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"
 MAIN = """

@@ -8,6 +8,8 @@ from aiohttp.test_utils import TestServer
 from aiortc import RTCSessionDescription
 from aiortc.contrib.signaling import BYE
 
+from tests.needs import needs
+
 pytest.importorskip("redis")
 
 from signaling.client import SignalingClient
@@ -15,10 +17,9 @@ from signaling.messages import Presence, Ready, SignalingError
 from signaling.redis_rooms import RedisRooms
 from signaling.server import ServerConfig, create_app
 from tests.signaling.events import heard
-from tests.signaling.real_redis import REDIS
 from tests.waiting import PATIENCE
 
-pytestmark = pytest.mark.skipif(REDIS is None, reason="redis-server is not installed")
+pytestmark = needs("redis-server")
 
 
 @pytest.fixture

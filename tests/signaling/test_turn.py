@@ -16,11 +16,12 @@ from signaling.client import SignalingClient
 from signaling.config import IceConfig, IceServer
 from signaling.peer import Peer
 from signaling.server import ServerConfig, create_app
+from tests.needs import needs
 from tests.waiting import PATIENCE
 
 # Debian's coturn also lies where only root has a path to.
 TURNSERVER = shutil.which("turnserver", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-pytestmark = pytest.mark.skipif(TURNSERVER is None, reason="coturn is not installed")
+pytestmark = needs("coturn")
 
 SECRET = "a-secret-that-both-servers-know"
 
