@@ -24,7 +24,6 @@ from commands.options import (
     Video,
     Weights,
     errors,
-    progress_bar,
     show,
 )
 from commands.serving import serve, token
@@ -50,7 +49,7 @@ def demo(
     from bench.demo import run_demo
 
     errors.print(f"calling for {seconds:g} s; the pictures go to {out}/")
-    show(run_demo(out, video, audio, seconds, page, errors.print), json)
+    show(run_demo(out, video, audio, seconds, page, errors.print, json), json)
 
 
 @app.command()
@@ -62,12 +61,14 @@ def encode(
     weights: Weights = None, device: Device = "auto", json: Json = False,
 ) -> None:  # fmt: skip
     """A video file to a .fw file."""
+    from bench.progress import progress
     from receiver.file_refresh import FileRefresh
     from receiver.files import encode_file, without_face
+    from sender.inputs import expected_frames
 
-    with progress_bar(f"encoding {source.name}", "frames", json) as progress:
+    with progress(f"encoding {source.name}", expected_frames(source), "frames", json) as tell:
         watch = FileRefresh(refresh, weights=weights, device=device) if refresh else None
-        encoded = encode_file(source, out, stream_config(crop, keyframe, bitrate, size, tick), progress, watch)
+        encoded = encode_file(source, out, stream_config(crop, keyframe, bitrate, size, tick), tell, watch)
     count = encoded.count
     if encoded.faceless_frames:
         errors.print(without_face(source, encoded.faceless_frames, encoded.frames), markup=False)
@@ -82,10 +83,11 @@ def encode(
 @app.command()
 def decode(source: Path, out: Path, device: Device = "auto", weights: Weights = None, json: Json = False) -> None:
     """A .fw file to MP4."""
+    from bench.progress import progress
     from receiver.files import decode_file
 
-    with progress_bar(f"decoding {source.name}", "frames", json) as progress:
-        figures = decode_file(source, out, weights, device, progress)
+    with progress(f"decoding {source.name}", None, "frames", json) as tell:
+        figures = decode_file(source, out, weights, device, tell)
     show(figures, json)
 
 
@@ -102,12 +104,14 @@ def upsample(
     device: Device = "auto", weights: Weights = None, json: Json = False,
 ) -> None:  # fmt: skip
     """A small face video and a sharp picture of the face to 256x256."""
+    from bench.progress import progress
     from receiver.upsample import upsample_file
+    from sender.inputs import expected_frames
 
     if scale not in (None, 4, 8, 16, 32):
         raise typer.BadParameter(f"{scale} is not 32, 16, 8 or 4", param_hint="--scale")
-    with progress_bar(f"enlarging {source.name}", "frames", json) as progress:
-        figures = upsample_file(source, identity, out, scale, speech, audio, weights, device, progress, errors.print)
+    with progress(f"enlarging {source.name}", expected_frames(source), "frames", json) as tell:
+        figures = upsample_file(source, identity, out, scale, speech, audio, weights, device, tell, errors.print)
     show(figures, json)
 
 

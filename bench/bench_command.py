@@ -57,7 +57,10 @@ def run_bench(wanted: Wanted, say: Say) -> dict[str, Any]:
     plan = Plan(wanted.clips, _split(wanted.codecs), _split(wanted.modes) or MODES, formats, wanted.every)
     expert = load_expert(wanted.sync) if wanted.sync else None
     tools = Tools(
-        Panel(wanted.losses, True), Renderer(wanted.weights, threads=wanted.threads), Interpolator(wanted.weights), expert
+        Panel(wanted.losses, True),
+        Renderer(wanted.weights, threads=wanted.threads),
+        Interpolator(wanted.weights),
+        expert,
     )
     for note in tools.panel.notes:
         say(note)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.demo import serve
+from bench.progress import clock
 from bench.relay import Impairment, SignalingProxy, UdpRelay
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
@@ -74,7 +75,8 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     found = {}
     write("| | median s | 90 % s | worst s | over 3 s | failed |\n|---|---:|---:|---:|---:|---:|\n")
     for name, network in NETWORKS.items():
-        times = np.array(asyncio.run(measure(network, options.runs)))
+        with clock(f"{options.runs} connections, {name}"):
+            times = np.array(asyncio.run(measure(network, options.runs)))
         found[name] = [round(t, 3) if np.isfinite(t) else None for t in times]
         stood = times[np.isfinite(times)]
         median, most, worst = (np.median(stood), np.percentile(stood, 90), stood.max()) if len(stood) else [float("nan")] * 3

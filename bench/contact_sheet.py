@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"no *.mp4 in {options.clips}" if not clips else "--people and --every are 1 or more")
         judge, renderer, interpolator = lpips(options.losses), Renderer(options.weights), Interpolator(options.weights)
         people: dict[str, list[Judged]] = defaultdict(list)
-        for clip in clips:
+        for number, clip in enumerate(clips):
+            print(f"{number + 1} of {len(clips)}: {clip.name}", file=sys.stderr)
             with tempfile.TemporaryDirectory() as folder:
                 sent = transmit(clip, Path(folder), interpolator)
             picked = sampled(min(len(sent.truth), len(sent.frames)), options.every)

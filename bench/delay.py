@@ -22,6 +22,7 @@ import numpy.typing as npt
 from bench.crops import write_lossless
 from bench.demo import DemoError, shipped_clip, two_peers
 from bench.page_record import PageRecord, Record
+from bench.progress import clock
 from codec.errors import reason
 from sender.inputs import FRAME_RATE, file_frames
 from sender.speech import RATE
@@ -143,7 +144,8 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--page", action="store_true", help="judge what a browser shows and a sound server plays")
     options = parser.parse_args(arguments)
     try:
-        found = asyncio.run(call(options.limit, options.seconds, options.page))
+        with clock("calling", options.seconds):
+            found = asyncio.run(call(options.limit, options.seconds, options.page))
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     except (OSError, DemoError) as error:
         print(reason(error), file=sys.stderr)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from aiohttp import web
 
+from bench.progress import clock
 from codec.errors import reason
 from sender.sources import grid
 from signaling.server import create_app
@@ -25,6 +26,10 @@ UInt8 = npt.NDArray[np.uint8]
 
 ROOM = "demo"
 STRIP_ROWS = 6
+RECEIVED, SENT = "received.jsonl", "sent.jsonl"
+"""Files of the peers' numbers, a line a second."""
+STARTING = 4.0
+"""Seconds that two processes take to load and connect, about."""
 END_SECONDS = 10.0
 """What a process that is told to end is given for it."""
 
@@ -123,7 +128,9 @@ async def _call(
                 webbrowser.open(text[text.index("http://") :].split()[0])
 
     receive = ["receive", ROOM, "--server", server, "--out", str(out / "call.mp4"), "--out", "page", "--trace", str(folder)]
+    receive += ["--stats", str(folder / RECEIVED)]
     send = ["send", ROOM, "--server", server, "--video", video, "--seconds", str(seconds), "--loop", "--trace", str(folder)]
+    send += ["--stats", str(folder / SENT)]
     send += ["--audio", audio] if audio else []
     tasks = [asyncio.create_task(run_peer(a, line)) for a in (receive, send)]
     try:
@@ -137,6 +144,27 @@ async def _call(
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
     return sent, received
+
+
+def _last(stats: Path, count: int) -> list[dict[str, Any]]:
+    """The last lines of a call's ``--stats``, fewer where there are no more."""
+    try:
+        lines = stats.read_text().splitlines()
+    except OSError:
+        return []
+    return [json.loads(line) for line in lines[-count - 1 :] if line.endswith("}")][-count:]
+
+
+def live(folder: Path) -> str:
+    """How the call is just now: frames a second, kbit/s on the wire, delay."""
+    received, sent, words = _last(folder / RECEIVED, 1), _last(folder / SENT, 3), []
+    if received and received[0].get("fps") is not None:
+        words.append(f"{received[0]['fps']:.0f} FPS")
+    if len(sent) > 1 and (seconds := sent[-1]["t"] - sent[0]["t"]) > 0:
+        words.append(f"{(sent[-1]['out'] - sent[0]['out']) * 8e-3 / seconds:.1f} kbit/s")
+    if received and received[0].get("delay_ms"):
+        words.append(f"{received[0]['delay_ms']:.0f} ms")
+    return "  ".join(words) or "connecting"
 
 
 def delays(sent: Mapping[str, npt.NDArray[Any]], shown: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
@@ -180,16 +208,18 @@ def _strip(sent: dict[str, UInt8], shown: dict[str, UInt8], pairs: list[tuple[in
 
 def run_demo(
     out: Path, video: str | None = None, audio: str | None = None, seconds: float = 20.0, show: bool = True,
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None, quiet: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Make the call and write ``strip.png``, ``call.mp4``, ``report.json`` into ``out``. Gives the report.
+    Unless ``quiet`` it shows how far it is.
 
     Raises :class:`DemoError` and ``OSError``.
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="facewire-") as temporary:
         folder = Path(temporary)
-        sent, received = asyncio.run(_call(folder, out, video or str(shipped_clip()), audio, seconds, show, say))
+        with clock("calling", seconds + STARTING, quiet, partial(live, folder)):
+            sent, received = asyncio.run(_call(folder, out, video or str(shipped_clip()), audio, seconds, show, say))
         record = {name: dict(np.load(folder / f"{name}.npz")) for name in ("sent", "shown")}
     shown = record["shown"]
     if len(shown["numbers"]) < 2:

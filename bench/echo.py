@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from bench.demo import DemoError, shipped_clip, two_peers
 from bench.page_record import PageRecord
+from bench.progress import clock
 from codec.errors import reason
 
 METER = """
@@ -78,7 +79,8 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--seconds", type=float, default=30.0)
     options = parser.parse_args(arguments)
     try:
-        found = asyncio.run(measure(options.seconds))
+        with clock("calling", 2 * options.seconds):
+            found = asyncio.run(measure(options.seconds))
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     except (OSError, DemoError) as error:
         print(reason(error), file=sys.stderr)

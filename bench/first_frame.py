@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.demo import DemoError, run_peer, serve, shipped_clip
+from bench.progress import clock
 from codec.errors import reason
 from signaling.server import create_app
 
@@ -57,10 +58,11 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args(arguments)
     try:
-        found = {
-            name: [asyncio.run(once(last)) for _ in range(options.runs)]
-            for name, last in (("sender comes last", True), ("receiver comes last", False))
-        }
+        with clock(f"{2 * options.runs} calls"):
+            found = {
+                name: [asyncio.run(once(last)) for _ in range(options.runs)]
+                for name, last in (("sender comes last", True), ("receiver comes last", False))
+            }
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     except (OSError, DemoError) as error:
         print(reason(error), file=sys.stderr)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.progress import clock
 from models.backends import DEVICES, choose
 from models.runtime import FRAMES, Upsampler, WeightsMissingError
 
@@ -62,7 +63,8 @@ def main(arguments: list[str] | None = None, write: Callable[[str], object] = sy
     if options.rounds < 1:
         parser.error(f"{options.rounds} rounds: at least 1")
     try:
-        rows = measure(options.weights, options.rounds)
+        with clock("drawing"):
+            rows = measure(options.weights, options.rounds)
     except (WeightsMissingError, ValueError) as error:
         parser.exit(1, f"{error}\n")
     first = rows[0][2]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench.demo import DemoError, delays, run_peer, serve, shipped_clip
+from bench.progress import clock
 from bench.relay import Impairment, SignalingProxy, UdpRelay
 from codec.errors import reason
 from signaling.server import create_app
@@ -133,7 +134,8 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         if options.only and options.only not in case.name:
             continue
         try:
-            found[case.name] = asyncio.run(call(case, options.seconds, options.video))
+            with clock(case.name, options.seconds):
+                found[case.name] = asyncio.run(call(case, options.seconds, options.video))
             options.out.write_text(json.dumps(found, indent=1) + "\n")
             write(table({case.name: found[case.name]}).splitlines()[-1] + "\n")
         except (OSError, DemoError) as error:  # one network's failure is a result, too

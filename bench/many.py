@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from bench.demo import shipped_clip
+from bench.progress import clock
 from codec.errors import reason
 from models.many import Wanted, many_upsampler
 from sender.inputs import file_frames
@@ -110,9 +111,10 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         found = []
         for number in numbers:
             command = [sys.executable, "-m", "bench.many", "-", "--here", "--seats", str(number), "--device", options.device]
-            ran = subprocess.run([*command, "--threads", str(options.threads)], capture_output=True, text=True, check=False)
+            with clock(f"{number} calls"):
+                ran = subprocess.run([*command, "--threads", str(options.threads)], capture_output=True, text=True, check=False)
             if ran.returncode:
-                raise ValueError((ran.stderr.strip().splitlines() or ["a measurement failed"])[-1])
+                raise ValueError((ran.stderr.strip().splitlines() or [f"it ended with {ran.returncode} and said nothing"])[-1])
             found.append(json.loads(ran.stdout))
         options.out.write_text(json.dumps(found, indent=1) + "\n")
         if options.plot:

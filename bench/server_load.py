@@ -18,6 +18,7 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
+from bench.progress import clock
 from codec.errors import reason
 
 OFFER = json.dumps({"type": "offer", "sdp": "v=0\r\n" + "a=x" * 400})
@@ -153,7 +154,8 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--redis", help="redis://HOST: where the server keeps its rooms")
     options = parser.parse_args(arguments)
     try:
-        found = asyncio.run(measure(options.rooms, options.at_once, options.most, options.redis))
+        with clock("filling rooms"):
+            found = asyncio.run(measure(options.rooms, options.at_once, options.most, options.redis))
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     except (OSError, RuntimeError) as error:
         print(reason(error), file=sys.stderr)

@@ -20,6 +20,7 @@ import numpy as np
 
 from bench.delay import EVERY, Judged, flashes, judge_folder
 from bench.demo import DemoError, two_peers
+from bench.progress import clock
 from codec.errors import reason
 
 PARTS = 6
@@ -129,7 +130,8 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--plot", type=Path, help="draw the curves, a PNG")
     options = parser.parse_args(arguments)
     try:
-        sent, received, judged = asyncio.run(call(options.minutes))
+        with clock("calling", options.minutes * 60):
+            sent, received, judged = asyncio.run(call(options.minutes))
         found = parts(sent, received, judged)
         growth = {"receiver": slope(received), "sender": slope(sent)}
         options.out.write_text(json.dumps({"parts": found, "mb_an_hour": growth, **judged}, indent=1) + "\n")

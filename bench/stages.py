@@ -17,6 +17,7 @@ import numpy as np
 from aiortc.codecs.vpx import Vp8Encoder
 
 from bench.demo import shipped_clip
+from bench.progress import clock
 from codec.bundle import Bundle
 from codec.errors import reason
 from codec.media.scaler import Scaler
@@ -140,7 +141,9 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     if options.ticks < 1:
         parser.error(f"{options.ticks} ticks: at least 1")
     try:
-        write(table(measure(options.ticks, options.device)) + "\n")
+        with clock("measuring"):
+            found = measure(options.ticks, options.device)
+        write(table(found) + "\n")
     except (ValueError, RuntimeError) as error:
         print(reason(error), file=sys.stderr)
         return 1

@@ -17,6 +17,7 @@ import numpy as np
 import codec.header
 import codec.model
 import codec.planes
+from bench.progress import clock
 from codec.colour import ycbcr_to_rgb
 from codec.header import STEPS, PictureHeader, code_distance, code_rest
 from codec.model import CONTEXTS
@@ -130,9 +131,13 @@ def main(arguments: list[str] | None = None, write: Callable[[str], object] = sy
     options = parser.parse_args(arguments)
     if options.judge:
         for number, delay in ((0, 1), (1, 1), (3, 1), (3, 2), (5, 1)):
-            write(judge(options.cache / "dev", number, delay) + "\n")
+            with clock(f"quantiser {number}, delay {delay}"):
+                row = judge(options.cache / "dev", number, delay)
+            write(row + "\n")
         return 0
-    write(module(count(options.cache / "train").probabilities()))
+    with clock("counting"):
+        text = module(count(options.cache / "train").probabilities())
+    write(text)
     return 0
 
 

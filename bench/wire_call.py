@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.demo import DemoError, run_peer, serve
+from bench.progress import clock
 from bench.relay import Impairment, SignalingProxy, UdpRelay
 from codec.errors import reason
 from signaling.server import create_app
@@ -132,7 +133,8 @@ def run_wire(videos: Sequence[Path], out: Path, seconds: float, say: Callable[[s
             raise WireCallError(f"no such file: {video}")
     out.mkdir(parents=True, exist_ok=True)
     say(f"calling for {seconds:g} s")
-    log, figures = asyncio.run(talk([videos[0], videos[-1]], out, seconds))
+    with clock("calling", seconds):
+        log, figures = asyncio.run(talk([videos[0], videos[-1]], out, seconds))
     first, last = steady(log, seconds)
     found = {
         "seconds": seconds, "whole": {to: log.total(to) for to in log.seconds},

@@ -1,14 +1,11 @@
-"""What the subcommands share: options, the progress line, how figures are printed."""
+"""What the subcommands share: options, and how figures are printed."""
 
 import json as jsonlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -52,16 +49,6 @@ LightFolder = Annotated[Path | None, typer.Option(
 Stats = Annotated[Path | None, typer.Option("--stats", help="Write the call's numbers to a file, a JSON line a second.")]
 
 DEFAULT_SERVER = "http://127.0.0.1:8790"
-
-
-@contextmanager
-def progress_bar(what: str, unit: str, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A progress line on stderr; gives the function that tells how far it is."""
-    with Progress(
-        "[progress.description]{task.description}", "{task.completed} " + unit, console=errors, transient=True, disable=quiet
-    ) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda count: bar.update(task, completed=count)
 
 
 def show(figures: dict[str, Any], json: bool) -> None:

@@ -66,4 +66,4 @@ def export(
     """Weights to ONNX."""
     from models.train_command import run_export
 
-    show(run_export(checkpoint, interpolator, out), json)
+    show(run_export(checkpoint, interpolator, out, errors.print), json)

@@ -7,6 +7,7 @@ arrays; ``index.json`` tells where each one starts.
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -49,8 +50,8 @@ def _sound(path: Path) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def prepare(data: Path, cache: Path, split: str) -> None:
-    """Decode every clip of ``split`` in ``data`` (with its ``clips.tsv``) into ``cache/split``."""
+def prepare(data: Path, cache: Path, split: str, say: Callable[[str], None] = lambda _: None) -> None:
+    """Decode every clip of ``split`` in ``data`` (with its ``clips.tsv``) into ``cache/split``; ``say`` is told how far it is."""
     rows = [r for r in csv.DictReader((data / "clips.tsv").open(), delimiter="\t") if r["split"] == split]
     total = sum(int(r["frames"]) for r in rows)
     folder = cache / split
@@ -59,7 +60,9 @@ def prepare(data: Path, cache: Path, split: str) -> None:
     coarse = np.lib.format.open_memmap(folder / "rgb64.npy", "w+", np.uint8, (total, COARSE, COARSE, 3))
     small = np.lib.format.open_memmap(folder / "ycc8.npy", "w+", np.uint8, (total, 8, 8, 3))
     clips, mels, at, mel_at = [], [], 0, 0
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number and number % 50 == 0:
+            say(f"{number} of {len(rows)} clips")
         path, start, rgb24, yuv = data / split / row["clip"], at, Scaler(), Scaler("yuv420p")
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):

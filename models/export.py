@@ -8,7 +8,7 @@ sampling), and weights kept as fp16 behind a Cast: half the file, and fp32 arith
 import argparse
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import onnx
@@ -96,7 +96,9 @@ def interpolator_graph(model: Interpolator, half: bool = True) -> onnx.ModelProt
     return _finish(graph, half)
 
 
-def export(checkpoint: Path, interpolator: Path, out: Path, half: bool = True) -> dict[str, int]:
+def export(
+    checkpoint: Path, interpolator: Path, out: Path, half: bool = True, say: Callable[[str], None] = lambda _: None
+) -> dict[str, int]:
     """Write ``identity.onnx``, ``step.onnx`` and ``interpolator.onnx`` into ``out``; gives their sizes in bytes.
 
     ``checkpoint`` is what :meth:`models.training.Trainer.save` wrote (its averaged weights are taken), ``interpolator`` a
@@ -107,7 +109,9 @@ def export(checkpoint: Path, interpolator: Path, out: Path, half: bool = True) -
     call.load_state_dict(torch.load(checkpoint, weights_only=True, map_location="cpu")["ema"])
     between = Interpolator()
     between.load_state_dict(torch.load(interpolator, weights_only=True, map_location="cpu"))
+    say("tracing identity and step")
     identity, step = call_graphs(call, half)
+    say("tracing the interpolator")
     graphs = {"identity": identity, "step": step, "interpolator": interpolator_graph(between, half)}
     out.mkdir(parents=True, exist_ok=True)
     sizes = {}

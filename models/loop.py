@@ -22,6 +22,8 @@ from models.sampler import Prefetch
 if TYPE_CHECKING:
     from models.shards import Drawer, MakeDrawer, ShardFeed
 
+HEARTBEAT = 60.0
+"""Seconds after which a run says where it is, however few its steps; the log file has whole intervals alone."""
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -216,6 +218,7 @@ class Loop(ABC, Generic[C, M]):
         torch.set_num_threads(config.threads)
         dev, feed = Cache(config.cache / "dev"), self._feed()
         saved = judged = self.seconds
+        told = time.monotonic()
         config.out.mkdir(parents=True, exist_ok=True)
         sums: dict[str, list[float]] = {}
         while self.step < config.steps:
@@ -234,6 +237,10 @@ class Loop(ABC, Generic[C, M]):
                     row |= self.evaluate(dev)
                     judged = self.seconds
                 self._note(row, report)
+                told = time.monotonic()
+            elif time.monotonic() - told > HEARTBEAT:
+                report({"step": self.step, "minutes": self.seconds / 60} | {k: sum(v) / len(v) for k, v in sums.items()})
+                told = time.monotonic()
             if self.seconds - saved > config.save_minutes * 60:
                 self.save()
                 saved = self.seconds

@@ -66,10 +66,10 @@ def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
     for split in ("train", "dev"):
         if not (cache / split / "index.json").exists():
             say(f"preparing {split}: every clip is decoded once")
-            prepare(data, cache, split)
+            prepare(data, cache, split, say)
         if not (cache / split / "regions.npy").exists():
             say(f"preparing {split}: lips, nose, eyes and eyebrows are looked for")
-            prepare_regions(cache / split)
+            prepare_regions(cache / split, say)
 
 
 def cache_shards(data: Path, cache: Path, split: str, clips: int, say: Callable[[str], None]) -> None:
@@ -164,7 +164,7 @@ def run(wanted: Wanted, reproduce: bool, say: Callable[[str], None]) -> dict[str
     return figures if first else {}
 
 
-def run_export(checkpoint: Path, interpolator: Path, out: Path) -> dict[str, Any]:
+def run_export(checkpoint: Path, interpolator: Path, out: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     """Checkpoints → ONNX files in ``out``; gives their sizes in bytes. Raises ``FileNotFoundError``, ``ImportError``."""
     _need_torch()
     from models.export import export
@@ -173,5 +173,5 @@ def run_export(checkpoint: Path, interpolator: Path, out: Path) -> dict[str, Any
         if not path.is_file():
             raise FileNotFoundError(f"no such file: {path}")
     out.mkdir(parents=True, exist_ok=True)
-    export(checkpoint, interpolator, out)
+    export(checkpoint, interpolator, out, say=say)
     return {p.name: p.stat().st_size for p in sorted(out.glob("*.onnx"))}

@@ -23,7 +23,7 @@ from sender.stream import CHOICE_TICKS, CHOICE_TICKS_MAX, SenderStream, StreamCo
 
 DRAWN_MISSING = 5
 """Ticks without a bundle that are still drawn, one after the other; through a longer gap the last frame is held."""
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 Record = StoredKeyframe | Bundle | End
 
 

@@ -25,7 +25,7 @@ from sender.tracker import SIDE, whole
 
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 
 SMALL = 8
 SIZES = (64, 32, 16, SMALL)

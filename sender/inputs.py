@@ -65,6 +65,18 @@ def file_frames(path: Path) -> Iterator[UInt8]:
         yield newest
 
 
+def expected_frames(path: Path) -> int | None:
+    """About how many pictures :func:`file_frames` will give; None where the file doesn't tell, or isn't one."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            if stream.duration and stream.time_base:
+                return round(stream.duration * stream.time_base * FRAME_RATE)
+            return round(container.duration / av.time_base * FRAME_RATE) if container.duration else None
+    except (av.error.FFmpegError, OSError, ValueError, IndexError):
+        return None
+
+
 def file_sound(path: Path) -> Iterator[Float32]:
     """A file's sound in pieces, mono 16 kHz; nothing for a file without sound. Raises :class:`SourceError`."""
     with _open(path) as container:

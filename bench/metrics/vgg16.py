@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.precision import has_bf16
+
 STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
 """Numbers of the convolutions in torchvision's ``features``; a stage ends with its last ReLU."""
 WEIGHTS = "lpips_vgg16.pth"
@@ -22,7 +24,7 @@ class Vgg16(nn.Module):
 
     def __init__(self, path: Path, bf16: bool = False) -> None:
         super().__init__()
-        self.bf16 = bf16
+        self.bf16 = bf16 and has_bf16("cpu")
         state = torch.load(path, weights_only=True, map_location="cpu")
         for number in (i for stage in STAGES for i in stage):
             for part in ("weight", "bias"):

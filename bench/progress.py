@@ -1,0 +1,80 @@
+"""Long work shows itself on stderr: a bar on a terminal, elsewhere a line every few seconds."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
+
+EVERY, LOOK = 5.0, 0.5
+"""Seconds between two lines where there is no terminal; between two looks of :func:`clock`."""
+
+
+class Update(Protocol):
+    """Tells how far work is, and what else is known."""
+
+    def __call__(self, done: float, note: str = "") -> None: ...
+
+
+def _nothing(done: float, note: str = "") -> None:
+    pass
+
+
+def _words(done: float, total: float | None, unit: str) -> str:
+    return f"{done:.0f}{f' of {total:.0f}' if total else ''} {unit}"
+
+
+class _Lines:
+    """A line every few seconds, for logs."""
+
+    def __init__(self, what: str, total: float | None, unit: str) -> None:
+        self._what, self._total, self._unit, self._last = what, total, unit, time.monotonic()
+
+    def __call__(self, done: float, note: str = "") -> None:
+        if (now := time.monotonic()) - self._last >= EVERY:
+            self._last = now
+            print(f"{self._what}: {_words(done, self._total, self._unit)}  {note}".rstrip(), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(what: str, total: float | None = None, unit: str = "", quiet: bool = False) -> Iterator[Update]:
+    """Shows how far work is; gives the function that tells. ``total`` None: nobody knows how much there is."""
+    if quiet:
+        yield _nothing
+    elif not sys.stderr.isatty():
+        yield _Lines(what, total, unit)
+    else:
+        columns: list[ProgressColumn] = [TextColumn("{task.description}")]
+        columns += [BarColumn(30)] if total else []
+        columns += [TextColumn("{task.fields[told]}"), TimeElapsedColumn()]
+        with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+            task = bar.add_task(what, total=total, told="")
+
+            def update(done: float, note: str = "") -> None:
+                bar.update(task, completed=done, told=f"{_words(done, total, unit)}  {note}".rstrip())
+
+            yield update
+
+
+@contextmanager
+def clock(what: str, seconds: float | None = None, quiet: bool = False, note: Callable[[], str] = lambda: "") -> Iterator[None]:
+    """Shows how long work has been going on, of about ``seconds``, with what ``note`` knows; it is called in a thread."""
+    done, began = threading.Event(), time.monotonic()
+
+    def work(update: Update) -> None:
+        while not done.wait(LOOK):
+            gone = time.monotonic() - began
+            update(min(gone, seconds) if seconds else gone, note())
+
+    with progress(what, seconds, "s", quiet) as update:
+        thread = threading.Thread(target=work, args=(update,), daemon=True, name="progress")
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join(5)
