@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from bench.system_packages import command, missing
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -47,13 +49,16 @@ def _openvino() -> Finding:
 
 
 def _opus() -> Finding:
+    from sender.opus_library import bundled
     from sender.speech import SpeechEncoder, SpeechUnavailableError
 
     try:
         SpeechEncoder()
     except SpeechUnavailableError as error:
         return Finding("Opus", False, "missing", str(error), True)
-    return Finding("Opus", True, "encodes", needed=True)
+    return Finding(
+        "Opus", True, f"encodes, with {'the libopus of PyAV' if bundled() else 'the libopus of the system'}", needed=True
+    )
 
 
 def _keyframes() -> Finding:
@@ -108,10 +113,18 @@ def _udp() -> Finding:
     return Finding("UDP", True, "works on this machine (the way to the other side is tried by each call)", needed=True)
 
 
+def _packages() -> Finding:
+    """What else could be installed; all of it is for who wants it."""
+    lacking = missing()
+    if not lacking:
+        return Finding("system packages", True, "all that calls, tests and benches can use")
+    return Finding("system packages", False, "; ".join(f"{p.name} ({p.purpose})" for p in lacking), command(lacking))
+
+
 def examine() -> list[Finding]:
     """Look at everything; never raises for what is merely missing."""
     checks: list[Callable[[], Finding | list[Finding]]] = [
-        _weights, _providers, _openvino, _opus, _keyframes, _camera, _sound, _udp,
+        _weights, _providers, _openvino, _opus, _keyframes, _camera, _sound, _udp, _packages,
     ]  # fmt: skip
     found: list[Finding] = []
     for check in checks:

@@ -26,7 +26,7 @@ SUBCOMMANDS = (
 )
 
 
-def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "facewire", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
@@ -41,7 +41,9 @@ def test_every_subcommand_has_help(command: str) -> None:
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    # ONNX Runtime may add a line of its own on machines whose graphics card it can't make out.
+    said = [line for line in done.stderr.strip().splitlines() if "onnxruntime" not in line]
+    assert len(said) == 1, done.stderr
     assert all(w in done.stderr for w in words), done.stderr
 
 
@@ -88,6 +90,16 @@ def test_doctor_reports_in_json_and_by_exit_code() -> None:
     assert {"networks", "Opus", "camera", "microphone", "speakers", "UDP", "CUDA"} <= found.keys()
     assert done.returncode == int(any(f["needed"] and not f["good"] for f in found.values()))
     assert all(f["advice"] for f in found.values() if not f["good"])
+
+
+def test_doctor_names_missing_packages_and_what_brings_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no programs
+    (found,) = [f for f in json.loads(run("doctor", "--json").stdout) if f["name"] == "system packages"]
+    assert not found["good"]
+    assert not found["needed"]
+    assert "chromium (tests and bench.delay --page: a real browser)" in found["found"]
+    assert found["advice"].startswith("apt-get install ")
+    assert {"chromium", "coturn", "redis-server", "nginx-light", "pulseaudio"} <= set(found["advice"].split())
 
 
 def test_version() -> None:

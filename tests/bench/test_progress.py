@@ -55,9 +55,13 @@ def test_a_clock_tells_what_is_known_and_ends_with_the_work(monkeypatch, capsys)
         asked.set()
         return "24 FPS"
 
-    with pytest.raises(ValueError, match="the work"), clock("calling", 20, note=note):
-        assert asked.wait(60)
-        raise ValueError("the work failed")
+    def work() -> None:
+        with clock("calling", 20, note=note):
+            assert asked.wait(60)
+            raise ValueError("the work failed")
+
+    with pytest.raises(ValueError, match="the work"):
+        work()
     said = capsys.readouterr().err
     assert "calling: 0 of 20 s  24 FPS" in said
     assert not [t for t in threading.enumerate() if t.name == "progress"]

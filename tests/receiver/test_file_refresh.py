@@ -34,20 +34,20 @@ def keyframes(stored: Path) -> list[StoredKeyframe]:
 
 
 def test_a_file_holds_the_keyframes_that_serve_best(changing, tmp_path):
-    stored, watch = tmp_path / "clip.fw", FileRefresh(40, device="cpu")
+    stored, watch = tmp_path / "clip.fw", FileRefresh(40, device="cpu-fp32")
     count = encode_file(changing, stored, CONFIG, refresh=watch).count
     found = keyframes(stored)
     assert [k.slot for k in found] == list(range(len(found)))
     assert len(found) == watch.refresh.count.sent + 1 >= 2
     assert watch.refresh.count.switched >= 1  # back to the first
     assert count.keyframe_bytes == sum(len(k.keyframe.data) for k in found)
-    figures = decode_file(stored, tmp_path / "out.mp4", device="cpu")
+    figures = decode_file(stored, tmp_path / "out.mp4", device="cpu-fp32")
     assert figures["frames"] == 4 * PART
     assert figures["errors"] == 0
 
 
 def test_no_keyframe_is_sent_that_the_rate_has_no_room_for(changing, tmp_path):
-    stored, watch = tmp_path / "clip.fw", FileRefresh(0.01, device="cpu")
+    stored, watch = tmp_path / "clip.fw", FileRefresh(0.01, device="cpu-fp32")
     encode_file(changing, stored, CONFIG, refresh=watch)
     assert len(keyframes(stored)) == 1
     assert watch.refresh.count.looks > 10

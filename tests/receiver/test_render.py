@@ -7,6 +7,7 @@ import numpy as np
 
 from receiver.render import FRAME, Pace, RenderThreads
 from receiver.ticks import FrameInput
+from tests.waiting import until
 
 
 def run(pace: Pace, seconds: float, frame_seconds: float, now: float = 0.0) -> float:
@@ -74,16 +75,17 @@ async def test_the_slot_keeps_only_the_newest() -> None:
     thread = RenderThreads([upsampler], 25, lambda frame, rgb: done.append(frame.number), asyncio.get_running_loop())  # type: ignore[arg-type]
     thread.set_keyframe(0, np.zeros((256, 256, 3), np.uint8))
     empty = np.zeros((5, 3, 8, 8), np.float32), np.zeros((20, 80), np.float32), 0
-    for number in range(6):
+    thread.submit(FrameInput(0, *empty))
+    await until(lambda: thread._slot is None)  # it is being drawn
+    for number in range(1, 6):
         thread.submit(FrameInput(number, *empty))
-        await asyncio.sleep(0.05)
     for _ in range(2):
         upsampler.go.release()
-    await asyncio.sleep(0.3)
+    await until(lambda: len(done) == 2)
     assert done == [0, 5]
     assert thread.count.dropped == 4
     thread.submit(FrameInput(6, np.zeros((5, 3, 8, 8), np.float32), empty[1], 9))  # no such keyframe
-    await asyncio.sleep(0.1)
+    await until(lambda: thread._slot is None)
     upsampler.go.release()
     thread.close()
     assert done == [0, 5]

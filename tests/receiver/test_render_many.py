@@ -70,11 +70,10 @@ async def test_frames_without_their_keyframe_are_skipped_and_others_switch(many)
     many.slow.go.release(10)
     seat.submit(frame(1, slot=4))
     await until(lambda: not many._streams[0].waiting)
-    await asyncio.sleep(0.05)
     seat.set_keyframe(4, picture(40))
     seat.set_keyframe(5, picture(50))
-    for number, slot in ((2, 4), (3, 5), (4, 4)):
-        await asyncio.sleep(0.05)
+    for number, slot in ((20, 4), (30, 5), (40, 4)):  # numbers that are drawn at every pace
+        await until(lambda: not many._streams[0].waiting)
         seat.submit(frame(number, slot))
     await until(lambda: len(shown) == 3)
     assert shown == [40, 50, 40]

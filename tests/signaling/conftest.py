@@ -11,10 +11,11 @@ from tests.signaling.real_redis import RealRedis
 
 
 @pytest.fixture
-async def server():
-    """A server with one TURN entry, whose peers go stale after about 0.9 s."""
+async def server(request):
+    """A server with one TURN entry. ``pytest.mark.impatient``: its peers go stale after about 0.9 s, and must join within 0.5."""
     ice = IceConfig.load(["turn:user:pass@turn.example:3478"])
-    async with TestServer(create_app(ServerConfig(ice, heartbeat=0.3, join_timeout=0.5, max_rooms=3))) as running:
+    times = {"heartbeat": 0.3, "join_timeout": 0.5} if request.node.get_closest_marker("impatient") else {}
+    async with TestServer(create_app(ServerConfig(ice, max_rooms=3, **times))) as running:
         yield running
 
 

@@ -1,6 +1,5 @@
 """What a browser window captures: pictures and sound that fit are taken, all else is skipped, and the newest window counts."""
 
-import asyncio
 import io
 
 import aiohttp
@@ -13,7 +12,7 @@ from receiver.voice import Voice
 from sender.page_inputs import PushedSound, PushedVideo
 from signaling.capture import PICTURE, SIDE_MAX, SOUND, TAKEN_OVER, Capture, CaptureError, decode_picture, decode_sound
 from signaling.page import page_app
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 def jpeg(width, height, kind="JPEG", level=90):
@@ -74,8 +73,8 @@ async def test_pictures_and_sound_reach_the_source(page):
         await socket.send_bytes(bytes([PICTURE]) + jpeg(320, 240))
         for piece in np.split(tone, 50):
             await socket.send_bytes(pcm(piece, 48_000))
-        await until(lambda: page.capture.camera.latest() is not None)
-        assert page.capture.camera.latest().shape == (240, 320, 3)
+        await until(lambda: page.capture.camera.latest() is not None and page.capture.camera.latest().shape == (240, 320, 3))
+        await until(lambda: len(page.capture.microphone._buffer._queue) >= 4000)
         heard = page.capture.microphone.read(4000)
     spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
     assert np.argmax(spectrum) * 16_000 / len(heard) == pytest.approx(440, abs=8)
@@ -90,18 +89,18 @@ async def test_nonsense_is_skipped_and_the_window_goes_on(page, message):
     async with page.ws_connect(page.address) as socket:
         await socket.send_bytes(message)
         await socket.send_str("text")
+
         # A picture that comes while another is looked at is left out, so more than one is sent.
-        for _ in range(200):
+        async def seen():
             await socket.send_bytes(bytes([PICTURE]) + jpeg(64, 48))
-            await asyncio.sleep(0.01)
-            if page.capture.camera.latest() is not None:
-                break
-        assert page.capture.camera.latest() is not None
+            return page.capture.camera.latest() is not None
+
+        await until(seen)
 
 
 async def test_the_newest_window_is_used(page):
     async with page.ws_connect(page.address) as first, page.ws_connect(page.address) as second:
-        message = await first.receive(5)
+        message = await first.receive(PATIENCE)
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert first.close_code == TAKEN_OVER
         await second.send_bytes(bytes([PICTURE]) + jpeg(64, 48))

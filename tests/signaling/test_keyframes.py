@@ -1,6 +1,8 @@
 """Keyframes offered, asked for, sent whole or in pieces, and never twice."""
 
 import asyncio
+import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -135,6 +137,7 @@ async def test_until_the_first_is_asked_for_it_has_the_link_too(gallery, three, 
 
 async def test_once_the_link_is_known_to_be_wide_nothing_is_left_out(gallery, three, monkeypatch):
     monkeypatch.setattr(opening, "GROWTH", 1)
+    monkeypatch.setattr(opening, "time", SimpleNamespace(monotonic=itertools.count(0, 0.1).__next__))
     out, line, arrived = KeyframesOut(gallery), Line(), asyncio.Semaphore(0)
 
     async def control_arrived(timeout):  # noqa: ASYNC109

@@ -118,12 +118,12 @@ async def test_the_seats_of_a_server_that_died_run_out(redis):
     async def deliver(told):
         return True
 
-    dead, alive = RedisRooms(redis.url, 10, ttl=1.0), RedisRooms(redis.url, 10, ttl=1.0)
+    dead, alive = RedisRooms(redis.url, 10, ttl=3.0), RedisRooms(redis.url, 10, ttl=3.0)
     await dead.open()
     await alive.open()
     await dead.enter("r", None, deliver)
     seat = await alive.enter("r", None, deliver)
-    await asyncio.sleep(2.5)  # both renew
+    await asyncio.sleep(4.0)  # both renew, each second
     assert await alive.count("r") == 2
     assert await alive.send("r", seat, Ready())
     await dead.close()  # without a word to the room

@@ -6,7 +6,8 @@ import aiohttp
 import pytest
 
 from signaling.messages import MAX_MESSAGE
-from tests.waiting import PATIENCE
+from signaling.server import BURST
+from tests.waiting import PATIENCE, until
 
 OFFER = {"type": "offer", "sdp": "v=0\r\n"}
 TOKENS = ("a" * 20, "b" * 20, "c" * 20)
@@ -107,7 +108,7 @@ async def test_binary_and_flood_are_refused(connect):
     await a.socket.send_bytes(b"\x00")
     assert await a.refused() == "bad_message"
     b, *_ = await connect("r")
-    for _ in range(150):
+    for _ in range(10 * BURST):
         await b.say({"type": "ready"})
     while (message := await b.hear())["type"] != "error":
         assert message["present"] is False
@@ -121,10 +122,15 @@ async def test_before_join(connect):
     peer = await connect()
     await peer.say({"type": "join", "room": "a b"})
     assert await peer.refused() == "bad_room"
+
+
+@pytest.mark.impatient
+async def test_who_says_nothing_is_sent_away(connect):
     silent = await connect()
     assert await silent.refused() == "stale"
 
 
+@pytest.mark.impatient
 async def test_stale_peer_is_removed_and_the_living_stays(connect):
     a, *_ = await connect("r")
     dead, *_ = await connect("r", autoping=False)  # It answers no ping.
@@ -184,8 +190,14 @@ async def test_rooms_are_limited_and_dropped_when_empty(connect):
     await late.say({"type": "join", "room": "d"})
     assert await late.refused() == "server_full"
     await sockets[0].socket.close()
-    await asyncio.sleep(0.05)
-    await connect("d")
+
+    async def joins():
+        """The place is free once the server has seen the other go."""
+        peer = await connect()
+        await peer.say({"type": "join", "room": "d"})
+        return (await peer.hear())["type"] == "joined"
+
+    await until(joins)
 
 
 async def test_pages_health_and_errors(server, connect):
