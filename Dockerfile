@@ -1,11 +1,6 @@
 # The facewire command in an image. Targets: cpu (the last, and so the default), gpu (ONNX Runtime with CUDA and cuDNN).
 FROM python:3.11-slim AS base
 
-# libopus0: speech. libportaudio2: sounddevice will not import without it, though a container rarely has a sound card.
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends libopus0 libportaudio2 \
-    && rm -rf /var/lib/apt/lists/*
-
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1
 WORKDIR /app
 COPY . .
