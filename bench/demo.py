@@ -28,8 +28,6 @@ ROOM = "demo"
 STRIP_ROWS = 6
 RECEIVED, SENT = "received.jsonl", "sent.jsonl"
 """Files of the peers' numbers, a line a second."""
-STARTING = 4.0
-"""Seconds that two processes take to load and connect, about."""
 END_SECONDS = 10.0
 """What a process that is told to end is given for it."""
 
@@ -146,25 +144,26 @@ async def _call(
     return sent, received
 
 
-def _last(stats: Path, count: int) -> list[dict[str, Any]]:
-    """The last lines of a call's ``--stats``, fewer where there are no more."""
+def _lines(stats: Path) -> list[dict[str, Any]]:
+    """The lines of a call's ``--stats`` while it was connected."""
     try:
         lines = stats.read_text().splitlines()
     except OSError:
         return []
-    return [json.loads(line) for line in lines[-count - 1 :] if line.endswith("}")][-count:]
+    return [found for line in lines if line.endswith("}") and (found := json.loads(line))["connected"]]
 
 
-def live(folder: Path) -> str:
-    """How the call is just now: frames a second, kbit/s on the wire, delay."""
-    received, sent, words = _last(folder / RECEIVED, 1), _last(folder / SENT, 3), []
-    if received and received[0].get("fps") is not None:
-        words.append(f"{received[0]['fps']:.0f} FPS")
-    if len(sent) > 1 and (seconds := sent[-1]["t"] - sent[0]["t"]) > 0:
-        words.append(f"{(sent[-1]['out'] - sent[0]['out']) * 8e-3 / seconds:.1f} kbit/s")
-    if received and received[0].get("delay_ms"):
-        words.append(f"{received[0]['delay_ms']:.0f} ms")
-    return "  ".join(words) or "connecting"
+def live(folder: Path) -> tuple[float, str]:
+    """(seconds that the call has been connected; frames a second, kbit/s on the wire and delay just now)."""
+    received, sent = _lines(folder / RECEIVED), _lines(folder / SENT)
+    if not received or not sent:
+        return 0.0, "connecting"
+    words, (before, now) = [f"{received[-1]['fps']:.0f} FPS"], (sent[-3:][0], sent[-1])
+    if now["t"] > before["t"]:
+        words.append(f"{(now['out'] - before['out']) * 8e-3 / (now['t'] - before['t']):.1f} kbit/s")
+    if received[-1]["delay_ms"] is not None:
+        words.append(f"{received[-1]['delay_ms']:.0f} ms")
+    return now["t"] - sent[0]["t"], "  ".join(words)
 
 
 def delays(sent: Mapping[str, npt.NDArray[Any]], shown: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
@@ -218,7 +217,7 @@ def run_demo(
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="facewire-") as temporary:
         folder = Path(temporary)
-        with clock("calling", seconds + STARTING, quiet, partial(live, folder)):
+        with clock("calling", seconds, quiet, partial(live, folder)):
             sent, received = asyncio.run(_call(folder, out, video or str(shipped_clip()), audio, seconds, show, say))
         record = {name: dict(np.load(folder / f"{name}.npz")) for name in ("sent", "shown")}
     shown = record["shown"]

@@ -60,17 +60,23 @@ def progress(what: str, total: float | None = None, unit: str = "", quiet: bool 
             yield update
 
 
+Look = Callable[[], tuple[float | None, str]]
+"""(how far it is, None where the clock tells; what else is known)."""
+
+
 @contextmanager
-def clock(what: str, seconds: float | None = None, quiet: bool = False, note: Callable[[], str] = lambda: "") -> Iterator[None]:
-    """Shows how long work has been going on, of about ``seconds``, with what ``note`` knows; it is called in a thread."""
+def clock(
+    what: str, seconds: float | None = None, quiet: bool = False, look: Look = lambda: (None, ""), unit: str = "s"
+) -> Iterator[None]:
+    """Shows how long work has been going on that takes about ``seconds``, or what ``look`` sees, which is called in a thread."""
     done, began = threading.Event(), time.monotonic()
 
     def work(update: Update) -> None:
         while not done.wait(LOOK):
-            gone = time.monotonic() - began
-            update(min(gone, seconds) if seconds else gone, note())
+            far, note = look()
+            update(time.monotonic() - began if far is None else far, note)
 
-    with progress(what, seconds, "s", quiet) as update:
+    with progress(what, seconds, unit, quiet) as update:
         thread = threading.Thread(target=work, args=(update,), daemon=True, name="progress")
         thread.start()
         try:

@@ -1,6 +1,7 @@
 """Long work tells how far it is: a bar on a terminal, lines elsewhere, nothing where figures alone are wanted."""
 
 import io
+import json
 import sys
 import threading
 
@@ -51,26 +52,36 @@ def test_a_clock_tells_what_is_known_and_ends_with_the_work(monkeypatch, capsys)
     monkeypatch.setattr(module, "EVERY", 0.0)
     asked = threading.Event()
 
-    def note() -> str:
+    def look() -> tuple[float, str]:
         asked.set()
-        return "24 FPS"
+        return 3.0, "24 FPS"
 
     def work() -> None:
-        with clock("calling", 20, note=note):
+        with clock("calling", 20, look=look):
             assert asked.wait(60)
             raise ValueError("the work failed")
 
     with pytest.raises(ValueError, match="the work"):
         work()
     said = capsys.readouterr().err
-    assert "calling: 0 of 20 s  24 FPS" in said
+    assert "calling: 3 of 20 s  24 FPS" in said
     assert not [t for t in threading.enumerate() if t.name == "progress"]
 
 
 def test_the_demo_tells_its_call(tmp_path):
-    assert live(tmp_path) == "connecting"
-    (tmp_path / SENT).write_text('{"t": 1.0, "out": 1000}\n{"t": 2.0, "out": 2500}\n{"t": 3.0, "out')
-    (tmp_path / RECEIVED).write_text('{"t": 1.0, "fps": 24.5, "delay_ms": 271.4}\n')
-    assert live(tmp_path) == "24 FPS  12.0 kbit/s  271 ms"
-    (tmp_path / RECEIVED).write_text('{"t": 1.0, "fps": 0.0, "delay_ms": null}\n')
-    assert live(tmp_path) == "0 FPS  12.0 kbit/s"
+    def sent(*lines: dict) -> None:
+        (tmp_path / SENT).write_text("\n".join(map(json.dumps, lines)) + '\n{"t": 9.0, "out')
+
+    assert live(tmp_path) == (0.0, "connecting")
+    waiting = {"t": 1.0, "out": 0, "connected": False}
+    one, two, three = ({"t": t, "out": out, "connected": True} for t, out in ((2.0, 1000), (3.0, 2500), (4.0, 4000)))
+    received = {"t": 1.0, "fps": 24.5, "delay_ms": 271.4, "connected": True}
+    sent(waiting)
+    (tmp_path / RECEIVED).write_text(json.dumps(received) + "\n")
+    assert live(tmp_path) == (0.0, "connecting")
+    sent(waiting, one)
+    assert live(tmp_path) == (0.0, "24 FPS  271 ms")
+    sent(waiting, one, two, three)
+    assert live(tmp_path) == (2.0, "24 FPS  12.0 kbit/s  271 ms")
+    (tmp_path / RECEIVED).write_text(json.dumps(received | {"fps": 0.0, "delay_ms": None}) + "\n")
+    assert live(tmp_path) == (2.0, "0 FPS  12.0 kbit/s")
