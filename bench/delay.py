@@ -111,9 +111,13 @@ async def call(limit: float, seconds: float, page: bool = False) -> Judged:
         light = ["--light", folder]
         sending = [*light, "--video", str(clip), "--limit", str(limit)]
         if page:
-            return await _call_page(Path(folder), sending, seconds)
-        await two_peers([*light, "--out", f"{folder}/out.mp4"], sending, seconds)
-        return judge_folder(folder)
+            found = await _call_page(Path(folder), sending, seconds)
+        else:
+            await two_peers([*light, "--out", f"{folder}/out.mp4"], sending, seconds)
+            found = judge_folder(folder)
+        if not found["sync_ms"]:
+            raise DemoError(f"too little was seen and heard in {seconds:.0f} s to be judged")
+        return found
 
 
 async def _call_page(folder: Path, sending: list[str], seconds: float) -> Judged:
@@ -130,6 +134,8 @@ async def _call_page(folder: Path, sending: list[str], seconds: float) -> Judged
                 taken.append(asyncio.create_task(watch(text[text.index("http://") :].split()[0])))
 
         await two_peers(["--out", "page"], sending, seconds + 5, line)
+        if not taken:
+            raise DemoError("the receiver told of no page")
         shown = await taken[0]
     with np.load(folder / "light-sent.npz") as sent:
         return judge(sent, shown)

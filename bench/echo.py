@@ -66,6 +66,8 @@ async def measure(seconds: float) -> dict[str, list[float]]:
                 heard.append(asyncio.create_task(watch(text[text.index("http://") :].split()[0])))
 
         await two_peers(["--out", "page"], ["--video", str(shipped_clip()), "--loop"], seconds + 12, line)
+        if not heard:
+            raise DemoError("the receiver told of no page")
         found = await heard[0]
     if len(found) < 2:
         raise DemoError("the browser found no microphone")

@@ -46,6 +46,8 @@ def slope(lines: Sequence[Line]) -> float:
 def parts(sent: Sequence[Line], received: Sequence[Line], judged: Judged) -> list[dict[str, float]]:
     """The call in :data:`PARTS` parts: ``from_s``, mean ``fps``, ``sound_ms`` (mouth to ear), the ``sync_ms`` farthest from 0,
     share ``concealed``, memory at its end."""
+    if not received or not judged["sound_ms"] or not judged["sync_ms"]:
+        raise DemoError("too little was seen and heard to be judged")
     edges = np.linspace(0, max(x["t"] for x in received), PARTS + 1)
     out = []
     for a, b in pairwise(edges):
