@@ -157,8 +157,10 @@ def bench(
 def doctor(json: Json = False) -> None:
     """What this machine has, and what to do about what is missing."""
     from bench.doctor import examine
+    from bench.progress import clock
 
-    found = examine()
+    with clock("looking", quiet=json):
+        found = examine()
     if json:
         print(jsonlib.dumps([f.__dict__ for f in found]))
     else:

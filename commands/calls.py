@@ -76,6 +76,8 @@ def _session(
         return
     session = Session(config)
     session.on_page = on_page
+    if errors.is_terminal and not json:
+        errors.print("loading the networks and joining the room")
     show(asyncio.run(session.run()), json)
 
 

@@ -230,3 +230,15 @@ def test_a_larger_video_is_shrunk_with_a_note(truth: list[np.ndarray], identity:
     assert "100x100: shrunk to 64x64" in done.stderr
     assert CliRunner().invoke(app, [*arguments, "--scale", "5"]).exit_code == 2
     assert CliRunner().invoke(app, arguments[:2]).exit_code == 2
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 6, 8])
+def test_a_turned_photo_is_put_upright(tmp_path: Path, orientation: int) -> None:
+    """EXIF's orientations as phones write them; what is stored is turned the other way (CIPA DC-008, 4.6.4)."""
+    y, x = np.mgrid[0:256, 0:256]
+    upright = np.stack([x, y, np.where((x > 150) & (y < 60), 250, 30)], -1).astype(np.uint8)
+    turns = {1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: np.rot90(a, 2), 6: np.rot90, 8: lambda a: np.rot90(a, -1)}
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(turns[orientation](upright))).save(tmp_path / "face.png", exif=exif)
+    assert np.array_equal(load_identity(tmp_path / "face.png"), upright)
