@@ -43,7 +43,7 @@ class Total:
     def run(self, part: str, mark: str) -> None:
         """One pytest, what it says printed when it has ended."""
         record = self._folder / f"{next(self._numbers)}.xml"
-        words = [sys.executable, "-m", "pytest", "-m", mark, f"--junitxml={record}", *paths(part)]
+        words = [sys.executable, "-m", "pytest", "-m", mark, "--durations=5", f"--junitxml={record}", *paths(part)]
         began = time.monotonic()
         try:
             done = subprocess.run(
