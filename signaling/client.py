@@ -85,7 +85,7 @@ class SignalingClient:
         self._join = parse(Join.model_construct(room=room, token=secrets.token_urlsafe(24), access=access).model_dump_json())
         self._patience = patience
         self._events: list[Event] = []
-        self._hung_up = False  # it said bye, which nobody has received yet
+        self._hung_up = False  # it said bye, and has not come back
         self._changed, self._answered = asyncio.Condition(), asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -137,16 +137,14 @@ class SignalingClient:
         async with self._changed:
             await self._changed.wait_for(lambda: self._events or self._error)
             if self._events:
-                event = self._events.pop(0)
-                self._hung_up = self._hung_up and not isinstance(event, SignalingBye)
-                return event
+                return self._events.pop(0)
             assert self._error is not None
             raise self._error
 
     async def wait_for_peer(self) -> bool:
         """Wait, for ever if need be, until the other peer is in the room. Takes no event away from ``receive``.
 
-        False, once, where it said bye when nobody received, and isn't there.
+        False, once, where it has said bye and is gone: whoever received the bye may have been ending for another reason.
 
         Raises:
             SignalingError: as ``receive``.
@@ -155,7 +153,8 @@ class SignalingClient:
             await self._changed.wait_for(lambda: self.peer.present or self._hung_up or self._error)
             if self._error:
                 raise self._error
-            self._hung_up = False
+            if not self.peer.present:  # until then the bye counts: word that the peer has left comes a moment after it
+                self._hung_up = False
             return self.peer.present
 
     async def alive(self, seconds: float) -> bool:

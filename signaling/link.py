@@ -58,7 +58,7 @@ class Link:
         while there is no connection."""
         while True:
             if not await client.wait_for_peer():
-                # It hung up after the connection had been given up for lost, so that nobody read it.
+                # It hung up just when the connection was given up for lost, so that nobody heeded it.
                 if self._renewing:
                     self._on_bye()
                 continue

@@ -5,13 +5,12 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer, unused_port
 from aiortc import RTCSessionDescription
-from aiortc.contrib.signaling import BYE
 
 from signaling.client import SignalingClient, socket_url
 from signaling.messages import Presence, Ready, SignalingError
 from signaling.server import create_app
 from tests.signaling.events import heard
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 OFFER = RTCSessionDescription("v=0\r\n", "offer")
 
@@ -149,3 +148,31 @@ async def test_hostile_server(reply):
             async with SignalingClient(str(server.make_url("/")), "r"):
                 pass
     assert caught.value.code in ("bad_message", "bad_json")
+
+
+async def test_a_goodbye_counts_until_the_peer_has_left_and_whoever_read_it(url):
+    """Word that the peer has left comes a moment after its goodbye, which a connection that was just ending may have read."""
+    async with SignalingClient(url, "r") as a, SignalingClient(url, "r") as b:
+        assert await a.wait_for_peer()
+        await b.send(BYE)
+        while not isinstance(await a.receive(), SignalingBye):
+            pass
+        assert await a.wait_for_peer()  # it is still there
+        await b.close()
+        await until(lambda: not a.peer.present)
+        assert await asyncio.wait_for(a.wait_for_peer(), PATIENCE) is False
+        async with SignalingClient(url, "r"):
+            assert await asyncio.wait_for(a.wait_for_peer(), PATIENCE)
+
+
+async def test_a_goodbye_of_who_came_back_counts_no_more(url):
+    async with SignalingClient(url, "r") as a:
+        async with SignalingClient(url, "r"):
+            await a.wait_for_peer()
+        await until(lambda: not a.peer.present)
+        async with SignalingClient(url, "r"):
+            await until(lambda: a.peer.present)
+        await until(lambda: not a.peer.present)
+        assert await a.wait_for_peer() is False
+        with pytest.raises(TimeoutError):  # told once
+            await asyncio.wait_for(a.wait_for_peer(), 0.1)
