@@ -5,6 +5,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer, unused_port
 from aiortc import RTCSessionDescription
+from aiortc.contrib.signaling import BYE, SignalingBye
 
 from signaling.client import SignalingClient, socket_url
 from signaling.messages import Presence, Ready, SignalingError
