@@ -9,6 +9,7 @@ costs, ``bench.frame_time`` what it saves.
 """
 
 import hashlib
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,12 +112,28 @@ def convolve_in_bf16(model: Any) -> int:
     return len(found)
 
 
+_MEETING = threading.Lock()
+
+
+def _meet_numpy() -> None:
+    """Let OpenVINO learn NumPy's types in one thread alone.
+
+    It does so in C++ statics, whose hidden lock it holds while it waits for the GIL: two threads that come to them at the same
+    time, as when two networks warm up, wait for each other for ever (pybind11's pull request 4877 tells how).
+    """
+    import openvino
+
+    with _MEETING:
+        openvino.Tensor(np.zeros(1, np.float32)).element_type.to_dtype()
+
+
 class OpenVinoNetwork:
     """OpenVINO on the CPU, in fp32, with convolutions in bf16 where that is wanted, or in int8 if the file says so."""
 
     def __init__(self, path: Path, threads: int, bf16: bool) -> None:
         import openvino
 
+        _meet_numpy()
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads,

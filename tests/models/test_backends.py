@@ -1,5 +1,7 @@
 """What runs the networks: the runtimes agree on the picture."""
 
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -72,3 +74,29 @@ def test_devices_are_checked():
     assert choose("auto") in DEVICES
     with pytest.raises(ValueError, match="not auto"):
         choose("tpu")
+
+
+FOUR_AT_ONCE = """
+import faulthandler, sys, threading
+faulthandler.dump_traceback_later(120, exit=True)
+from models.backends import load
+from models.runtime import weights_folder
+import numpy as np
+networks = [load(weights_folder() / "interpolator.onnx", "openvino-fp32", 1) for _ in range(4)]
+together = threading.Barrier(4)
+def run(network):
+    together.wait()
+    network.run({"pictures": np.zeros((1, 5, 3, 8, 8), np.float32)})
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=run, args=(network,)) for network in networks]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+@needs_openvino
+def test_networks_that_first_run_at_the_same_time_do_not_wait_for_each_other_for_ever():
+    done = subprocess.run([sys.executable, "-c", FOUR_AT_ONCE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
