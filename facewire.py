@@ -41,7 +41,7 @@ app = typer.Typer(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for strip.png, call.mp4, report.json.")] = Path("demo-out"),
+    out: Annotated[Path, typer.Option(help="Folder for strip.png, moving.webp, call.mp4, report.json.")] = Path("demo-out"),
     video: Video = None, audio: Audio = None, seconds: Annotated[float, typer.Option(min=2)] = 20.0,
     page: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True, json: Json = False,
 ) -> None:  # fmt: skip
@@ -62,9 +62,9 @@ def encode(
 ) -> None:  # fmt: skip
     """A video file to a .fw file."""
     from bench.progress import progress
-    from receiver.file_refresh import FileRefresh
-    from receiver.files import encode_file, without_face
-    from sender.inputs import expected_frames
+    from codec.media.files import expected_frames
+    from sender.encode_file import encode_file, without_face
+    from sender.file_refresh import FileRefresh
 
     with progress(f"encoding {source.name}", expected_frames(source), "frames", json) as tell:
         watch = FileRefresh(refresh, weights=weights, device=device) if refresh else None
@@ -84,7 +84,7 @@ def encode(
 def decode(source: Path, out: Path, device: Device = "auto", weights: Weights = None, json: Json = False) -> None:
     """A .fw file to MP4."""
     from bench.progress import progress
-    from receiver.files import decode_file
+    from receiver.decode_file import decode_file
 
     with progress(f"decoding {source.name}", None, "frames", json) as tell:
         figures = decode_file(source, out, weights, device, tell)
@@ -105,8 +105,8 @@ def upsample(
 ) -> None:  # fmt: skip
     """A small face video and a sharp picture of the face to 256x256."""
     from bench.progress import progress
+    from codec.media.files import expected_frames
     from receiver.upsample import upsample_file
-    from sender.inputs import expected_frames
 
     if scale not in (None, 4, 8, 16, 32):
         raise typer.BadParameter(f"{scale} is not 32, 16, 8 or 4", param_hint="--scale")
@@ -123,7 +123,7 @@ def bench(
     modes: Annotated[str | None, typer.Option(help="low-delay, best or both.")] = None,
     formats: Annotated[str | None, typer.Option(help="Some of 256px@25,256px@12.5,256px@5,128px@25 … 64px@5.")] = None,
     losses: Annotated[Path | None, typer.Option(help="Folder with the networks of LPIPS, DISTS, Fréchet distance, pose.")] = None,
-    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert (python -m models.sync_training).")] = None,
+    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert (python -m models.lipsync.trainer).")] = None,
     every: Annotated[int, typer.Option(min=1, help="Judge every N-th frame.")] = 50,
     html: Annotated[bool, typer.Option("--html/--no-html", help="Write bench.html.")] = True,
     wire: Annotated[bool, typer.Option(
@@ -132,20 +132,21 @@ def bench(
     seconds: Annotated[float, typer.Option(min=10, help="Length of the call of --wire.")] = 60.0,
     weights: Weights = None, threads: Threads = 2, json: Json = False,
 ) -> None:  # fmt: skip
-    """What facewire's picture costs beside H.264, H.265, AV1 and H.266, and how good each is; or what a call costs."""
+    """What facewire's picture costs beside H.264, H.265, AV1 and H.266, and how good each is; or
+    what a call costs."""
     if wire:
-        from bench.wire_call import run_wire, table
+        from bench.calls.wire_call import run_wire, table
 
         call_found = run_wire(clips, out, seconds, errors.print)
         print(jsonlib.dumps(call_found) if json else table(call_found))
         return
-    from bench.bench_command import Wanted, run_bench
-    from bench.bench_command import show as show_tables
+    from bench.picture.command import Wanted, run_bench
+    from bench.picture.command import show as show_tables
 
     wanted = Wanted(clips, out, codecs, modes, formats, losses, sync, weights, every, threads, html)
     found = run_bench(wanted, errors.print)
     if json:
-        from bench.results import to_json
+        from bench.picture.results import to_json
 
         print(to_json(found), end="")
         return
@@ -200,18 +201,18 @@ def options(
 
 def known_errors() -> tuple[type[BaseException], ...]:
     """Errors whose text is a line for the user; anything else is a bug and may show its traceback."""
+    from bench.calls.wire_call import WireCallError
     from bench.demo import DemoError
     from bench.rivals.ffmpeg import FfmpegError
-    from bench.wire_call import WireCallError
     from codec.errors import CodecError
-    from models.runtime import WeightsMissingError
-    from receiver.video_file import OutputError
-    from sender.inputs import SourceError
-    from sender.speech import SpeechUnavailableError
-    from signaling.channels import PeerError
+    from codec.media.files import SourceError
+    from codec.speech import SpeechUnavailableError
+    from models.runtime.upsampler import WeightsMissingError
+    from receiver.outputs.video_file import OutputError
     from signaling.config import IceConfigError
-    from signaling.messages import SignalingError
-    from signaling.serve import ServeError
+    from signaling.protocol import SignalingError
+    from signaling.rooms.serve import ServeError
+    from signaling.transport.channels import PeerError
 
     return (
         DemoError, CodecError, WeightsMissingError, OutputError, SourceError, SpeechUnavailableError, PeerError, IceConfigError,

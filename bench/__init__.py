@@ -1,0 +1,4 @@
+"""Measurements, the demo and ``facewire doctor``.
+
+May import every room but commands.
+"""

@@ -1,8 +1,8 @@
 """Training logs → one picture of the curves. ``python -m bench.curves OUT.png STAGE.jsonl…``
 
-Logs of one stage (equal file names) follow one another on the axis of steps, in the order given, as one run that was begun
-anew from the last one's weights. Left the losses on the training people, right PSNR and LPIPS on the dev people. Needs the
-``bench`` extra.
+Logs of one stage (equal file names) follow one another on the axis of steps, in the order given, as
+one run that was begun anew from the last one's weights. Left the losses on the training people,
+right PSNR and LPIPS on the dev people. Needs the ``bench`` extra.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""The demonstration: a whole call on this machine, two peers in two processes, real WebRTC, and what it measured."""
+"""The demonstration: a whole call on this machine, two peers in two processes, real WebRTC, and
+what it measured."""
 
 import asyncio
 import json
@@ -11,21 +12,19 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from aiohttp import web
 
+from bench.demo_pictures import write_moving, write_strip
 from bench.progress import clock
 from codec.errors import reason
-from sender.sources import grid
-from signaling.server import create_app
-from signaling.session import write_json
-
-UInt8 = npt.NDArray[np.uint8]
+from codec.media.timing import grid
+from codec.media.types import UInt8
+from signaling.rooms.server import create_app
+from signaling.session.session import write_json
 
 ROOM = "demo"
-STRIP_ROWS = 6
 RECEIVED, SENT = "received.jsonl", "sent.jsonl"
 """Files of the peers' numbers, a line a second."""
 END_SECONDS = 10.0
@@ -37,7 +36,8 @@ class DemoError(RuntimeError):
 
 
 def shipped_clip() -> Path:
-    """The clip that comes with facewire: NASA's photograph of Eileen Collins, moved by generated speech (bench/make_clip.py)."""
+    """The clip that comes with facewire: NASA's photograph of Eileen Collins, moved by generated
+    speech (bench/make_clip.py)."""
     return Path(str(resources.files("bench").joinpath("clips", "astronaut.mp4")))
 
 
@@ -91,8 +91,9 @@ async def end(process: asyncio.subprocess.Process) -> None:
 async def two_peers(
     receiving: list[str], sending: list[str], seconds: float, on_line: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Run ``facewire receive`` and ``send`` with these options in one room of a server of their own, until both have ended by
-    themselves; a call of ``seconds`` gets 90 more. ``on_line`` is told what the receiver writes. Raises :class:`DemoError`."""
+    """Run ``facewire receive`` and ``send`` with these options in one room of a server of their
+    own, until both have ended by themselves; a call of ``seconds`` gets 90 more. ``on_line`` is
+    told what the receiver writes. Raises :class:`DemoError`."""
     runner, url = await serve(create_app())
     where, said = [ROOM, "--server", url], {"receive": "nothing", "send": "nothing"}
 
@@ -167,7 +168,8 @@ def live(folder: Path) -> tuple[float, str]:
 
 
 def delays(sent: Mapping[str, npt.NDArray[Any]], shown: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
-    """Seconds from capture to display for each frame shown. A frame is captured during its tick, before the bundle is made."""
+    """Seconds from capture to display for each frame shown. A frame is captured during its tick,
+    before the bundle is made."""
     out = []
     captures = {}
     for start, length, end, _ in sent["ticks"]:
@@ -190,27 +192,12 @@ def _psnr(sent: dict[str, UInt8], shown: dict[str, UInt8]) -> tuple[float, list[
     return (float(np.mean(values)) if values else 0.0), pairs
 
 
-def _strip(sent: dict[str, UInt8], shown: dict[str, UInt8], pairs: list[tuple[int, int]], path: Path) -> None:
-    """Rows over the call's length: original, 8×8, keyframe, output."""
-    rows = []
-    for at in np.linspace(0, len(pairs) - 1, STRIP_ROWS + 2).astype(int)[1:-1]:
-        a, b = pairs[at]
-        tick = max(0, int(np.searchsorted(sent["ticks"][:, 0], int(sent["numbers"][a]) * 40, "right")) - 1)
-        small = cv2.resize(sent["small"][tick], (256, 256), interpolation=cv2.INTER_NEAREST)
-        rows.append(np.hstack([sent["crops"][a], small, sent["keyframe"], shown["frames"][b]]))
-    picture = np.vstack(rows)
-    head = np.full((28, picture.shape[1], 3), 255, np.uint8)
-    for i, text in enumerate(("original (sender's crop)", "what is sent: 8x8, 5/s", "keyframe, sent once", "output 256x256")):
-        cv2.putText(head, text, (i * 256 + 8, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (20, 20, 20), 1, cv2.LINE_AA)
-    cv2.imwrite(str(path), np.vstack([head, picture])[..., ::-1])
-
-
 def run_demo(
     out: Path, video: str | None = None, audio: str | None = None, seconds: float = 20.0, show: bool = True,
     say: Callable[[str], None] = lambda _: None, quiet: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """Make the call and write ``strip.png``, ``call.mp4``, ``report.json`` into ``out``. Gives the report.
-    Unless ``quiet`` it shows how far it is.
+    """Make the call and write ``strip.png``, ``moving.webp``, ``call.mp4``, ``report.json`` into
+    ``out``. Gives the report. Unless ``quiet`` it shows how far it is.
 
     Raises :class:`DemoError` and ``OSError``.
     """
@@ -225,7 +212,9 @@ def run_demo(
         raise DemoError("no picture came through: is a face in the video?")
     waited = delays(record["sent"], shown)
     psnr, pairs = _psnr(record["sent"], shown)
-    _strip(record["sent"], shown, pairs, out / "strip.png")
+    if pairs:
+        write_strip(record["sent"], shown, pairs, out / "strip.png")
+        write_moving(record["sent"], shown, pairs, out / "moving.webp")
     lasted = float(shown["times"][-1] - shown["times"][0])
     report = {
         "bpp_video": sent["bpp_video"],

@@ -22,7 +22,7 @@ class Finding:
 
 
 def _weights() -> Finding:
-    from models.runtime import Upsampler, WeightsMissingError, weights_folder
+    from models.runtime.upsampler import Upsampler, WeightsMissingError, weights_folder
 
     try:
         folder = weights_folder()
@@ -49,8 +49,8 @@ def _openvino() -> Finding:
 
 
 def _opus() -> Finding:
-    from sender.opus_library import bundled
-    from sender.speech import SpeechEncoder, SpeechUnavailableError
+    from codec.opus_library import bundled
+    from codec.speech import SpeechEncoder, SpeechUnavailableError
 
     try:
         SpeechEncoder()
@@ -72,8 +72,8 @@ def _camera() -> Finding:
     cameras = sorted(Path("/dev").glob("video*")) if sys.platform.startswith("linux") else []
     if not cameras and sys.platform.startswith("linux"):
         return Finding("camera", False, "none", "connect one, or send a file: --video FILE")
-    from sender.devices import Camera
-    from sender.inputs import SourceError
+    from codec.media.files import SourceError
+    from sender.capture.devices import Camera
 
     try:
         Camera(0).close()

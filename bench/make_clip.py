@@ -1,8 +1,9 @@
 """Make the demonstration clip: a photograph of a real face, moved by generated speech.
 
-``python -m bench.make_clip OUT.mp4`` needs scikit-image (for its photograph of the astronaut Eileen Collins, NASA, public
-domain), scipy and ``espeak-ng``. The result is committed as ``bench/clips/astronaut.mp4``, so that the demo needs none of them.
-The head turns as a solid would (landmarks have depth), jaw, lids and brows follow the speech.
+``python -m bench.make_clip OUT.mp4`` needs scikit-image (for its photograph of the astronaut Eileen
+Collins, NASA, public domain), scipy and ``espeak-ng``. The result is committed as
+``bench/clips/astronaut.mp4``, so that the demo needs none of them. The head turns as a solid would
+(landmarks have depth), jaw, lids and brows follow the speech.
 """
 
 import subprocess
@@ -17,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from codec.media.scaler import Scaler
-from sender.detector import BlazeFace
-from sender.landmarks import FaceMesh
-
-Float64 = npt.NDArray[np.float64]
+from codec.media.types import Float64
+from models.face.detector import BlazeFace
+from models.face.landmarks import FaceMesh
 
 RATE, FPS, SECONDS, SIDE, ZOOM = 16_000, 25, 20, 384, 1.6
 TEXT = (

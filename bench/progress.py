@@ -68,7 +68,8 @@ Look = Callable[[], tuple[float | None, str]]
 def clock(
     what: str, seconds: float | None = None, quiet: bool = False, look: Look = lambda: (None, ""), unit: str = "s"
 ) -> Iterator[None]:
-    """Shows how long work has been going on that takes about ``seconds``, or what ``look`` sees, which is called in a thread."""
+    """Shows how long work has been going on that takes about ``seconds``, or what ``look`` sees,
+    which is called in a thread."""
     done, began = threading.Event(), time.monotonic()
 
     def work(update: Update) -> None:

@@ -1,7 +1,8 @@
-"""A clip's copy with the sound moved to where its lips are: many collected clips' sound comes some frames late or early.
+"""A clip's copy with the sound moved to where its lips are: many collected clips' sound comes some
+frames late or early.
 
-In a real call picture and sound are captured together; a clip whose sound is three frames late would tell the network of
-another moment than the one that it draws.
+In a real call picture and sound are captured together; a clip whose sound is three frames late
+would tell the network of another moment than the one that it draws.
 """
 
 from fractions import Fraction
@@ -9,13 +10,15 @@ from pathlib import Path
 
 import av
 
-from sender.inputs import FRAME_RATE
+from codec.media.timing import FRAME_RATE
 
 
 def realign(clip: Path, late: int, folder: Path) -> Path:
-    """Copy ``clip`` into ``folder`` with its sound ``late`` frames earlier (later where negative); nothing is coded anew.
+    """Copy ``clip`` into ``folder`` with its sound ``late`` frames earlier (later where negative);
+    nothing is coded anew.
 
-    Gives the copy, or ``clip`` itself where ``late`` is 0. Raises ``av.error.FFmpegError`` for a file that isn't a video.
+    Gives the copy, or ``clip`` itself where ``late`` is 0. Raises ``av.error.FFmpegError`` for a
+    file that isn't a video.
     """
     if not late:
         return clip

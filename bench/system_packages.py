@@ -1,7 +1,8 @@
 """Debian packages that facewire can use beside Python, what each is for, and which are missing.
 
-``python -m bench.system_packages`` names the missing ones; with ``--install`` root gets them by apt. A call needs none of them; a
-test that needs one is skipped without it (tests/needs.py), and ``facewire doctor`` tells.
+``python -m bench.system_packages`` names the missing ones; with ``--install`` root gets them by
+apt. A call needs none of them; a test that needs one is skipped without it (tests/needs.py), and
+``facewire doctor`` tells.
 """
 
 import argparse
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Package:
-    """``programs`` or ``library`` tell whether it is there, however it came. ``call``: of use to who makes calls."""
+    """``programs`` or ``library`` tell whether it is there, however it came. ``call``: of use to
+    who makes calls."""
 
     name: str
     purpose: str
@@ -32,9 +34,11 @@ class Package:
 
 PACKAGES = (
     Package("libportaudio2", "microphone and speakers without a browser", library="portaudio", call=True),
-    Package("chromium", "tests and bench.delay --page: a real browser", ("chromium",)),
-    Package("chromium-driver", "tests and bench.delay --page: steers the browser", ("chromedriver",)),
-    Package("pulseaudio", "tests and bench.delay --page: a sound server without a sound card", ("pulseaudio", "pactl", "parec")),
+    Package("chromium", "tests and bench.calls.delay --page: a real browser", ("chromium",)),
+    Package("chromium-driver", "tests and bench.calls.delay --page: steers the browser", ("chromedriver",)),
+    Package(
+        "pulseaudio", "tests and bench.calls.delay --page: a sound server without a sound card", ("pulseaudio", "pactl", "parec")
+    ),
     Package("coturn", "tests: calls through a TURN server", ("turnserver",)),
     Package("redis-server", "tests: rooms that signaling servers share", ("redis-server",)),
     Package("nginx-light", "tests: the proxy of docker-compose.yml", ("nginx",)),

@@ -1,8 +1,10 @@
-"""Trains the picture's probabilities on the training people: ``python -m bench.train_tables CACHE > codec/tables.py``.
+"""Trains the picture's probabilities on the training people: ``python -m bench.train_tables CACHE >
+codec/pictures/probabilities.py``.
 
-Every third clip's pictures at 5 FPS are coded as a call codes them, with references one to three pictures back, at quantiser
-steps from 1 to 8, and each context's bits are counted. Run it again when contexts or weights change; it is a new bitstream
-then (docs/format.md, Versions). With ``--judge`` it tells instead what the present tables cost on the dev people.
+Every third clip's pictures at 5 FPS are coded as a call codes them, with references one to three
+pictures back, at quantiser steps from 1 to 8, and each context's bits are counted. Run it again
+when contexts or weights change; it is a new bitstream then (docs/format.md, Versions). With
+``--judge`` it tells instead what the present tables cost on the dev people.
 """
 
 import argparse
@@ -14,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-import codec.header
-import codec.model
-import codec.planes
+import codec.pictures.contexts
+import codec.pictures.header
+import codec.pictures.planes
 from bench.progress import clock
-from codec.colour import ycbcr_to_rgb
-from codec.header import STEPS, PictureHeader, code_distance, code_rest
-from codec.model import CONTEXTS
-from codec.picture import PictureDecoder, PictureEncoder
-from codec.planes import MODES, Int, Sides, expected_bits, walk
-from models.data import TICK, Cache
+from codec.pictures.colour import ycbcr_to_rgb
+from codec.pictures.contexts import CONTEXTS
+from codec.pictures.header import STEPS, PictureHeader, code_distance, code_rest
+from codec.pictures.picture import PictureDecoder, PictureEncoder
+from codec.pictures.planes import MODES, Int, Sides, expected_bits, walk
+from models.data.cache import TICK, Cache
 
 QUANTISERS = (0, 1, 2, 3, 4, 5, 7)
 BACK, BACK_SHARE = (1, 2, 3), (0.4, 0.4, 0.2)
@@ -52,7 +54,8 @@ class Counter:
 
 
 def streams(folder: Path, every: int) -> Iterator[tuple[Int, Int]]:
-    """(the first frame's picture, all pictures at 5 FPS) of every ``every``-th clip: planes (3, 8, 8), (N, 3, 8, 8)."""
+    """(the first frame's picture, all pictures at 5 FPS) of every ``every``-th clip: planes (3, 8,
+    8), (N, 3, 8, 8)."""
     cache = Cache(folder, in_memory=False)
     for clip in cache.clips[::every]:
         small = np.asarray(cache.small[clip.start : clip.start + clip.frames]).astype(np.int64).transpose(0, 3, 1, 2)
@@ -63,7 +66,7 @@ def streams(folder: Path, every: int) -> Iterator[tuple[Int, Int]]:
 def count(folder: Path, every: int = 3, seed: int = 0) -> Counter:
     """Code the pictures and count."""
     rng, counter = np.random.default_rng(seed), Counter()
-    for module in (codec.model, codec.planes, codec.header):
+    for module in (codec.pictures.contexts, codec.pictures.planes, codec.pictures.header):
         module.ZERO = tuple(range(CONTEXTS))  # type: ignore[attr-defined]
     for own, pictures in streams(folder, every):
         number = int(rng.choice(QUANTISERS))
@@ -91,7 +94,8 @@ def psnr(error: list[float]) -> float:
 
 
 def judge(folder: Path, number: int, delay: int) -> str:
-    """A line on the dev people: bytes a picture, bits per pixel, PSNR in RGB, and milliseconds to encode and decode one."""
+    """A line on the dev people: bytes a picture, bits per pixel, PSNR in RGB, and milliseconds to
+    encode and decode one."""
     sizes, errors, spent = [], [], 0.0
     for own, pictures in streams(folder, 1):
         encoder, decoder = PictureEncoder(number, number), PictureDecoder()
@@ -117,7 +121,7 @@ def judge(folder: Path, number: int, delay: int) -> str:
 
 
 def module(probabilities: list[int]) -> str:
-    """The text of codec/tables.py."""
+    """The text of codec/pictures/probabilities.py."""
     rows = [", ".join(f"{p}" for p in probabilities[i : i + 16]) for i in range(0, len(probabilities), 16)]
     body = "".join(f"    {row},\n" for row in rows)
     head = '"""Trained probabilities of a 0 by context, in units of 2^-15. Made by bench/train_tables.py."""\n\n# fmt: off\n'
@@ -126,7 +130,7 @@ def module(probabilities: list[int]) -> str:
 
 def main(arguments: list[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.train_tables", description=__doc__)
-    parser.add_argument("cache", type=Path, help="a prepared data set (models/data.py)")
+    parser.add_argument("cache", type=Path, help="a prepared data set (models/data/cache.py)")
     parser.add_argument("--judge", action="store_true", help="tell what the present tables cost on the dev people")
     options = parser.parse_args(arguments)
     if options.judge:

@@ -1,15 +1,17 @@
 """What a call costs: payload bits per pixel as the paper counts them, and bytes on the wire with every header.
 
-BPP (paper section 4.4): video payload bits over 256·256 pixels a frame at 25 frames a second, whatever is really
-sent a second. On the wire a data-channel message costs its payload + 85 bytes over IPv4: 20 IP, 8 UDP, 13 + 16 DTLS
-(RFC 6347, ChaCha20-Poly1305 of RFC 7905), 12 SCTP + 16 DATA chunk (RFC 4960), and the answer is a SACK
-packet of 85 bytes, or 16 bytes in a bundle that goes the other way (:mod:`signaling.acks`).
+BPP (paper section 4.4): video payload bits over 256·256 pixels a frame at 25 frames a second,
+whatever is really sent a second. On the wire a data-channel message costs its payload + 85 bytes
+over IPv4: 20 IP, 8 UDP, 13 + 16 DTLS (RFC 6347, ChaCha20-Poly1305 of RFC 7905), 12 SCTP + 16 DATA
+chunk (RFC 4960), and the answer is a SACK packet of 85 bytes, or 16 bytes in a bundle that goes the
+other way (:mod:`signaling.transport.patches.sctp_acks`).
 """
 
 from dataclasses import dataclass
 
+from codec.media.timing import FRAME_RATE
+
 PIXELS = 256 * 256
-FRAME_RATE = 25
 IP_UDP = 28
 MESSAGE_OVERHEAD = 85
 
@@ -55,6 +57,7 @@ class BitCount:
 
     @property
     def wire_kbps(self) -> float:
-        """Computed rate on the wire for the bundles alone (no keyframe, no acknowledgements), in kbit/s over IPv4."""
+        """Computed rate on the wire for the bundles alone (no keyframe, no acknowledgements), in
+        kbit/s over IPv4."""
         total = self.bundle_bytes + self.bundles * MESSAGE_OVERHEAD
         return total * 8 / 1000 / self.seconds if self.seconds else 0.0

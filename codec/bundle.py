@@ -6,19 +6,19 @@ from enum import IntEnum
 from codec.errors import SyntaxLimitError
 from codec.wirebytes import Reader, pack_length, unsigned
 
-RUNGS = (200, 100, 60)
+TICK_MODES = (200, 100, 60)
 """Length of a tick in milliseconds, by the number in the flags."""
 TIME_UNIT = 20
 """Milliseconds in a unit of the capture time field, which wraps at 65536 units (about 22 minutes)."""
 MAX_PACKETS = 20
 MAX_BUNDLE = 16_384
 
-_PICTURE, _SOUND, _ACK, _AGAIN, _STATUS, _RUNG_AT, _RESERVED = 1, 2, 4, 8, 16, 5, 128
+_PICTURE, _SOUND, _ACK, _REDUNDANT, _STATUS, _TICK_MODE_AT, _RESERVED = 1, 2, 4, 8, 16, 5, 128
 
 
 class Face(IntEnum):
-    """What the sender's tracker sees; TRACKED is the usual case and costs nothing on the wire. AWAY: the person has gone for a
-    while, with camera and microphone off."""
+    """What the sender's tracker sees; TRACKED is the usual case and costs nothing on the wire.
+    AWAY: the person has gone for a while, with camera and microphone off."""
 
     TRACKED = 0
     NONE = 1
@@ -33,7 +33,8 @@ NO_CAMERA = (Face.CAMERA_OFF, Face.AWAY)
 
 @dataclass(frozen=True)
 class Report:
-    """What the other side last received: its newest picture's bundle number, and the share lost (0..255 of 255)."""
+    """What the other side last received: its newest picture's bundle number, and the share lost
+    (0..255 of 255)."""
 
     newest: int
     loss: int = 0
@@ -43,33 +44,34 @@ class Report:
 class Bundle:
     """One tick.
 
-    ``number`` counts bundles modulo 2^16 and names the picture. ``time`` is the capture time of the tick's first sound
-    sample, in units of 20 ms modulo 2^16; the picture is taken at the tick's end. ``sound`` and ``again`` are Opus packets
-    (RFC 6716) of this and of the previous tick. ``pausing``: nobody speaks, and for the next tick no bundle may come; its picture
-    is then this one's, on the way to which this tick lies halfway.
+    ``number`` counts bundles modulo 2^16 and names the picture. ``time`` is the capture time of the
+    tick's first sound sample, in units of 20 ms modulo 2^16; the picture is taken at the tick's
+    end. ``sound`` and ``redundant`` are Opus packets (RFC 6716) of this and of the previous tick.
+    ``pausing``: nobody speaks, and for the next tick no bundle may come; its picture is then this
+    one's, on the way to which this tick lies halfway.
     """
 
     number: int
     time: int
-    rung: int = 0
+    tick_mode: int = 0
     picture: bytes | None = None
     sound: tuple[bytes, ...] = ()
     report: Report | None = None
-    again: tuple[bytes, ...] = ()
+    redundant: tuple[bytes, ...] = ()
     face: Face = Face.TRACKED
     muted: bool = False
     pausing: bool = False
 
     @property
     def tick_ms(self) -> int:
-        return RUNGS[self.rung]
+        return TICK_MODES[self.tick_mode]
 
     def pack(self) -> bytes:
         """Raises :class:`SyntaxLimitError` when a field does not fit."""
-        if not 0 <= self.rung < len(RUNGS):
-            raise SyntaxLimitError(f"rung {self.rung} is not known")
+        if not 0 <= self.tick_mode < len(TICK_MODES):
+            raise SyntaxLimitError(f"tick_mode {self.tick_mode} is not known")
         status = int(self.face) | (16 if self.muted else 0) | (32 if self.pausing else 0)
-        flags = self.rung << _RUNG_AT
+        flags = self.tick_mode << _TICK_MODE_AT
         parts = [unsigned(self.number, 2, "bundle number"), unsigned(self.time, 2, "capture time")]
         if self.report:
             flags |= _ACK
@@ -80,7 +82,7 @@ class Bundle:
         if self.picture is not None:
             flags |= _PICTURE
             parts.append(pack_length(len(self.picture)) + self.picture)
-        for bit, packets in ((_SOUND, self.sound), (_AGAIN, self.again)):
+        for bit, packets in ((_SOUND, self.sound), (_REDUNDANT, self.redundant)):
             if packets:
                 flags |= bit
                 parts.append(_pack_packets(packets))
@@ -91,13 +93,14 @@ class Bundle:
 
     @classmethod
     def parse(cls, data: bytes) -> "Bundle":
-        """Raises :class:`TruncatedError` or :class:`SyntaxLimitError`; nothing is allocated beyond the input's length."""
+        """Raises :class:`TruncatedError` or :class:`SyntaxLimitError`; nothing is allocated beyond
+        the input's length."""
         if len(data) > MAX_BUNDLE:
             raise SyntaxLimitError(f"bundle of {len(data)} bytes is over {MAX_BUNDLE}")
         reader = Reader(data)
         flags = reader.number(1)
-        rung = (flags >> _RUNG_AT) & 3
-        if flags & _RESERVED or rung >= len(RUNGS):
+        tick_mode = (flags >> _TICK_MODE_AT) & 3
+        if flags & _RESERVED or tick_mode >= len(TICK_MODES):
             raise SyntaxLimitError(f"bundle flags {flags:#04x} are not known")
         number, time = reader.number(2), reader.number(2)
         report = Report(reader.number(2), reader.number(1)) if flags & _ACK else None
@@ -108,10 +111,12 @@ class Bundle:
         if flags & _PICTURE:
             picture = reader.take(reader.length())
         sound = _parse_packets(reader) if flags & _SOUND else ()
-        again = _parse_packets(reader) if flags & _AGAIN else ()
+        redundant = _parse_packets(reader) if flags & _REDUNDANT else ()
         if reader.left:
             raise SyntaxLimitError(f"{reader.left} bytes left over after the bundle")
-        return cls(number, time, rung, picture, sound, report, again, Face(status & 15), bool(status & 16), bool(status & 32))
+        return cls(
+            number, time, tick_mode, picture, sound, report, redundant, Face(status & 15), bool(status & 16), bool(status & 32)
+        )
 
 
 def _pack_packets(packets: tuple[bytes, ...]) -> bytes:

@@ -1,4 +1,5 @@
-"""The ``.fw`` file: the bundles and keyframes of a call, as they crossed the wire. See docs/format.md for the bytes."""
+"""The ``.fw`` file: the bundles and keyframes of a call, as they crossed the wire. See
+docs/format.md for the bytes."""
 
 import zlib
 from collections.abc import Iterator
@@ -7,8 +8,8 @@ from typing import BinaryIO
 
 from codec.bundle import MAX_BUNDLE, Bundle
 from codec.errors import ContainerError, SyntaxLimitError
-from codec.header import SLOTS
 from codec.keyframe import MAX_KEYFRAME, Keyframe, parse_keyframe
+from codec.pictures.header import SLOTS
 from codec.wirebytes import unsigned
 
 MAGIC = b"FACEWIRE"
@@ -26,7 +27,8 @@ class StoredKeyframe:
 
 @dataclass(frozen=True)
 class End:
-    """The end record: how many video frames at 25 FPS the recording lasts, so that a decoder gives exactly as many."""
+    """The end record: how many video frames at 25 FPS the recording lasts, so that a decoder gives
+    exactly as many."""
 
     frames: int
 
@@ -57,9 +59,10 @@ class FileWriter:
 def read_file(file: BinaryIO) -> Iterator[StoredKeyframe | Bundle | End]:
     """The records of a ``.fw`` file in order. Records of unknown kind are skipped.
 
-    Raises :class:`ContainerError` at once when it is not such a file. Iterating raises :class:`ContainerError` at the first
-    damaged record, where reading ends, and other :class:`CodecError` kinds for a whole record with bad contents; ``next``
-    may be called again after those and goes on with the record behind.
+    Raises :class:`ContainerError` at once when it is not such a file. Iterating raises
+    :class:`ContainerError` at the first damaged record, where reading ends, and other
+    :class:`CodecError` kinds for a whole record with bad contents; ``next`` may be called again
+    after those and goes on with the record behind.
     """
     head = file.read(len(MAGIC) + 1)
     if head[: len(MAGIC)] != MAGIC:

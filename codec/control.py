@@ -1,28 +1,28 @@
-"""Messages of the reliable control channel: one byte of type, then the payload. See docs/format.md for the bytes.
+"""Messages of the reliable control channel: one byte of type, then the payload. See docs/format.md
+for the bytes.
 
-A message of a type that this version does not know parses as None, so that versions can differ. Keyframes travel here in
-chunks; one is offered by its digest first, so that a side that has it in its cache answers "have" and is spared the bytes.
+A message of a type that this version does not know parses as None, so that versions can differ.
+Keyframes travel here in chunks; one is offered by its digest first, so that a side that has it in
+its cache answers "have" and is spared the bytes.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from codec.bundle import Face
 from codec.errors import KeyframeError, SyntaxLimitError
-from codec.header import SIZES, SLOTS
 from codec.keyframe import HASH, MAX_KEYFRAME, Keyframe, parse_keyframe
+from codec.pictures.header import SIZES, SLOTS
 from codec.wirebytes import Reader, unsigned
 
 VERSION = 2
 MAX_CHUNK = 16_384
 MAX_HELLO = 1024
-MAX_RUNGS = 8
+MAX_TICK_MODES = 8
 _NAME = re.compile(r"[A-Za-z0-9._+-]{0,64}")
-_HELLO, _CHUNK, _NOTICE, _STATUS, _BYE = 1, 2, 3, 4, 5
+_HELLO, _CHUNK, _NOTICE, _BYE = 1, 2, 3, 5  # 4 is reserved
 
 
 @dataclass(frozen=True)
@@ -31,21 +31,25 @@ class Hello:
 
     version: int = VERSION
     size: int = 8
-    rungs: tuple[int, ...] = (200, 100, 60)
+    tick_modes: tuple[int, ...] = (200, 100, 60)
     model: str = ""
 
     def __post_init__(self) -> None:
-        numbers = (self.version, self.size, *self.rungs)
+        numbers = (self.version, self.size, *self.tick_modes)
         # bool is an int to Python but not to JSON.
         if any(not isinstance(n, int) or isinstance(n, bool) for n in numbers) or not 1 <= self.version <= 255:
             raise SyntaxLimitError("hello: version, size or rungs are not numbers in range")
-        if self.size not in SIZES or not 0 < len(self.rungs) <= MAX_RUNGS or any(not 20 <= r <= 1000 for r in self.rungs):
+        if (
+            self.size not in SIZES
+            or not 0 < len(self.tick_modes) <= MAX_TICK_MODES
+            or any(not 20 <= r <= 1000 for r in self.tick_modes)
+        ):
             raise SyntaxLimitError("hello: size or rungs are not known")
         if not isinstance(self.model, str) or not _NAME.fullmatch(self.model):
             raise SyntaxLimitError("hello: model is not a name of up to 64 letters, digits and . _ + -")
 
     def pack(self) -> bytes:
-        fields = {"version": self.version, "size": self.size, "rungs": list(self.rungs), "model": self.model}
+        fields = {"version": self.version, "size": self.size, "rungs": list(self.tick_modes), "model": self.model}
         return bytes([_HELLO]) + json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -72,7 +76,8 @@ class KeyframeChunk:
 
 
 class Verb(IntEnum):
-    """OFFER: I have this for you. HAVE: I hold it, use it. REQUEST: send it (digest of zeros: whatever is in the slot)."""
+    """OFFER: I have this for you. HAVE: I hold it, use it. REQUEST: send it (digest of zeros:
+    whatever is in the slot)."""
 
     OFFER = 0
     HAVE = 1
@@ -95,17 +100,6 @@ class KeyframeNotice:
 
 
 @dataclass(frozen=True)
-class Status:
-    """What the sender's tracker sees and whether the microphone is off; sent on a change, so that none can be lost."""
-
-    face: Face = Face.TRACKED
-    muted: bool = False
-
-    def pack(self) -> bytes:
-        return bytes([_STATUS, self.face, self.muted])
-
-
-@dataclass(frozen=True)
 class Bye:
     """The sender hangs up."""
 
@@ -113,7 +107,7 @@ class Bye:
         return bytes([_BYE])
 
 
-Message = Hello | KeyframeChunk | KeyframeNotice | Status | Bye
+Message = Hello | KeyframeChunk | KeyframeNotice | Bye
 
 
 def _check_name(slot: int, digest: bytes) -> None:
@@ -122,7 +116,8 @@ def _check_name(slot: int, digest: bytes) -> None:
 
 
 def parse_message(data: bytes) -> Message | None:
-    """One message; None for a type that is not known. Raises :class:`TruncatedError` or :class:`SyntaxLimitError`."""
+    """One message; None for a type that is not known. Raises :class:`TruncatedError` or
+    :class:`SyntaxLimitError`."""
     reader = Reader(data)
     kind = reader.number(1)
     message: Message
@@ -136,11 +131,6 @@ def parse_message(data: bytes) -> Message | None:
         if verb > max(Verb):
             raise SyntaxLimitError(f"keyframe notice {verb} is not known")
         message = KeyframeNotice(Verb(verb), slot, reader.take(HASH))
-    elif kind == _STATUS:
-        face, muted = reader.number(1), reader.number(1)
-        if face > max(Face) or muted > 1:
-            raise SyntaxLimitError(f"status {face}, {muted} is not known")
-        message = Status(Face(face), bool(muted))
     elif kind == _BYE:
         message = Bye()
     else:
@@ -162,13 +152,6 @@ def _parse_hello(data: bytes) -> Hello:
     return Hello(fields.get("version", 0), fields.get("size", 0), tuple(fields["rungs"]), fields.get("model", ""))
 
 
-def split_keyframe(slot: int, keyframe: Keyframe) -> Iterator[KeyframeChunk]:
-    """The chunks that carry ``keyframe``, in the order to send them."""
-    for offset in range(0, len(keyframe.data), MAX_CHUNK):
-        data = keyframe.data[offset : offset + MAX_CHUNK]
-        yield KeyframeChunk(slot, keyframe.digest, len(keyframe.data), offset, data)
-
-
 class KeyframeAssembler:
     """Puts one keyframe at a time together from its chunks, which come in order. Holds at most 64 KiB."""
 
@@ -179,8 +162,8 @@ class KeyframeAssembler:
     def add(self, chunk: KeyframeChunk) -> tuple[int, Keyframe] | None:
         """(slot, keyframe) once it is whole. A chunk at offset 0 begins anew.
 
-        Raises :class:`KeyframeError` for a chunk that does not follow the one before, a wrong digest or a bad keyframe, and
-        drops what was collected.
+        Raises :class:`KeyframeError` for a chunk that does not follow the one before, a wrong
+        digest or a bad keyframe, and drops what was collected.
         """
         if chunk.offset == 0:
             self._first, self._data = chunk, bytearray()

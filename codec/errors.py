@@ -38,5 +38,6 @@ def reason(error: BaseException) -> str:
 
 
 def system_reason(error: BaseException) -> str:
-    """:func:`reason` of an error of the system or of FFmpeg, without the number and the file's name that its text begins with."""
+    """:func:`reason` of an error of the system or of FFmpeg, without the number and the file's name
+    that its text begins with."""
     return getattr(error, "strerror", None) or reason(error)

@@ -1,8 +1,9 @@
 """The size of an AVIF or WebP picture, read from its bytes before any decoder sees them.
 
-A decoder believes what is inside: 60 KB of AV1 can hold a frame of 16384×16384 behind a box that says 256×256, and a WebP
-decoder allocates its canvas when it opens. So only the plain form that an encoder of one still picture writes is taken:
-no animation, alpha plane, second item, or metadata. For AV1 every sequence header is read, for it bounds every frame.
+A decoder believes what is inside: 60 KB of AV1 can hold a frame of 16384×16384 behind a box that
+says 256×256, and a WebP decoder allocates its canvas when it opens. So only the plain form that an
+encoder of one still picture writes is taken: no animation, alpha plane, second item, or metadata.
+For AV1 every sequence header is read, for it bounds every frame.
 """
 
 from codec.errors import KeyframeError
@@ -62,7 +63,8 @@ def _avif_size(data: bytes) -> tuple[int, int]:
 
 
 def _av1_size(data: bytes) -> tuple[int, int]:
-    """Greatest frame that the sequence headers among these OBUs allow (AV1 specification, sections 5.3 and 5.5)."""
+    """Greatest frame that the sequence headers among these OBUs allow (AV1 specification, sections
+    5.3 and 5.5)."""
     at, size = 0, (0, 0)
     while at < len(data):
         header = data[at]
@@ -87,7 +89,8 @@ def _av1_size(data: bytes) -> tuple[int, int]:
 
 
 def _sequence_size(data: bytes) -> tuple[int, int]:
-    """A frame may override the greatest size within the width of its fields, so these must be no wider than the size needs."""
+    """A frame may override the greatest size within the width of its fields, so these must be no
+    wider than the size needs."""
     if len(data) < 7 or not data[0] & 8:
         raise KeyframeError("keyframe image is not coded as a still picture")
     bits, left = int.from_bytes(data[:7], "big"), 56 - 10

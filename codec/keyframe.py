@@ -1,7 +1,8 @@
 """The keyframe: one sharp 256×256 picture of the person, as AVIF or WebP, with its own 8×8 picture.
 
-Its bytes carry the 8×8 picture explicitly (coded against grey at step 1), so that what later pictures are predicted from
-does not hang on how some version of some image library decodes. Layout in docs/format.md.
+Its bytes carry the 8×8 picture explicitly (coded against grey at step 1), so that what later
+pictures are predicted from does not hang on how some version of some image library decodes. Layout
+in docs/format.md.
 """
 
 import hashlib
@@ -12,11 +13,11 @@ from functools import cached_property
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
-from codec.colour import UInt8
 from codec.errors import CodecError, KeyframeError
 from codec.imagesize import image_size
-from codec.picture import decode_alone, encode_alone
-from codec.sampling import sample
+from codec.media.types import UInt8
+from codec.pictures.picture import decode_alone, encode_alone
+from codec.pictures.sampling import sample
 from codec.wirebytes import Reader, pack_length
 
 SIDE = 256
@@ -34,11 +35,12 @@ def default_format() -> str:
 
 @dataclass(frozen=True)
 class Keyframe:
-    """A parsed keyframe: ``data`` is what is sent, hashed and compared, ``rgb`` (256, 256, 3), ``own`` (8, 8, 3) YCbCr."""
+    """A parsed keyframe: ``data`` is what is sent, hashed and compared, ``rgb`` (256, 256, 3),
+    ``thumbnail`` (8, 8, 3) YCbCr."""
 
     data: bytes
     rgb: UInt8 = field(compare=False, repr=False)
-    own: UInt8 = field(compare=False, repr=False)
+    thumbnail: UInt8 = field(compare=False, repr=False)
 
     @cached_property
     def digest(self) -> bytes:
@@ -57,8 +59,8 @@ def encode_keyframe(rgb: UInt8, quality: int = 70, form: str | None = None) -> K
     buffer = io.BytesIO()
     options = {"speed": 6, "subsampling": "4:2:0"} if form == "avif" else {"method": 6}
     Image.fromarray(rgb).save(buffer, _FORMATS[form], quality=quality, **options)
-    own = encode_alone(sample(rgb))
-    data = _MAGIC + pack_length(len(own)) + own + buffer.getvalue()
+    thumbnail = encode_alone(sample(rgb))
+    data = _MAGIC + pack_length(len(thumbnail)) + thumbnail + buffer.getvalue()
     return parse_keyframe(data)
 
 
@@ -73,13 +75,13 @@ def parse_keyframe(data: bytes) -> Keyframe:
         reader = Reader(data)
         if reader.take(len(_MAGIC)) != _MAGIC:
             raise KeyframeError("not a keyframe")
-        own = decode_alone(reader.take(reader.length()))
+        thumbnail = decode_alone(reader.take(reader.length()))
         image_bytes = reader.take(reader.left)
     except KeyframeError:
         raise
     except CodecError as error:
         raise KeyframeError(f"keyframe: {error}") from error
-    return Keyframe(data, _decode_image(image_bytes), own)
+    return Keyframe(data, _decode_image(image_bytes), thumbnail)
 
 
 def _decode_image(data: bytes) -> UInt8:

@@ -42,7 +42,8 @@ def pack_length(value: int) -> bytes:
 
 
 def unsigned(value: int, size: int, name: str) -> bytes:
-    """``value`` as ``size`` bytes, big-endian; raises :class:`SyntaxLimitError` naming the field when it does not fit."""
+    """``value`` as ``size`` bytes, big-endian; raises :class:`SyntaxLimitError` naming the field
+    when it does not fit."""
     if not 0 <= value < 1 << 8 * size:
         raise SyntaxLimitError(f"{name} {value} does not fit in {size} byte{'s' if size > 1 else ''}")
     return value.to_bytes(size, "big")

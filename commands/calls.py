@@ -43,7 +43,7 @@ from commands.options import (
 
 def stream_config(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, tick: int = 200, live: bool = False) -> Any:
     """The :class:`sender.stream.StreamConfig` of the options. Raises ``typer.BadParameter``."""
-    from codec.bundle import RUNGS
+    from codec.bundle import TICK_MODES
     from sender.stream import DRAWN, StreamConfig
 
     if crop not in ("face", "none"):
@@ -52,18 +52,18 @@ def stream_config(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, 
         raise typer.BadParameter(f"{keyframe!r} is not auto or first", param_hint="--keyframe")
     if size not in DRAWN:
         raise typer.BadParameter(f"{size} is not {', '.join(map(str, DRAWN))}", param_hint="--size")
-    if tick not in RUNGS:
-        raise typer.BadParameter(f"{tick} is not {', '.join(map(str, RUNGS))}", param_hint="--tick")
-    rung = RUNGS.index(tick)
-    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate, size=size, rung=rung, pauses=live)  # type: ignore[arg-type]
+    if tick not in TICK_MODES:
+        raise typer.BadParameter(f"{tick} is not {', '.join(map(str, TICK_MODES))}", param_hint="--tick")
+    tick_mode = TICK_MODES.index(tick)
+    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate, size=size, tick_mode=tick_mode, pauses=live)  # type: ignore[arg-type]
 
 
 def _session(
     json: bool, ice: list[str] | None, ice_file: Path | None, open_page: bool, room: str | None, **settings: Any
 ) -> None:  # fmt: skip
     from signaling.config import IceConfig
-    from signaling.lobby import run_lobby
-    from signaling.session import Session, SessionConfig
+    from signaling.session.lobby import run_lobby
+    from signaling.session.session import Session, SessionConfig
 
     def on_page(url: str) -> None:
         errors.print(f"page: {url}")
@@ -144,8 +144,8 @@ def receive(
         _session(json, ice, ice_file, False, room=room, **settings)
         return
     from signaling.config import IceConfig
-    from signaling.many_sessions import run_many
-    from signaling.session import SessionConfig
+    from signaling.session.many import run_many
+    from signaling.session.session import SessionConfig
 
     config = SessionConfig(ice=IceConfig.load(ice or [], ice_file), room=room, **settings)
     figures = asyncio.run(run_many(config, many, lambda url: errors.print(f"page: {url}")))

@@ -26,10 +26,10 @@ def serve(
     log_json: Annotated[bool, typer.Option("--log-json", help="Log what happens, as JSON lines on stderr.")] = False,
 ) -> None:  # fmt: skip
     """The signaling server and its page."""
-    from signaling.access import read_secret
     from signaling.config import IceConfig
-    from signaling.serve import run_server
-    from signaling.server import ServerConfig
+    from signaling.rooms.access import read_secret
+    from signaling.rooms.serve import run_server
+    from signaling.rooms.server import ServerConfig
 
     config = ServerConfig(
         IceConfig.load(ice or [], ice_file), max_rooms=max_rooms, secret=read_secret(secret) if secret else None,
@@ -44,6 +44,6 @@ def token(
     hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it opens the room.")] = 24.0,
 ) -> None:  # fmt: skip
     """A token that opens one room of a server with --secret; give it to both sides."""
-    from signaling.access import issue_token, read_secret
+    from signaling.rooms.access import issue_token, read_secret
 
     print(issue_token(read_secret(secret), room, hours * 3600))

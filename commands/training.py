@@ -33,11 +33,12 @@ def train(
     """Data to weights."""
     if context.invoked_subcommand:
         return
-    from models.train_command import Wanted, run
+    from models.training.command import run
+    from models.training.runs import TrainRequest
 
     if data is None or losses is None:
         raise typer.BadParameter("needed to train", param_hint="--data and --losses")
-    wanted = Wanted(data, losses, out, network, stage, steps, batch, rate, sync, threads, loaders, start)
+    wanted = TrainRequest(data, losses, out, network, stage, steps, batch, rate, sync, threads, loaders, start)
     if figures := run(wanted, reproduce, errors.print):
         show(figures, json)
 
@@ -64,6 +65,6 @@ def export(
     json: Json = False,
 ) -> None:  # fmt: skip
     """Weights to ONNX."""
-    from models.train_command import run_export
+    from models.training.runs import run_export
 
     show(run_export(checkpoint, interpolator, out, errors.print), json)

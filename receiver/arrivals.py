@@ -5,7 +5,7 @@ from collections import deque
 from codec.bundle import Report
 
 WINDOW = 50
-"""Bundles looked at for the loss: ten seconds at the 200 ms rung."""
+"""Bundles looked at for the loss: ten seconds at the 200 ms tick mode."""
 FAR = 32
 """Numbers so far behind the newest have wrapped or begun again: they aren't old."""
 

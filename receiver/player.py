@@ -9,40 +9,38 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from codec.accounting import BitCount
 from codec.bundle import NO_CAMERA, TIME_UNIT, Bundle, Face, Report
 from codec.errors import CodecError
 from codec.keyframe import Keyframe
-from models.runtime import Interpolator
+from codec.media.timing import RATE, grid
+from codec.media.types import Float32, UInt8
+from models.runtime.upsampler import Interpolator
 from receiver.arrivals import Arrivals
-from receiver.outputs import Output
+from receiver.outputs.base import Output
+from receiver.outputs.recorder import Recorder
 from receiver.playout import PlayoutClock
-from receiver.recorder import Recorder
 from receiver.render import MakeRenderer
 from receiver.stretch import fit
-from receiver.ticks import FrameInput, TickDecoder, TickOutput, halfway
+from receiver.tick_decoder import FrameInput, TickDecoder, TickOutput, halfway
 from receiver.trust import TrustMeter
-from sender.sources import grid
-from sender.speech import RATE
 
 log = logging.getLogger("facewire.player")
 
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
 
 WAITING_MAX = 100
 """Ticks that may wait to be played."""
 FAR_LATE, FAR_EARLY, FAR_COUNT = 1.0, 1.5, 3
-"""So many bundles in a row, each so many seconds off its time, are no jitter: the sender paused or began anew."""
+"""So many bundles in a row, each so many seconds off its time, are no jitter: the sender paused or began anew.
+"""
 SILENCE = 5.0
 """Seconds without a bundle after which playing stops until one comes."""
 BEHIND = 1.0
 """Seconds that this side may fall behind (the machine slept) before ticks are skipped."""
 EARLY = 0.012
-"""Seconds by which sound is handed out before its picture's time: Opus delays it by 6.5 ms, and pictures were found 10 ms
-ahead of it (``bench.soak``)."""
+"""Seconds by which sound is handed out before its picture's time: Opus delays it by 6.5 ms, and
+pictures were found 10 ms ahead of it (``bench.calls.soak``)."""
 SOUND_LEAD = EARLY + 0.015
 """Seconds before a tick's time at which it must be decoded, for its sound to be whole."""
 GREY = np.full((256, 256, 3), 40, np.uint8)
@@ -67,8 +65,9 @@ class Player:
         self, render: MakeRenderer, interpolator: Interpolator, outputs: list[Output], recorder: Recorder | None = None,
         fps: int = 25,
     ) -> None:  # fmt: skip
-        """The networks must be loaded and warm; :meth:`close` closes renderer, outputs and recorder. ``fps``: 25, or 50 with
-        frames between those of the stream, for outputs that are ``smooth``."""
+        """The networks must be loaded and warm; :meth:`close` closes renderer, outputs and
+        recorder. ``fps``: 25, or 50 with frames between those of the stream, for outputs that are
+        ``smooth``."""
         self.recorder, self._double = recorder, fps == 50
         self._loop = asyncio.get_running_loop()
         self.outputs, self.clock, self.count, self.bits = outputs, PlayoutClock(), PlayerCount(), BitCount()
@@ -99,21 +98,23 @@ class Player:
 
     def keyframe(self, slot: int, keyframe: Keyframe) -> None:
         """A whole keyframe is here."""
-        self.decoder.set_keyframe(slot, keyframe.own)
+        self.decoder.set_keyframe(slot, keyframe.thumbnail)
         self.render.set_keyframe(slot, keyframe.rgb)
         self.bits.keyframe_bytes += len(keyframe.data)
         if self.recorder:
             self.recorder.keyframe(slot, keyframe)
 
     def _media(self, bundle: Bundle) -> int:
-        """When the bundle's tick begins in the stream, in ms, its wrapping time field unfolded around the expected one."""
+        """When the bundle's tick begins in the stream, in ms, its wrapping time field unfolded
+        around the expected one."""
         if self._last is None:
             return bundle.time * TIME_UNIT
         expected = self._last // TIME_UNIT
         return (expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000) * TIME_UNIT
 
     def bundle(self, data: bytes) -> Bundle | None:
-        """A message from the media channel; gives the bundle for its report, or None when it is broken (and counted)."""
+        """A message from the media channel; gives the bundle for its report, or None when it is
+        broken (and counted)."""
         now = time.monotonic()
         try:
             bundle = Bundle.parse(data)
@@ -200,9 +201,9 @@ class Player:
             change, forced = self.clock.change(self._arriving, self._missed), self._missed > 0
             self._missed = 0.0
             try:
-                again = following.again if following else ()
+                redundant = following.redundant if following else ()
                 output, filled = await self._loop.run_in_executor(
-                    self._pool, self._lay_out, at, length, bundle, again, round(change * RATE), forced
+                    self._pool, self._lay_out, at, length, bundle, redundant, round(change * RATE), forced
                 )
             except Exception:  # one tick must not end the call
                 log.exception("the tick at %d ms could not be decoded", at)
@@ -218,14 +219,16 @@ class Player:
             self._play(at, length, due, filled, output)
 
     def _lay_out(
-        self, at: int, length: int, bundle: Bundle | None, again: tuple[bytes, ...], change: int, forced: bool
+        self, at: int, length: int, bundle: Bundle | None, redundant: tuple[bytes, ...], change: int, forced: bool
     ) -> tuple[TickOutput, Float32]:  # fmt: skip
-        """A tick's frames and sound, and the sound ``change`` samples longer: about, so that it isn't heard, or exactly."""
-        output = self.decoder.tick(at, length, bundle, again)
+        """A tick's frames and sound, and the sound ``change`` samples longer: about, so that it
+        isn't heard, or exactly."""
+        output = self.decoder.tick(at, length, bundle, redundant)
         return output, np.pad(output.sound, (0, max(0, change))) if forced else fit(output.sound, change)
 
     async def _wait_for(self, at: int, until: float) -> None:
-        """Wait for a tick's bundle a little longer than its first frame can: that one is shown late then, but nothing is lost."""
+        """Wait for a tick's bundle a little longer than its first frame can: that one is shown late
+        then, but nothing is lost."""
         while self._next == at and at not in self._waiting and not self.decoder.pausing:
             self._arrival.clear()
             try:
@@ -235,8 +238,8 @@ class Player:
                 return
 
     def _take(self, at: int) -> tuple[Bundle | None, int]:
-        """(the bundle of the tick that begins now, the tick's length in ms). A lost one is as long as the last, but ends where
-        the next bundle's begins, which may be of another rung."""
+        """(the bundle of the tick that begins now, the tick's length in ms). A lost one is as long
+        as the last, but ends where the next bundle's begins, which may be of another tick mode."""
         for old in [a for a in self._waiting if a < at]:
             del self._waiting[old]
         bundle = self._waiting.pop(at, None)
@@ -246,8 +249,9 @@ class Player:
         return None, min([self._tick_ms, *(a - at for a in self._waiting)])
 
     def _lead(self) -> float:
-        """How long before its time a tick is laid out, in seconds: about what rendering takes. Less than that, so that a tick's
-        first frame comes some ms late: nobody sees it, and all that follows is sooner."""
+        """How long before its time a tick is laid out, in seconds: about what rendering takes. Less
+        than that, so that a tick's first frame comes some ms late: nobody sees it, and all that
+        follows is sooner."""
         self.clock.lead = min(max(self.render.count.seconds * 0.9, 0.02), 0.12) + 0.004
         return self.clock.lead
 

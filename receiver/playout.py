@@ -1,15 +1,16 @@
 """The playout clock: one for sound and picture, from the sender's capture time.
 
-Media time ``t`` (seconds since the stream began) is presented at ``t + delay``. A tick's bundle arrives when the tick is over
-at the earliest, so the delay is the tick's length + the fastest transit seen lately + a margin that follows the jitter + the
-time that rendering needs. It grows at once when bundles come late; otherwise it follows what is wanted as the sound allows it
+Media time ``t`` (seconds since the stream began) is presented at ``t + delay``. A tick's bundle
+arrives when the tick is over at the earliest, so the delay is the tick's length + the fastest
+transit seen lately + a margin that follows the jitter + the time that rendering needs. It grows at
+once when bundles come late; otherwise it follows what is wanted as the sound allows it
 (:mod:`receiver.stretch`).
 """
 
 from collections import deque
 
 HISTORY = 50
-"""Arrivals looked at: ten seconds at the 200 ms rung."""
+"""Arrivals looked at: ten seconds at the 200 ms tick mode."""
 MARGIN_MIN, MARGIN_MAX = 0.010, 0.600
 SHARE = 0.1
 """Of a tick, by which the delay may change in it."""
@@ -66,9 +67,11 @@ class PlayoutClock:
         return media + self._delay
 
     def change(self, tick: float, late: float = 0.0) -> float:
-        """By how much the delay should change in the next tick of ``tick`` seconds, in seconds; :meth:`move` does it.
+        """By how much the delay should change in the next tick of ``tick`` seconds, in seconds;
+        :meth:`move` does it.
 
-        ``late``: by how much a bundle missed its time since the last tick; the delay has to grow at once then, whatever is heard.
+        ``late``: by how much a bundle missed its time since the last tick; the delay has to grow at
+        once then, whatever is heard.
         """
         if self._delay is None:
             return 0.0

@@ -8,20 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from models.runtime import Upsampler
-from receiver.ticks import FrameInput
+from codec.media.types import UInt8
+from models.runtime.upsampler import Upsampler
+from receiver.tick_decoder import FrameInput
 
 log = logging.getLogger("facewire.player")
 
-UInt8 = npt.NDArray[np.uint8]
 
 Done = Callable[[FrameInput, UInt8], None]
 
 STRIDES = {25: (2, 4, 10), 50: (1, 2, 4, 10)}
-"""By the rate that is wanted: on the grid of 50 FPS every frame, every second, fourth, tenth: 50, 25, 12.5 and 5 FPS."""
+"""By the rate that is wanted: on the grid of 50 FPS every frame, every second, fourth, tenth: 50,
+25, 12.5 and 5 FPS."""
 FRAME = 0.020
 """Seconds from one to the next of that grid."""
 PATIENCE, PATIENCE_MAX = 2.0, 32.0
@@ -29,10 +27,12 @@ PATIENCE, PATIENCE_MAX = 2.0, 32.0
 
 
 class Pace:
-    """Chooses the frame rate that rendering can hold. Times in seconds; ``now`` is a monotonic clock given by the caller.
+    """Chooses the frame rate that rendering can hold. Times in seconds; ``now`` is a monotonic
+    clock given by the caller.
 
-    A rate is left when a frame takes longer than the rate leaves it, smoothed over some ten frames. A better one is tried after
-    :data:`PATIENCE`, because only trying tells: a processor that rests between frames renders each more slowly.
+    A rate is left when a frame takes longer than the rate leaves it, smoothed over some ten frames.
+    A better one is tried after :data:`PATIENCE`, because only trying tells: a processor that rests
+    between frames renders each more slowly.
     """
 
     def __init__(self, fps: int = 25) -> None:
@@ -55,7 +55,8 @@ class Pace:
 
 @dataclass
 class RenderCount:
-    """Frames rendered, dropped because a newer one came, not rendered for an error; and the smoothed seconds of one."""
+    """Frames rendered, dropped because a newer one came, not rendered for an error; and the
+    smoothed seconds of one."""
 
     rendered: int = 0
     dropped: int = 0
@@ -64,14 +65,16 @@ class RenderCount:
 
 
 class Renderer(Protocol):
-    """Draws one stream's frames, somewhere else than on the event loop. Frames whose keyframe isn't here are skipped."""
+    """Draws one stream's frames, somewhere else than on the event loop. Frames whose keyframe isn't
+    here are skipped."""
 
     count: RenderCount
 
     def set_keyframe(self, slot: int, rgb: UInt8) -> None: ...
 
     def submit(self, frame: FrameInput) -> None:
-        """Ask for a frame; one that still waits is dropped and counted. Frames between strides are left out silently."""
+        """Ask for a frame; one that still waits is dropped and counted. Frames between strides are
+        left out silently."""
 
     def close(self) -> None: ...
 
@@ -83,8 +86,9 @@ MakeRenderer = Callable[[Done, asyncio.AbstractEventLoop], Renderer]
 class RenderThreads:
     """A :class:`Renderer` that runs upsamplers, a thread for each.
 
-    Two frames on one processor core each cost less than one frame on two: threads that share a frame wait for each other in
-    every layer. A frame may so be finished after its successor; who shows them leaves it out.
+    Two frames on one processor core each cost less than one frame on two: threads that share a
+    frame wait for each other in every layer. A frame may so be finished after its successor; who
+    shows them leaves it out.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""One thread that draws for several players: all frames that wait are one batch, so that lag grows for none of them."""
+"""One thread that draws for several players: all frames that wait are one batch, so that lag grows
+for none of them."""
 
 import asyncio
 import logging
@@ -6,16 +7,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
-from models.many import ManyUpsampler, Wanted
+from codec.media.types import UInt8
+from models.runtime.batch import ManyUpsampler, Wanted
 from receiver.render import Done, Pace, RenderCount
-from receiver.ticks import FrameInput
+from receiver.tick_decoder import FrameInput
 
 log = logging.getLogger("facewire.player")
-
-UInt8 = npt.NDArray[np.uint8]
 
 
 @dataclass
@@ -51,7 +48,8 @@ class Seat:
 
 
 class RenderMany:
-    """Made in one place, closed after all players; :meth:`seat` is each player's :data:`receiver.render.MakeRenderer`."""
+    """Made in one place, closed after all players; :meth:`seat` is each player's
+    :data:`receiver.render.MakeRenderer`."""
 
     def __init__(self, upsampler: ManyUpsampler, seats: int) -> None:
         self._upsampler, self.runtime = upsampler, upsampler.runtime

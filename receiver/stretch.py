@@ -1,13 +1,12 @@
-"""Making a tick's sound shorter or longer without changing its pitch: whole periods of the voice are cut out or repeated, as
-the time-scale modification in WebRTC's NetEq does; silence is cut or lengthened by as much as is wanted.
+"""Making a tick's sound shorter or longer without changing its pitch: whole periods of the voice
+are cut out or repeated, as the time-scale modification in WebRTC's NetEq does; silence is cut or
+lengthened by as much as is wanted.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from sender.speech import RATE
-
-Float32 = npt.NDArray[np.float32]
+from codec.media.timing import RATE
+from codec.media.types import Float32
 
 PERIODS = (RATE // 400, RATE * 15 // 1000)
 """Samples of the shortest and the longest period that is cut or repeated: 2.5 ms and 15 ms."""
@@ -20,9 +19,11 @@ HOP = 160
 
 
 def fit(sound: Float32, change: int) -> Float32:
-    """``sound`` (N,), longer or shorter by at most ``change`` samples (negative: shorter), as near to it as can't be heard.
+    """``sound`` (N,), longer or shorter by at most ``change`` samples (negative: shorter), as near
+    to it as can't be heard.
 
-    The same array where nothing fits. A change is made in several steps, each of one period; the ends stay as they are.
+    The same array where nothing fits. A change is made in several steps, each of one period; the
+    ends stay as they are.
     """
     left = abs(change)
     while left >= PERIODS[0]:

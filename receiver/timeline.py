@@ -1,4 +1,5 @@
-"""Bundles of a recording → ticks in time: where bundles were lost, or left out in silence, there are ticks without one."""
+"""Bundles of a recording → ticks in time: where bundles were lost, or left out in silence, there
+are ticks without one."""
 
 from dataclasses import dataclass
 
@@ -12,13 +13,14 @@ ALIGN_MS = 600
 
 @dataclass(frozen=True)
 class Slot:
-    """A tick that begins ``at_ms`` after the recording's begin; ``bundle`` None: there is none. ``again``: its sound, if the
-    bundle after it brings that once more. ``missing``: ticks without a bundle in a row, this one included."""
+    """A tick that begins ``at_ms`` after the recording's begin; ``bundle`` None: there is none.
+    ``redundant``: its sound, if the bundle after it brings that once more. ``missing``: ticks without a
+    bundle in a row, this one included."""
 
     at_ms: int
     tick_ms: int
     bundle: Bundle | None
-    again: tuple[bytes, ...] = ()
+    redundant: tuple[bytes, ...] = ()
     missing: int = 0
 
 
@@ -46,8 +48,8 @@ class Timeline:
         out: list[Slot] = []
         while self._next < at:
             length = min(self._tick_ms, at - self._next)
-            again = bundle.again if self._next + length == at else ()
-            out.append(Slot(self._next - self._origin, length, None, again, len(out) + 1))
+            redundant = bundle.redundant if self._next + length == at else ()
+            out.append(Slot(self._next - self._origin, length, None, redundant, len(out) + 1))
             self._next += length
         self._tick_ms = bundle.tick_ms
         out.append(Slot(at - self._origin, bundle.tick_ms, bundle))

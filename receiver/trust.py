@@ -1,17 +1,16 @@
 """How far a rendered picture is supported by what was sent: made small again, it must be the 8×8 picture.
 
-A network can draw a face that isn't there; the 8×8 picture is what the camera really saw. Where the two part, the viewer
-should know. High consistency doesn't prove the fine detail, of which 8×8 pixels say nothing: that comes from the keyframe.
+A network can draw a face that isn't there; the 8×8 picture is what the camera really saw. Where the
+two part, the viewer should know. High consistency doesn't prove the fine detail, of which 8×8
+pixels say nothing: that comes from the keyframe.
 """
 
 from collections import deque
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
+from codec.media.types import Float32, UInt8
 
 RECENT = 50
 """Frames that :attr:`TrustMeter.worst_db` looks back on: two seconds."""
@@ -20,14 +19,16 @@ BEST_DB = 68.0
 
 
 def consistency_db(rgb: UInt8, picture: Float32) -> float:
-    """PSNR in dB, at most 68, of the frame (256, 256, 3) averaged to 8×8 against the sent picture (3, 8, 8) in [0, 1]."""
+    """PSNR in dB, at most 68, of the frame (256, 256, 3) averaged to 8×8 against the sent picture
+    (3, 8, 8) in [0, 1]."""
     small = cv2.resize(rgb, (8, 8), interpolation=cv2.INTER_AREA).astype(np.float32)
     error = float(((small - picture.transpose(1, 2, 0) * 255) ** 2).mean())
     return min(BEST_DB, 10 * float(np.log10(255**2 / max(error, 1e-3))))
 
 
 class TrustMeter:
-    """The consistency of every frame shown: ``now_db`` of the newest, ``worst_db`` of the last two seconds, mean and lowest.
+    """The consistency of every frame shown: ``now_db`` of the newest, ``worst_db`` of the last two
+    seconds, mean and lowest.
 
     All are None before the first frame.
     """

@@ -1,8 +1,9 @@
-"""``upsample``, the paper's other use: a face video that only exists small, and one sharp picture of the face → 256×256, 25 FPS.
+"""``upsample``, the paper's other use: a face video that only exists small, and one sharp picture
+of the face → 256×256, 25 FPS.
 
-Each frame goes through the call's network: the 8×8 averages of five frames drive the picture of the face, what the small
-frame shows beyond 8×8 goes in as detail. Then back-projection makes sure that nothing is claimed that the footage denies:
-the output, averaged down again, is the small frame.
+Each frame goes through the call's network: the 8×8 averages of five frames drive the picture of the
+face, what the small frame shows beyond 8×8 goes in as detail. Then back-projection makes sure that
+nothing is claimed that the footage denies: the output, averaged down again, is the small frame.
 """
 
 from collections import deque
@@ -13,27 +14,28 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from models.detail import detail_of, shrink
-from models.mel import BANDS, HOP, WINDOW, log_mel, window_at
-from models.runtime import FRAMES, Interpolator, Upsampler
-from receiver.video_file import OutputError, VideoFile, check_name
-from sender.inputs import FRAME_RATE, RATE, FileSound, SourceError, file_frames, file_sound
-from sender.tracker import SIDE, whole
+from codec.media.files import FileSound, SourceError, file_frames, file_sound
+from codec.media.timing import FRAME_RATE, RATE
+from codec.media.types import Float32, UInt8
+from models.face.tracker import SIDE, whole
+from models.runtime.detail import detail_of, shrink
+from models.runtime.mel import BANDS, HOP, WINDOW, log_mel, window_at
+from models.runtime.upsampler import FRAMES, Interpolator, Upsampler
+from receiver.outputs.video_file import OutputError, VideoFile, check_name
 
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
 Progress = Callable[[int], object]
 
 SMALL = 8
 SIZES = (64, 32, 16, SMALL)
 """Sides of the frames that the network takes; it was trained with these."""
 STEPS = 6
-"""Rounds of back-projection. More rounds, or bicubic enlargement, give the same PSNR within 0.02 dB and more ringing (LPIPS)."""
+"""Rounds of back-projection. More rounds, or bicubic enlargement, give the same PSNR within 0.02 dB
+and more ringing (LPIPS)."""
 LONGEST = FRAME_RATE
-"""Frames on the grid; where pictures are further apart, the first is held, since what moved between them is anyone's guess."""
+"""Frames on the grid; where pictures are further apart, the first is held, since what moved between
+them is anyone's guess."""
 PIECE = 1000 * HOP
 """Samples of sound whose log-mel is taken at a time: 10 s, or an hour of sound would need gigabytes."""
 
@@ -54,7 +56,8 @@ def load_identity(path: Path) -> UInt8:
 
 
 def fitting(width: int, height: int, name: str = "video") -> int:
-    """The side out of 8, 16, 32, 64 that a frame is taken at: its own, or the next below. Raises ``SourceError``."""
+    """The side out of 8, 16, 32, 64 that a frame is taken at: its own, or the next below. Raises
+    ``SourceError``."""
     if width != height:
         raise SourceError(f"{name} is {width}x{height}, not square: crop it to the face first")
     if width < SMALL:
@@ -63,9 +66,11 @@ def fitting(width: int, height: int, name: str = "video") -> int:
 
 
 def back_project(frame: Float32, small: Float32, steps: int = STEPS) -> Float32:
-    """Frame (256, 256, 3) whose area averages become ``small`` (S, S, 3), both in [0, 1] (Irani and Peleg, 1991).
+    """Frame (256, 256, 3) whose area averages become ``small`` (S, S, 3), both in [0, 1] (Irani and
+    Peleg, 1991).
 
-    What is missing is enlarged smoothly and added, a few times over: all at once would show the small frame's squares.
+    What is missing is enlarged smoothly and added, a few times over: all at once would show the
+    small frame's squares.
     """
     for _ in range(steps):
         missing = small - shrink(frame, len(small))
@@ -77,7 +82,8 @@ class Restorer:
     """Draws frames from small ones. Not thread-safe."""
 
     def __init__(self, upsampler: Upsampler, identity: UInt8, mel: Float32 | None = None, steps: int = STEPS) -> None:
-        """``identity`` RGB (256, 256, 3); ``mel``: log-mel (n, 80) of the video's sound from its first frame on, None: unheard.
+        """``identity`` RGB (256, 256, 3); ``mel``: log-mel (n, 80) of the video's sound from its
+        first frame on, None: unheard.
 
         Raises ``ValueError`` for an identity of another shape.
         """
@@ -86,7 +92,8 @@ class Restorer:
         self._mel = np.zeros((0, BANDS), np.float32) if mel is None else mel
 
     def frame(self, number: int, window: Iterable[Float32]) -> UInt8:
-        """Frame ``number`` of the video, RGB (256, 256, 3), from the five small frames (S, S, 3) around it, RGB in [0, 1]."""
+        """Frame ``number`` of the video, RGB (256, 256, 3), from the five small frames (S, S, 3)
+        around it, RGB in [0, 1]."""
         around = list(window)
         pictures = np.stack([shrink(f, SMALL) for f in around]).transpose(0, 3, 1, 2)
         small = around[FRAMES // 2]
@@ -97,10 +104,12 @@ class Restorer:
 
 
 def between(pictures: Iterator[UInt8], side: int, interpolator: Interpolator) -> Iterator[Float32]:
-    """Pictures on the 25 FPS grid as :func:`sender.inputs.file_frames` gives them → small frames (side, side, 3) in [0, 1].
+    """Pictures on the 25 FPS grid as :func:`codec.media.files.file_frames` gives them → small
+    frames (side, side, 3) in [0, 1].
 
-    Where that repeats a picture until the next, there is a straight way from the one to the other, except where nothing
-    comes for a second; 8×8 at 5 FPS goes through the interpolator as in a call. Raises ``SourceError``.
+    Where that repeats a picture until the next, there is a straight way from the one to the other,
+    except where nothing comes for a second; 8×8 at 5 FPS goes through the interpolator as in a
+    call. Raises ``SourceError``.
     """
     known: deque[Float32] = deque(maxlen=FRAMES)  # pictures 200 ms apart from one another, newest last
     held, gap = next(pictures), 1
@@ -163,12 +172,14 @@ def upsample_file(
     weights: Path | None = None, device: str = "auto", progress: Progress = lambda _: None,
     note: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Small face video + picture of the face → MP4 256×256 at 25 FPS with the video's sound, or that of ``audio``.
+    """Small face video + picture of the face → MP4 256×256 at 25 FPS with the video's sound, or
+    that of ``audio``.
 
-    ``scale``, where given, must be what the video's size makes it: 32 for 8×8, 16, 8, or 4 for 64×64. ``speech`` False lets the
-    network not hear the sound. ``note`` is told in a sentence when the video has another size and is shrunk first. Gives
-    frames, side of the small frames, scale, whether the network heard speech, and the PSNR in dB of the output, averaged
-    down again, against the small frames. The file appears under its name only when it is whole. Raises ``SourceError``,
+    ``scale``, where given, must be what the video's size makes it: 32 for 8×8, 16, 8, or 4 for
+    64×64. ``speech`` False lets the network not hear the sound. ``note`` is told in a sentence when
+    the video has another size and is shrunk first. Gives frames, side of the small frames, scale,
+    whether the network heard speech, and the PSNR in dB of the output, averaged down again, against
+    the small frames. The file appears under its name only when it is whole. Raises ``SourceError``,
     ``OutputError``, ``WeightsMissingError``, ``ValueError`` and ``OSError``.
     """
     face, pictures = load_identity(identity), file_frames(source)

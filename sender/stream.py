@@ -1,4 +1,5 @@
-"""Ticks → bundles: crop, keyframe, picture, speech. Holds one outgoing stream's whole state; knows no network or clock."""
+"""Ticks → bundles: crop, keyframe, picture, speech. Holds one outgoing stream's whole state; knows
+no network or clock."""
 
 import contextlib
 from collections.abc import Callable
@@ -6,36 +7,35 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from codec.accounting import BitCount
-from codec.bundle import RUNGS, TIME_UNIT, Bundle, Face, Report
+from codec.bundle import TICK_MODES, TIME_UNIT, Bundle, Face, Report
 from codec.errors import PictureTooLongError
-from codec.header import RATES, SIZES
 from codec.keyframe import Keyframe, encode_keyframe
-from codec.picture import PictureEncoder
-from codec.ratecontrol import RateControl
-from codec.sampling import SIZE, sample
-from sender.detector import BlazeFace
-from sender.gallery import Gallery, Held
-from sender.keyframe_choice import KeyframeChoice
-from sender.landmarks import FaceMesh
-from sender.sources import Tick, grid
-from sender.speech import SpeechEncoder
-from sender.tracker import SIDE, Crop, Tracker, whole
-from sender.voice import VoiceActivity
-
-UInt8 = npt.NDArray[np.uint8]
+from codec.media.timing import grid
+from codec.media.types import UInt8
+from codec.pictures.header import RATES, SIZES
+from codec.pictures.picture import PictureEncoder
+from codec.pictures.ratecontrol import RateControl
+from codec.pictures.sampling import SIZE, sample
+from codec.speech import SpeechEncoder
+from models.face.detector import BlazeFace
+from models.face.landmarks import FaceMesh
+from models.face.tracker import SIDE, Crop, Tracker, whole
+from sender.capture.sources import Tick
+from sender.keyframes.choice import KeyframeChoice
+from sender.keyframes.gallery import Gallery, Held
+from sender.vad import VoiceActivity
 
 DRAWN = {8: 44, 16: 120, 32: 320}
-"""Sides of pictures that the network is trained to draw from (the codec carries 12 as well), and what one may cost on average,
-in bytes."""
+"""Sides of pictures that the network is trained to draw from (the codec carries 12 as well), and
+what one may cost on average, in bytes."""
 PAUSING_TICK = 200
-"""Ticks of so many milliseconds are left out in silence; at the faster rungs there is room."""
+"""Ticks of so many milliseconds are left out in silence; at the faster tick modes there is room."""
 SWITCH_MS = 600
-"""The rung changes at whole multiples, where ticks of all lengths begin."""
+"""The tick mode changes at whole multiples, where ticks of all lengths begin."""
 CHOICE_TICKS = 5
-"""Ticks of candidates before the keyframe is chosen: one second at the 200 ms rung."""
+"""Ticks of candidates before the keyframe is chosen: one second at the 200 ms tick mode."""
 GLIMPSES_MIN, GLIMPSES_MAX = 3, 25
 """Ticks before the stream that suffice for the choice, and after which it begins anew."""
 CHOICE_TICKS_MAX = 75
@@ -44,10 +44,12 @@ CHOICE_TICKS_MAX = 75
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """``crop``: "face" follows the face, "none" takes the frame as it is. ``keyframe``: "auto" chooses within the first
-    second, "first" takes the first picture. ``luma``, ``chroma``: quantiser numbers (2 and 3 are steps of 3 and 4). ``size``:
-    side of the pictures, one of :data:`DRAWN`. ``bitrate``: Opus, bit/s. ``picture_bytes``: what a picture may cost on average,
-    by default as DRAWN says. ``pauses``: in silence send no sound and, at the 200 ms rung, only every other tick's bundle."""
+    """``crop``: "face" follows the face, "none" takes the frame as it is. ``keyframe``: "auto"
+    chooses within the first second, "first" takes the first picture. ``luma``, ``chroma``:
+    quantiser numbers (2 and 3 are steps of 3 and 4). ``size``: side of the pictures, one of
+    :data:`DRAWN`. ``bitrate``: Opus, bit/s. ``picture_bytes``: what a picture may cost on average,
+    by default as DRAWN says. ``pauses``: in silence send no sound and, at the 200 ms tick mode, only
+    every other tick's bundle."""
 
     crop: Literal["face", "none"] = "face"
     keyframe: Literal["auto", "first"] = "auto"
@@ -55,7 +57,7 @@ class StreamConfig:
     chroma: int = 3
     size: int = SIZE
     bitrate: int = 6_000
-    rung: int = 0
+    tick_mode: int = 0
     quality: int = 70
     picture_bytes: int | None = None
     pauses: bool = False
@@ -69,8 +71,10 @@ class SenderStream:
         detector, mesh = BlazeFace(), FaceMesh()
         self.tracker = Tracker(detector, mesh)
         self.choice: KeyframeChoice | None = KeyframeChoice(detector, mesh)
-        self.pictures = PictureEncoder(config.luma, config.chroma, SIZES.index(config.size), RATES.index(RUNGS[config.rung]))
-        self.speech = SpeechEncoder(config.bitrate, RUNGS[config.rung])
+        self.pictures = PictureEncoder(
+            config.luma, config.chroma, SIZES.index(config.size), RATES.index(TICK_MODES[config.tick_mode])
+        )
+        self.speech = SpeechEncoder(config.bitrate, TICK_MODES[config.tick_mode])
         self.count, self.rate = BitCount(), RateControl(config.picture_bytes or DRAWN[config.size])
         self.number = 0
         self.slot = 0
@@ -91,16 +95,17 @@ class SenderStream:
         self._voice = VoiceActivity() if config.pauses else None
         self._paused = False  # the last bundle said that this tick's may be left out
         self._faceless = False
-        self.rung, self.at_ms = config.rung, 0
+        self.tick_mode, self.at_ms = config.tick_mode, 0
 
     @property
     def tick_ms(self) -> int:
         """Length of the next tick."""
-        return RUNGS[self.rung]
+        return TICK_MODES[self.tick_mode]
 
     @property
     def enlarged(self) -> float:
-        """How many times the face is enlarged to be shown at 256×256: over 1 it is further from the camera than is sharp."""
+        """How many times the face is enlarged to be shown at 256×256: over 1 it is further from the
+        camera than is sharp."""
         return float(SIDE / max(self.crop.side, 1.0)) if self.crop is not None and self.config.crop == "face" else 1.0
 
     @property
@@ -108,12 +113,12 @@ class SenderStream:
         """Whether there is nothing to be seen: no keyframe is told of then, let alone sent."""
         return self.away or self.camera_off or self._nothing_seen
 
-    def set_step(self, rung: int, bitrate: int) -> None:
-        """Another rung and Opus bit rate from the next tick on. Raises ``ValueError`` off :data:`SWITCH_MS`, where the rungs'
-        ticks don't begin together."""
-        if rung != self.rung and self.at_ms % SWITCH_MS:
-            raise ValueError(f"the rung changes every {SWITCH_MS} ms, not after {self.at_ms}")
-        self.rung = rung
+    def set_step(self, tick_mode: int, bitrate: int) -> None:
+        """Another tick mode and Opus bit rate from the next tick on. Raises ``ValueError`` off
+        :data:`SWITCH_MS`, where the tick modes' ticks don't begin together."""
+        if tick_mode != self.tick_mode and self.at_ms % SWITCH_MS:
+            raise ValueError(f"the tick mode changes every {SWITCH_MS} ms, not after {self.at_ms}")
+        self.tick_mode = tick_mode
         self.pictures.rate = RATES.index(self.tick_ms)
         self.speech.set_tick(self.tick_ms)
         self.speech.set_bitrate(bitrate)
@@ -142,8 +147,9 @@ class SenderStream:
         return self.crop.cut(newest), face
 
     def candidates(self, tick: Tick) -> None:
-        """Look at a tick for the keyframe before the stream starts: a file can be read twice, a camera is on while the other
-        side is waited for. What was looked at long before is forgotten."""
+        """Look at a tick for the keyframe before the stream starts: a file can be read twice, a
+        camera is on while the other side is waited for. What was looked at long before is
+        forgotten."""
         crop, _ = self._see(tick, told=False)
         if crop is not None and self.choice:
             if self.choice.tried >= GLIMPSES_MAX:
@@ -166,8 +172,8 @@ class SenderStream:
     def set_keyframe(self, crop: UInt8 | Keyframe) -> None:
         """Make this crop (256, 256, 3), or what it was encoded to, the next keyframe, in a slot of its own.
 
-        The first is used at once; a later one only when the other side has it (:meth:`confirm`), so that no picture refers to
-        a keyframe that is still under way.
+        The first is used at once; a later one only when the other side has it (:meth:`confirm`), so
+        that no picture refers to a keyframe that is still under way.
         """
         keyframe = crop if isinstance(crop, Keyframe) else encode_keyframe(crop, self.config.quality)
         self.keyframe, self.slot = keyframe, self.gallery.add(keyframe, self.pictures.slot)
@@ -177,7 +183,7 @@ class SenderStream:
             self._use(self.slot)
 
     def _use(self, slot: int) -> None:
-        self.pictures.set_keyframe(slot, self.gallery.keyframes[slot].own)
+        self.pictures.set_keyframe(slot, self.gallery.keyframes[slot].thumbnail)
         self.gallery.used(slot)
 
     def confirm(self, slot: int, digest: bytes) -> None:
@@ -187,7 +193,8 @@ class SenderStream:
             self._use(slot)
 
     def use(self, slot: int) -> bool:
-        """Refer to a keyframe that the other side holds, from the next picture on; False where it doesn't hold it."""
+        """Refer to a keyframe that the other side holds, from the next picture on; False where it
+        doesn't hold it."""
         if slot not in self.gallery.held:
             return False
         self._use(slot)
@@ -195,7 +202,7 @@ class SenderStream:
 
     @property
     def held(self) -> Held:
-        """The keyframes, for :class:`sender.refresh.Refresh`."""
+        """The keyframes, for :class:`sender.keyframes.refresh.Refresh`."""
         gallery = self.gallery
         return Held(dict(gallery.keyframes), frozenset(gallery.held), self.pictures.slot, self._newest_used)
 
@@ -215,7 +222,8 @@ class SenderStream:
             self.choose()
 
     def bundle(self, tick: Tick, report: Report | None = None) -> Bundle | None:
-        """The bundle of the next tick; None where it is left out in silence. :attr:`keyframe` appears when the choice is made."""
+        """The bundle of the next tick; None where it is left out in silence. :attr:`keyframe`
+        appears when the choice is made."""
         config, picture = self.config, None
         crop, self.face = self._see(tick)
         self.seen = crop
@@ -239,7 +247,7 @@ class SenderStream:
         sound = self._encode_silence(len(samples)) if silent else self.speech.encode(samples)
         self._paused = silent and self.tick_ms == PAUSING_TICK and self.keyframe is not None
         bundle = Bundle(
-            self.number, (self.at_ms // TIME_UNIT) & 0xFFFF, self.rung, picture, sound, report,
+            self.number, (self.at_ms // TIME_UNIT) & 0xFFFF, self.tick_mode, picture, sound, report,
             self._last_sound if self.redundant else (), self.face, muted,
             self._paused,
         )  # fmt: skip

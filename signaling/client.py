@@ -1,4 +1,5 @@
-"""A peer's side of the signaling socket: join a room, send and receive aiortc's objects, survive a lost connection."""
+"""A peer's side of the signaling socket: join a room, send and receive aiortc's objects, survive a
+lost connection."""
 
 import asyncio
 import contextlib
@@ -13,7 +14,7 @@ from aiortc.contrib.signaling import BYE, SignalingBye
 
 from codec.errors import reason
 from signaling.config import IceConfig, IceConfigError
-from signaling.messages import (
+from signaling.protocol import (
     MAX_MESSAGE,
     ErrorMessage,
     Join,
@@ -33,7 +34,8 @@ Event = RTCSessionDescription | RTCIceCandidate | SignalingBye | Presence | Read
 """What a room brings: aiortc's objects from the other peer, its coming and going, and its wish for an offer."""
 
 JOIN_TIMEOUT, REJOIN_TIMEOUT = 10.0, 3.0
-"""Seconds that one attempt to connect and join may take, the first time and later: then the network may just have come back."""
+"""Seconds that one attempt to connect and join may take, the first time and later: then the network
+may just have come back."""
 PAUSE_MAX = 2.0
 """Seconds between two attempts at most."""
 CLOSE_TIMEOUT = 1.0
@@ -45,7 +47,8 @@ MAX_WAITING = 256
 
 
 def socket_url(server: str) -> str:
-    """The WebSocket URL of a server given as ``http(s)://HOST[:PORT][/PATH]`` or ``ws(s)://…``; ``/ws`` is appended.
+    """The WebSocket URL of a server given as ``http(s)://HOST[:PORT][/PATH]`` or ``ws(s)://…``;
+    ``/ws`` is appended.
 
     Raises:
         SignalingError: ``bad_url``.
@@ -64,8 +67,9 @@ def socket_url(server: str) -> str:
 class SignalingClient:
     """One peer in one room, as an async context manager.
 
-    The socket is opened again when it is lost, for up to ``patience`` seconds, with the same token: the peer keeps its
-    place. The room lives on when the other peer leaves and another joins; ``receive`` tells of both.
+    The socket is opened again when it is lost, for up to ``patience`` seconds, with the same token:
+    the peer keeps its place. The room lives on when the other peer leaves and another joins;
+    ``receive`` tells of both.
 
     Attributes:
         polite: the other peer was in the room first (None before joining).
@@ -74,9 +78,10 @@ class SignalingClient:
     """
 
     def __init__(self, server: str, room: str, *, patience: float = 60.0, access: str | None = None) -> None:
-        """``access``: a token for the room (:mod:`signaling.access`), where the server asks for one.
+        """``access``: a token for the room (:mod:`signaling.rooms.access`), where the server asks for one.
 
-        Raises ``SignalingError`` (``bad_url``, ``bad_room``, ``bad_message`` for an ``access`` that is no token)."""
+        Raises ``SignalingError`` (``bad_url``, ``bad_room``, ``bad_message`` for an ``access`` that
+        is no token)."""
         self.url = socket_url(server)
         self.room = room
         self.polite: bool | None = None
@@ -144,7 +149,8 @@ class SignalingClient:
     async def wait_for_peer(self) -> bool:
         """Wait, for ever if need be, until the other peer is in the room. Takes no event away from ``receive``.
 
-        False, once, where it has said bye and is gone: whoever received the bye may have been ending for another reason.
+        False, once, where it has said bye and is gone: whoever received the bye may have been
+        ending for another reason.
 
         Raises:
             SignalingError: as ``receive``.
@@ -158,8 +164,8 @@ class SignalingClient:
             return self.peer.present
 
     async def alive(self, seconds: float) -> bool:
-        """Whether the server answers a ping within ``seconds``. If it doesn't, the socket is dead or the network away: it is
-        opened again, as when it is lost.
+        """Whether the server answers a ping within ``seconds``. If it doesn't, the socket is dead
+        or the network away: it is opened again, as when it is lost.
 
         Raises:
             SignalingError: the client is closed.
@@ -186,7 +192,8 @@ class SignalingClient:
             self._changed.notify_all()
 
     def forget(self) -> None:
-        """Drop what waits from the time before a new connection; the newest offer stays, where this side answers."""
+        """Drop what waits from the time before a new connection; the newest offer stays, where this
+        side answers."""
         offers: list[Event] = [e for e in self._events if isinstance(e, RTCSessionDescription) and e.type == "offer"]
         self._events = offers[-1:] if self.peer.present and not self.peer.offer else []
 

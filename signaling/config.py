@@ -28,9 +28,10 @@ class IceConfigError(ValueError):
 class IceServer(BaseModel):
     """One entry of WebRTC's ``iceServers``.
 
-    ``urls`` are ``stun:HOST[:PORT]``, ``turn:HOST[:PORT][?transport=udp|tcp]`` or ``turns:…`` (1 to 8 of them, one string
-    is taken as a list of one). ``turn`` needs ``username`` and ``credential``, or ``secret``: coturn's
-    ``static-auth-secret``, from which credentials of one day are made, so that the secret itself never leaves the server.
+    ``urls`` are ``stun:HOST[:PORT]``, ``turn:HOST[:PORT][?transport=udp|tcp]`` or ``turns:…`` (1 to
+    8 of them, one string is taken as a list of one). ``turn`` needs ``username`` and
+    ``credential``, or ``secret``: coturn's ``static-auth-secret``, from which credentials of one
+    day are made, so that the secret itself never leaves the server.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,8 +68,9 @@ class IceServer(BaseModel):
         return self
 
     def issued(self, now: float | None = None) -> "IceServer":
-        """This server as a client may see it: a ``secret`` is replaced by a credential good for a day from ``now``
-        (seconds since the epoch), made as coturn expects (REST API for TURN services)."""
+        """This server as a client may see it: a ``secret`` is replaced by a credential good for a
+        day from ``now`` (seconds since the epoch), made as coturn expects (REST API for TURN
+        services)."""
         if not self.secret:
             return self
         username = str(int(time.time() if now is None else now) + CREDENTIAL_LIFETIME)
@@ -77,7 +79,8 @@ class IceServer(BaseModel):
 
 
 class IceConfig(BaseModel):
-    """The STUN and TURN servers of a call. Empty by default: no server is ever asked that the user did not name.
+    """The STUN and TURN servers of a call. Empty by default: no server is ever asked that the user
+    did not name.
 
     aiortc uses the first STUN and the first TURN URL of the list and skips ``stuns:``; browsers use them all.
     """
@@ -90,9 +93,9 @@ class IceConfig(BaseModel):
     def load(cls, urls: list[str] | tuple[str, ...] = (), file: str | Path | None = None) -> "IceConfig":
         """Read servers from command line strings, then from a JSON file.
 
-        A string is ``stun:HOST[:PORT]`` or ``turn:USER:PASSWORD@HOST[:PORT][?transport=…]`` (USER and PASSWORD
-        percent-encoded where they hold ``:``, ``@`` or ``%``). The file holds WebRTC's ``iceServers`` list, bare or as
-        ``{"iceServers": [...]}``.
+        A string is ``stun:HOST[:PORT]`` or ``turn:USER:PASSWORD@HOST[:PORT][?transport=…]`` (USER
+        and PASSWORD percent-encoded where they hold ``:``, ``@`` or ``%``). The file holds WebRTC's
+        ``iceServers`` list, bare or as ``{"iceServers": [...]}``.
 
         Raises:
             IceConfigError: a string or the file cannot be used.
@@ -121,8 +124,9 @@ class IceConfig(BaseModel):
         return [server.issued().model_dump(mode="json", exclude_none=True) for server in self.servers]
 
     def to_aiortc(self) -> RTCConfiguration:
-        """Configuration for an ``RTCPeerConnection``: these servers and, with none, no server at all (aiortc's own
-        default would ask a public one). All of a call's media share one transport."""
+        """Configuration for an ``RTCPeerConnection``: these servers and, with none, no server at
+        all (aiortc's own default would ask a public one). All of a call's media share one
+        transport."""
         servers = [server.issued() for server in self.servers]
         return RTCConfiguration(
             iceServers=[RTCIceServer(list(s.urls), username=s.username, credential=s.credential) for s in servers],

@@ -1,10 +1,15 @@
-"""What all tests share: an event loop with a clock of its own for those that ask for it."""
+"""What all tests share: the shipped clip, and an event loop with a clock of its own for those that ask for it."""
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bench.demo import shipped_clip
+from codec.media.files import file_frames
+from models.runtime.upsampler import Interpolator
 from tests.virtual_time import VirtualLoop
 
 
@@ -13,3 +18,20 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop of a test: the usual one, but for tests marked ``virtual_time``."""
     return {"virtual": VirtualLoop} if item.get_closest_marker("virtual_time") else {"usual": asyncio.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def clip() -> Path:
+    """The shipped clip: one real face, 20 s, speech."""
+    return shipped_clip()
+
+
+@pytest.fixture(scope="session")
+def frames(clip: Path) -> list[np.ndarray]:
+    """The clip's first 30 pictures."""
+    return [f for f, _ in zip(file_frames(clip), range(30), strict=False)]
+
+
+@pytest.fixture(scope="session")
+def interpolator() -> Interpolator:
+    return Interpolator()

@@ -1,7 +1,9 @@
-"""Runs the whole suite in parts and sums it up: ``python tests/run.py [PYTEST ARGUMENTS]``; with arguments that one pytest alone.
+"""Runs the whole suite in parts and sums it up: ``python tests/run.py [PYTEST ARGUMENTS]``; with
+arguments that one pytest alone.
 
-A process for each part, for in one process after all the others a thread of libswscale crashed (docs/decisions.md). First what
-keeps a core busy, then what mostly waits, two parts at once; last the real calls, which want the machine to themselves.
+A process for each part, for in one process after all the others a thread of libswscale crashed
+(docs/decisions.md). First what keeps a core busy, then what mostly waits, two parts at once; last
+the real calls, which want the machine to themselves.
 """
 
 import itertools
@@ -19,7 +21,7 @@ from threading import Lock
 
 ROOT = Path(__file__).resolve().parents[1]
 BUSY = ("tests/models", "tests/bench", "tests/receiver", "tests/test_*.py", "tests/codec")
-WAITING = ("tests/signaling/test_[o-z]*.py", "tests/signaling/test_[a-n]*.py", "tests/sender")
+WAITING = ("tests/signaling/transport", "tests/signaling/[!t_]*/", "tests/signaling/test_*.py", "tests/sender")
 CALLS = ("tests/bench", "tests/signaling", "tests/e2e")
 LONGEST = 1500.0
 """Seconds that a part may take."""

@@ -1,13 +1,16 @@
 """The command line as a user meets it: help, JSON, one-line errors, exit codes."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from bench.demo import shipped_clip
+from facewire import app
 
 SUBCOMMANDS = (
     "demo",
@@ -97,10 +100,21 @@ def test_doctor_names_missing_packages_and_what_brings_them(tmp_path: Path, monk
     (found,) = [f for f in json.loads(run("doctor", "--json").stdout) if f["name"] == "system packages"]
     assert not found["good"]
     assert not found["needed"]
-    assert "chromium (tests and bench.delay --page: a real browser)" in found["found"]
+    assert "chromium (tests and bench.calls.delay --page: a real browser)" in found["found"]
     assert found["advice"].startswith("apt-get install ")
     assert {"chromium", "coturn", "redis-server", "nginx-light", "pulseaudio"} <= set(found["advice"].split())
 
 
 def test_version() -> None:
     assert run("--version").stdout.strip().count(".") == 2
+
+
+def test_every_command_and_option_is_in_the_usage_page() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "usage.md").read_text("utf-8")
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        assert re.search(rf"\b{name}\b", page), name
+        for parameter in command.params:
+            for option in (*parameter.opts, *parameter.secondary_opts):
+                if option.startswith("--") and option not in ("--help", "--json"):
+                    assert f"`{option}" in page, f"{name} {option}"

@@ -1,4 +1,5 @@
-"""The files around the code: compose, Dockerfile, Makefile, CI script, licence. Nothing here needs Docker or the network."""
+"""The files around the code: compose, Dockerfile, Makefile, CI script, licence. Nothing here needs
+Docker or the network."""
 
 import hashlib
 import os
@@ -114,7 +115,7 @@ def planned(*targets: str) -> list[str]:
 
 @pytest.mark.parametrize("fails", ["busy", "waiting", "calls"])
 def test_the_suite_fails_where_a_part_fails(fails: str, capsys: pytest.CaptureFixture[str]) -> None:
-    parts: dict[str, list[str]] = {"busy": ["tests/codec/test_colour.py"], "waiting": [], "calls": []}
+    parts: dict[str, list[str]] = {"busy": ["tests/codec/pictures/test_colour.py"], "waiting": [], "calls": []}
     assert runner.run(**parts) == 0
     assert re.search(r"^\d+ passed, 0 failed, 0 skipped$", capsys.readouterr().out, re.M)
     parts[fails] = [*parts[fails], "tests/none"]

@@ -1,4 +1,5 @@
-"""An event loop whose clock jumps to the next timer: counts, orders and times are exact on any machine, and take no time.
+"""An event loop whose clock jumps to the next timer: counts, orders and times are exact on any
+machine, and take no time.
 
 A test asks for it with ``pytest.mark.virtual_time``. Nothing may wait for a socket or a thread in it.
 """

@@ -18,7 +18,8 @@ def _words(condition: Callable[[], Any]) -> str:
 
 
 async def until(condition: Callable[[], Any], seconds: float = PATIENCE, every: float = 0.02) -> Any:
-    """What ``condition`` gives once that is true, looked at ``every`` so many seconds. It may be a coroutine function."""
+    """What ``condition`` gives once that is true, looked at ``every`` so many seconds. It may be a
+    coroutine function."""
     end = time.monotonic() + seconds
     while True:
         found = condition()

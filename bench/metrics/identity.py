@@ -1,4 +1,5 @@
-"""Whether it is still the same person: dlib's 128-number face descriptor (King, 2017; CC0), under 0.6 apart for one person.
+"""Whether it is still the same person: dlib's 128-number face descriptor (King, 2017; CC0), under
+0.6 apart for one person.
 
 Optional: ``pip install dlib-bin face-recognition-models``.
 """
@@ -8,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from sender.detector import Detection
-
-UInt8 = npt.NDArray[np.uint8]
-Float64 = npt.NDArray[np.float64]
+from codec.media.types import Float64, UInt8
+from models.face.detector import Detection
 
 SHAPE, DESCRIPTOR = "shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"
 
@@ -41,8 +39,8 @@ class Identity:
     def descriptor(self, rgb: UInt8, face: Detection) -> Float64:
         """Picture (H, W, 3) and face → (128,), of length about 1.4.
 
-        Aligned by the eye corners and the nose, found anew in each picture: with BlazeFace's box these five points are as good
-        as with dlib's own, which the 68 are not.
+        Aligned by the eye corners and the nose, found anew in each picture: with BlazeFace's box
+        these five points are as good as with dlib's own, which the 68 are not.
         """
         edges = (face.x, face.y, face.x + face.width, face.y + face.height)
         box = self._dlib.rectangle(*(round(float(v)) for v in edges))
@@ -51,6 +49,7 @@ class Identity:
 
 
 def likeness(output: Float64, truth: Float64) -> dict[str, float]:
-    """``identity_cos``, cosine of two descriptors (about 0.84 between strangers), and ``identity_distance``, Euclidean."""
+    """``identity_cos``, cosine of two descriptors (about 0.84 between strangers), and
+    ``identity_distance``, Euclidean."""
     cosine = output @ truth / max(float(np.linalg.norm(output) * np.linalg.norm(truth)), 1e-12)
     return {"identity_cos": float(cosine), "identity_distance": float(np.linalg.norm(output - truth))}

@@ -1,19 +1,17 @@
 """Landmark distance (LMD): how far the output's features lie from where the original's are.
 
-Found with facewire's own face mesh, so it's not the LMD of papers that used another landmark network or another scale.
+Found with facewire's own face mesh, so it's not the LMD of papers that used another landmark
+network or another scale.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from models.regions import boxes_of
-from sender.detector import BlazeFace, Detection
-from sender.landmarks import LEFT_EYE, RIGHT_EYE, FaceMesh
-
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
+from codec.media.types import Float32, UInt8
+from models.data.regions import boxes_of
+from models.face.detector import BlazeFace, Detection
+from models.face.landmarks import LEFT_EYE, RIGHT_EYE, FaceMesh
 
 SEEN = 0.5
 """From this probability on the mesh has seen a face."""
@@ -34,7 +32,8 @@ class FoundFace:
 
 
 def landmark_distance(output: Float32, truth: Float32, which: tuple[int, ...] | None = None) -> float:
-    """Mean distance in the picture plane of mesh points (468, 2 or 3), over the distance of the truth's outer eye corners.
+    """Mean distance in the picture plane of mesh points (468, 2 or 3), over the distance of the
+    truth's outer eye corners.
 
     ``which`` limits it to some points.
     """
@@ -58,7 +57,8 @@ class Landmarks:
         return FoundFace(faces[0], points, boxes_of(points)[0]) if probability >= SEEN else None
 
     def judge(self, output: UInt8, face: FoundFace) -> dict[str, float]:
-        """``lmd`` over all points, ``lmd_lips``, and ``face_seen``: 1 where the mesh sees a face in the output, else 0.
+        """``lmd`` over all points, ``lmd_lips``, and ``face_seen``: 1 where the mesh sees a face in
+        the output, else 0.
 
         The mesh looks at the output within the original's box, and its points count even where it sees no face.
         """

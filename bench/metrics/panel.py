@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from bench.metrics.frechet import embedding, frechet_distance
@@ -17,8 +16,8 @@ from bench.metrics.pose import PATTERN, HeadPose, pose_error
 from bench.metrics.vgg16 import WEIGHTS as VGG_WEIGHTS
 from bench.metrics.vgg16 import Vgg16
 from codec.errors import reason
+from codec.media.types import UInt8
 
-UInt8 = npt.NDArray[np.uint8]
 Part = TypeVar("Part")
 Row = dict[str, float]
 
@@ -33,12 +32,13 @@ AT_ONCE = 16
 class Panel:
     """Judges frames of several variants against the original's.
 
-    ``notes``: what is left out, and why, a line each; ``judged``, ``faceless``: originals seen, and those without a face.
+    ``notes``: what is left out, and why, a line each; ``judged``, ``faceless``: originals seen, and
+    those without a face.
     """
 
     def __init__(self, losses: Path | None, bf16: bool = False) -> None:
-        """``losses`` holds lpips_alexnet.pth, lpips_vgg16.pth, dists.pt, fsanet-*.onnx, or some of them; None: what needs none of
-        them is measured alone. ``bf16``: see :class:`Vgg16`.
+        """``losses`` holds lpips_alexnet.pth, lpips_vgg16.pth, dists.pt, fsanet-*.onnx, or some of
+        them; None: what needs none of them is measured alone. ``bf16``: see :class:`Vgg16`.
 
         Raises ``FileNotFoundError`` when it holds none, ``ValueError`` for files that are something else.
         """
@@ -75,7 +75,8 @@ class Panel:
     def frame(self, truth: UInt8, outputs: dict[str, UInt8], identity: bool = True) -> dict[str, Row]:
         """The original (H, W, 3) and each variant's frame → each variant's figures.
 
-        What needs a face is left out where the original shows none. ``identity``: whether to compute the slow descriptors.
+        What needs a face is left out where the original shows none. ``identity``: whether to
+        compute the slow descriptors.
         """
         self.judged += 1
         names, wanted = list(outputs), to_tensor([truth])
@@ -118,7 +119,8 @@ class Panel:
         self._features.setdefault(name, []).append(embedding(stages))
 
     def frechet(self) -> dict[str, float]:
-        """``fd_vgg16`` of each variant over all frames judged so far; empty without VGG-16 or with fewer than two frames."""
+        """``fd_vgg16`` of each variant over all frames judged so far; empty without VGG-16 or with
+        fewer than two frames."""
         found = {name: np.concatenate(rows) for name, rows in self._features.items()}
         truth = found.pop(TRUTH, np.zeros((0, 1)))
         return {name: frechet_distance(rows, truth) for name, rows in found.items()} if len(truth) > 1 else {}

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.losses import PerceptualDistance
+from models.training.losses import PerceptualDistance
 
 LPIPS_WEIGHTS, DISTS_WEIGHTS = "lpips_alexnet.pth", "dists.pt"
 CHANNELS = (3, 64, 128, 256, 512, 512)
@@ -14,19 +14,22 @@ STABLE = 1e-6
 
 
 def lpips(folder: Path) -> PerceptualDistance:
-    """LPIPS v0.1 on AlexNet (Zhang et al., 2018): call it with (output, truth). Raises ``FileNotFoundError``, ``KeyError``."""
+    """LPIPS v0.1 on AlexNet (Zhang et al., 2018): call it with (output, truth). Raises
+    ``FileNotFoundError``, ``KeyError``."""
     return PerceptualDistance(folder / LPIPS_WEIGHTS, "alexnet")
 
 
 class Dists(nn.Module):
     """Deep image structure and texture similarity (Ding et al., TPAMI 2022), 0 for equal images, under 1.
 
-    With μ, σ², σ_xy over each channel of the image itself and of VGG-16's stages, and learnt weights α, β ≥ 0 of sum 1::
+    With μ, σ², σ_xy over each channel of the image itself and of VGG-16's stages, and learnt
+    weights α, β ≥ 0 of sum 1::
 
         D = 1 − Σ α (2 μ_x μ_y + c) / (μ_x² + μ_y² + c) + β (2 σ_xy + c) / (σ_x² + σ_y² + c)
 
-    Takes images and the stages of :class:`bench.metrics.vgg16.Vgg16`, so that those of the original are computed once.
-    ``path`` holds ``alpha`` and ``beta``, 1475 numbers each. Raises ``FileNotFoundError`` and ``KeyError``.
+    Takes images and the stages of :class:`bench.metrics.vgg16.Vgg16`, so that those of the original
+    are computed once. ``path`` holds ``alpha`` and ``beta``, 1475 numbers each. Raises
+    ``FileNotFoundError`` and ``KeyError``.
     """
 
     def __init__(self, path: Path) -> None:

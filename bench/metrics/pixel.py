@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
+from codec.media.types import Float32, UInt8
 
 TAPS, SIGMA = 11, 1.5
 """SSIM's Gaussian window."""
@@ -40,8 +38,9 @@ def psnr(output: Tensor, truth: Tensor) -> Tensor:
 def ssim(output: Tensor, truth: Tensor) -> Tensor:
     """Structural similarity of the luma of each pair, (N,), 1 for equal images (Wang et al., 2004).
 
-    11×11 Gaussian window of σ 1.5, without the border where the window doesn't fit, no downsampling: the same number as
-    scikit-image's with ``gaussian_weights=True, use_sample_covariance=False``. Raises ``ValueError`` for images under 11×11.
+    11×11 Gaussian window of σ 1.5, without the border where the window doesn't fit, no
+    downsampling: the same number as scikit-image's with ``gaussian_weights=True,
+    use_sample_covariance=False``. Raises ``ValueError`` for images under 11×11.
     """
     if min(output.shape[2:]) < TAPS:
         raise ValueError(f"SSIM needs at least {TAPS}x{TAPS} pixels, not {output.shape[3]}x{output.shape[2]}")
@@ -60,7 +59,8 @@ def ssim(output: Tensor, truth: Tensor) -> Tensor:
 
 
 def region_psnr(output: Tensor, truth: Tensor, box: Float32) -> float:
-    """PSNR in dB within ``box`` (x0, y0, x1, y1 in pixels, rounded outwards) of one pair (3, H, W); nan for an empty box."""
+    """PSNR in dB within ``box`` (x0, y0, x1, y1 in pixels, rounded outwards) of one pair (3, H, W);
+    nan for an empty box."""
     height, width = truth.shape[1:]
     x0, y0 = (max(0, int(np.floor(v))) for v in box[:2])
     x1, y1 = min(width, int(np.ceil(box[2]))), min(height, int(np.ceil(box[3])))

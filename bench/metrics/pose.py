@@ -1,33 +1,33 @@
-"""Head pose error with FSA-Net (Yang et al., 2019; weights of headpose-fsanet-pytorch, MIT), the mean of its two networks."""
+"""Head pose error with FSA-Net (Yang et al., 2019; weights of headpose-fsanet-pytorch, MIT), the
+mean of its two networks."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
-from sender.detector import Detection
-from sender.tracker import Crop
-
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
+from codec.media.types import Float32, UInt8
+from models.face.detector import Detection
+from models.face.tracker import Crop
 
 PATTERN = "fsanet-*.onnx"
 INPUT = 64
 SCALE, ABOVE = 1.6, 0.05
-"""Side of the crop over the longer side of BlazeFace's box, and how much higher its centre lies, as a share of the height.
+"""Side of the crop over the longer side of BlazeFace's box, and how much higher its centre lies, as
+a share of the height.
 
-FSA-Net was made for boxes with forehead and ears. Chosen on 59 pictures by the disagreement between a picture and its mirror
-image (yaw 20° with the bare box, 1.5° here) and the agreement with the face mesh (correlation 0.98 for yaw, 0.91 for the others).
+FSA-Net was made for boxes with forehead and ears. Chosen on 59 pictures by the disagreement between
+a picture and its mirror image (yaw 20° with the bare box, 1.5° here) and the agreement with the
+face mesh (correlation 0.98 for yaw, 0.91 for the others).
 """
 
 
 class HeadPose:
     """Yaw, pitch and roll of a face in degrees, about ±99 at most.
 
-    ``folder`` holds ``fsanet-*.onnx``: input (1, 3, 64, 64) BGR, (x − 127.5) / 128, output yaw, pitch, roll. Raises
-    ``FileNotFoundError`` where there is none.
+    ``folder`` holds ``fsanet-*.onnx``: input (1, 3, 64, 64) BGR, (x − 127.5) / 128, output yaw,
+    pitch, roll. Raises ``FileNotFoundError`` where there is none.
     """
 
     def __init__(self, folder: Path, threads: int = 1) -> None:

@@ -1,7 +1,8 @@
-"""Lip-sync scores from facewire's own expert (:class:`models.paper.syncnet.SyncNet`).
+"""Lip-sync scores from facewire's own expert (:class:`models.lipsync.syncnet.SyncNet`).
 
-Made as Wav2Lip's LSE-D and LSE-C are (Prajwal et al., 2020, after Chung and Zisserman, 2016), but by another network and with
-embeddings of length 1: ``sync_d`` and ``sync_c`` can't be set beside published LSE-D and LSE-C, only beside one another.
+Made as Wav2Lip's LSE-D and LSE-C are (Prajwal et al., 2020, after Chung and Zisserman, 2016), but
+by another network and with embeddings of length 1: ``sync_d`` and ``sync_c`` can't be set beside
+published LSE-D and LSE-C, only beside one another.
 """
 
 from collections.abc import Sequence
@@ -15,18 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.paper.syncnet import MEL_ROWS, SyncNet, mouths_of
-from models.regions import EVERY, find, spread
-from models.sync_data import EARLY_ROWS
-from models.sync_training import load_sync
-from sender.detector import Detector
-from sender.landmarks import FaceMesh
+from codec.media.types import Float32, UInt8
+from models.data.find_regions import EVERY, find, spread
+from models.face.detector import Detector
+from models.face.landmarks import FaceMesh
+from models.lipsync.data import EARLY_ROWS
+from models.lipsync.offset import REACH, nearest
+from models.lipsync.syncnet import MEL_ROWS, SyncNet, load_sync, mouths_of
 
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
-
-SHIFT = 15
-"""Frames by which the sound is shifted, at most, either way."""
 LEAST = 5
 """Windows that a shift's mean must rest on."""
 HIT = 1
@@ -35,7 +32,8 @@ NAMES = ("sync_d", "sync_c", "sync_offset", "sync_hit")
 
 
 class Expert(Protocol):
-    """What tells whether mouths and sound belong together, by windows of ``times`` frames; see :class:`SyncNet`."""
+    """What tells whether mouths and sound belong together, by windows of ``times`` frames; see
+    :class:`SyncNet`."""
 
     times: int
 
@@ -58,7 +56,8 @@ def load_expert(path: Path) -> SyncNet:
 
 
 def region_boxes(truth: Sequence[UInt8], detector: Detector, mesh: FaceMesh) -> npt.NDArray[np.int16]:
-    """Where the faces of consecutive originals (256, 256, 3) have their regions: (L, 4, 4), zeros where none was found.
+    """Where the faces of consecutive originals (256, 256, 3) have their regions: (L, 4, 4), zeros
+    where none was found.
 
     Every fifth is looked at, as for the expert's training. The outputs' mouths are cut out with the same boxes.
     """
@@ -81,7 +80,8 @@ def face_embeddings(expert: Expert, frames: Tensor, boxes: npt.NDArray[np.int16]
 
 @torch.no_grad()
 def sound_embeddings(expert: Expert, mel: Float32, first: int, count: int, frames: int) -> Tensor:
-    """Embeddings (count, E) of length 1 of the sound whose windows begin at frames ``first`` … of a clip of ``frames``.
+    """Embeddings (count, E) of length 1 of the sound whose windows begin at frames ``first`` … of a
+    clip of ``frames``.
 
     A row is nan where its window isn't all within the clip. Raises ``ValueError`` when none is.
     """
@@ -97,13 +97,15 @@ def sound_embeddings(expert: Expert, mel: Float32, first: int, count: int, frame
     return out
 
 
-def scores(faces: Tensor, sounds: Tensor, shift: int = SHIFT) -> dict[str, float]:
-    """Faces (W, E) and the sound around them, (W + 2·shift, E), row ``shift`` of which belongs to the first face.
+def scores(faces: Tensor, sounds: Tensor, shift: int = REACH) -> dict[str, float]:
+    """Faces (W, E) and the sound around them, (W + 2·shift, E), row ``shift`` of which belongs to
+    the first face.
 
-    For each shift of the sound the mean distance over all windows; of these means, ``sync_d`` is the least (0..√2, less is
-    better), ``sync_c`` the median minus the least (more is better), ``sync_offset`` the place of the least in frames
-    (positive: the picture runs ahead of its sound), ``sync_hit`` 1 when that is within ±1, else 0. All nan where a shift has
-    fewer than five windows with face and sound.
+    For each shift of the sound the mean distance over all windows; of these means, ``sync_d`` is
+    the least (0..√2, less is better), ``sync_c`` the median minus the least (more is better),
+    ``sync_offset`` the place of the least in frames (positive: the picture runs ahead of its
+    sound), ``sync_hit`` 1 when that is within ±1, else 0. All nan where a shift has fewer than five
+    windows with face and sound.
     """
     means = np.full(2 * shift + 1, np.nan)
     for i in range(len(means)):
@@ -113,6 +115,5 @@ def scores(faces: Tensor, sounds: Tensor, shift: int = SHIFT) -> dict[str, float
             means[i] = float(apart.mean())
     if np.isnan(means).any():
         return dict.fromkeys(NAMES, float("nan"))
-    best = int(means.argmin())
-    offset, confidence = best - shift, float(np.median(means) - means[best])
-    return dict(zip(NAMES, (float(means[best]), confidence, float(offset), float(abs(offset) <= HIT)), strict=True))
+    offset, confidence = nearest(means)
+    return dict(zip(NAMES, (float(means.min()), confidence, float(offset), float(abs(offset) <= HIT)), strict=True))

@@ -1,4 +1,5 @@
-"""VGG-16's five stages with L2 pooling: what DISTS and the Fréchet distance look at, so that one pass serves both."""
+"""VGG-16's five stages with L2 pooling: what DISTS and the Fréchet distance look at, so that one
+pass serves both."""
 
 from pathlib import Path
 
@@ -6,20 +7,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.precision import has_bf16
+from models.training.precision import has_bf16
 
 STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
 """Numbers of the convolutions in torchvision's ``features``; a stage ends with its last ReLU."""
 WEIGHTS = "lpips_vgg16.pth"
-"""A state dict with ``features.0.weight`` …: the one that comes with LPIPS, whose VGG-16 is torchvision's for ImageNet."""
+"""A state dict with ``features.0.weight`` …: the one that comes with LPIPS, whose VGG-16 is
+torchvision's for ImageNet."""
 
 
 class Vgg16(nn.Module):
     """Images RGB (N, 3, H, W) in [0, 1] → relu1_2, 2_2, 3_3, 4_3, 5_3: (N, 64, H, W) … (N, 512, H/16, W/16).
 
-    Max pooling is replaced by L2 pooling (root of the mean square under a 3×3 Hann window, stride 2), as in DISTS: it does not
-    alias. ``bf16``: rounded arithmetic, which halves the time where the CPU has it (AVX512-BF16) and moves DISTS by 0.001 at
-    most. Raises ``FileNotFoundError``, and ``KeyError`` for a file that is none of VGG-16.
+    Max pooling is replaced by L2 pooling (root of the mean square under a 3×3 Hann window, stride
+    2), as in DISTS: it does not alias. ``bf16``: rounded arithmetic, which halves the time where
+    the CPU has it (AVX512-BF16) and moves DISTS by 0.001 at most. Raises ``FileNotFoundError``, and
+    ``KeyError`` for a file that is none of VGG-16.
     """
 
     def __init__(self, path: Path, bf16: bool = False) -> None:

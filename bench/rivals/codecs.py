@@ -1,7 +1,8 @@
-"""How each rival is set: for low delay, as a call must, and as well as it can, as a recording may. One keyframe, then none.
+"""How each rival is set: for low delay, as a call must, and as well as it can, as a recording may.
+One keyframe, then none.
 
-Qualities are the codec's own constant-quality numbers, from good to its floor. What is no picture (settings written into the
-stream, time marks) is taken out, so that no rival pays for it.
+Qualities are the codec's own constant-quality numbers, from good to its floor. What is no picture
+(settings written into the stream, time marks) is taken out, so that no rival pays for it.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ FOREVER = "100000"
 
 @dataclass(frozen=True)
 class Codec:
-    """``encoder`` and arguments for ffmpeg, ``{q}`` standing for the quality; ``muxer``: the bare stream's format; ``packets``: a
-    bitstream filter for counting its packets."""
+    """``encoder`` and arguments for ffmpeg, ``{q}`` standing for the quality; ``muxer``: the bare
+    stream's format; ``packets``: a bitstream filter for counting its packets."""
 
     name: str
     encoder: str
@@ -62,7 +63,8 @@ CODECS = {
 
 @dataclass(frozen=True)
 class Format:
-    """How the picture is made cheaper before it is coded: ``side`` in pixels, every ``every``-th frame of 25 a second."""
+    """How the picture is made cheaper before it is coded: ``side`` in pixels, every ``every``-th
+    frame of 25 a second."""
 
     side: int
     every: int

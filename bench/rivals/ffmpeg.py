@@ -1,4 +1,5 @@
-"""Frames → a rival's bitstream → frames, and what each picture of it weighs, by ffmpeg (``imageio-ffmpeg`` brings one)."""
+"""Frames → a rival's bitstream → frames, and what each picture of it weighs, by ffmpeg
+(``imageio-ffmpeg`` brings one)."""
 
 import os
 import shutil
@@ -11,11 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from bench.rivals.codecs import CODECS, Codec, Format
+from codec.media.types import UInt8
 
-UInt8 = npt.NDArray[np.uint8]
 SIDE = 256
 LONGEST = 600.0
 """Seconds after which an encoder is given up."""
@@ -27,8 +27,8 @@ class FfmpegError(RuntimeError):
 
 @dataclass(frozen=True)
 class Coded:
-    """A rival's stream: its pictures' sizes in bytes in coding order, the first being the keyframe, and the processor seconds
-    that encoding took."""
+    """A rival's stream: its pictures' sizes in bytes in coding order, the first being the keyframe,
+    and the processor seconds that encoding took."""
 
     stream: bytes
     sizes: tuple[int, ...]
@@ -83,7 +83,8 @@ def shrunk(frames: Sequence[UInt8], form: Format) -> list[UInt8]:
 
 
 def shown(pictures: Sequence[UInt8], form: Format, count: int) -> list[UInt8]:
-    """What a receiver shows at 25 FPS, ``count`` frames: each picture enlarged (Lanczos) and held until the next."""
+    """What a receiver shows at 25 FPS, ``count`` frames: each picture enlarged (Lanczos) and held
+    until the next."""
     whole = [
         p if form.side == SIDE else np.asarray(cv2.resize(p, (SIDE, SIDE), interpolation=cv2.INTER_LANCZOS4), np.uint8)
         for p in pictures

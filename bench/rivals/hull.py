@@ -12,8 +12,9 @@ Float = npt.NDArray[np.float64]
 def hull(rates: Sequence[float], values: Sequence[float], higher: bool) -> list[int]:
     """Numbers of the points on the hull of values over rates in log scale, by rising rate.
 
-    ``higher``: whether more is better. Points that are both dearer and worse than another are never on it. Mixing two points in
-    time reaches less than the straight line in log rate between them, so the hull is generous to those whose it is.
+    ``higher``: whether more is better. Points that are both dearer and worse than another are never
+    on it. Mixing two points in time reaches less than the straight line in log rate between them,
+    so the hull is generous to those whose it is.
     """
     order = sorted(range(len(rates)), key=lambda i: (rates[i], -values[i] if higher else values[i]))
     sign = 1.0 if higher else -1.0
@@ -50,11 +51,12 @@ def rate_at(rates: Sequence[float], values: Sequence[float], wanted: float, high
 
 
 def bd_rate(anchor: tuple[Sequence[float], Sequence[float]], test: tuple[Sequence[float], Sequence[float]]) -> float:
-    """Bjøntegaard's difference in rate, in %, of ``test`` against ``anchor``, each (rates, values); negative: test needs less.
+    """Bjøntegaard's difference in rate, in %, of ``test`` against ``anchor``, each (rates, values);
+    negative: test needs less.
 
-    Log rate over the value, interpolated by Akima's splines as JVET recommends (VCEG-M33; Herglotz et al., 2022) and averaged
-    over the values that both reach. nan where they share none, or a curve has fewer than two different values; with two points
-    the spline is a straight line.
+    Log rate over the value, interpolated by Akima's splines as JVET recommends (VCEG-M33; Herglotz
+    et al., 2022) and averaged over the values that both reach. nan where they share none, or a
+    curve has fewer than two different values; with two points the spline is a straight line.
     """
     curves = []
     for rates, values in (anchor, test):

@@ -1,4 +1,5 @@
-"""Pictures and sound as files and devices give them, made uniform for everything behind: what sender, receiver and models share.
+"""Pictures and sound as files and devices give them, made uniform: upright RGB frames, 16 kHz mono,
+one time grid.
 
-May import PyAV, OpenCV and NumPy, and of facewire nothing but ``codec``.
+Every room may import it.
 """

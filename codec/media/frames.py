@@ -9,12 +9,10 @@ from typing import Any
 
 import av
 import numpy as np
-import numpy.typing as npt
 
 from codec.media.hdr import HLG, PQ, WIDE, ToSdr
 from codec.media.scaler import Scaler
-
-UInt8 = npt.NDArray[np.uint8]
+from codec.media.types import UInt8
 
 ASPECT_MOST = Fraction(4)
 """Pixels more oblong than this are a damaged header, and taken for square ones."""
@@ -70,7 +68,8 @@ def _rest(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
 
 
 def square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Width and height once pixels are square; ``aspect`` is a pixel's width over its height. One side is stretched, none shrunk.
+    """Width and height once pixels are square; ``aspect`` is a pixel's width over its height. One
+    side is stretched, none shrunk.
 
     What can't be (:data:`ASPECT_MOST`, :data:`SIDE_MOST`) is left as it is.
     """
@@ -84,7 +83,8 @@ class Upright:
     """Converts the frames of one stream to pictures, on one thread, and keeps what that needs. Not thread-safe."""
 
     def __init__(self, stream: av.VideoStream | None = None) -> None:
-        """``stream``: where the frames are from; it tells the shape of their pixels and HDR. None: square and SDR."""
+        """``stream``: where the frames are from; it tells the shape of their pixels and HDR. None:
+        square and SDR."""
         self._stream = stream
         self._scaler, self._scaled = Scaler(), (0, 0)
         self._sdr: ToSdr | None = None
@@ -128,7 +128,8 @@ class Upright:
 
 
 def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """What the frame's display matrix asks for, in this order: (rows become columns, mirrored left to right, top to bottom).
+    """What the frame's display matrix asks for, in this order: (rows become columns, mirrored left
+    to right, top to bottom).
 
     Angles between the right ones go to the nearest.
     """
@@ -142,7 +143,8 @@ def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
 
 def decoded(container: av.container.InputContainer, threads: int = 0) -> Iterator[av.VideoFrame]:
-    """The frames of a container's first video stream, none interlaced. ``threads`` 0: as many as there are cores.
+    """The frames of a container's first video stream, none interlaced. ``threads`` 0: as many as
+    there are cores.
 
     Raises ``IndexError`` without a video stream, and what PyAV raises.
     """

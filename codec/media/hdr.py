@@ -1,7 +1,8 @@
 """HDR pictures → SDR: from BT.2020 colours with PQ or HLG to BT.709 as screens show it.
 
-The way is computed once for a grid of colours; libavfilter's ``lut3d`` looks every pixel up in it. Reference: ITU-R BT.2100 (PQ,
-HLG, its OOTF), BT.2408 (HDR's reference white lies at 203 cd/m²), BT.2087 (BT.2020 to BT.709), BT.1886 (SDR screens).
+The way is computed once for a grid of colours; libavfilter's ``lut3d`` looks every pixel up in it.
+Reference: ITU-R BT.2100 (PQ, HLG, its OOTF), BT.2408 (HDR's reference white lies at 203 cd/m²),
+BT.2087 (BT.2020 to BT.709), BT.1886 (SDR screens).
 """
 
 import tempfile
@@ -10,12 +11,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-import numpy.typing as npt
 
 from codec.media.scaler import Scaler
-
-UInt8 = npt.NDArray[np.uint8]
-Float64 = npt.NDArray[np.float64]
+from codec.media.types import Float64
 
 PQ, HLG = 16, 18
 """Transfer characteristics, by their numbers in ITU-T H.273: SMPTE ST 2084, ARIB STD-B67."""
@@ -24,9 +22,11 @@ WIDE = 9
 WHITE = 203.0
 """cd/m² that become SDR's white, were it not for the knee."""
 PEAK = 1000.0
-"""cd/m² of the brightest that is told from other bright things: HLG's nominal screen, and what most PQ is made for."""
+"""cd/m² of the brightest that is told from other bright things: HLG's nominal screen, and what most
+PQ is made for."""
 KNEE = 0.7
-"""Share of SDR's white up to which light stays as it is; the rest up to :data:`PEAK` is bent to fit under white."""
+"""Share of SDR's white up to which light stays as it is; the rest up to :data:`PEAK` is bent to fit
+under white."""
 NODES = 33
 """Colours on each axis of the grid."""
 _LUMA = np.array([0.2627, 0.6780, 0.0593])

@@ -4,17 +4,17 @@ from typing import Any
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
-UInt8 = npt.NDArray[np.uint8]
+from codec.media.types import UInt8
 
 
 class Scaler:
     """Converts frames, all to one size and format, on one thread, and keeps what that needs. Not thread-safe.
 
-    PyAV's ``to_ndarray`` and ``encode`` make a converter anew for each picture, with a thread for each core: that takes ten
-    times as long, and in the tests those threads have crashed (docs/decisions.md).
+    PyAV's ``to_ndarray`` and ``encode`` make a converter anew for each picture, with a thread for
+    each core: that takes ten times as long, and in the tests those threads have crashed
+    (docs/decisions.md).
     """
 
     _ONE = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}

@@ -2,7 +2,7 @@
 
 import torch
 
-from models.cost import paper_gflop
+from models.export.cost import paper_gflop
 from models.paper.network import PaperConfig, PaperNetwork, parameter_counts, parameter_table
 
 PAPER_MILLIONS = 143

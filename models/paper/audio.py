@@ -1,5 +1,5 @@
-"""The paper's audio encoder: residual 1-D convolutions over the mel-spectrogram, strided to the pictures' times, then
-transposed convolutions up to the pictures' size (section 3.1.2)."""
+"""The paper's audio encoder: residual 1-D convolutions over the mel-spectrogram, strided to the
+pictures' times, then transposed convolutions up to the pictures' size (section 3.1.2)."""
 
 from collections.abc import Sequence
 
@@ -23,10 +23,10 @@ class Residual1d(nn.Module):
 
 
 class AudioEncoder(nn.Module):
-    """Log-mel (N, 4T, 80) as :func:`models.mel.log_mel` gives it → f_a (N, T, ``channels[2]``, 8, 8).
+    """Log-mel (N, 4T, 80) as :func:`models.runtime.mel.log_mel` gives it → f_a (N, T, ``channels[2]``, 8, 8).
 
-    ``channels`` are the widths at 10, 20 and 40 ms a frame. Raises ``ValueError`` when the number of mel frames is not
-    a multiple of four.
+    ``channels`` are the widths at 10, 20 and 40 ms a frame. Raises ``ValueError`` when the number
+    of mel frames is not a multiple of four.
     """
 
     def __init__(self, channels: Sequence[int], bands: int = 80) -> None:

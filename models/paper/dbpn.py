@@ -1,8 +1,10 @@
-"""Structure and motion predictor: iterative up- and down-projection, 8×8 features → F_int at 256×256 (section 3.1.3).
+"""Structure and motion predictor: iterative up- and down-projection, 8×8 features → F_int at
+256×256 (section 3.1.3).
 
-The units are those of Deep Back-Projection Networks (Haris, Shakhnarovich, Ukita, CVPR 2018), dense version: each unit
-sees all earlier ones of its side, and the output is made from all enlarged features. The paper doesn't say how 32× is
-reached; a single projection by 32 would need 36×36 kernels, so three stages are chained: ×4, ×4, ×2.
+The units are those of Deep Back-Projection Networks (Haris, Shakhnarovich, Ukita, CVPR 2018), dense
+version: each unit sees all earlier ones of its side, and the output is made from all enlarged
+features. The paper doesn't say how 32× is reached; a single projection by 32 would need 36×36
+kernels, so three stages are chained: ×4, ×4, ×2.
 """
 
 from collections.abc import Sequence
@@ -29,7 +31,8 @@ class _LeakyWithSlope(torch.autograd.Function):
 
 
 class Prelu(nn.PReLU):
-    """PReLU with one slope. On a CPU torch's own backward is four times as slow as this one, a seventh of a training step."""
+    """PReLU with one slope. On a CPU torch's own backward is four times as slow as this one, a
+    seventh of a training step."""
 
     def forward(self, x: Tensor) -> Tensor:
         return _LeakyWithSlope.apply(x, self.weight) if x.device.type == "cpu" else super().forward(x)
@@ -64,7 +67,8 @@ class Projection(nn.Module):
 
 
 class ProjectionStage(nn.Module):
-    """(N, cin, H, W) → (N, channels, scale·H, scale·W) by ``ups`` up- and ``ups − 1`` down-projections, densely joined."""
+    """(N, cin, H, W) → (N, channels, scale·H, scale·W) by ``ups`` up- and ``ups − 1``
+    down-projections, densely joined."""
 
     def __init__(self, cin: int, channels: int, scale: int, ups: int) -> None:
         super().__init__()

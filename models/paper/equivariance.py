@@ -1,7 +1,9 @@
-"""FOMM's equivariance loss: keypoints must follow a known deformation of the image, and so must their Jacobians.
+"""FOMM's equivariance loss: keypoints must follow a known deformation of the image, and so must
+their Jacobians.
 
-The deformation is a random affine map plus a thin-plate spline on a 5×5 grid of control points (Siarohin et al., NeurIPS
-2019, and their code: L1 distances, one weight per control point for both axes).
+The deformation is a random affine map plus a thin-plate spline on a 5×5 grid of control points
+(Siarohin et al., NeurIPS 2019, and their code: L1 distances, one weight per control point for both
+axes).
 """
 
 from collections.abc import Callable
@@ -10,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.blocks import base_grid
+from models.networks.blocks import base_grid
 from models.paper.fomm import Keypoints, in_float32, inverse2x2
 
 
@@ -56,9 +58,11 @@ class RandomDeformation:
 def equivariance_loss(
     detector: Callable[[Tensor], Keypoints], image: Tensor, found: Keypoints, deformation: RandomDeformation
 ) -> tuple[Tensor, Tensor]:
-    """(places, Jacobians), each a mean absolute error, for ``image`` (B, 3, 256, 256) whose keypoints are ``found``.
+    """(places, Jacobians), each a mean absolute error, for ``image`` (B, 3, 256, 256) whose
+    keypoints are ``found``.
 
-    A keypoint at z in the deformed image lies at move(z) in ``image``. In float32 but for the detector, also under autocast.
+    A keypoint at z in the deformed image lies at move(z) in ``image``. In float32 but for the
+    detector, also under autocast.
     """
     with in_float32(image.device):
         deformed = deformation.image(image)

@@ -1,14 +1,15 @@
-"""Judging the paper's network as :func:`models.evaluate.evaluate_full` judges ``call``: the same frames, pictures and figures."""
+"""Judging the paper's network as :func:`models.training.evaluate.evaluate_full` judges ``call``:
+the same frames, pictures and figures."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import Cache
-from models.evaluate import batches, psnr
-from models.losses import PerceptualDistance
+from models.data.cache import Cache
 from models.paper.network import PaperNetwork
-from models.precision import autocast
+from models.training.evaluate import batches, psnr
+from models.training.losses import PerceptualDistance
+from models.training.precision import autocast
 
 MIDDLE = 2
 """The frame of a window that is judged."""
@@ -18,10 +19,12 @@ MIDDLE = 2
 def evaluate_paper(
     model: PaperNetwork, cache: Cache, judge: PerceptualDistance, whole: bool = True, every: int = 25, bf16: bool | None = None
 ) -> dict[str, float]:
-    """PSNR in dB and LPIPS (AlexNet) at 256×256, means over every ``every``-th frame of every clip of ``cache``.
+    """PSNR in dB and LPIPS (AlexNet) at 256×256, means over every ``every``-th frame of every clip
+    of ``cache``.
 
-    ``psnr`` and ``lpips`` are F_hr's, ``int_psnr`` and ``int_lpips`` F_int's, the only ones unless ``whole``. First frame as
-    keyframe, pictures at 5 FPS, quantiser step 2. ``model`` is in eval mode.
+    ``psnr`` and ``lpips`` are F_hr's, ``int_psnr`` and ``int_lpips`` F_int's, the only ones unless
+    ``whole``. First frame as keyframe, pictures at 5 FPS, quantiser step 2. ``model`` is in eval
+    mode.
     """
     device = next(model.parameters()).device
     scores: dict[str, list[Tensor]] = {}

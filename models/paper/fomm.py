@@ -1,11 +1,14 @@
-"""First Order Motion Model for image animation (Siarohin et al., NeurIPS 2019), as the paper puts it on top of F_int.
+"""First Order Motion Model for image animation (Siarohin et al., NeurIPS 2019), as the paper puts
+it on top of F_int.
 
-Keypoints with Jacobians are found in the identity image and in each F_int; their local affine motions, weighted by a
-dense-motion network, warp the identity's features; an occlusion map hides what the identity doesn't show. In FOMM the
-generator draws the picture; in the paper (section 3.1.4) what it draws is a residual with a mask on F_int.
+Keypoints with Jacobians are found in the identity image and in each F_int; their local affine
+motions, weighted by a dense-motion network, warp the identity's features; an occlusion map hides
+what the identity doesn't show. In FOMM the generator draws the picture; in the paper (section
+3.1.4) what it draws is a residual with a mask on F_int.
 
-Coordinates are x then y in [-1, 1] at pixel centres (``align_corners=False``), as in :func:`models.blocks.warp`, and stay
-in float32 under autocast: bfloat16 would place a keypoint to half a pixel only.
+Coordinates are x then y in [-1, 1] at pixel centres (``align_corners=False``), as in
+:func:`models.networks.blocks.warp`, and stay in float32 under autocast: bfloat16 would place a
+keypoint to half a pixel only.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks import base_grid
+from models.networks.blocks import base_grid
 from models.paper.hourglass import ConvNorm, Hourglass, Shrink
 
 
@@ -33,7 +36,8 @@ class Keypoints:
 
 @dataclass
 class Motion:
-    """``grid`` (B, 64, 64, 2), where each place of the frame lies in the identity; ``occlusion`` (B, 1, 64, 64)."""
+    """``grid`` (B, 64, 64, 2), where each place of the frame lies in the identity; ``occlusion``
+    (B, 1, 64, 64)."""
 
     grid: Tensor
     occlusion: Tensor
@@ -46,7 +50,8 @@ def in_float32(device: torch.device) -> AbstractContextManager[object]:
 
 
 def inverse2x2(m: Tensor) -> Tensor:
-    """Inverse of (..., 2, 2) in closed form; a singular one is held off zero, so that no NaN reaches the optimiser."""
+    """Inverse of (..., 2, 2) in closed form; a singular one is held off zero, so that no NaN
+    reaches the optimiser."""
     a, b, c, d = m[..., 0, 0], m[..., 0, 1], m[..., 1, 0], m[..., 1, 1]
     det = a * d - b * c
     det = torch.where(det.abs() < 1e-4, torch.where(det < 0, -1e-4, 1e-4).to(det.dtype), det)
@@ -60,7 +65,8 @@ def gaussians(place: Tensor, side: int, variance: float = 0.01) -> Tensor:
 
 
 class KeypointDetector(nn.Module):
-    """Images (B, 3, 256, 256) → :class:`Keypoints`: soft arg-max of K heatmaps at 64×64, Jacobians averaged under them."""
+    """Images (B, 3, 256, 256) → :class:`Keypoints`: soft arg-max of K heatmaps at 64×64, Jacobians
+    averaged under them."""
 
     def __init__(self, count: int, width: int, limit: int, temperature: float = 0.1) -> None:
         super().__init__()
@@ -83,7 +89,8 @@ class KeypointDetector(nn.Module):
 
 
 class DenseMotion(nn.Module):
-    """Identity image (N, 3, 256, 256), its keypoints (N) and those of T frames each (N·T) → :class:`Motion` at 64×64."""
+    """Identity image (N, 3, 256, 256), its keypoints (N) and those of T frames each (N·T) →
+    :class:`Motion` at 64×64."""
 
     def __init__(self, count: int, width: int, limit: int) -> None:
         super().__init__()
@@ -125,7 +132,8 @@ class NormResidual(nn.Module):
 
 
 class ResidualGenerator(nn.Module):
-    """Identity image (N, 3, 256, 256) and motion for T frames each → residual (N·T, 3, 256, 256) in (−1, 1) and mask."""
+    """Identity image (N, 3, 256, 256) and motion for T frames each → residual (N·T, 3, 256, 256) in
+    (−1, 1) and mask."""
 
     def __init__(self, width: int, limit: int, blocks: int) -> None:
         super().__init__()

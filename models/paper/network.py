@@ -6,8 +6,9 @@
     keyframe 256 ─► keypoints ─────────────────► dense motion, occlusion ◄───── keypoints ◄──┤
          └────────► features ─ warped, hidden ──► residual, mask ──────────────────────────► + ─► F_hr 256×256
 
-The paper gives 143 M parameters and the sizes of f_v, f_a and f_cat, not the widths inside. FOMM's parts have its authors'
-own widths (60 M); the rest is chosen to come to the paper's sum. :func:`parameter_table` tells where they lie.
+The paper gives 143 M parameters and the sizes of f_v, f_a and f_cat, not the widths inside. FOMM's
+parts have its authors' own widths (60 M); the rest is chosen to come to the paper's sum.
+:func:`parameter_table` tells where they lie.
 """
 
 from dataclasses import dataclass
@@ -26,8 +27,9 @@ from models.paper.visual import VisualEncoder
 class PaperConfig:
     """Widths. ``stages``: (channels, scale, up-projections) of each DBPN stage, scales multiplying to 32.
 
-    ``enlarged``: F_int is the bicubically enlarged picture plus what the structure predictor makes, as DBPN's authors' code
-    offers (``--residual``). The paper is silent on it. Without, short trainings go by before F_int has the pictures' colours.
+    ``enlarged``: F_int is the bicubically enlarged picture plus what the structure predictor makes,
+    as DBPN's authors' code offers (``--residual``). The paper is silent on it. Without, short
+    trainings go by before F_int has the pictures' colours.
     """
 
     visual: tuple[int, ...]
@@ -61,10 +63,11 @@ class PaperConfig:
 
 @dataclass
 class PaperOutput:
-    """For N windows of T pictures, frame t of window n at n·T + t; images in about [0, 1]. T is less where fewer were asked for.
+    """For N windows of T pictures, frame t of window n at n·T + t; images in about [0, 1]. T is
+    less where fewer were asked for.
 
-    ``f_int``, ``f_hr`` (N·T, 3, 256, 256); ``mask`` (N·T, 1, 256, 256); ``identity`` the keyframe's keypoints (N) and
-    ``driving`` those of F_int (N·T).
+    ``f_int``, ``f_hr`` (N·T, 3, 256, 256); ``mask`` (N·T, 1, 256, 256); ``identity`` the keyframe's
+    keypoints (N) and ``driving`` those of F_int (N·T).
     """
 
     f_int: Tensor
@@ -76,10 +79,11 @@ class PaperOutput:
 
 
 class PaperNetwork(nn.Module):
-    """keyframe (N, 3, 256, 256), pictures (N, T, 3, 8, 8), both in [0, 1], mel (N, 4T, 80) → :class:`PaperOutput`.
+    """keyframe (N, 3, 256, 256), pictures (N, T, 3, 8, 8), both in [0, 1], mel (N, 4T, 80) →
+    :class:`PaperOutput`.
 
-    T is the paper's 5; the network itself takes any. ``frames`` as in :meth:`backbone`. Raises ``ValueError`` when mel and
-    pictures don't span the same time.
+    T is the paper's 5; the network itself takes any. ``frames`` as in :meth:`backbone`. Raises
+    ``ValueError`` when mel and pictures don't span the same time.
     """
 
     def __init__(self, config: PaperConfig) -> None:

@@ -1,6 +1,7 @@
 """The paper's training objective, L = 50·L_rec + L_fomm + 100·L_region + 0.05·L_sync (section 3.2).
 
-Every part is optional where what it needs isn't given: no perceptual network, no landmark boxes, no lip-sync expert.
+Every part is optional where what it needs isn't given: no perceptual network, no landmark boxes, no
+lip-sync expert.
 """
 
 from collections.abc import Callable
@@ -10,16 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.lipsync.syncnet import SyncNet, sync_loss
 from models.paper.equivariance import RandomDeformation, equivariance_loss
 from models.paper.fomm import Keypoints
 from models.paper.network import PaperNetwork, PaperOutput
 from models.paper.perceptual import pyramid_loss
-from models.paper.syncnet import SyncNet, sync_loss
 
 PATCH = 32
 """Side that a region's patch is brought to, so that patches of all sizes weigh the same."""
 SILENCE = -1.0
-"""Log-mel of silence, see :func:`models.mel.log_mel`."""
+"""Log-mel of silence, see :func:`models.runtime.mel.log_mel`."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class LossWeights:
 
 
 def patches(images: Tensor, boxes: Tensor) -> Tensor:
-    """Cut out regions: (B, 3, H, W) and boxes (B, R, 4) as x0, y0, x1, y1 in pixels → (B, R, 3, 32, 32), bilinear."""
+    """Cut out regions: (B, 3, H, W) and boxes (B, R, 4) as x0, y0, x1, y1 in pixels → (B, R, 3, 32,
+    32), bilinear."""
     b, count = boxes.shape[:2]
     height, width = images.shape[2:]
     side = torch.tensor([width, height, width, height], device=boxes.device, dtype=images.dtype)
@@ -52,8 +54,8 @@ def patches(images: Tensor, boxes: Tensor) -> Tensor:
 def region_loss(output: Tensor, truth: Tensor, boxes: Tensor, output_boxes: Tensor | None = None) -> Tensor:
     """L_region: mean squared difference of the patches around lips, nose, eyes and eyebrows.
 
-    ``boxes`` (B, R, 4) lie around the truth's landmarks, ``output_boxes`` around the output's (the same where None). A box
-    without area (landmarks not found) counts for nothing.
+    ``boxes`` (B, R, 4) lie around the truth's landmarks, ``output_boxes`` around the output's (the
+    same where None). A box without area (landmarks not found) counts for nothing.
     """
     error = (patches(output, boxes if output_boxes is None else output_boxes) - patches(truth, boxes)) ** 2
     usable = ((boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])).to(error.dtype)
@@ -68,8 +70,8 @@ def backbone_loss(f_int: Tensor, truth: Tensor) -> Tensor:
 class PaperLoss:
     """The whole objective for one batch.
 
-    ``perceptual``: (B, 3, H, W) twice → (B,), looked at in FOMM's pyramid; ``sync``: a trained :class:`SyncNet`, which is
-    frozen here.
+    ``perceptual``: (B, 3, H, W) twice → (B,), looked at in FOMM's pyramid; ``sync``: a trained
+    :class:`SyncNet`, which is frozen here.
     """
 
     def __init__(
@@ -93,9 +95,10 @@ class PaperLoss:
     ) -> tuple[Tensor, dict[str, float]]:
         """(L, its parts before weighting).
 
-        ``truth`` (N·T, 3, 256, 256) in the output's order; ``mel`` (N, 4T, 80) for L_sync; ``boxes`` (N·T, 4, 4) for L_region.
-        ``frames``: which of the N·T frames L_fomm looks at, all where None; frames drawn at random estimate it without
-        bias. The deformation is drawn from ``generator``.
+        ``truth`` (N·T, 3, 256, 256) in the output's order; ``mel`` (N, 4T, 80) for L_sync;
+        ``boxes`` (N·T, 4, 4) for L_region. ``frames``: which of the N·T frames L_fomm looks at, all
+        where None; frames drawn at random estimate it without bias. The deformation is drawn from
+        ``generator``.
         """
         w = self.weights
         parts = {"rec": (output.f_hr - truth).abs().mean()}

@@ -1,7 +1,7 @@
 """FOMM's perceptual loss: differences of VGG features at several resolutions (Siarohin et al., NeurIPS 2019).
 
-The paper and FOMM take VGG-19. VGG-16, whose weights are in the LPIPS file anyway, stands in for it: it has one convolution fewer
-in each of the last three of five blocks.
+The paper and FOMM take VGG-19. VGG-16, whose weights are in the LPIPS file anyway, stands in for
+it: it has one convolution fewer in each of the last three of five blocks.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.losses import PerceptualDistance
+from models.training.losses import PerceptualDistance
 
 SCALES = (1, 2, 4, 8)
 """Reductions at which the features are looked at, FOMM's pyramid."""
@@ -22,8 +22,8 @@ TAPS = (1, 6, 11, 18, 25)
 class FeatureDistance(nn.Module):
     """Sum over :data:`TAPS` of the mean absolute difference of VGG-16 features, each with weight 1.
 
-    ``path``: ``lpips_vgg16.pth``, of which only ``features.*`` is used. Inputs (B, 3, H, W) RGB in [0, 1], H and W at least 16;
-    gives (B,). Raises ``FileNotFoundError`` and ``KeyError``.
+    ``path``: ``lpips_vgg16.pth``, of which only ``features.*`` is used. Inputs (B, 3, H, W) RGB in
+    [0, 1], H and W at least 16; gives (B,). Raises ``FileNotFoundError`` and ``KeyError``.
     """
 
     def __init__(self, path: Path) -> None:

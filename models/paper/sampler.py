@@ -1,29 +1,33 @@
-"""Training batches for the paper's network: windows of consecutive frames, each batch a pure function of (seed, step)."""
+"""Training batches for the paper's network: windows of consecutive frames, each batch a pure
+function of (seed, step)."""
 
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from models.augment import relight
-from models.batch import Batch
-from models.data import SIDE, TICK, Cache, Clip, window_pictures
-from models.regions import mirrored_boxes
-from models.sampler import Sampler
+from models.data.augment import relight
+from models.data.batch import Batch
+from models.data.cache import SIDE, TICK, Cache, Clip, window_pictures
+from models.data.regions import mirrored_boxes
+from models.data.sampler import Sampler
 
 WINDOW = 5
 """Frames in a window, the paper's T."""
 PLACES = (1, 2, 3)
-"""Where a window's middle may lie in a tick, in frames after the tick before: all five frames' pictures are known then."""
+"""Where a window's middle may lie in a tick, in frames after the tick before: all five frames'
+pictures are known then."""
 
 Window = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def window_example(cache: Cache, clip: Clip, key: int, middle: int, phase: int | None, step: int) -> Window:
-    """(keyframe, truth, pictures, mel, boxes) for the five frames around ``middle`` of ``clip``, seen from its frame ``key``.
+    """(keyframe, truth, pictures, mel, boxes) for the five frames around ``middle`` of ``clip``,
+    seen from its frame ``key``.
 
-    keyframe (256, 256, 3) and truth (5, 256, 256, 3) uint8; pictures (5, 3, 8, 8) in [0, 1], ``phase`` and ``step`` as in
-    :func:`models.data.window_pictures`; mel (20, 80); boxes (5, 4, 4). Raises ``ValueError`` where the window leaves the clip.
+    keyframe (256, 256, 3) and truth (5, 256, 256, 3) uint8; pictures (5, 3, 8, 8) in [0, 1],
+    ``phase`` and ``step`` as in :func:`models.data.cache.window_pictures`; mel (20, 80); boxes (5,
+    4, 4). Raises ``ValueError`` where the window leaves the clip.
     """
     first = middle - WINDOW // 2
     if first < 0 or first + WINDOW > clip.frames:
@@ -43,8 +47,8 @@ def mirrored(window: Window) -> Window:
 
 
 def collate(windows: list[Window]) -> Batch:
-    """Windows → a batch; truth (N, 15, 256, 256), a window's frames one after the other in the channels, until they are laid
-    into the batch by :func:`unfold`; boxes (N·5, 4, 4)."""
+    """Windows → a batch; truth (N, 15, 256, 256), a window's frames one after the other in the
+    channels, until they are laid into the batch by :func:`unfold`; boxes (N·5, 4, 4)."""
     keyframe, truth, pictures, mel, boxes = (torch.from_numpy(np.stack(part)) for part in zip(*windows, strict=True))
     return Batch(
         keyframe.permute(0, 3, 1, 2).float() / 255.0, truth.permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 255.0,
@@ -61,9 +65,9 @@ def unfold(batch: Batch) -> Batch:
 class WindowSampler(Sampler):
     """Draws windows of five frames and a keyframe from anywhere in the same clip, mirrored and relit at random.
 
-    The batch has keyframe (N, 3, 256, 256), truth (N·5, 3, 256, 256), pictures (N, 5, 3, 8, 8), mel (N, 20, 80) and boxes
-    (N·5, 4, 4). Three times in four the pictures are interpolated from 5 FPS. Raises ``ValueError`` for a cache without a
-    clip that is long enough.
+    The batch has keyframe (N, 3, 256, 256), truth (N·5, 3, 256, 256), pictures (N, 5, 3, 8, 8), mel
+    (N, 20, 80) and boxes (N·5, 4, 4). Three times in four the pictures are interpolated from 5 FPS.
+    Raises ``ValueError`` for a cache without a clip that is long enough.
     """
 
     def __init__(self, cache: Cache, batch: int, seed: int = 0) -> None:

@@ -1,9 +1,11 @@
-"""Training of the paper's network: ``python -m models.paper.training CACHE LOSSES OUT --stage backbone``, then ``finetune``.
+"""Training of the paper's network: ``python -m models.paper.training CACHE LOSSES OUT --stage
+backbone``, then ``finetune``.
 
-First the backbone alone with L1 to the truth (Eq. 1), then everything end to end with the whole objective
-(:mod:`models.paper.paper_losses`). CACHE is a prepared data set (:mod:`models.data`); LOSSES holds ``lpips_vgg16.pth`` and
-``lpips_alexnet.pth``. L_region wants ``regions.npy`` in the cache (:mod:`models.regions`), L_sync a trained expert
-(:mod:`models.sync_training`); each is left out where that is missing.
+First the backbone alone with L1 to the truth (Eq. 1), then everything end to end with the whole
+objective (:mod:`models.paper.paper_losses`). CACHE is a prepared data set
+(:mod:`models.data.cache`); LOSSES holds ``lpips_vgg16.pth`` and ``lpips_alexnet.pth``. L_region
+wants ``regions.npy`` in the cache (:mod:`models.data.regions`), L_sync a trained expert
+(:mod:`models.lipsync.trainer`); each is left out where that is missing.
 """
 
 import argparse
@@ -16,18 +18,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.batch import Batch
-from models.data import Cache
-from models.loop import Loop, LoopConfig
-from models.losses import PerceptualDistance
+from models.data.batch import Batch
+from models.data.cache import Cache
 from models.paper.evaluation import evaluate_paper
 from models.paper.network import PaperConfig, PaperNetwork, parameter_counts
 from models.paper.paper_losses import PaperLoss, backbone_loss
 from models.paper.perceptual import FeatureDistance
 from models.paper.sampler import WINDOW, WindowSampler
+from models.training.loop import Loop, LoopConfig
+from models.training.losses import PerceptualDistance
 
 if TYPE_CHECKING:
-    from models.shards import MakeDrawer
+    from models.data.batch import MakeDrawer
 
 RATES = {"backbone": 1e-3, "finetune": 5e-4}
 """Learning rates of the stages."""
@@ -38,11 +40,13 @@ _BACKBONE = ("visual.", "audio.", "structure.")
 
 @dataclass(frozen=True)
 class PaperTrainConfig(LoopConfig):
-    """``batch`` counts windows of five frames. ``frames``: how many of each, drawn at random, are rendered and judged.
+    """``batch`` counts windows of five frames. ``frames``: how many of each, drawn at random, are
+    rendered and judged.
 
-    5 is the paper's. A window's frames are much alike: with 1 the losses are estimated without bias, and five times as many
-    windows are seen in the same time. L_sync needs all five; where it is wanted, ``frames`` are those that L_fomm looks at, whose
-    VGG at four resolutions costs three times what the reduced network does.
+    5 is the paper's. A window's frames are much alike: with 1 the losses are estimated without
+    bias, and five times as many windows are seen in the same time. L_sync needs all five; where it
+    is wanted, ``frames`` are those that L_fomm looks at, whose VGG at four resolutions costs three
+    times what the reduced network does.
     """
 
     network: PaperConfig = field(default_factory=PaperConfig.reduced)
@@ -55,7 +59,8 @@ class PaperTrainConfig(LoopConfig):
 class PaperTrainer(Loop[PaperTrainConfig, PaperNetwork]):
     """A stage's run; ``start`` is the backbone's checkpoint, for ``finetune``.
 
-    Raises ``ValueError`` when a checkpoint is of another width and ``FileNotFoundError`` when a loss's network is missing.
+    Raises ``ValueError`` when a checkpoint is of another width and ``FileNotFoundError`` when a
+    loss's network is missing.
     """
 
     def __init__(self, config: PaperTrainConfig, start: Path | None = None) -> None:
@@ -79,7 +84,7 @@ class PaperTrainer(Loop[PaperTrainConfig, PaperNetwork]):
     def _expert(self) -> Any:
         if self.config.sync is None:
             return None
-        from models.sync_training import load_sync
+        from models.lipsync.syncnet import load_sync
 
         return load_sync(self.config.sync).to(self.device)
 
@@ -116,8 +121,9 @@ def run_paper_training(
 ) -> dict[str, Any]:  # fmt: skip
     """Train ``stage`` to ``steps`` on the prepared data in ``cache``; a run found in ``out`` is taken up again.
 
-    ``batch`` counts windows of five frames; ``rate`` None takes the stage's own. Raises ``ValueError`` for an unknown stage or
-    width or a checkpoint of another width, ``FileNotFoundError`` for missing data or weights or a missing backbone.
+    ``batch`` counts windows of five frames; ``rate`` None takes the stage's own. Raises
+    ``ValueError`` for an unknown stage or width or a checkpoint of another width,
+    ``FileNotFoundError`` for missing data or weights or a missing backbone.
     """
     if stage not in STAGES:
         raise ValueError(f"stage {stage!r} is not backbone or finetune")
@@ -135,7 +141,7 @@ def run_paper_training(
         raise FileNotFoundError(f"no such file: {start} (train --stage backbone first)")
     if stage == "finetune":
         if not (cache / "train" / "regions.npy").exists():
-            say(f"without L_region: no regions.npy in {cache / 'train'} (python -m models.regions makes it)")
+            say(f"without L_region: no regions.npy in {cache / 'train'} (python -m models.data.regions makes it)")
         if sync is None:
             say("without L_sync: no lip-sync expert given")
     torch.set_num_threads(threads)

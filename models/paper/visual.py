@@ -1,4 +1,5 @@
-"""The paper's visual encoder: 3-D convolutions with residual connections over a window of 8×8 pictures (section 3.1.1)."""
+"""The paper's visual encoder: 3-D convolutions with residual connections over a window of 8×8
+pictures (section 3.1.1)."""
 
 from collections.abc import Sequence
 
@@ -19,10 +20,11 @@ class Residual3d(nn.Module):
 
 
 class VisualEncoder(nn.Module):
-    """Pictures (N, T, 3, 8, 8) RGB in [0, 1] → f_v (N, T, ``channels[-1]``, 8, 8); neither time nor side is reduced.
+    """Pictures (N, T, 3, 8, 8) RGB in [0, 1] → f_v (N, T, ``channels[-1]``, 8, 8); neither time nor
+    side is reduced.
 
-    ``channels`` are the widths, each reached by a 3×3×3 convolution and followed by ``blocks`` residual blocks. The
-    paper fixes only the last one, 512.
+    ``channels`` are the widths, each reached by a 3×3×3 convolution and followed by ``blocks``
+    residual blocks. The paper fixes only the last one, 512.
     """
 
     def __init__(self, channels: Sequence[int], blocks: int = 1) -> None:

@@ -7,17 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from codec.media.scaler import Scaler
-from models import mel as melmod
-from models import regions
+from codec.media.timing import FRAME_RATE
+from codec.media.types import Float32, UInt8
+from models.data.find_regions import find, spread
+from models.face.detector import Detector
+from models.face.landmarks import FaceMesh
+from models.face.tracker import SIDE
 from models.prepare.tracks import EVERY, Span
 from models.prepare.video import SAMPLES
-from sender.detector import Detector
-from sender.inputs import FRAME_RATE
-from sender.landmarks import FaceMesh
-from sender.tracker import SIDE
-
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
+from models.runtime import mel as melmod
 
 CRF, PRESET = "18", "veryfast"
 """At this rate the preset changes the size, not what is seen, and encoding is much of what preparing costs."""
@@ -46,7 +44,7 @@ class ClipWriter:
         crop = self.span.crop.cut(rgb)
         if self.frames % EVERY == 0 or self.frames == self.span.stop - self.span.start - 1:
             self._looked.append(self.frames)
-            self._found.append(regions.find(crop, *self._tools))
+            self._found.append(find(crop, *self._tools))
         if self.kept is not None:
             self.kept.append(crop)
         frame = self._yuv.frame(av.VideoFrame.from_ndarray(crop, format="rgb24"))
@@ -58,12 +56,13 @@ class ClipWriter:
         """MP4, landmark boxes (frames, 4, 4), and the share of the looks in which the mesh lay on a face."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        boxes = regions.spread(self.frames, self._looked, self._found)
+        boxes = spread(self.frames, self._looked, self._found)
         return self._file.getvalue(), boxes, sum(f is not None for f in self._found) / max(1, len(self._found))
 
 
 def mel_of(sound: Float32 | None, start: int, stop: int) -> npt.NDArray[np.float16]:
-    """Log-mel (4 · frames + 1, 80) of frames ``start .. stop`` of a video, silence after its sound's end; (0, 80) for None."""
+    """Log-mel (4 · frames + 1, 80) of frames ``start .. stop`` of a video, silence after its
+    sound's end; (0, 80) for None."""
     if sound is None:
         return np.zeros((0, melmod.BANDS), np.float16)
     own = sound[start * SAMPLES : stop * SAMPLES]

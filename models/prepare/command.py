@@ -22,7 +22,8 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".
 
 
 def find_videos(raw: Path) -> list[str]:
-    """All videos below ``raw``, as relative paths, in an order that mixes people, so that every shard holds many."""
+    """All videos below ``raw``, as relative paths, in an order that mixes people, so that every
+    shard holds many."""
     found = [p.relative_to(raw).as_posix() for p in raw.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
     return sorted(found, key=lambda source: blake2b(source.encode(), digest_size=8).digest())
 
@@ -66,8 +67,8 @@ def _pool(raw: Path, settings: Settings, workers: int) -> Iterator[ProcessPoolEx
 def outcomes(raw: Path, sources: list[str], settings: Settings, workers: int) -> Iterator[Outcome]:
     """Prepare ``sources`` in ``workers`` processes; one by one, as they come.
 
-    A file that kills its process (decoders have bugs) spoils the pool: those that were being worked on are then tried again,
-    each in a process of its own, and the one to blame is told as broken.
+    A file that kills its process (decoders have bugs) spoils the pool: those that were being worked
+    on are then tried again, each in a process of its own, and the one to blame is told as broken.
     """
     if workers == 1:
         preparer = Preparer(raw, settings)
@@ -105,9 +106,10 @@ def run_prepare(
 ) -> dict[str, Any]:  # fmt: skip
     """Prepare every video below ``raw`` that ``out`` doesn't hold yet; gives figures over all of ``out``.
 
-    ``workers`` None: one for each core. ``say`` is told each broken video, in one line, and how far it is. Raises
-    ``FileNotFoundError`` for a missing folder or file, ``ValueError`` for settings that are wrong or not those that ``out``
-    was begun with, ``ImportError`` when ``sync`` is asked for without torch.
+    ``workers`` None: one for each core. ``say`` is told each broken video, in one line, and how far
+    it is. Raises ``FileNotFoundError`` for a missing folder or file, ``ValueError`` for settings
+    that are wrong or not those that ``out`` was begun with, ``ImportError`` when ``sync`` is asked
+    for without torch.
     """
     if not raw.is_dir():
         raise FileNotFoundError(f"no such folder: {raw}")

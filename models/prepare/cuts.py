@@ -1,8 +1,9 @@
 """Where one shot ends and the next begins.
 
-Chosen on real clips joined end to end and their insides (220 clips, 128 people, 24 minutes): different people at a join
-99 % found, the same person 93 %, two seconds cut out of one shot 70 %, 2.5 false alarms a minute where a face fills the
-picture and 0.8 where it fills a ninth. A false alarm costs a piece shorter than the shortest clip; a missed cut spoils one.
+Chosen on real clips joined end to end and their insides (220 clips, 128 people, 24 minutes):
+different people at a join 99 % found, the same person 93 %, two seconds cut out of one shot 70 %,
+2.5 false alarms a minute where a face fills the picture and 0.8 where it fills a ninth. A false
+alarm costs a piece shorter than the shortest clip; a missed cut spoils one.
 """
 
 from collections import deque
@@ -12,9 +13,11 @@ import numpy.typing as npt
 
 WIDTH, HEIGHT = 32, 18
 SHARE = 0.25
-"""Only the quarter of the picture that changed most is looked at, so that a jump of one talker before a still wall shows."""
+"""Only the quarter of the picture that changed most is looked at, so that a jump of one talker
+before a still wall shows."""
 LEAST, FACTOR, MEMORY = 8.0, 3.0, 6
-"""A cut changes that quarter by LEAST (of 255) and by FACTOR times the most that each of the last MEMORY frames did."""
+"""A cut changes that quarter by LEAST (of 255) and by FACTOR times the most that each of the last
+MEMORY frames did."""
 SURELY = 90.0
 """A change like this is a cut even in the middle of fast motion."""
 

@@ -1,18 +1,16 @@
-"""Faces of any size from ``min_face`` on: BlazeFace looks at the whole picture and, where that is large, at tiles of it."""
+"""Faces of any size from ``min_face`` on: BlazeFace looks at the whole picture and, where that is
+large, at tiles of it."""
 
-import numpy as np
-import numpy.typing as npt
-
-from sender.detector import Detection, Detector
-from sender.finder import TILE, distinct, look_at, look_closer, starts
-
-UInt8 = npt.NDArray[np.uint8]
+from codec.media.types import UInt8
+from models.face.detector import Detection, Detector
+from models.face.finder import TILE, distinct, look_at, look_closer, starts
 
 
 def find_faces(rgb: UInt8, detector: Detector, min_face: float) -> list[Detection]:
-    """Faces in RGB (H, W, 3), surest first, each once. Those under about ``min_face`` pixels high may be missed.
+    """Faces in RGB (H, W, 3), surest first, each once. Those under about ``min_face`` pixels high
+    may be missed.
 
-    All tiles at once, unlike :class:`sender.finder.FaceFinder`: nobody waits.
+    All tiles at once, unlike :class:`models.face.finder.FaceFinder`: nobody waits.
     """
     height, width = rgb.shape[:2]
     found = list(detector.detect(rgb))

@@ -11,23 +11,26 @@ import cv2
 import numpy as np
 
 from codec.errors import reason
+from codec.media.files import SourceError
 from codec.media.scaler import Scaler
+from codec.media.timing import FRAME_RATE
+from codec.media.types import Float32
+from models.face.detector import BlazeFace
+from models.face.landmarks import FaceMesh
 from models.prepare.clips import ClipWriter, mel_of
 from models.prepare.cuts import HEIGHT, WIDTH, CutDetector
 from models.prepare.faces import find_faces
 from models.prepare.people import identity_of, split_of
 from models.prepare.samples import Sample
-from models.prepare.sync import Score, load_score
+from models.prepare.sync import ScoreClip, load_score
 from models.prepare.tracks import EVERY, Span, SpanLimits, Tracks, spans
-from models.prepare.video import Float32, VideoError, grid_frames, sound_of
-from sender.detector import BlazeFace
-from sender.inputs import FRAME_RATE, SourceError
-from sender.landmarks import FaceMesh
+from models.prepare.video import VideoError, grid_frames, sound_of
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How videos are prepared. ``sync``: a trained SyncNet's file, or None to keep clips whatever their sound is."""
+    """How videos are prepared. ``sync``: a trained SyncNet's file, or None to keep clips whatever
+    their sound is."""
 
     identity_from: str = "file"
     dev_share: float = 0.02
@@ -37,7 +40,8 @@ class Settings:
 
 @dataclass
 class Outcome:
-    """What came of one video. ``error`` is one line when it can't be used; ``dropped`` counts frames by the reason."""
+    """What came of one video. ``error`` is one line when it can't be used; ``dropped`` counts
+    frames by the reason."""
 
     source: str
     bytes: int
@@ -51,14 +55,15 @@ class Outcome:
 class Preparer:
     """Holds the networks of one process. ``score`` takes the place of ``settings.sync``."""
 
-    def __init__(self, raw: Path, settings: Settings, score: Score | None = None) -> None:
+    def __init__(self, raw: Path, settings: Settings, score: ScoreClip | None = None) -> None:
         cv2.setNumThreads(1)
         self._raw, self._settings = raw, settings
         self._detector, self._mesh = BlazeFace(), FaceMesh()
         self._score = score if score or not settings.sync else load_score(settings.sync)
 
     def run(self, source: str) -> Outcome:
-        """Prepare the video at ``source``, a path below ``raw``. What is wrong with the video is told, not raised."""
+        """Prepare the video at ``source``, a path below ``raw``. What is wrong with the video is
+        told, not raised."""
         path, identity = self._raw / source, identity_of(Path(source), self._settings.identity_from)
         outcome = Outcome(source, 0, split_of(identity, self._settings.dev_share))
         try:
@@ -91,7 +96,8 @@ class Preparer:
         return sorted(found, key=lambda s: (s.start, s.crop.x))
 
     def _cut(self, path: Path, wanted: list[Span]) -> Iterator[ClipWriter]:
-        """Second pass: each clip once its last picture is in. A whole video kept from the first pass would fill the memory."""
+        """Second pass: each clip once its last picture is in. A whole video kept from the first
+        pass would fill the memory."""
         active: list[ClipWriter] = []
         waiting = wanted[::-1]
         for at, (frame, upright) in enumerate(grid_frames(path) if wanted else ()):

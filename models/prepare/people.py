@@ -12,9 +12,10 @@ WAYS = ("folder", "file")
 def identity_of(source: Path, way: str) -> str:
     """The person in the video at ``source``, a path below the folder of raw videos.
 
-    ``folder``: VoxCeleb2's ``…/id00012/VIDEO/00001.mp4`` gives ``id00012``, any other layout its first folder. ``file``: the
-    YouTube id that the name begins with (AVSpeech's ``ID_START_END.mp4``), else the whole name without its suffix.
-    Raises ``ValueError`` when ``folder`` is asked for and there is none.
+    ``folder``: VoxCeleb2's ``…/id00012/VIDEO/00001.mp4`` gives ``id00012``, any other layout its
+    first folder. ``file``: the YouTube id that the name begins with (AVSpeech's
+    ``ID_START_END.mp4``), else the whole name without its suffix. Raises ``ValueError`` when
+    ``folder`` is asked for and there is none.
     """
     if way == "folder":
         folders = source.parts[:-1]

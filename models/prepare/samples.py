@@ -1,11 +1,12 @@
-"""A clip as members of a tar file, laid out as WebDataset's readers expect: what shares a name up to the first dot is one sample.
+"""A clip as members of a tar file, laid out as WebDataset's readers expect: what shares a name up
+to the first dot is one sample.
 
 | member | holds |
 |---|---|
 | ``KEY.json`` | ``identity``, ``source``, ``start`` (seconds), ``frames``, ``fps``, ``speech``, ``crop`` ([x, y, side], source pixels), ``face`` (median face height, source pixels), ``sync`` ({confidence, offset} or null) |
 | ``KEY.mp4`` | H.264, 256×256, 25 FPS, no sound |
-| ``KEY.npy`` | log-mel (4 · frames + 1, 80) float16 of :mod:`models.mel`; (0, 80) without sound |
-| ``KEY.boxes.npy`` | (frames, 4, 4) int16 of :mod:`models.regions` |
+| ``KEY.npy`` | log-mel (4 · frames + 1, 80) float16 of :mod:`models.runtime.mel`; (0, 80) without sound |
+| ``KEY.boxes.npy`` | (frames, 4, 4) int16 of :mod:`models.data.regions` |
 
 No torch here: the processes that prepare don't need it.
 """  # noqa: E501
@@ -24,7 +25,8 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip. ``mel`` (4 · frames + 1, 80) float16 or (0, 80); ``boxes`` (frames, 4, 4) int16; ``info`` as in the table."""
+    """One clip. ``mel`` (4 · frames + 1, 80) float16 or (0, 80); ``boxes`` (frames, 4, 4) int16;
+    ``info`` as in the table."""
 
     key: str
     info: dict[str, Any]
@@ -76,7 +78,8 @@ def read_samples(path: Path, wanted: set[int] | None = None) -> Iterator[Sample]
 
 
 def read_infos(path: Path) -> list[dict[str, Any]]:
-    """The ``info`` of every sample of a shard, in order, with its ``key``; the rest is skipped. Raises as above."""
+    """The ``info`` of every sample of a shard, in order, with its ``key``; the rest is skipped.
+    Raises as above."""
     found = []
     try:
         with tarfile.open(path, "r:") as tar:

@@ -1,7 +1,9 @@
-"""Where prepared clips go: shards, a line in ``manifest.jsonl`` for each clip, and the journal ``videos.jsonl``.
+"""Where prepared clips go: shards, a line in ``manifest.jsonl`` for each clip, and the journal
+``videos.jsonl``.
 
-A video is done once its journal line is written. A shard that is being filled is called ``SPLIT-000000.tar.part``; the journal
-knows up to which byte it holds whole videos, so what a killed run left half written is cut off and filling goes on.
+A video is done once its journal line is written. A shard that is being filled is called
+``SPLIT-000000.tar.part``; the journal knows up to which byte it holds whole videos, so what a
+killed run left half written is cut off and filling goes on.
 """
 
 import json

@@ -8,46 +8,47 @@ from pickle import UnpicklingError
 import numpy as np
 import numpy.typing as npt
 
-from models.mel import LOOKAHEAD_FRAMES, WINDOW_FRAMES
+from models.lipsync.offset import REACH, nearest
+from models.runtime.mel import LOOKAHEAD_FRAMES, WINDOW_FRAMES
 
-LEAST_CONFIDENCE, LARGEST_OFFSET = 0.07, 2
-"""A clip with less, or whose sound is more frames early or late, is dropped."""
-REACH = 15
-"""Offsets tried, in frames, both ways, as in SyncNet's own evaluation."""
+KEPT_CONFIDENCE = 0.07
+"""A clip with less confidence is dropped."""
+KEPT_OFFSET = 2
+"""A clip whose sound is more frames early or late is dropped."""
 
 
 @dataclass(frozen=True)
 class Sync:
-    """``confidence`` in [0, √2]: how much nearer the best fitting sound is than the median of shifted ones. ``offset``: how
-    many frames late it comes."""
+    """``confidence`` in [0, √2]: how much nearer the best fitting sound is than the median of
+    shifted ones. ``offset``: how many frames late it comes."""
 
     confidence: float
     offset: int
 
     @property
     def good(self) -> bool:
-        return self.confidence >= LEAST_CONFIDENCE and abs(self.offset) <= LARGEST_OFFSET
+        return self.confidence >= KEPT_CONFIDENCE and abs(self.offset) <= KEPT_OFFSET
 
 
-Score = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.float16], npt.NDArray[np.int16]], Sync]
+ScoreClip = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.float16], npt.NDArray[np.int16]], Sync]
 """Frames (T, 256, 256, 3) RGB, log-mel (4T + 1, 80) and landmark boxes (T, 4, 4) of a clip → :class:`Sync`."""
 
 
-def load_score(path: Path) -> Score:
-    """The score by a trained SyncNet file. Raises ``FileNotFoundError``, ``ValueError``, and ``ImportError`` without torch."""
+def load_score(path: Path) -> ScoreClip:
+    """The score by a trained SyncNet file. Raises ``FileNotFoundError``, ``ValueError``, and
+    ``ImportError`` without torch."""
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     import torch
 
-    from models.paper.syncnet import mouths_of
-    from models.sync_training import load_sync
+    from models.lipsync.syncnet import load_sync, mouths_of
 
     torch.set_num_threads(1)
     try:
         net = load_sync(path).eval()
     except (LookupError, RuntimeError, EOFError, UnpicklingError) as error:
         raise ValueError(f"{path} is not a trained lip-sync expert") from error
-    # The sound of a window is that around its middle frame, as models.data.Cache.speech gives it.
+    # The sound of a window is that around its middle frame, as models.data.cache.Cache.speech gives it.
     early = WINDOW_FRAMES - LOOKAHEAD_FRAMES - 1 - 4 * (net.times // 2)
 
     @torch.no_grad()
@@ -65,9 +66,10 @@ def load_score(path: Path) -> Score:
 
 
 def best_offset(distances: npt.NDArray[np.floating]) -> Sync:
-    """From how far window ``i`` is from sound ``j``, (n, n): the offset j − i that is nearest on average, and how clearly."""
+    """From how far window ``i`` is from sound ``j``, (n, n): the offset j − i that is nearest on
+    average, and how clearly."""
     # At least a quarter of the windows, or the mean of two or three decides.
     reach = min(REACH, 3 * len(distances) // 4)
     means = np.array([np.diagonal(distances, offset).mean() for offset in range(-reach, reach + 1)])
-    best = int(means.argmin())
-    return Sync(float(np.median(means) - means[best]), best - reach)
+    offset, confidence = nearest(means)
+    return Sync(confidence, offset)

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from sender.detector import Detection
-from sender.finder import overlap
-from sender.inputs import FRAME_RATE
-from sender.tracker import Crop, crop_around
+from codec.media.timing import FRAME_RATE
+from models.face.detector import Detection
+from models.face.finder import overlap
+from models.face.tracker import Crop, crop_around
 
 EVERY = 5
 """Frames between two looks: five a second, as often as the sender looks."""
@@ -18,8 +18,8 @@ OVERLAP = 0.3
 PATIENCE = 2 * EVERY
 """Frames that a face may stay unseen before its track ends."""
 WANDER, GROW = 0.15, 0.25
-"""How far a face may stray from the middle of a fixed crop, in crop sides, and change its size (logarithm): the sender's crop
-would follow it, so the network never sees more of it."""
+"""How far a face may stray from the middle of a fixed crop, in crop sides, and change its size
+(logarithm): the sender's crop would follow it, so the network never sees more of it."""
 
 
 @dataclass
@@ -69,7 +69,8 @@ class Tracks:
 class SpanLimits:
     """What a span must be. ``min_face`` in source pixels (BlazeFace's box, brows to chin), times in seconds.
 
-    ``seen``: share of the looks that found the face; ``outside``: share of the crop that may lie beyond the picture.
+    ``seen``: share of the looks that found the face; ``outside``: share of the crop that may lie
+    beyond the picture.
     """
 
     min_face: float = 80.0
@@ -81,7 +82,8 @@ class SpanLimits:
 
 @dataclass(frozen=True)
 class Span:
-    """Frames ``start .. stop`` of one track, seen through one crop; ``face`` is the median face height in source pixels."""
+    """Frames ``start .. stop`` of one track, seen through one crop; ``face`` is the median face
+    height in source pixels."""
 
     start: int
     stop: int
@@ -90,7 +92,8 @@ class Span:
 
 
 def _framing(faces: list[Detection]) -> tuple[Crop, float, bool]:
-    """The sender's crop around the median face, that face's height, and whether every face stays well inside it."""
+    """The sender's crop around the median face, that face's height, and whether every face stays
+    well inside it."""
     height, width = (float(np.median([getattr(f, side) for f in faces])) for side in ("height", "width"))
     centres = np.array([f.centre for f in faces])
     x, y = np.median(centres, axis=0)
@@ -109,8 +112,8 @@ def _outside(crop: Crop, width: int, height: int) -> float:
 def spans(track: Track, width: int, height: int, limits: SpanLimits, dropped: Counter[str]) -> list[Span]:
     """Cut ``track`` of a ``width`` by ``height`` video into spans that keep to ``limits``, in order of time.
 
-    A span that is too long is cut evenly; one whose face strays too far for a fixed crop is halved until it doesn't.
-    ``dropped`` counts, by reason, the frames that are left out.
+    A span that is too long is cut evenly; one whose face strays too far for a fixed crop is halved
+    until it doesn't. ``dropped`` counts, by reason, the frames that are left out.
     """
     least, most = round(limits.min_seconds * FRAME_RATE), round(limits.max_seconds * FRAME_RATE)
     frames = [*track.frames, track.frames[-1] + 1]

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import av
 import numpy as np
-import numpy.typing as npt
 
 from codec.errors import system_reason
+from codec.media.files import file_sound
 from codec.media.frames import Upright, decoded
-from sender.inputs import FRAME_RATE, RATE, file_sound
-
-Float32 = npt.NDArray[np.float32]
+from codec.media.timing import FRAME_RATE, RATE
+from codec.media.types import Float32
 
 SAMPLES = RATE // FRAME_RATE
 """Sound samples in a frame of the grid."""
@@ -24,9 +23,11 @@ class VideoError(ValueError):
 
 
 def grid_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Upright]]:
-    """The frames of ``path``, held or dropped so that there are 25 a second, and what converts them: few are looked at.
+    """The frames of ``path``, held or dropped so that there are 25 a second, and what converts
+    them: few are looked at.
 
-    The grid is that of :func:`sender.inputs.file_frames`. Raises :class:`VideoError`, also in the middle of a damaged file.
+    The grid is that of :func:`codec.media.files.file_frames`. Raises :class:`VideoError`, also
+    in the middle of a damaged file.
     """
     try:
         with av.open(str(path)) as container:

@@ -1,4 +1,5 @@
-"""What the measures' tests share: a public-domain face, a short clip of it, and measuring networks of random numbers."""
+"""What the measures' tests share: a public-domain face, a short clip of it, and measuring networks
+of random numbers."""
 
 from importlib.util import find_spec
 from itertools import islice
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 
 from bench.demo import shipped_clip
-from receiver.video_file import VideoFile
-from sender.inputs import file_frames, file_sound
+from codec.media.files import file_frames, file_sound
+from receiver.outputs.video_file import VideoFile
 
 FRAMES = 43
 """Eight ticks and a part of one."""

@@ -5,7 +5,7 @@ import pytest
 
 from bench.demo import shipped_clip
 from bench.realign import realign
-from sender.inputs import file_frames, file_sound
+from codec.media.files import file_frames, file_sound
 
 
 def envelope(sound: np.ndarray) -> np.ndarray:

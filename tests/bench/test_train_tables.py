@@ -8,13 +8,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-import codec.header
-import codec.model
-import codec.planes
+import codec.pictures.contexts
+import codec.pictures.header
+import codec.pictures.planes
 from bench.train_tables import LEAST, MOST, count, judge, main, module
-from codec.model import CONTEXTS, MODE_AT
-from codec.sampling import sample
-from codec.tables import ZERO
+from codec.pictures.contexts import CONTEXTS, MODE_AT
+from codec.pictures.probabilities import ZERO
+from codec.pictures.sampling import sample
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def cache(faces, tmp_path):
 def restored():
     """Counting puts numbers in the probabilities' place."""
     yield
-    for room in (codec.model, codec.planes, codec.header):
+    for room in (codec.pictures.contexts, codec.pictures.planes, codec.pictures.header):
         room.ZERO = ZERO
 
 

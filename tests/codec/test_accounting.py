@@ -2,7 +2,8 @@
 
 import pytest
 
-from codec.accounting import FRAME_RATE, MESSAGE_OVERHEAD, PIXELS, BitCount
+from codec.accounting import MESSAGE_OVERHEAD, PIXELS, BitCount
+from codec.media.timing import FRAME_RATE
 
 
 def test_nothing_sent_is_zero_and_not_a_division_by_zero() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec.bundle import MAX_BUNDLE, MAX_PACKETS, RUNGS, Bundle, Face, Report
+from codec.bundle import MAX_BUNDLE, MAX_PACKETS, TICK_MODES, Bundle, Face, Report
 from codec.errors import CodecError, SyntaxLimitError, TruncatedError
 
 NUMBER = st.integers(0, 65535)
@@ -13,11 +13,11 @@ BUNDLES = st.builds(
     Bundle,
     number=NUMBER,
     time=NUMBER,
-    rung=st.integers(0, len(RUNGS) - 1),
+    tick_mode=st.integers(0, len(TICK_MODES) - 1),
     picture=st.one_of(st.none(), st.binary(max_size=1275)),
     sound=PACKETS,
     report=st.one_of(st.none(), st.builds(Report, NUMBER, st.integers(0, 255))),
-    again=PACKETS,
+    redundant=PACKETS,
     face=st.sampled_from(Face),
     muted=st.booleans(),
     pausing=st.booleans(),
@@ -56,9 +56,9 @@ def test_bytes_of_a_small_bundle() -> None:
     assert Bundle(1, 2).pack().hex(" ") == "00 00 01 00 02"
 
 
-@pytest.mark.parametrize("rung", range(len(RUNGS)))
-def test_tick_lengths(rung: int) -> None:
-    assert Bundle(0, 0, rung).tick_ms == (200, 100, 60)[rung]
+@pytest.mark.parametrize("tick_mode", range(len(TICK_MODES)))
+def test_tick_lengths(tick_mode: int) -> None:
+    assert Bundle(0, 0, tick_mode).tick_ms == (200, 100, 60)[tick_mode]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_tick_lengths(rung: int) -> None:
         Bundle(0, 0, picture=bytes(1276)),
         Bundle(0, 0, sound=(bytes(1276),)),
         Bundle(0, 0, sound=(b"",) * 21),
-        Bundle(0, 0, again=(bytes(1000),) * 17),
+        Bundle(0, 0, redundant=(bytes(1000),) * 17),
     ],
 )
 def test_what_does_not_fit_is_refused_when_packing(bundle: Bundle) -> None:

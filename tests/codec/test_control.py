@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec.bundle import Face
 from codec.control import (
     MAX_CHUNK,
     Bye,
@@ -15,24 +14,21 @@ from codec.control import (
     KeyframeChunk,
     KeyframeNotice,
     Message,
-    Status,
     Verb,
     parse_message,
-    split_keyframe,
 )
 from codec.errors import CodecError, KeyframeError, SyntaxLimitError, TruncatedError
 from codec.keyframe import MAX_KEYFRAME, Keyframe
 
 SLOT, DIGEST = st.integers(0, 15), st.binary(min_size=8, max_size=8)
-RUNGS = st.lists(st.integers(20, 1000), min_size=1, max_size=8).map(tuple)
+TICK_MODES = st.lists(st.integers(20, 1000), min_size=1, max_size=8).map(tuple)
 NAME = st.text("abcXYZ019._+-", max_size=64)
 MESSAGES = st.one_of(
-    st.builds(Hello, st.integers(1, 255), st.sampled_from([8, 12, 16, 32]), RUNGS, NAME),
+    st.builds(Hello, st.integers(1, 255), st.sampled_from([8, 12, 16, 32]), TICK_MODES, NAME),
     st.builds(
         KeyframeChunk, SLOT, DIGEST, st.integers(40000, MAX_KEYFRAME), st.integers(0, 30000), st.binary(min_size=1, max_size=900)
     ),
     st.builds(KeyframeNotice, st.sampled_from(Verb), SLOT, DIGEST),
-    st.builds(Status, st.sampled_from(Face), st.booleans()),
     st.just(Bye()),
 )
 
@@ -68,7 +64,6 @@ def test_bytes_of_each_message() -> None:
     chunk = KeyframeChunk(3, digest, 0x0304, 0x0102, b"\xaa")
     assert chunk.pack().hex(" ") == "02 03 00 01 02 03 04 05 06 07 00 00 03 04 00 00 01 02 aa"
     assert KeyframeNotice(Verb.HAVE, 3, digest).pack().hex(" ") == "03 01 03 00 01 02 03 04 05 06 07"
-    assert Status(Face.MANY, True).pack().hex(" ") == "04 02 01"
     assert Bye().pack().hex(" ") == "05"
 
 
@@ -112,9 +107,6 @@ def test_unknown_members_of_hello_are_skipped() -> None:
         b"\x03\x03" + bytes(9),
         b"\x03\x00\x10" + bytes(8),
         b"\x03\x00\x00" + bytes(9),
-        b"\x04\x06\x00",
-        b"\x04\x00\x02",
-        b"\x04\x00\x00\x00",
         b"\x05\x00",
     ],
 )
@@ -141,7 +133,7 @@ def test_chunks_that_do_not_fit_are_refused(fields: tuple[int, bytes, int, int, 
         KeyframeChunk(*fields)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x02", b"\x02\x00" + bytes(15), b"\x03\x00\x00" + bytes(7), b"\x04\x00"])
+@pytest.mark.parametrize("data", [b"", b"\x02", b"\x02\x00" + bytes(15), b"\x03\x00\x00" + bytes(7)])
 def test_cut_off_is_truncated(data: bytes) -> None:
     with pytest.raises(TruncatedError):
         parse_message(data)
@@ -153,16 +145,6 @@ def test_a_keyframe_assembles(keyframe: Keyframe, size: int) -> None:
     results = [assembler.add(chunk) for chunk in chunks(keyframe, size)]
     assert results[:-1] == [None] * (len(results) - 1)
     assert results[-1] == (5, keyframe)
-
-
-def test_split_gives_chunks_within_the_limit(keyframe: Keyframe) -> None:
-    long = Keyframe(bytes(40_000), keyframe.rgb, keyframe.own)
-    parts = list(split_keyframe(1, long))
-    assert [len(part.data) for part in parts] == [MAX_CHUNK, MAX_CHUNK, 40_000 - 2 * MAX_CHUNK]
-    assert b"".join(part.data for part in parts) == long.data
-    assert all(parse_message(part.pack()) == part for part in parts)
-    (only,) = split_keyframe(5, keyframe)
-    assert KeyframeAssembler().add(only) == (5, keyframe)
 
 
 def test_a_chunk_at_0_begins_anew(keyframe: Keyframe) -> None:
@@ -194,6 +176,6 @@ def test_out_of_order_foreign_and_damaged_chunks_are_errors_that_leave_it_empty(
 
 def test_a_wrong_digest_and_a_bad_keyframe_are_errors(keyframe: Keyframe) -> None:
     assembler = KeyframeAssembler()
-    for digest, data in ((bytes(8), keyframe.data), (Keyframe(b"junk", keyframe.rgb, keyframe.own).digest, b"junk")):
+    for digest, data in ((bytes(8), keyframe.data), (Keyframe(b"junk", keyframe.rgb, keyframe.thumbnail).digest, b"junk")):
         with pytest.raises(KeyframeError):
             assembler.add(KeyframeChunk(0, digest, len(data), 0, data))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from codec.errors import KeyframeError
 from codec.keyframe import MAX_KEYFRAME, Keyframe, default_format, encode_keyframe, parse_keyframe
-from codec.sampling import sample
+from codec.pictures.sampling import sample
 from codec.wirebytes import pack_length
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -43,7 +43,7 @@ def test_round_trip(face: np.ndarray, form: str) -> None:
 
 def test_own_picture_is_the_crops_exactly_whatever_the_image_format(face: np.ndarray) -> None:
     for form in ("avif", "webp"):
-        assert np.array_equal(encode_keyframe(face, quality=5, form=form).own, sample(face))
+        assert np.array_equal(encode_keyframe(face, quality=5, form=form).thumbnail, sample(face))
 
 
 def test_avif_is_the_default_here_and_quality_changes_the_size(face: np.ndarray) -> None:

@@ -1,4 +1,5 @@
-"""A stream of pictures over a link that loses, delays and reorders, both ways: nothing drifts, nothing gets stuck."""
+"""A stream of pictures over a link that loses, delays and reorders, both ways: nothing drifts,
+nothing gets stuck."""
 
 from collections import defaultdict
 
@@ -8,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.errors import ReferenceMissingError
-from codec.header import DISTANCE_MAX
-from codec.picture import PictureDecoder, PictureEncoder
-from codec.references import KEPT
+from codec.pictures.header import DISTANCE_MAX
+from codec.pictures.picture import PictureDecoder, PictureEncoder
+from codec.pictures.references import KEPT
 
 LINK = st.lists(st.one_of(st.none(), st.integers(0, 9)), min_size=40, max_size=40)
 """For each message in turn: lost, or so many ticks under way."""
@@ -116,7 +117,8 @@ def test_without_acknowledgements_for_long_the_keyframe_is_the_reference() -> No
 
 @pytest.mark.parametrize("gap", [300, 0x7FFF, 0x8000, *range(65536 - 40, 65536 + 40, 3), 65536])
 def test_a_pause_of_any_length_heals(gap: int) -> None:
-    """No pictures for ``gap`` bundles (camera off), then the first one is lost: no stale number may stand for it."""
+    """No pictures for ``gap`` bundles (camera off), then the first one is lost: no stale number may
+    stand for it."""
     encoder, decoder = coders()
     walk = pictures(5, 12)
     for number in range(5):

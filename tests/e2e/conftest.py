@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bench.demo import serve
-from signaling.server import create_app
+from signaling.rooms.server import create_app
 
 
 @pytest.fixture

@@ -6,13 +6,15 @@ from pathlib import Path
 import av
 import numpy as np
 
-from sender.inputs import RATE, file_frames, file_sound
+from codec.media.files import file_frames, file_sound
+from codec.media.timing import RATE
 
 WIDTH, HEIGHT = 640, 480
 
 
 def chromium_options(clip: Path, folder: Path, tint: tuple[float, float, float] = (1, 1, 1), seconds: float = 8.0) -> list[str]:
-    """Write ``clip``, its colours multiplied by ``tint``, as what Chromium's fake devices play over and over; its options."""
+    """Write ``clip``, its colours multiplied by ``tint``, as what Chromium's fake devices play over
+    and over; its options."""
     camera, microphone = folder / "camera.mjpeg", folder / "microphone.wav"
     with av.open(str(camera), "w", format="mjpeg") as out:
         stream = out.add_stream("mjpeg", rate=25)

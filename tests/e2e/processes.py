@@ -59,7 +59,8 @@ async def follow(stats: Path, process: asyncio.subprocess.Process, enough: Calla
 
 
 async def page_of(process: asyncio.subprocess.Process) -> str:
-    """The address of the page that it tells of. Raises ``AssertionError`` with what it said where it ends without."""
+    """The address of the page that it tells of. Raises ``AssertionError`` with what it said where
+    it ends without."""
     said = []
     assert process.stderr is not None
     async for line in process.stderr:

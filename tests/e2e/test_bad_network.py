@@ -1,4 +1,5 @@
-"""Two real peers through a relay with 10 % loss and 60 ± 30 ms: they survive a change of address and a blackout."""
+"""Two real peers through a relay with 10 % loss and 60 ± 30 ms: they survive a change of address
+and a blackout."""
 
 import asyncio
 import json
@@ -7,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
 from bench.demo import serve, shipped_clip
-from bench.relay import Impairment, SignalingProxy, UdpRelay
 from tests.e2e.processes import facewire, finish_all
 from tests.waiting import until
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.calls.webdriver import Browser
 from bench.demo import shipped_clip
-from bench.webdriver import Browser
 from tests.e2e.processes import facewire, finish, page_of
 from tests.needs import BROWSER, needs
 from tests.waiting import until

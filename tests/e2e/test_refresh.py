@@ -1,7 +1,9 @@
-"""A face that changes during a call gets another keyframe, beside the bundles and under the cap; back in its light, the first.
+"""A face that changes during a call gets another keyframe, beside the bundles and under the cap;
+back in its light, the first.
 
-Two real peers over a real signaling server. The source waits for the mirror, which draws every look, so that on a slow machine
-the call takes longer but goes the same way; nothing is drawn where it is received, for that is not what this is about.
+Two real peers over a real signaling server. The source waits for the mirror, which draws every
+look, so that on a slow machine the call takes longer but goes the same way; nothing is drawn where
+it is received, for that is not what this is about.
 """
 
 import asyncio
@@ -10,17 +12,17 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
+from bench.calls.survival import Undrawn
 from bench.demo import shipped_clip
-from bench.survival import Undrawn
-from models.runtime import Interpolator, Upsampler
+from codec.media.files import file_frames, file_sound
+from models.face.tracker import whole
+from models.runtime.upsampler import Interpolator, Upsampler
 from receiver.player import Player
-from sender.inputs import file_frames, file_sound
-from sender.mirror import Mirror
-from sender.refresh import Refresh
-from sender.sources import Tick
+from sender.capture.sources import Tick
+from sender.keyframes.mirror import Mirror
+from sender.keyframes.refresh import Refresh
 from sender.stream import SenderStream, StreamConfig
-from sender.tracker import whole
-from signaling.call import Call
+from signaling.call.call import Call
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from tests.waiting import until

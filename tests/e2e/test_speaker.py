@@ -1,11 +1,11 @@
-"""The page's player of sound (signaling/pages/speaker.js), in a real browser, at its own clock."""
+"""The page's player of sound (signaling/web/static/speaker.js), in a real browser, at its own clock."""
 
 import numpy as np
 import pytest
 
+from bench.calls.webdriver import Browser
 from bench.demo import serve
-from bench.webdriver import Browser
-from signaling.local import local_app
+from signaling.web.local import local_app
 from tests.needs import BROWSER, needs
 
 pytestmark = [pytest.mark.e2e, needs(*BROWSER)]

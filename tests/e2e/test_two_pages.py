@@ -1,4 +1,5 @@
-"""Two people, each with a browser whose camera and microphone they are seen and heard with: both see each other move."""
+"""Two people, each with a browser whose camera and microphone they are seen and heard with: both
+see each other move."""
 
 import asyncio
 import contextlib
@@ -7,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.calls.webdriver import Browser
 from bench.demo import shipped_clip
-from bench.webdriver import Browser
 from tests.e2e.fake_camera import chromium_options
 from tests.e2e.processes import facewire, finish, page_of
 from tests.needs import BROWSER, needs

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from codec.sampling import sample
-from models.mel import BANDS
+from codec.pictures.sampling import sample
+from models.runtime.mel import BANDS
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,10 +22,11 @@ def _one_thread():
 
 @pytest.fixture(scope="session", autouse=True)
 def _fp32():
-    """Figures are compared in fp32: bf16 rounds otherwise on every kind of processor. A test that is about bf16 asks for it."""
+    """Figures are compared in fp32: bf16 rounds otherwise on every kind of processor. A test that
+    is about bf16 asks for it."""
     with pytest.MonkeyPatch.context() as patch:
         if find_spec("torch"):
-            patch.setattr("models.precision.has_bf16", lambda kind: False)
+            patch.setattr("models.training.precision.has_bf16", lambda kind: False)
         yield
 
 
@@ -65,9 +66,10 @@ def tiny_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def perceptual_weights(tmp_path_factory):
-    """A folder with LPIPS state dicts of the right shapes and random numbers: the real ones aren't part of facewire."""
+    """A folder with LPIPS state dicts of the right shapes and random numbers: the real ones aren't
+    part of facewire."""
     torch = pytest.importorskip("torch")
-    from models.losses import _alexnet, _vgg16
+    from models.training.losses import _alexnet, _vgg16
 
     folder = tmp_path_factory.mktemp("lpips")
     torch.manual_seed(5)

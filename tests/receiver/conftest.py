@@ -8,14 +8,9 @@ import pytest
 from bench.demo import shipped_clip
 from codec.bundle import Bundle
 from codec.keyframe import Keyframe
-from models.runtime import Interpolator, Upsampler
-from sender.sources import file_ticks
+from models.runtime.upsampler import Upsampler
+from sender.capture.sources import file_ticks
 from sender.stream import SenderStream, StreamConfig
-
-
-@pytest.fixture(scope="session")
-def interpolator() -> Interpolator:
-    return Interpolator()
 
 
 @pytest.fixture(scope="session")

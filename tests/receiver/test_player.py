@@ -16,11 +16,11 @@ import pytest
 
 from bench.demo import shipped_clip
 from codec.bundle import Bundle, Face, Report
-from models.runtime import Interpolator, Upsampler
+from models.runtime.upsampler import Interpolator, Upsampler
 from receiver.player import Player
 from receiver.render import RenderCount, RenderThreads
-from receiver.ticks import FrameInput
-from sender.sources import FileTicks
+from receiver.tick_decoder import FrameInput
+from sender.capture.sources import FileTicks
 from sender.stream import SenderStream, StreamConfig
 from tests.waiting import until
 
@@ -212,7 +212,8 @@ async def test_a_camera_that_is_off_shows_nothing(play, recorded) -> None:
 
 @pytest.mark.virtual_time
 async def test_pauses_are_no_loss(play, recorded) -> None:
-    """Every other tick is left out: frames go on, and nothing is reported lost or concealed but at start and end."""
+    """Every other tick is left out: frames go on, and nothing is reported lost or concealed but at
+    start and end."""
     keyframe, bundles, _ = recorded
     concealed = {}
     for pausing in (True, False):
@@ -241,11 +242,12 @@ async def test_a_camera_that_is_off_in_silence_is_seen(play) -> None:
 
 @pytest.mark.virtual_time
 async def test_the_rung_changes_without_a_break(play) -> None:
-    """200 ms, then 60, then 200 again: sound and frames go on, and the bundle lost at a change takes no other with it."""
+    """200 ms, then 60, then 200 again: sound and frames go on, and the bundle lost at a change
+    takes no other with it."""
     stream, source = SenderStream(StreamConfig(keyframe="first", crop="none")), FileTicks(shipped_clip())
     sent = []
-    for rung in [0] * 6 + [2] * 20 + [0] * 6:
-        stream.set_step(rung, 6_000)
+    for tick_mode in [0] * 6 + [2] * 20 + [0] * 6:
+        stream.set_step(tick_mode, 6_000)
         sent.append((stream.at_ms, stream.bundle(source.next(stream.tick_ms))))
     output = Collect()
     player = play(output)

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 
 from receiver.render import FRAME, Pace, RenderThreads
-from receiver.ticks import FrameInput
+from receiver.tick_decoder import FrameInput
 from tests.waiting import until
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from receiver.render_many import RenderMany
-from receiver.ticks import FrameInput
+from receiver.tick_decoder import FrameInput
 from tests.waiting import until
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from codec.media.timing import RATE
 from receiver.stretch import PERIODS, fit
-from sender.speech import RATE
 
 
 def voice(seconds: float, pitch: float = 120.0) -> np.ndarray:

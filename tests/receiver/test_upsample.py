@@ -13,15 +13,15 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bench.demo import shipped_clip
+from codec.media.files import SourceError, file_frames, file_sound
 from facewire import app
-from models.detail import shrink
-from models.mel import log_mel
-from models.runtime import Interpolator, Upsampler
+from models.face.detector import BlazeFace
+from models.face.tracker import Tracker
+from models.runtime.detail import shrink
+from models.runtime.mel import log_mel
+from models.runtime.upsampler import Interpolator, Upsampler
+from receiver.outputs.video_file import OutputError
 from receiver.upsample import SIZES, back_project, between, load_identity, speech_mel, upsample_file, windows
-from receiver.video_file import OutputError
-from sender.detector import BlazeFace
-from sender.inputs import SourceError, file_frames, file_sound
-from sender.tracker import Tracker
 
 COUNT = 8
 

@@ -7,21 +7,6 @@ import av
 import numpy as np
 import pytest
 
-from bench.demo import shipped_clip
-from sender.inputs import file_frames
-
-
-@pytest.fixture(scope="session")
-def clip() -> Path:
-    """The shipped clip: one real face, 20 s, speech."""
-    return shipped_clip()
-
-
-@pytest.fixture(scope="session")
-def frames(clip: Path) -> list[np.ndarray]:
-    """The clip's first 30 pictures."""
-    return [f for f, _ in zip(file_frames(clip), range(30), strict=False)]
-
 
 @pytest.fixture
 def faceless(tmp_path: Path) -> Path:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from codec.bundle import Bundle, Face, Report
-from codec.header import RATES
-from codec.picture import PictureDecoder
-from codec.sampling import sample
-from sender.keyframe_choice import KeyframeChoice, Quality
-from sender.sources import FileTicks, Tick, file_ticks
+from codec.pictures.header import RATES
+from codec.pictures.picture import PictureDecoder
+from codec.pictures.sampling import sample
+from sender.capture.sources import FileTicks, Tick, file_ticks
+from sender.keyframes.choice import KeyframeChoice, Quality
 from sender.stream import CHOICE_TICKS, GLIMPSES_MAX, GLIMPSES_MIN, SenderStream, StreamConfig
 
 
@@ -34,7 +34,7 @@ def test_bundles_decode_to_what_the_sender_says(clip: Path) -> None:
     for tick in islice(file_ticks(clip), 10):
         bundle = stream.bundle(tick)
         if bundle.number == 0:
-            decoder.set_keyframe(stream.slot, stream.keyframe.own)
+            decoder.set_keyframe(stream.slot, stream.keyframe.thumbnail)
         picture, _ = decoder.decode(bundle.number, bundle.picture)
         assert (picture == stream.sent_picture).all()
         stream.acknowledge(Report(bundle.number))
@@ -60,7 +60,7 @@ def test_loss_makes_sound_go_twice(clip: Path) -> None:
     first, second = islice(file_ticks(clip), 2)
     before = stream.bundle(first)
     stream.redundant = True
-    assert stream.bundle(second).again == before.sound
+    assert stream.bundle(second).redundant == before.sound
 
 
 def test_later_keyframe_is_used_when_confirmed(clip: Path) -> None:
@@ -71,7 +71,7 @@ def test_later_keyframe_is_used_when_confirmed(clip: Path) -> None:
     stream.set_keyframe(stream.crop.cut(ticks[3].frames[-1]))
     assert stream.slot == 1
     for slot, keyframe in stream.gallery.keyframes.items():
-        decoder.set_keyframe(slot, keyframe.own)
+        decoder.set_keyframe(slot, keyframe.thumbnail)
 
     def slot_of(tick: Tick) -> int:
         bundle = stream.bundle(tick)
@@ -99,8 +99,8 @@ def test_no_picture_at_all_is_camera_off() -> None:
 def test_keyframe_choice_prefers_sharp_and_open_eyes(frames: list[np.ndarray]) -> None:
     import cv2
 
-    from sender.detector import BlazeFace
-    from sender.tracker import crop_around
+    from models.face.detector import BlazeFace
+    from models.face.tracker import crop_around
 
     crop = crop_around(BlazeFace().detect(frames[0])[0]).cut(frames[0])
     choice = KeyframeChoice()
@@ -148,7 +148,7 @@ def test_only_calls_pause(clip: Path) -> None:
 
 
 def test_the_faster_rungs_leave_no_tick_out(clip: Path) -> None:
-    stream = SenderStream(StreamConfig(keyframe="first", crop="none", pauses=True, rung=1))
+    stream = SenderStream(StreamConfig(keyframe="first", crop="none", pauses=True, tick_mode=1))
     ticks = list(islice(file_ticks(clip, tick_ms=100), 20))
     for tick in ticks:
         tick.sound = np.zeros_like(tick.sound)
@@ -159,12 +159,12 @@ def test_the_faster_rungs_leave_no_tick_out(clip: Path) -> None:
 
 def test_the_rung_changes_between_ticks_and_time_goes_on(clip: Path) -> None:
     stream, decoder, source = SenderStream(StreamConfig(keyframe="first", crop="none")), PictureDecoder(), FileTicks(clip)
-    bundles, rungs = [], [(0, 6_000)] * 3 + [(2, 16_000)] * 10 + [(1, 8_000)] * 6 + [(0, 6_000)] * 3
-    for rung, bitrate in rungs:
-        stream.set_step(rung, bitrate)
+    bundles, tick_modes = [], [(0, 6_000)] * 3 + [(2, 16_000)] * 10 + [(1, 8_000)] * 6 + [(0, 6_000)] * 3
+    for tick_mode, bitrate in tick_modes:
+        stream.set_step(tick_mode, bitrate)
         bundles.append(stream.bundle(source.next(stream.tick_ms)))
         if bundles[-1].number == 0:
-            decoder.set_keyframe(stream.slot, stream.keyframe.own)
+            decoder.set_keyframe(stream.slot, stream.keyframe.thumbnail)
         _, header = decoder.decode(bundles[-1].number, bundles[-1].picture)
         assert RATES[header.rate] == stream.tick_ms
         stream.acknowledge(Report(bundles[-1].number))
@@ -179,7 +179,8 @@ def test_the_rung_changes_between_ticks_and_time_goes_on(clip: Path) -> None:
 
 
 def test_a_picture_that_no_bundle_can_carry_is_left_out_and_the_stream_goes_on() -> None:
-    """Squares from black to white at random, as large as a 32x32 picture's pixels: no face, but a camera may see such."""
+    """Squares from black to white at random, as large as a 32x32 picture's pixels: no face, but a
+    camera may see such."""
     rng = np.random.default_rng(0)
 
     def squares() -> np.ndarray:
@@ -259,7 +260,7 @@ def test_a_tick_that_is_left_out_leaves_the_rest_as_it_is(clip: Path) -> None:
     third = stream.bundle(ticks[2])
     assert third.number == first.number + 1
     assert third.time == first.time + 20
-    assert third.again == ()
+    assert third.redundant == ()
 
 
 def test_away_is_said_and_nothing_is_seen_or_heard(clip: Path) -> None:

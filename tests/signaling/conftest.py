@@ -6,13 +6,14 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from signaling.config import IceConfig
-from signaling.server import ServerConfig, create_app
+from signaling.rooms.server import ServerConfig, create_app
 from tests.signaling.real_redis import RealRedis
 
 
 @pytest.fixture
 async def server(request):
-    """A server with one TURN entry. ``pytest.mark.impatient``: its peers go stale after about 0.9 s, and must join within 0.5."""
+    """A server with one TURN entry. ``pytest.mark.impatient``: its peers go stale after about 0.9
+    s, and must join within 0.5."""
     ice = IceConfig.load(["turn:user:pass@turn.example:3478"])
     times = {"heartbeat": 0.3, "join_timeout": 0.5} if request.node.get_closest_marker("impatient") else {}
     async with TestServer(create_app(ServerConfig(ice, max_rooms=3, **times))) as running:

@@ -8,8 +8,8 @@ from aiortc import RTCSessionDescription
 from aiortc.contrib.signaling import BYE, SignalingBye
 
 from signaling.client import SignalingClient, socket_url
-from signaling.messages import Presence, Ready, SignalingError
-from signaling.server import create_app
+from signaling.protocol import Presence, Ready, SignalingError
+from signaling.rooms.server import create_app
 from tests.signaling.events import heard
 from tests.waiting import PATIENCE, until
 
@@ -152,7 +152,8 @@ async def test_hostile_server(reply):
 
 
 async def test_a_goodbye_counts_until_the_peer_has_left_and_whoever_read_it(url):
-    """Word that the peer has left comes a moment after its goodbye, which a connection that was just ending may have read."""
+    """Word that the peer has left comes a moment after its goodbye, which a connection that was
+    just ending may have read."""
     async with SignalingClient(url, "r") as a, SignalingClient(url, "r") as b:
         assert await a.wait_for_peer()
         await b.send(BYE)

@@ -1,7 +1,9 @@
-"""A second decoder of .fw pictures, written from docs/format.md alone with the standard library: python decode.py FILE.fw.
+"""A second decoder of .fw pictures, written from docs/format.md alone with the standard library:
+python decode.py FILE.fw.
 
-Shares no code with the codec on purpose, so that the page, this file and the codec check each other. It takes no care of
-hostile input. Prints number, slot and the SHA-256 of each picture's bytes.
+Shares no code with the codec on purpose, so that the page, this file and the codec check each
+other. It takes no care of hostile input. Prints number, slot and the SHA-256 of each picture's
+bytes.
 """
 
 import hashlib

@@ -1,7 +1,9 @@
-"""Makes moving-face.fw and what a decoder must get from it: python tests/vectors/make.py, from the repository's root.
+"""Makes moving-face.fw and what a decoder must get from it: python tests/vectors/make.py, from the
+repository's root.
 
-The face is drawn with numpy; it is nobody's. The sound packets are arbitrary bytes. Run it again only when the bitstream is
-changed on purpose: the files are committed so that a change made by accident shows.
+The face is drawn with numpy; it is nobody's. The sound packets are arbitrary bytes. Run it again
+only when the bitstream is changed on purpose: the files are committed so that a change made by
+accident shows.
 """
 
 import hashlib
@@ -13,10 +15,10 @@ import numpy as np
 
 from codec.bundle import Bundle, Face, Report
 from codec.container import FileWriter
-from codec.header import SIZES
 from codec.keyframe import encode_keyframe
-from codec.picture import PictureDecoder, PictureEncoder
-from codec.sampling import sample
+from codec.pictures.header import SIZES
+from codec.pictures.picture import PictureDecoder, PictureEncoder
+from codec.pictures.sampling import sample
 
 HERE = Path(__file__).parent
 BUNDLES, FIRST = 40, 65_520
@@ -24,7 +26,8 @@ BUNDLES, FIRST = 40, 65_520
 
 
 def draw(turn: float, mouth: float, blink: float) -> np.ndarray:
-    """A face-like pattern, RGB (256, 256, 3): ``turn`` moves it sideways, ``mouth`` opens, ``blink`` closes the eyes."""
+    """A face-like pattern, RGB (256, 256, 3): ``turn`` moves it sideways, ``mouth`` opens,
+    ``blink`` closes the eyes."""
     y, x = np.mgrid[-1:1:256j, -1:1:256j]
     x = x - turn
     skin = 1 / (1 + np.exp(((x / 0.6) ** 2 + (y / 0.8) ** 2 - 1) * 12))
@@ -46,8 +49,8 @@ def main() -> None:
             if i in (0, 25):
                 slot = 0 if i == 0 else 9
                 writer.keyframe(slot, keyframes[i // 25])
-                encoder.set_keyframe(slot, keyframes[i // 25].own)
-                decoder.set_keyframe(slot, keyframes[i // 25].own)
+                encoder.set_keyframe(slot, keyframes[i // 25].thumbnail)
+                decoder.set_keyframe(slot, keyframes[i // 25].thumbnail)
             # Acknowledgements come late and not for each; from 30 on none, so that the distance grows to its end.
             if i % 3 == 0 and 3 <= i < 30:
                 acknowledged = i - rng.choice([1, 3])
@@ -80,11 +83,11 @@ def main() -> None:
             bundle = Bundle(
                 number,
                 (65_500 + 10 * i) & 0xFFFF,
-                rung=(0, 0, 1, 2)[i % 4],
+                tick_mode=(0, 0, 1, 2)[i % 4],
                 picture=picture,
                 sound=tuple(rng.randbytes(rng.choice([0, 3, 60, 260])) for _ in range(i % 4)),
                 report=Report((number - 7) & 0xFFFF, 5 * i) if i % 5 else None,
-                again=(rng.randbytes(30),) * (i % 3 == 2),
+                redundant=(rng.randbytes(30),) * (i % 3 == 2),
                 face=Face.TRACKED if picture else Face.NONE,
                 muted=i % 7 == 6,
             )
@@ -95,7 +98,7 @@ def main() -> None:
         "file_sha256": hashlib.sha256((HERE / "moving-face.fw").read_bytes()).hexdigest(),
         "about": "pictures: YCbCr, side x side x 3, and the sha256 of these bytes; they lie end to end in moving-face.npy",
         "keyframes": {
-            str(slot): {"digest": k.digest.hex(), "own_sha256": hashlib.sha256(k.own.tobytes()).hexdigest()}
+            str(slot): {"digest": k.digest.hex(), "own_sha256": hashlib.sha256(k.thumbnail.tobytes()).hexdigest()}
             for slot, k in zip((0, 9), keyframes, strict=True)
         },
         "frames": BUNDLES * 5,

@@ -9,16 +9,17 @@ import cv2
 import numpy as np
 import pytest
 
+from codec.media.files import file_frames
 from codec.media.frames import Upright, decoded, whole_frames
 from codec.media.hdr import HLG, PQ, WIDE
-from sender.inputs import file_frames
 
 WIDTH, HEIGHT = 128, 96
 ONE = 1 << 16
 
 
 def original(number: int = 0) -> np.ndarray:
-    """Four corners of four colours on a grey slope, a white square that moves to the right: no two sides are alike."""
+    """Four corners of four colours on a grey slope, a white square that moves to the right: no two
+    sides are alike."""
     rgb = np.repeat(np.linspace(40, 200, WIDTH)[None], HEIGHT, 0)[..., None].repeat(3, 2)
     for y, x, colour in ((0, 0, (200, 40, 40)), (0, 96, (40, 180, 60)), (64, 0, (50, 60, 210)), (64, 96, (220, 170, 130))):
         rgb[y : y + 32, x : x + 32] = colour

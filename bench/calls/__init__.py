@@ -1,0 +1,1 @@
+"""Measurements of live calls: delay, bad networks, survival, soak, server load."""

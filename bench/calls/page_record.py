@@ -1,0 +1,117 @@
+"""What a browser really shows and plays of a call's page, with Chromium and a PulseAudio null sink.
+
+For ``bench.calls.delay --page`` and ``bench.calls.echo``.
+
+Pictures count from the moment at which the browser expects them on the screen, sound from the
+moment at which the sound server gives it to its (here: null) device. Both on ``time.monotonic``.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+
+import numpy as np
+
+from bench.calls.webdriver import Browser, available
+from bench.demo import DemoError
+from codec.media.timing import RATE
+from codec.media.types import Float64
+from signaling.call.light_trace import HOP, loudness
+
+NEEDED = ("pulseaudio", "pactl", "parec")
+
+WATCH = """
+const video = document.getElementById("remote");
+const context = new OffscreenCanvas(8, 8).getContext("2d", { willReadFrequently: true });
+window.watched = [];
+const look = (_, { expectedDisplayTime }) => {
+  context.drawImage(video, 0, 0, 8, 8);
+  const data = context.getImageData(0, 0, 8, 8).data;
+  window.watched.push([performance.timeOrigin + expectedDisplayTime, data.reduce((a, b) => a + b, 0) / data.length]);
+  video.requestVideoFrameCallback(look);
+};
+video.requestVideoFrameCallback(look);
+"""
+
+Record = dict[str, Float64]
+
+
+class PageRecord:
+    """A browser with a call's page and a sound server of its own, as an async context manager;
+    :meth:`take` gives the record.
+
+    The browser's microphone hears what its loudspeakers play, and nothing else. Raises
+    :class:`DemoError` where Chromium or PulseAudio is missing.
+    """
+
+    browser: Browser
+
+    async def __aenter__(self) -> "PageRecord":
+        if not available() or not all(map(shutil.which, NEEDED)):
+            raise DemoError("needs chromium, chromedriver and pulseaudio (Debian: chromium-driver, pulseaudio)")
+        self._stack = contextlib.AsyncExitStack()
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="facewire-"))
+        self._environment = {**os.environ, "XDG_RUNTIME_DIR": folder, "PULSE_RUNTIME_PATH": f"{folder}/pulse", "HOME": folder}
+        await self._start(
+            "pulseaudio", "--daemonize=no", "--exit-idle-time=-1", "-n", "--load=module-native-protocol-unix",
+            "--load=module-null-sink sink_name=null", "--load=module-remap-source master=null.monitor source_name=microphone",
+        )  # fmt: skip
+        for _ in range(300):
+            if not await (await self._start("pactl", "info")).wait():
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise DemoError("PulseAudio did not answer within 30 s")
+        self._recorder = await self._start(
+            "parec", "--raw", "--format=float32le", f"--rate={RATE}", "--channels=1", "--latency-msec=10", "--device=null.monitor"
+        )
+        self._pieces, self._times = list[bytes](), list[tuple[float, int]]()
+        self._reading = asyncio.create_task(self._read())
+        self.browser = await self._stack.enter_async_context(Browser(environment=self._environment, fake_devices=False))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reading.cancel()
+        await self._stack.aclose()
+
+    async def _start(self, *command: str) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            *command, env=self._environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        self._stack.push_async_callback(_end, process)
+        return process
+
+    async def _read(self) -> None:
+        count = 0
+        assert self._recorder.stdout is not None
+        while piece := await self._recorder.stdout.read(1 << 14):
+            self._pieces.append(piece)
+            count += len(piece)
+            self._times.append((time.monotonic(), count // 4))
+
+    async def open(self, url: str) -> None:
+        """Open the call's page and look at what it shows."""
+        await self.browser.open(url)
+        await self.browser.run(WATCH)
+
+    async def take(self) -> Record:
+        """``shown``, ``light``, ``heard`` and ``loud``, as
+        :class:`signaling.call.light_trace.LightTrace` writes them."""
+        ago = time.time() - time.monotonic()
+        watched = np.array(await self.browser.run("return window.watched"), np.float64).reshape(-1, 2)
+        sound = np.frombuffer(b"".join(self._pieces)[: sum(map(len, self._pieces)) // 4 * 4], np.float32)
+        values = loudness(sound)
+        # The sound's clock is steady, its pieces come late now and then: the earliest tells when it began.
+        began = min((at - count / RATE for at, count in self._times), default=0.0)
+        heard = began + (np.arange(len(values)) + 0.5) * HOP / RATE
+        return {"shown": watched[:, 0] / 1e3 - ago, "light": watched[:, 1], "heard": heard, "loud": values}
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.send_signal(signal.SIGTERM)
+    await process.wait()

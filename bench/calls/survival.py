@@ -1,0 +1,184 @@
+"""Do calls survive? ``python -m bench.calls.survival OUT.json [--calls 42]``.
+
+Many calls on a bad network, each with a change of address after 10 s and a blackout of 3 s after
+19; told is how long sound and picture stood still. Nothing is drawn, so that several run at once.
+
+The rest is real: codec, keyframe, WebRTC through :mod:`bench.calls.relay` (10 % loss, 60 ± 30 ms,
+another seed each call), playout.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
+from bench.demo import serve, shipped_clip
+from codec.media.types import UInt8
+from models.runtime.upsampler import Interpolator
+from receiver.player import Player
+from receiver.render import Done, RenderCount
+from receiver.tick_decoder import FrameInput
+from sender.adaptation.ladder import Ladder
+from sender.capture.sources import FileSource
+from sender.stream import SenderStream, StreamConfig
+from signaling.call.call import Call
+from signaling.client import SignalingClient
+from signaling.config import IceConfig
+from signaling.rooms.server import create_app
+
+NETWORK = Impairment(loss=0.10, delay=0.060, jitter=0.030)
+AT_ONCE = 3
+CUT, DARK, LIGHT = 10.0, 19.0, 22.0
+"""Seconds after the first sound and picture: every way of then ends; nothing passes any more;
+everything does again."""
+SECONDS = 30.0
+LONG = 2.0
+"""Seconds of sound or picture standing still that a call should not have."""
+
+KEYS = ("first_sound_s", "sound_gap_s", "first_picture_s", "picture_gap_s")
+
+
+class Undrawn:
+    """A :class:`receiver.render.Renderer` that draws nothing, where a frame could be drawn."""
+
+    def __init__(self, done: Done, loop: asyncio.AbstractEventLoop) -> None:
+        self.count = RenderCount(seconds=0.03)
+        self._done, self._loop, self._slots = done, loop, set[int]()
+        self._grey = np.zeros((256, 256, 3), np.uint8)
+
+    def set_keyframe(self, slot: int, rgb: UInt8) -> None:
+        self._slots.add(slot)
+
+    def submit(self, frame: FrameInput) -> None:
+        if frame.slot in self._slots and frame.at % 2 == 0:
+            self._loop.call_soon(self._done, frame, self._grey)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def gaps(times: Sequence[float], begin: float, end: float) -> tuple[float, float]:
+    """(seconds from ``begin`` to the first of ``times``, the longest gap after that, ``end`` included)."""
+    if not times:
+        return end - begin, end - begin
+    return times[0] - begin, float(np.diff([*times, max(end, times[-1])]).max())
+
+
+async def _trouble(relay: UdpRelay, begun: asyncio.Event) -> None:
+    """Once sound and picture have come: a change of address, then a blackout."""
+    await begun.wait()
+    await asyncio.sleep(CUT)
+    relay.cut()
+    await asyncio.sleep(DARK - CUT)
+    relay.blocked = True
+    await asyncio.sleep(LIGHT - DARK)
+    relay.blocked = False
+
+
+async def call(server: str, interpolator: Interpolator, seed: int, seconds: float = SECONDS) -> dict[str, float]:
+    """One call: seconds until the first sound and picture, the longest that each stood still, and
+    the last bundle's share of the call, 0..1. Raises what ends a call."""
+    relay, room = UdpRelay(NETWORK, seed), f"s{seed}"
+    runner, url = await serve(SignalingProxy(server, relay).app)
+    heard, shown, came = list[float](), list[float](), list[float]()
+    begun = asyncio.Event()  # the first sound and the first picture have come
+
+    def note(times: list[float], now: float) -> None:
+        times.append(now)
+        if heard and shown:
+            begun.set()
+
+    sent = list[float]()
+
+    async def receive() -> None:
+        async with SignalingClient(url, room) as client:
+            player = Player(Undrawn, interpolator, [])
+            player.on_shown = lambda _number, _rgb, now: note(shown, now)
+            player.on_heard = lambda _sound, now: note(heard, now)
+            bundle = player.bundle
+            player.bundle = lambda data: came.append(time.monotonic()) or bundle(data)  # type: ignore[func-returns-value, method-assign]
+            try:
+                await Call(IceConfig(), player=player).run(client)
+            finally:
+                await player.close()
+
+    async def send() -> None:
+        async with SignalingClient(url, room) as client:
+            source = FileSource(shipped_clip(), None, True, seconds)
+            try:
+                one = Call(IceConfig(), source, await asyncio.to_thread(SenderStream, StreamConfig(pauses=True)), ladder=Ladder())
+                one.on_bundle = lambda _bundle, _captured, now: sent.append(now)
+                await one.run(client)
+            finally:
+                source.close()
+
+    began = time.monotonic()
+    troubling = asyncio.create_task(_trouble(relay, begun))
+    try:
+        async with asyncio.timeout(seconds + 60):
+            await asyncio.gather(receive(), send())
+    finally:
+        troubling.cancel()
+        await runner.cleanup()
+        relay.close()
+    end = sent[-1] if sent else time.monotonic()
+    (first_sound, sound), (first_picture, picture) = (gaps([t for t in times if t < end], began, end) for times in (heard, shown))
+    return {
+        "first_sound_s": first_sound, "sound_gap_s": sound, "first_picture_s": first_picture, "picture_gap_s": picture,
+        "arrived": (came[-1] - began) / (end - began) if came else 0.0,
+    }  # fmt: skip
+
+
+async def measure(calls: int, tell: Callable[[str], object], seconds: float = SECONDS) -> list[dict[str, float]]:
+    """All calls, some at a time."""
+    interpolator, found = Interpolator(), list[dict[str, float]]()
+    while len(found) < calls:
+        server, url = await serve(create_app())  # a new one each time: it limits how often an address may join
+        some = range(len(found), min(calls, len(found) + AT_ONCE))
+        ended = await asyncio.gather(*(call(url, interpolator, seed, seconds) for seed in some), return_exceptions=True)
+        for seed, result in zip(some, ended, strict=True):
+            if isinstance(result, dict):
+                found.append(result)
+            elif isinstance(result, Exception):
+                tell(f"call {seed} failed: {result!r}\n")
+                found.append(dict.fromkeys(KEYS, float("nan")) | {"arrived": 0.0})
+            else:
+                raise result
+        await server.cleanup()
+        tell(f"{len(found)} of {calls} calls\n")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
+    """The command line; 0, or 1 after one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m bench.calls.survival", description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--calls", type=int, default=42)
+    options = parser.parse_args(arguments)
+    found = asyncio.run(measure(options.calls, sys.stderr.write))
+    try:
+        options.out.write_text(json.dumps([{k: round(v, 3) for k, v in one.items()} for one in found], indent=1) + "\n")
+    except OSError as error:
+        print(str(error), file=sys.stderr)
+        return 1
+    write("| | median s | 90 % s | worst s |\n|---|---:|---:|---:|\n")
+    for name, key in (
+        ("first sound", "first_sound_s"), ("first picture", "first_picture_s"), ("longest without sound", "sound_gap_s"),
+        ("longest without a new frame", "picture_gap_s"),
+    ):  # fmt: skip
+        values = np.array([one[key] for one in found])
+        middle, most = np.nanpercentile(values, [50, 90])
+        write(f"| {name} | {middle:.2f} | {most:.2f} | {np.nanmax(values):.2f} |\n")
+    stood = sum(not max(one["sound_gap_s"], one["picture_gap_s"]) <= LONG for one in found)
+    write(f"\n{stood} of {len(found)} calls stood still for more than {LONG:g} s.\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The few calls of the W3C WebDriver protocol that the page's tests and benches need, spoken to chromedriver."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+OPTIONS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--use-fake-ui-for-media-stream",
+    "--window-size=1000,760",
+)  # fmt: skip
+AUTOPLAY = "--autoplay-policy=no-user-gesture-required"
+SLOWEST = 120.0
+"""Seconds that the browser may take for anything, on a busy machine."""
+FAKE_DEVICES = "--use-fake-device-for-media-stream"
+
+
+def available() -> bool:
+    """Whether Chromium and its driver are installed."""
+    return bool(shutil.which("chromium") and shutil.which("chromedriver"))
+
+
+class BrowserError(RuntimeError):
+    """The browser or its driver failed; the message is one line."""
+
+
+class Browser:
+    """One headless window, as an async context manager."""
+
+    def __init__(
+        self, *options: str, environment: dict[str, str] | None = None, fake_devices: bool = True, autoplay: bool = True
+    ) -> None:
+        """``options``: of Chromium's, besides the usual ones. ``environment``: where it isn't this
+        process's. ``fake_devices``: camera and microphone of Chromium's making, not the machine's.
+        ``autoplay``: sound needs no touch of the page."""
+        more = (FAKE_DEVICES,) * fake_devices + (AUTOPLAY,) * autoplay
+        self._options, self._environment = (*options, *more), environment
+
+    async def __aenter__(self) -> "Browser":
+        self._process = await asyncio.create_subprocess_exec(
+            "chromedriver",
+            "--port=0",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+            env=self._environment,
+        )
+        assert self._process.stdout is not None
+        self._http = ClientSession(timeout=ClientTimeout(SLOWEST))
+        try:
+            self._url = await self._address()
+            options = {"binary": shutil.which("chromium"), "args": [*OPTIONS, *self._options]}
+            wanted = {
+                "browserName": "chrome", "goog:chromeOptions": options, "timeouts": {"script": round(SLOWEST * 1000)},
+            }  # fmt: skip
+            self._session = (await self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}}))["sessionId"]
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def _address(self) -> str:
+        """Where chromedriver listens. Raises :class:`BrowserError` with what it said where it doesn't."""
+        said, output = [], self._process.stdout
+        assert output is not None
+        try:
+            async with asyncio.timeout(SLOWEST):
+                async for line in output:
+                    said.append(line.decode(errors="replace").strip())
+                    if "started successfully on port" in said[-1]:
+                        return f"http://127.0.0.1:{said[-1].split()[-1].strip('.')}"
+        except TimeoutError:
+            raise BrowserError(f"chromedriver did not start within {SLOWEST:.0f} s: {said[-3:]}") from None
+        raise BrowserError(f"chromedriver ended at once: {said[-3:]}")
+
+    async def _end(self) -> None:
+        await self._http.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            async with asyncio.timeout(15):
+                await self._ask("DELETE", f"/session/{self._session}")
+        except (TimeoutError, ClientError, BrowserError):
+            pass  # a browser that doesn't end by itself is ended with its driver
+        finally:
+            await self._end()
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        async with self._http.request(method, self._url + path, json=body) as answer:
+            value = (await answer.json())["value"]
+            if answer.status != 200:
+                told = value.get("message", value) if isinstance(value, dict) else value
+                raise BrowserError(f"the browser refused {path.rsplit('/', 1)[-1]}: {str(told).splitlines()[0]}")
+            return value
+
+    async def open(self, url: str) -> None:
+        await self._ask("POST", f"/session/{self._session}/url", {"url": url})
+
+    async def _develop(self, command: str, **parameters: Any) -> None:
+        """A command of Chromium's developer tools."""
+        body = {"cmd": command, "params": parameters}
+        await self._ask("POST", f"/session/{self._session}/goog/cdp/execute", body)
+
+    async def before(self, script: str) -> None:
+        """Run a script in every page that is opened from now on, before its own."""
+        await self._develop("Page.addScriptToEvaluateOnNewDocument", source=script)
+
+    async def media(self, scheme: str) -> None:
+        """Make the page see itself as in ``scheme``: ``light`` or ``dark``."""
+        await self._develop("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    async def size(self, width: int, height: int) -> None:
+        """Give the page a screen of so many CSS pixels, a phone's for instance."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        await self._develop("Emulation.setDeviceMetricsOverride", **metrics)
+
+    async def run(self, script: str) -> Any:
+        """Run a function body in the page; gives what it returns."""
+        return await self._ask("POST", f"/session/{self._session}/execute/sync", {"script": script, "args": []})
+
+    async def run_async(self, script: str) -> Any:
+        """Run a function body in the page; gives what it hands to its last argument, a function."""
+        return await self._ask("POST", f"/session/{self._session}/execute/async", {"script": script, "args": []})
+
+    async def click(self, selector: str) -> None:
+        """As a user does, which counts as one having touched the page. ``selector``: of CSS."""
+        (element,) = (await self._ask("POST", self._at("element"), {"using": "css selector", "value": selector})).values()
+        await self._ask("POST", self._at(f"element/{element}/click"), {})
+
+    def _at(self, path: str) -> str:
+        return f"/session/{self._session}/{path}"
+
+    async def screenshot(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode(await self._ask("GET", f"/session/{self._session}/screenshot")))

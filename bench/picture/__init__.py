@@ -1,0 +1,1 @@
+"""Measurements of the picture: quality, the codec benchmark, ablations, keyframes."""

@@ -1,0 +1,86 @@
+"""What ``facewire bench`` does."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for; see ``facewire bench --help``."""
+
+    clips: list[Path]
+    out: Path
+    codecs: str | None = None
+    modes: str | None = None
+    formats: str | None = None
+    losses: Path | None = None
+    sync: Path | None = None
+    weights: Path | None = None
+    every: int = 50
+    threads: int = 2
+    html: bool = True
+
+
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def run_bench(wanted: Wanted, say: Say) -> dict[str, Any]:
+    """Judge the clips; writes bench.json, bench.csv and bench.html into ``out``.
+
+    Raises ``ImportError`` without the ``bench`` extra, ``SourceError``, ``FfmpegError``,
+    ``WeightsMissingError``, ``ValueError``, ``OSError``.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError("the benchmark needs its extra: pip install 'facewire[bench]'") from error
+    from bench.metrics.panel import Panel
+    from bench.metrics.sync import load_expert
+    from bench.picture.benchmark import Plan, Tools, run
+    from bench.picture.html_report import html, players
+    from bench.picture.results import to_csv, to_json
+    from bench.picture.variants import Renderer
+    from bench.rivals.codecs import FORMATS, MODES, parse_format
+    from models.runtime.upsampler import Interpolator
+
+    torch.set_num_threads(wanted.threads)
+    for clip in wanted.clips:
+        if not clip.is_file():
+            raise FileNotFoundError(f"no such file: {clip}")
+    formats = [parse_format(f) for f in _split(wanted.formats) or []] or FORMATS
+    plan = Plan(wanted.clips, _split(wanted.codecs), _split(wanted.modes) or MODES, formats, wanted.every)
+    expert = load_expert(wanted.sync) if wanted.sync else None
+    tools = Tools(
+        Panel(wanted.losses, True),
+        Renderer(wanted.weights, threads=wanted.threads),
+        Interpolator(wanted.weights),
+        expert,
+    )
+    for note in tools.panel.notes:
+        say(note)
+    found = run(plan, tools, say)
+    wanted.out.mkdir(parents=True, exist_ok=True)
+    (wanted.out / "bench.json").write_text(to_json(found))
+    (wanted.out / "bench.csv").write_text(to_csv(found))
+    if wanted.html:
+        say("drawing the page's players")
+        shown = players(wanted.clips[0], found["clips"][0]["points"], tools)
+        (wanted.out / "bench.html").write_text(html(found, shown), "utf-8")
+    return found
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print the tables."""
+    from rich.console import Console
+
+    from bench.picture.results import summary
+
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    for table in summary(found):
+        console.print(table)

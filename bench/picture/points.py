@@ -1,0 +1,118 @@
+"""Points of the benchmark: one clip through one setting of one codec. What it cost, and the frames it gives."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.picture.variants import Renderer, Sent, frame_inputs
+from bench.rivals.codecs import CODECS, MODES, Codec, Format
+from bench.rivals.ffmpeg import decode, encode, shown
+from codec.accounting import PIXELS
+from codec.bundle import TICK_MODES
+from codec.media.timing import FRAME_RATE
+from codec.media.types import UInt8
+from models.runtime.upsampler import Interpolator
+from sender.encode_file import encode_file
+from sender.stream import StreamConfig
+
+OURS = "facewire"
+CALL_SECONDS = 60.0
+"""Length of the call over which a keyframe's cost is spread in ``bpp_60s``."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A codec, its mode ("" for ours) and what is set in it, as the tables name it."""
+
+    codec: str
+    mode: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bytes of the first keyframe and of all the rest, for ``frames`` frames at 25 FPS; processor
+    milliseconds a frame."""
+
+    keyframe: int
+    rest: int
+    frames: int
+    encode_ms: float
+    decode_ms: float
+
+    def figures(self) -> dict[str, float]:
+        """Bits per pixel of 256×256 at 25 FPS, whatever is really coded: all, without keyframe, in
+        a 60 s call at this rate."""
+        pixels, seconds = self.frames * PIXELS, self.frames / FRAME_RATE
+        spread = (self.keyframe + self.rest * CALL_SECONDS / seconds) * 8
+        return {
+            "bpp": (self.keyframe + self.rest) * 8 / pixels, "bpp_video": self.rest * 8 / pixels,
+            "bpp_60s": spread / (CALL_SECONDS * FRAME_RATE * PIXELS), "kbps_60s": spread / CALL_SECONDS / 1000,
+            "encode_ms": self.encode_ms, "decode_ms": self.decode_ms,
+        }  # fmt: skip
+
+
+Drawn = tuple[Setting, Cost, list[UInt8]]
+"""A point: setting, cost, and the frames asked for, (256, 256, 3) each."""
+
+OUR_SETTINGS = (*((tick_mode, 8) for tick_mode in range(len(TICK_MODES))), (0, 16), (0, 32))
+"""(tick_mode, side of the pictures): every tick mode at 8×8, and larger pictures at the slowest."""
+
+
+def our_setting(tick_mode: int, size: int) -> Setting:
+    return Setting(OURS, "", f"{size}x{size}@{1000 / TICK_MODES[tick_mode]:.3g}")
+
+
+def our_points(
+    clip: Path, truth: Sequence[UInt8], numbers: Sequence[int], renderer: Renderer, interpolator: Interpolator
+) -> Iterator[Drawn]:
+    """Ours at every tick_mode, and with larger pictures. Raises ``SourceError``."""
+    for tick_mode, size in OUR_SETTINGS:
+        with TemporaryDirectory() as folder:
+            stored, began = Path(folder) / "clip.fw", time.process_time()
+            count = encode_file(clip, stored, StreamConfig(crop="none", keyframe="first", tick_mode=tick_mode, size=size)).count
+            encoding = time.process_time() - began
+            keyframe, inputs, _ = frame_inputs(stored, interpolator)
+        sent = Sent(list(truth), keyframe, inputs, {})
+        began = time.process_time()
+        frames = renderer.render("ours", sent, [min(n, len(inputs) - 1) for n in numbers])
+        drawing = (time.process_time() - began) / max(1, len(numbers))
+        cost = Cost(
+            count.keyframe_bytes, count.picture_bytes, len(truth), encoding / len(truth) * 1e3, drawing * 1e3
+        )  # fmt: skip
+        yield our_setting(tick_mode, size), cost, frames
+
+
+def rival_settings(
+    codecs: Sequence[str], modes: Sequence[str], formats: Sequence[Format]
+) -> list[tuple[Codec, str, Format, int]]:
+    """What rivals are run with: all their qualities at the whole size and rate, the lower half of
+    them where it is cheaper.
+
+    Raises ``ValueError`` for an unknown codec or mode.
+    """
+    out = []
+    for name in codecs:
+        if name not in CODECS:
+            raise ValueError(f"codec {name!r} is none of {', '.join(CODECS)}")
+        for mode in modes:
+            if mode not in MODES:
+                raise ValueError(f"mode {mode!r} is none of {', '.join(MODES)}")
+            for form in formats:
+                qualities = CODECS[name].qualities
+                whole = form.side == 256 and form.every == 1
+                out += [(CODECS[name], mode, form, q) for q in (qualities if whole else qualities[len(qualities) // 2 :])]
+    return out
+
+
+def rival_point(truth: Sequence[UInt8], numbers: Sequence[int], codec: Codec, mode: str, form: Format, quality: int) -> Drawn:
+    """A rival's point. Raises :class:`bench.rivals.ffmpeg.FfmpegError`."""
+    coded = encode(truth, codec, mode, quality, form)
+    pictures, decoding = decode(coded, codec, form)
+    frames = shown(pictures, form, len(truth))
+    first, *rest = coded.sizes
+    each = 1e3 / len(truth)
+    cost = Cost(first, sum(rest), len(truth), coded.encode_seconds * each, decoding * each)
+    return Setting(codec.name, mode, f"{form} q{quality}"), cost, [frames[n] for n in numbers]

@@ -1,0 +1,1 @@
+"""Measurements of time: a frame, the stages of a tick, arithmetic precision."""

@@ -1,0 +1,56 @@
+"""Sound between two that take their time by different clocks: a device and the tick."""
+
+from collections import deque
+
+import numpy as np
+
+from codec.media.timing import RATE
+from codec.media.types import Float32
+
+
+class SoundQueue:
+    """Samples in a row, those that are never needed taken away without an edge. Not thread-safe.
+
+    Once a tick is looked at how many lie there that need not. What has lain there at every look of
+    some seconds only makes the sound late; it is taken away 10 ms a tick, blended.
+    """
+
+    LOOKS = 25
+    STEP, FADE = RATE * 10 // 1000, RATE * 5 // 1000
+
+    def __init__(self, spare: int) -> None:
+        """``spare``: samples that may lie there at every look."""
+        self._spare, self._samples = spare, np.zeros(0, np.float32)
+        self._left: deque[int] = deque(maxlen=self.LOOKS)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def put(self, samples: Float32) -> None:
+        """Append mono samples (N,)."""
+        self._samples = np.concatenate([self._samples, samples])
+
+    def take(self, count: int) -> Float32:
+        """The oldest ``count``, or all there are."""
+        out, self._samples = self._samples[:count], self._samples[count:]
+        return out
+
+    def forget(self, extra: int) -> int:
+        """Drop the oldest ``extra`` at once, where that is more than none; gives how many."""
+        if extra <= 0:
+            return 0
+        self._samples = self._samples[extra:]
+        self._left.clear()
+        return extra
+
+    def settle(self, left: int) -> int:
+        """The look of this tick: ``left`` samples lie there that need not. Gives how many were taken away."""
+        self._left.append(max(0, left))
+        extra = min(min(self._left) - self._spare, self.STEP)
+        if len(self._left) < self.LOOKS or extra <= 0 or len(self) < extra + self.FADE:
+            return 0
+        share = np.linspace(0, 1, self.FADE, dtype=np.float32)
+        before, after = self._samples[: self.FADE], self._samples[extra : extra + self.FADE]
+        self._samples = np.concatenate([before * (1 - share) + after * share, self._samples[extra + self.FADE :]])
+        self._left = deque((n - extra for n in self._left), self.LOOKS)
+        return extra

@@ -1,0 +1,42 @@
+"""What a training step and an evaluation are given, and what makes it."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from models.data.cache import Cache
+
+
+@dataclass
+class Batch:
+    """Keyframe and truth (N, 3, S, S), pictures (N, 5, 3, 8, 8), all in [0, 1]; mel (N, 20, 80);
+    detail (N, 3, 64, 64).
+
+    ``boxes`` (N, 4, 4) are the truth's lips, nose, eyes, eyebrows as x0, y0, x1, y1 in 256ths of
+    its side; zeros where no face was found.
+    """
+
+    keyframe: Tensor
+    truth: Tensor
+    pictures: Tensor
+    mel: Tensor
+    detail: Tensor
+    boxes: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+class Drawer(Protocol):
+    """What :class:`models.data.sampler.Sampler` is: batches by their number."""
+
+    def draw(self, step: int) -> Batch: ...
+
+
+class MakeDrawer(Protocol):
+    """Makes a sampler over ``cache``; ``functools.partial(Sampler, side=64)`` is one."""
+
+    def __call__(self, cache: "Cache", *, batch: int, seed: int) -> Drawer: ...

@@ -1,0 +1,151 @@
+"""Talking-face clips → a cache on disk that training reads at random without decoding video.
+
+The cache holds, for each split, every frame three times: planar YUV 4:2:0 at 256×256 as the clip
+stores it, RGB at 64×64, and the codec's own 8×8 YCbCr picture; and every clip's log-mel. All clips
+are laid end to end in memory-mapped arrays; ``index.json`` tells where each one starts.
+"""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import av
+import cv2
+import numpy as np
+
+from codec.media.scaler import Scaler
+from codec.pictures.colour import ycbcr_to_rgb
+from codec.pictures.sampling import sample
+from models.data.regions import load_regions
+from models.lipsync.sync_file import in_sync, read_scores
+from models.runtime import mel as melmod
+
+SIDE, COARSE = 256, 64
+TICK = 5
+"""Video frames in a tick: 25 FPS over 5 pictures a second."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip in the cache: frames ``start .. start + frames``, mel rows ``mel_start .. mel_start
+    + mel_frames``."""
+
+    name: str
+    identity: str
+    start: int
+    frames: int
+    mel_start: int
+    mel_frames: int
+
+
+def _sound(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return np.zeros(0, np.float32)
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=melmod.RATE)
+        parts = [p.to_ndarray()[0] for f in container.decode(audio=0) for p in resampler.resample(f)]
+        parts += [p.to_ndarray()[0] for p in resampler.resample(None)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def prepare(data: Path, cache: Path, split: str, say: Callable[[str], None] = lambda _: None) -> None:
+    """Decode every clip of ``split`` in ``data`` (with its ``clips.tsv``) into ``cache/split``;
+    ``say`` is told how far it is."""
+    rows = [r for r in csv.DictReader((data / "clips.tsv").open(), delimiter="\t") if r["split"] == split]
+    total = sum(int(r["frames"]) for r in rows)
+    folder = cache / split
+    folder.mkdir(parents=True, exist_ok=True)
+    full = np.lib.format.open_memmap(folder / "yuv256.npy", "w+", np.uint8, (total, SIDE * 3 // 2, SIDE))
+    coarse = np.lib.format.open_memmap(folder / "rgb64.npy", "w+", np.uint8, (total, COARSE, COARSE, 3))
+    small = np.lib.format.open_memmap(folder / "ycc8.npy", "w+", np.uint8, (total, 8, 8, 3))
+    clips, mels, at, mel_at = [], [], 0, 0
+    for number, row in enumerate(rows):
+        if number and number % 50 == 0:
+            say(f"{number} of {len(rows)} clips")
+        path, start, rgb24, yuv = data / split / row["clip"], at, Scaler(), Scaler("yuv420p")
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                if at == total:
+                    break
+                rgb = rgb24.array(frame)
+                full[at] = yuv.array(frame)
+                coarse[at] = cv2.resize(rgb, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+                small[at] = sample(rgb)
+                at += 1
+        spectrum = melmod.log_mel(_sound(path)) if int(row["audio"]) else np.zeros((0, melmod.BANDS), np.float32)
+        clips.append(Clip(row["clip"], row["identity"], start, at - start, mel_at, len(spectrum)).__dict__)
+        mels.append(spectrum)
+        mel_at += len(spectrum)
+    np.save(folder / "mel.npy", np.concatenate(mels).astype(np.float16))
+    (folder / "index.json").write_text(json.dumps(clips))
+
+
+class Cache:
+    """A prepared split, opened for reading."""
+
+    late: dict[str, int] | None = None
+    """Frames that each clip's own sound comes late; clips missing here are heard as silence. None: as they are.
+    """
+
+    def __init__(self, folder: Path, in_memory: bool = True) -> None:
+        self.clips = [Clip(**c) for c in json.loads((folder / "index.json").read_text())]
+        self.yuv = np.load(folder / "yuv256.npy", mmap_mode="r")
+        mode: Literal["r"] | None = None if in_memory else "r"
+        self.coarse = np.load(folder / "rgb64.npy", mmap_mode=mode)
+        self.small = np.load(folder / "ycc8.npy", mmap_mode=mode)
+        self.mel = np.load(folder / "mel.npy")
+        self.regions = load_regions(folder)
+        scores = read_scores(folder)
+        self.late = None if scores is None else in_sync(scores)
+
+    def boxes(self, at: int) -> np.ndarray:
+        """Lips, nose, eyes and eyebrows of frame ``at``: (4, 4) int16, x0, y0, x1, y1; zeros where
+        none are known."""
+        return np.zeros((4, 4), np.int16) if self.regions is None else self.regions[at]
+
+    def rgb256(self, at: int) -> np.ndarray:
+        """Frame ``at`` as RGB (256, 256, 3) uint8."""
+        return cv2.cvtColor(self.yuv[at], cv2.COLOR_YUV2RGB_I420)
+
+    def speech(self, clip: Clip, frame: int, newest: int) -> np.ndarray:
+        """The network's speech input (20, 80) for a frame of ``clip``; silence for a clip without sound.
+
+        Where ``sync.json`` (:mod:`models.lipsync.trainer`) tells it, sound that comes late in the
+        clip is moved back to its lips, and sound that isn't the face's is silence.
+        """
+        late = 0 if self.late is None else self.late.get(clip.name)
+        if late is None:
+            return np.full((melmod.WINDOW_FRAMES, melmod.BANDS), -1.0, np.float32)
+        mel = self.mel[clip.mel_start : clip.mel_start + clip.mel_frames].astype(np.float32)
+        return melmod.window_at(mel, frame + late, newest + late)
+
+
+def quantise(ycbcr: np.ndarray, step: int) -> np.ndarray:
+    """What the codec's quantiser leaves of pictures (..., 3): YCbCr uint8 at ``step``, as the decoder gives it."""
+    return np.clip(np.rint(ycbcr.astype(np.float32) / step) * step, 0, 255).astype(np.uint8)
+
+
+def window_pictures(small: np.ndarray, frame: int, phase: int | None, step: int) -> np.ndarray:
+    """The five 8×8 pictures around ``frame`` of one clip: (5, 3, 8, 8) RGB in [0, 1].
+
+    ``phase`` None gives the clip's own pictures at 25 FPS; otherwise only every fifth, from
+    ``phase`` on, is known and those between are interpolated linearly, as the receiver's
+    interpolator begins. Never looks past the tick's end.
+    """
+    count = len(small)
+    if phase is None:
+        newest = min(count - 1, frame + 2)
+        index = np.clip(np.arange(frame - 2, frame + 3), 0, newest)
+        return ycbcr_to_rgb(quantise(small[index], step)).transpose(0, 3, 1, 2).astype(np.float32) / 255.0
+    tick = -(-(frame - phase) // TICK)
+    out = []
+    for f in range(frame - 2, frame + 3):
+        f = min(f, phase + tick * TICK)
+        left, part = divmod(f - phase, TICK)
+        pair = [min(max(phase + (left + i) * TICK, 0), count - 1) for i in (0, 1)]
+        a, b = ycbcr_to_rgb(quantise(small[pair], step)).astype(np.float32) / 255.0
+        out.append(a + (b - a) * (part / TICK))
+    return np.stack(out).transpose(0, 3, 1, 2)

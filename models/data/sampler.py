@@ -1,0 +1,143 @@
+"""Training batches, each a pure function of (seed, step), so that a resumed run sees what an
+unbroken one would."""
+
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from codec.pictures.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from models.data.augment import relight
+from models.data.batch import Batch
+from models.data.cache import TICK, Cache, Clip, quantise, window_pictures
+from models.data.regions import mirrored_boxes
+from models.runtime.detail import detail_of
+
+if TYPE_CHECKING:
+    from models.data.batch import Drawer
+
+DETAIL_SHARE = 0.2
+"""Share of training samples that are given a picture of 16×16, 32×32 or 64×64 besides the 8×8 ones."""
+
+
+def _image(cache: Cache, at: int, side: int) -> np.ndarray:
+    if side == 64:
+        return cache.coarse[at]
+    rgb = cache.rgb256(at)
+    return rgb if side == 256 else cv2.resize(rgb, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _larger(coarse: np.ndarray, frame: int, phase: int | None, step: int, size: int) -> np.ndarray:
+    """Frame ``frame`` as a picture of ``size``: (size, size, 3) RGB in [0, 1], quantised, between
+    ticks interpolated."""
+    at = [(frame, 1.0)]
+    if phase is not None:
+        left, part = divmod(frame - phase, TICK)
+        times = [int(np.clip(phase + (left + i) * TICK, 0, len(coarse) - 1)) for i in (0, 1)]
+        at = [(times[0], 1 - part / TICK), (times[1], part / TICK)]
+    total = np.zeros((size, size, 3), np.float32)
+    for time, share in at:
+        ycbcr = rgb_to_ycbcr(cv2.resize(coarse[time], (size, size), interpolation=cv2.INTER_AREA))
+        total += share / 255.0 * ycbcr_to_rgb(quantise(ycbcr, step)).astype(np.float32)
+    return total
+
+
+def example(
+    cache: Cache, clip: Clip, key: int, frame: int, side: int, phase: int | None, step: int, size: int = 8
+) -> tuple[np.ndarray, ...]:
+    """(keyframe, truth, pictures, mel, detail, boxes) for frame ``frame`` of ``clip`` seen from its
+    frame ``key``.
+
+    ``size``: side of the pictures that are sent; 8, 16, 32 or 64.
+    """
+    own = slice(clip.start, clip.start + clip.frames)
+    newest = frame + 2 if phase is None else phase + -(-(frame - phase) // TICK) * TICK
+    pictures = window_pictures(cache.small[own], frame, phase, step)
+    detail = np.zeros((3, 64, 64), np.float32)
+    if size > 8:
+        detail = detail_of(pictures[2], _larger(cache.coarse[own], frame, phase, step, size))
+    return (
+        _image(cache, clip.start + key, side), _image(cache, clip.start + frame, side), pictures,
+        cache.speech(clip, frame, newest), detail, cache.boxes(clip.start + frame),
+    )  # fmt: skip
+
+
+def collate(examples: list[tuple[np.ndarray, ...]]) -> Batch:
+    def images(i: int) -> Tensor:
+        x = torch.from_numpy(np.stack([e[i] for e in examples]))
+        return (x.permute(0, 3, 1, 2).float() / 255.0).contiguous(memory_format=torch.channels_last)
+
+    rest = [torch.from_numpy(np.stack([e[i] for e in examples])).float() for i in range(2, 6)]
+    return Batch(images(0), images(1), *rest)
+
+
+def mirrored(picked: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """An example seen in a mirror."""
+    keyframe, truth, pictures, mel, detail, boxes = picked
+    return keyframe[:, ::-1], truth[:, ::-1], pictures[..., ::-1], mel, detail[..., ::-1], mirrored_boxes(boxes)
+
+
+class Sampler:
+    """Draws (keyframe, target) pairs of one clip, mirrored at random, people with little footage
+    not drowned out."""
+
+    def __init__(self, cache: Cache, side: int, batch: int, seed: int = 0) -> None:
+        self.cache, self.side, self.batch, self.seed = cache, side, batch, seed
+        people: dict[str, list[Clip]] = {}
+        for clip in cache.clips:
+            if clip.frames >= 10:
+                people.setdefault(clip.identity, []).append(clip)
+        self.people = list(people.values())
+        self.frames = [np.array([c.frames for c in p], float) for p in self.people]
+        weight = np.sqrt([f.sum() for f in self.frames])
+        self.weight = weight / weight.sum()
+
+    def clip(self, rng: np.random.Generator) -> Clip:
+        """Somebody's clip: people by the root of their footage, their clips by length."""
+        person = rng.choice(len(self.people), p=self.weight)
+        frames = self.frames[person]
+        return self.people[person][rng.choice(len(frames), p=frames / frames.sum())]
+
+    def draw(self, step: int) -> Batch:
+        """The batch of training step ``step``."""
+        rng, out = np.random.default_rng([self.seed, step]), []
+        for _ in range(self.batch):
+            clip = self.clip(rng)
+            key, frame = (int(i) for i in rng.integers(0, clip.frames, 2))
+            phase = None if rng.random() < 0.25 else int(rng.integers(0, TICK))
+            size = int(rng.choice([16, 32, 64], p=[0.5, 0.3, 0.2])) if rng.random() < DETAIL_SHARE else 8
+            picked = example(self.cache, clip, key, frame, self.side, phase, int(rng.choice([1, 2, 3, 4])), size)
+            if rng.random() < 0.5:
+                picked = mirrored(picked)
+            if rng.random() < 0.15:  # so that the picture alone is enough where there is no sound
+                picked = (*picked[:3], np.full_like(picked[3], -1.0), *picked[4:])
+            out.append(picked)
+        return relight(collate(out), rng)
+
+
+class Prefetch:
+    """Draws the next batches in a thread while the network trains on this one."""
+
+    def __init__(self, sampler: "Drawer", first: int) -> None:
+        self.queue: queue.Queue[Batch | Exception] = queue.Queue(3)
+        self.thread = threading.Thread(target=self._work, args=(sampler, first), daemon=True)
+        self.thread.start()
+
+    def _work(self, sampler: "Drawer", step: int) -> None:
+        while True:
+            try:
+                self.queue.put(sampler.draw(step))
+            except Exception as error:  # raised where the batch is wanted, or training would wait for ever
+                self.queue.put(error)
+                return
+            step += 1
+
+    def next(self) -> Batch:
+        got = self.queue.get()
+        if isinstance(got, Exception):
+            raise got
+        return got

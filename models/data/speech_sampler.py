@@ -1,0 +1,86 @@
+"""Training batches for the ``speech`` stage of ``call``: runs of five frames of people who talk,
+each rendered on its own."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from models.data.augment import relight
+from models.data.batch import Batch
+from models.data.cache import SIDE, TICK, Cache, Clip
+from models.data.sampler import Sampler, example, mirrored
+from models.paper.sampler import PLACES, WINDOW
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TALKING_SHARE = 0.75
+"""Share of the runs that are drawn from clips whose sound is their own."""
+SILENCED_SHARE = 0.15
+"""Share of the runs whose sound is taken away, so that the picture alone is enough."""
+
+
+class SpeechSampler(Sampler):
+    """Draws runs of five frames in a row and a keyframe from anywhere in the same clip, mirrored
+    and relit as one.
+
+    The batch has keyframe (N, 3, 256, 256) and, frame t of run n at n·5 + t, truth (N·5, 3, 256,
+    256), pictures, mel, detail and boxes. All sound of a run is known to its middle frame. Raises
+    ``ValueError`` for a cache without a clip of five frames.
+    """
+
+    def __init__(self, cache: Cache, batch: int, seed: int = 0) -> None:
+        super().__init__(cache, SIDE, batch, seed)
+        if not self.people:
+            raise ValueError("no clip is long enough to train on")
+        late = cache.late
+        with_sound = ([c for c in clips if c.mel_frames and (late is None or c.name in late)] for clips in self.people)
+        self.talking = [clips for clips in with_sound if clips]
+        weight = np.sqrt([sum(c.frames for c in clips) for clips in self.talking])
+        self.talking_weight = weight / weight.sum() if self.talking else weight
+
+    def talker(self, rng: np.random.Generator) -> Clip:
+        """A clip with sound of its own, drawn as :meth:`clip` draws among all; any clip where there is none."""
+        if not self.talking:
+            return self.clip(rng)
+        clips = self.talking[rng.choice(len(self.talking), p=self.talking_weight)]
+        frames = np.array([c.frames for c in clips], float)
+        return clips[rng.choice(len(clips), p=frames / frames.sum())]
+
+    def draw(self, step: int) -> Batch:
+        rng, runs = np.random.default_rng([self.seed, step]), []
+        for _ in range(self.batch):
+            clip = self.talker(rng) if rng.random() < TALKING_SHARE else self.clip(rng)
+            key = int(rng.integers(clip.frames))
+            middle = int(rng.integers(WINDOW // 2, clip.frames - WINDOW // 2))
+            phase = None if rng.random() < 0.15 else int((middle - rng.choice(PLACES)) % TICK)
+            quantiser = int(rng.choice([1, 2, 3, 4]))
+            frames = range(middle - WINDOW // 2, middle + WINDOW // 2 + 1)
+            run = [example(self.cache, clip, key, f, SIDE, phase, quantiser) for f in frames]
+            run = [mirrored(e) for e in run] if rng.random() < 0.5 else run
+            silent = rng.random() < SILENCED_SHARE
+            runs.append([(*e[:3], np.full_like(e[3], -1.0), *e[4:]) for e in run] if silent else run)
+        return unfold(relight(collate(runs), rng))
+
+
+def collate(runs: list[list[tuple[np.ndarray, ...]]]) -> Batch:
+    """Runs of examples → a batch of runs: what a run's frames have lies one after the other in the
+    channels, so that they are relit alike, until :func:`unfold`."""
+
+    def stacked(i: int) -> "Tensor":
+        return torch.from_numpy(np.stack([np.stack([e[i] for e in run]) for run in runs]))
+
+    keyframe = torch.from_numpy(np.stack([run[0][0] for run in runs])).permute(0, 3, 1, 2).float() / 255.0
+    truth = stacked(1).permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 255.0
+    pictures, detail = stacked(2).flatten(1, 2).float(), stacked(4).flatten(1, 2).float()
+    return Batch(keyframe, truth, pictures, stacked(3).flatten(0, 1).float(), detail, stacked(5).flatten(0, 1).float())
+
+
+def unfold(batch: Batch) -> Batch:
+    """Frames out of the channels into the batch."""
+    last = torch.channels_last
+    return Batch(
+        batch.keyframe.contiguous(memory_format=last), batch.truth.reshape(-1, 3, SIDE, SIDE).contiguous(memory_format=last),
+        batch.pictures.reshape(-1, 5, 3, 8, 8), batch.mel, batch.detail.reshape(-1, 3, 64, 64), batch.boxes,
+    )  # fmt: skip

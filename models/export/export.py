@@ -1,0 +1,137 @@
+"""Trained weights → the three ONNX files that a call runs: ``python -m models.export.export
+CHECKPOINT INTERPOLATOR OUT``.
+
+``identity.onnx`` runs once per keyframe, ``step.onnx`` once per frame, ``interpolator.onnx`` once
+per picture. All have a fixed batch of 1, operators that ONNX Runtime has on CPU, CUDA and in a
+browser (no transposed convolution, no 5-D sampling), and weights kept as fp16 behind a Cast: half
+the file, and fp32 arithmetic, since the Cast is folded at load.
+"""
+
+import argparse
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from models.data.cache import COARSE, SIDE
+from models.export.graph import check, fold, halve
+from models.export.sampling import gather_rows
+from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
+from models.networks.interpolator import PICTURES, InterpolatorNet
+from models.runtime.mel import BANDS, WINDOW_FRAMES
+
+OPSET = 20
+"""The first with GridSample's ``linear`` mode name."""
+PARTS = ("own", "f64", "f32", "f16", "f8", "key", "value", "f128", "crisp")
+"""Outputs of ``identity.onnx`` and inputs of ``step.onnx``, in the order of
+:meth:`models.networks.face_upsampler.FaceUpsamplerNet.set_identity`."""
+
+
+class IdentityGraph(nn.Module):
+    """keyframe (1, 3, 256, 256) in [0, 1] → :data:`PARTS`."""
+
+    def __init__(self, call: FaceUpsamplerNet) -> None:
+        super().__init__()
+        self.call = call
+
+    def forward(self, keyframe: Tensor) -> tuple[Tensor, ...]:
+        return self.call.set_identity(keyframe)
+
+
+class StepGraph(nn.Module):
+    """The nine :data:`PARTS`, pictures (1, 5, 3, 8, 8), speech (1, 20, 80), detail (1, 3, 64, 64) → frame.
+
+    The frame is (1, 3, 256, 256) in [0, 1]; ``detail`` is zero where the pictures are 8×8.
+    """
+
+    def __init__(self, call: FaceUpsamplerNet) -> None:
+        super().__init__()
+        self.call = call
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        *parts, pictures, speech, detail = inputs
+        return self.call.step(tuple(parts), pictures, speech, detail)[0].clamp(0, 1)
+
+
+def _trace(model: nn.Module, inputs: tuple[Tensor, ...], names: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
+        # The TorchScript exporter is deprecated, but the other needs onnxscript; shapes are fixed, so its warnings that
+        # Python numbers become constants say what is wanted.
+        warnings.simplefilter("ignore")
+        path = Path(folder) / "graph.onnx"
+        torch.onnx.export(
+            model.eval(), inputs, str(path), input_names=list(names), output_names=list(outputs), opset_version=OPSET,
+            dynamo=False, do_constant_folding=True,
+        )  # fmt: skip
+        return onnx.load(path)
+
+
+def _finish(model: onnx.ModelProto, half: bool) -> onnx.ModelProto:
+    learned = {t.name for t in model.graph.initializer}
+    fold(model)
+    gather_rows(model)
+    if half:
+        halve(model, learned)
+    check(model)
+    model.producer_name, model.producer_version = "facewire", ""
+    return model
+
+
+def call_graphs(call: FaceUpsamplerNet, half: bool = True) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """(identity, step) as ONNX. Raises ``ExportError``."""
+    keyframe = torch.rand(1, 3, SIDE, SIDE)
+    with torch.no_grad():
+        parts = call.eval().set_identity(keyframe)
+    first = _trace(IdentityGraph(call), (keyframe,), ["keyframe"], PARTS)
+    driven = (torch.rand(1, PICTURES, 3, 8, 8), torch.zeros(1, WINDOW_FRAMES, BANDS), torch.zeros(1, 3, COARSE, COARSE))
+    inputs = (*parts, *driven)
+    second = _trace(StepGraph(call), inputs, [*PARTS, "pictures", "speech", "detail"], ["frame"])
+    return _finish(first, half), _finish(second, half)
+
+
+def interpolator_graph(model: InterpolatorNet, half: bool = True) -> onnx.ModelProto:
+    """pictures (1, 5, 3, 8, 8) → frames (1, 25, 3, 8, 8) as ONNX. Raises ``ExportError``."""
+    graph = _trace(model, (torch.rand(1, PICTURES, 3, 8, 8),), ["pictures"], ["frames"])
+    return _finish(graph, half)
+
+
+def export(
+    checkpoint: Path, interpolator: Path, out: Path, half: bool = True, say: Callable[[str], None] = lambda _: None
+) -> dict[str, int]:
+    """Write ``identity.onnx``, ``step.onnx`` and ``interpolator.onnx`` into ``out``; gives their
+    sizes in bytes.
+
+    ``checkpoint`` is what :meth:`models.training.trainer.Trainer.save` wrote (its averaged weights
+    are taken), ``interpolator`` a state dict. Raises ``FileNotFoundError``, ``KeyError`` or
+    ``RuntimeError`` for files that are not those, and ``ExportError``.
+    """
+    call = FaceUpsamplerNet(FaceUpsamplerConfig())
+    call.load_state_dict(torch.load(checkpoint, weights_only=True, map_location="cpu")["ema"])
+    between = InterpolatorNet()
+    between.load_state_dict(torch.load(interpolator, weights_only=True, map_location="cpu"))
+    say("tracing identity and step")
+    identity, step = call_graphs(call, half)
+    say("tracing the interpolator")
+    graphs = {"identity": identity, "step": step, "interpolator": interpolator_graph(between, half)}
+    out.mkdir(parents=True, exist_ok=True)
+    sizes = {}
+    for name, graph in graphs.items():
+        path = out / f"{name}.onnx"
+        part = path.with_suffix(".part")
+        part.write_bytes(graph.SerializeToString())
+        part.replace(path)
+        sizes[path.name] = path.stat().st_size
+    return sizes
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("checkpoint", "interpolator", "out"):
+        parser.add_argument(name, type=Path)
+    given = parser.parse_args()
+    for name, size in export(given.checkpoint, given.interpolator, given.out).items():
+        print(f"{name} {size / 1e6:.2f} MB")

@@ -1,0 +1,138 @@
+"""``step.onnx`` → ``step-int8.onnx``, the same with most convolutions in int8: ``python -m
+models.export.int8 CACHE FOLDER``.
+
+CACHE is a training cache (``RUN/cache``), FOLDER that of the networks. A scale for each output
+channel of the weights and one for each convolution's input, the latter found on training people;
+what lies between the convolutions stays in fp32. The file names the very ``step.onnx`` that it was
+made of (:func:`models.runtime.backends.int8_of`), so that it is never used with another. Needs the
+``train`` extra; ``bench.int8`` tells what it saves and costs.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+from codec.media.types import Float32
+from models.data.cache import SIDE, Cache
+from models.data.sampler import Sampler
+from models.export.graph import halve
+from models.runtime.backends import int8_path, load, sha256
+from models.runtime.upsampler import DRIVEN, WeightsMissingError, weights_folder
+
+Inputs = dict[str, Float32]
+
+SAMPLES = 192
+EXACT = (
+    "visual/net/net.0/", "fuse8.0/", "to16.0/", "fuse16.0/", "attend/query", "found", "flow", "detail", "predictor/head",
+    "generator/head",
+)  # fmt: skip
+"""Parts of the names of the convolutions that stay in fp32: where the pictures come in, where flow
+and picture go out, where a scale's features meet. Each alone in int8 moves the frame by more
+(2.5e-7 to 6e-6, squared) than most others, and all of them take a fifth of the multiplications."""
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, inputs: Iterator[Inputs]) -> None:
+        self._inputs = inputs
+
+    def get_next(self) -> Inputs | None:
+        return next(self._inputs, None)
+
+
+def widened(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same, changed in place, with fp32 weights instead of fp16 ones and casts, for the
+    quantiser takes a convolution's weights from where it finds them beside it."""
+    graph = model.graph
+    held = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [n for n in graph.node if n.op_type == "Cast" and n.input[0] in held]:
+        narrow = held[node.input[0]]
+        graph.initializer.append(numpy_helper.from_array(numpy_helper.to_array(narrow).astype(np.float32), node.output[0]))
+        graph.node.remove(node)
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [t for t in graph.initializer if t.name not in used]:
+        graph.initializer.remove(tensor)
+    return model
+
+
+def quantise(step: Path, inputs: Iterator[Inputs]) -> onnx.ModelProto:
+    """``step.onnx`` with its convolutions but :data:`EXACT` in int8, their inputs' scales, from
+    least to largest, found on ``inputs``, one frame each. Raises ``ValueError`` for no inputs, and
+    as ``onnx.load``."""
+    model, made = widened(onnx.load(step)), sha256(step)
+    nodes = [n.name for n in model.graph.node if n.op_type == "Conv" and not any(part in n.name for part in EXACT)]
+    with tempfile.TemporaryDirectory() as folder:
+        plain, out = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, plain)
+        level = logging.getLogger().level
+        logging.getLogger().setLevel(logging.ERROR)  # it recommends a pass that this graph has been through
+        try:
+            quantize_static(
+                str(plain), str(out), _Reader(inputs), quant_format=QuantFormat.QDQ, nodes_to_quantize=nodes,
+                per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            )  # fmt: skip
+        finally:
+            logging.getLogger().setLevel(level)
+        model = onnx.load(out)
+    halve(model, set())
+    model.producer_name, model.producer_version = "facewire", ""
+    onnx.helper.set_model_props(model, {"made-of-sha256": made})
+    return model
+
+
+def training_inputs(cache: Path, folder: Path, seed: int = 0) -> Iterator[Inputs]:
+    """What ``step.onnx`` is given for pairs of training frames, without end: ``CACHE/train``.
+    Raises ``FileNotFoundError``."""
+    identity, names = load(folder / "identity.onnx", "cpu", 2, exact=True), _inputs(folder / "step.onnx")
+    sampler, step = Sampler(Cache(cache / "train", in_memory=False), SIDE, 1, seed), 0
+    while True:
+        batch, step = sampler.draw(step), step + 1
+        keyframe = np.ascontiguousarray(batch.keyframe.numpy())
+        known = {"keyframe": keyframe, **identity.run({"keyframe": keyframe})}
+        known |= dict(zip(DRIVEN, (x.numpy() for x in (batch.pictures, batch.mel, batch.detail)), strict=True))
+        yield {name: known[name] for name in names}
+
+
+def _inputs(step: Path) -> list[str]:
+    return [value.name for value in onnx.load(step, load_external_data=False).graph.input]
+
+
+def write(cache: Path, folder: Path, samples: int = SAMPLES, seed: int = 0) -> Path:
+    """Make ``FOLDER/step-int8.onnx``, whole or not at all. Raises ``OSError``, and as those above."""
+    step = folder / "step.onnx"
+    model, path = quantise(step, islice(training_inputs(cache, folder, seed), samples)), int8_path(step)
+    part = path.with_suffix(".part")
+    part.write_bytes(model.SerializeToString())
+    os.replace(part, path)
+    return path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 0, or 1 after one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m models.export.int8", description=__doc__)
+    for name in ("cache", "folder"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="pairs of frames to find the scales on")
+    given = parser.parse_args(arguments)
+    if given.samples < 1:
+        parser.error(f"{given.samples} samples: at least 1")
+    try:
+        path = write(given.cache, weights_folder(given.folder), given.samples)
+    except (OSError, ValueError, KeyError, WeightsMissingError) as error:
+        print(f"int8: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    print(f"{path.name} {path.stat().st_size / 1e6:.2f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""``sync.json`` in a prepared split: how sure the lip-sync expert is that a clip's sound is its
+face's, and how late it comes."""
+
+import json
+from pathlib import Path
+
+FILE = "sync.json"
+LEAST_CONFIDENCE, MOST_LATE = 0.05, 8
+"""Below this confidence a clip's sound isn't its own; more frames late or early than this is chance."""
+
+Score = dict[str, float]
+"""``confidence`` and ``offset``, in frames, of a clip."""
+
+
+def write_scores(scores: dict[str, Score], folder: Path) -> None:
+    """Keep the clips' scores, by name, in the split."""
+    (folder / FILE).write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
+
+
+def read_scores(folder: Path) -> dict[str, Score] | None:
+    """The clips' scores; None where the expert hasn't been asked."""
+    path = folder / FILE
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def in_sync(scores: dict[str, Score], least_confidence: float = LEAST_CONFIDENCE, most_late: int = MOST_LATE) -> dict[str, int]:
+    """The clips whose sound is their own, with the frames that it comes late; the rest is music,
+    voice-over or dubbing."""
+    good = {name: s for name, s in scores.items() if s["confidence"] >= least_confidence}
+    return {name: int(s["offset"]) for name, s in good.items() if abs(s["offset"]) <= most_late}

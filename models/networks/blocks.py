@@ -1,0 +1,90 @@
+"""Building blocks shared by the networks, limited to what ONNX Runtime runs on CPU, CUDA and in a browser."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ResBlock(nn.Module):
+    """x + conv(act(conv(act(x)))), without normalisation; the second convolution starts near zero."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(channels, channels, 3, padding=1)
+        self.b = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.normal_(self.b.weight, std=0.1 * (9 * channels) ** -0.5)
+        nn.init.zeros_(self.b.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.b(F.leaky_relu(self.a(F.leaky_relu(x, 0.2)), 0.2))
+
+
+def zero_conv(cin: int, cout: int, bias: float = 0.0) -> nn.Conv2d:
+    """A 3×3 convolution that starts as the constant ``bias``, for heads that should begin neutral."""
+    conv = nn.Conv2d(cin, cout, 3, padding=1)
+    nn.init.normal_(conv.weight, std=1e-3)
+    nn.init.constant_(conv.bias, bias)  # type: ignore[arg-type]
+    return conv
+
+
+def base_grid(height: int, width: int, like: Tensor) -> Tensor:
+    """Sampling positions of the identity transform: (1, 2, H, W), x then y in [-1, 1] at pixel centres."""
+    y = (torch.arange(height, device=like.device, dtype=torch.float32) * 2 + 1) / height - 1
+    x = (torch.arange(width, device=like.device, dtype=torch.float32) * 2 + 1) / width - 1
+    return torch.stack([x[None].expand(height, width), y[:, None].expand(height, width)])[None]
+
+
+def warp(image: Tensor, flow: Tensor) -> Tensor:
+    """Sample ``image`` (N, C, H, W) at base grid + ``flow`` (N, 2, H, W); flow is in half-sides (2
+    = the whole width)."""
+    height, width = flow.shape[2:]
+    grid = (base_grid(height, width, flow) + flow.float()).permute(0, 2, 3, 1)
+    out = F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return out.to(image.dtype)
+
+
+def up(x: Tensor, factor: int) -> Tensor:
+    """Bilinear enlargement by an integer factor."""
+    return F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=False)
+
+
+class CrossAttention(nn.Module):
+    """Each place of the target asks every place of the keyframe; gives features and the places it found.
+
+    Four heads. Returns the update (N, C, H, W) and, for each head, the expected displacement
+    towards the keyframe, (N, 8, H, W), in the units of :func:`warp`.
+    """
+
+    HEADS = 4
+
+    def __init__(self, channels: int, key_channels: int, size: int) -> None:
+        super().__init__()
+        self.size, self.width = size, channels // self.HEADS
+        self.query = nn.Conv2d(channels, channels, 1)
+        self.key = nn.Conv2d(key_channels, channels, 1)
+        self.value = nn.Conv2d(key_channels, channels, 1)
+        self.merge = nn.Conv2d(channels, channels, 1)
+        # Strong enough that each place first finds itself: displacements begin near zero, not at the middle.
+        self.place_q = nn.Parameter(torch.randn(1, channels, size, size) * 1.1)
+        self.place_k = nn.Parameter(self.place_q.detach().clone())
+        grid = base_grid(size, size, self.place_q)
+        self.register_buffer("grid", grid.clone(), persistent=False)
+
+    def _split(self, x: Tensor) -> Tensor:
+        n = x.shape[0]
+        return x.reshape(n, self.HEADS, self.width, self.size * self.size)
+
+    def keys(self, identity: Tensor) -> tuple[Tensor, Tensor]:
+        """What depends on the keyframe alone: key and value, each (N, C, H, W)."""
+        return self.key(identity) + self.place_k.to(identity.dtype), self.value(identity)
+
+    def forward(self, x: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        n = x.shape[0]
+        q = self._split(self.query(x) + self.place_q.to(x.dtype)).transpose(2, 3)
+        weight = torch.softmax((q @ self._split(key)).float() * self.width**-0.5, dim=-1).to(x.dtype)
+        found = (weight @ self._split(value).transpose(2, 3)).transpose(2, 3)
+        update = self.merge(found.reshape(n, -1, self.size, self.size))
+        grid: Tensor = self.grid  # type: ignore[assignment]
+        places = weight.float() @ grid.reshape(1, 1, 2, -1).transpose(2, 3)
+        shift = places.transpose(2, 3) - grid.reshape(1, 1, 2, -1)
+        return update, shift.reshape(n, 2 * self.HEADS, self.size, self.size)

@@ -1,0 +1,272 @@
+"""The ``call`` network: keyframe + five 8×8 pictures + 200 ms of speech → one 256×256 frame, live
+on two CPU cores.
+
+The paper's idea (pictures and speech drive the keyframe) with a dense flow in place of keypoints::
+
+    keyframe 256 ──► Identity: features at 128, 64, 32, 16, 8         once per keyframe   identity.onnx
+    5 × 8×8 ──► visual ──┐
+    speech ───► audio ───┴► 8 ─► 16 (attention to the keyframe, flow) ─► 32 (warp, flow) ─► 64 (warp, flow, mask, F_int)
+                                                                                              │            step.onnx
+    keyframe 256 ── warped by the flow ─► + light from the 8×8 ─► generator at 128 ─► residual and mask at 256
+
+What stays out of the identity part is small, so that a frame costs few GFLOP. ``FaceUpsamplerNet.coarse`` alone
+is what is trained first, at 64×64.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.networks.blocks import CrossAttention, ResBlock, up, warp, zero_conv
+
+
+@dataclass(frozen=True)
+class FaceUpsamplerConfig:
+    """Channels at each scale. The defaults are what ships."""
+
+    c128: int = 24
+    c64: int = 32
+    c32: int = 48
+    c16: int = 112
+    c8: int = 192
+    visual: int = 128
+    audio: int = 64
+    generator: int = 24
+    blocks16: int = 3
+    blocks32: int = 3
+    generator_blocks: int = 2
+
+
+def _block(cin: int, cout: int, count: int = 1, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(cin, cout, 3, stride, 1), *[ResBlock(cout) for _ in range(count)], nn.LeakyReLU(0.2))
+
+
+class IdentityEncoder(nn.Module):
+    """Keyframe at 64×64 → features at 64, 32, 16, 8, and the attention's keys and values at 16."""
+
+    def __init__(self, c: FaceUpsamplerConfig) -> None:
+        super().__init__()
+        self.s64 = _block(3, c.c64, 1)
+        self.s32 = _block(c.c64, c.c32, 1, 2)
+        self.s16 = _block(c.c32, c.c16, 2, 2)
+        self.s8 = _block(c.c16, c.c8, 2, 2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        f64 = self.s64(x * 2 - 1)
+        f32 = self.s32(f64)
+        f16 = self.s16(f32)
+        return f64, f32, f16, self.s8(f16)
+
+
+class VisualEncoder(nn.Module):
+    """Five pictures (N, 5, 3, 8, 8) and the keyframe's own (N, 3, 8, 8) → (N, C, 8, 8); time is
+    laid into the channels."""
+
+    def __init__(self, c: FaceUpsamplerConfig) -> None:
+        super().__init__()
+        self.net = _block(15 + 15 + 3, c.visual, 2)
+
+    def forward(self, pictures: Tensor, own: Tensor) -> Tensor:
+        n = pictures.shape[0]
+        change = (pictures - own[:, None]).reshape(n, 15, 8, 8) * 4
+        return self.net(torch.cat([pictures.reshape(n, 15, 8, 8) * 2 - 1, change, own * 2 - 1], 1))
+
+
+class AudioEncoder(nn.Module):
+    """Log-mel (N, 20, 80) → (N, C, 8, 8): 1-D convolutions over time, then spread over the picture.
+
+    The convolutions are those of :class:`models.lipsync.syncnet.Matcher`, whose knowledge of what
+    sound tells about lips they can begin with
+    (:func:`models.lipsync.audio_initialisation.initialise_audio`).
+    """
+
+    def __init__(self, c: FaceUpsamplerConfig) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv1d(80, 128, 3), nn.ReLU(), nn.Conv1d(128, 128, 4, 2), nn.ReLU(),
+            nn.Conv1d(128, 128, 4, 2), nn.ReLU(), nn.Conv1d(128, 256, 3), nn.ReLU(),
+        )  # fmt: skip
+        self.spread = nn.Linear(256, c.audio * 4)
+        self.place = nn.Parameter(torch.randn(1, 4, 1, 8, 8) * 0.5)
+        self.channels = c.audio
+
+    def forward(self, mel: Tensor) -> Tensor:
+        h = self.spread(self.net(mel.transpose(1, 2)).flatten(1))
+        h = h.reshape(-1, 4, self.channels, 1, 1) * self.place.to(h.dtype)
+        return h.sum(1)
+
+
+@dataclass
+class Coarse:
+    """What the coarse half gives: flow (N, 2, 64, 64), F_int (N, 3, 64, 64), mask (N, 1, 64, 64),
+    features at 64."""
+
+    flow: Tensor
+    f_int: Tensor
+    mask: Tensor
+    features: Tensor
+
+
+class CoarsePredictor(nn.Module):
+    """Pictures, speech and the keyframe's features → flow, intermediate picture F_int and mask at 64×64.
+
+    ``detail`` (N, 3, 64, 64) is what a picture larger than 8×8 shows beyond the 8×8 one, enlarged;
+    zero where 8×8 is all.
+    """
+
+    def __init__(self, c: FaceUpsamplerConfig) -> None:
+        super().__init__()
+        self.visual, self.audio = VisualEncoder(c), AudioEncoder(c)
+        self.fuse8 = _block(c.visual + c.audio + c.c8, c.c8, 3)
+        self.to16 = _block(c.c8, c.c16, 1)
+        self.detail16, self.detail32 = zero_conv(3, c.c16), zero_conv(3, c.c32)
+        self.attend = CrossAttention(c.c16, c.c16, 16)
+        self.found = nn.Conv2d(c.c16 + 8, c.c16, 3, padding=1)
+        self.flow16 = zero_conv(c.c16 + 8, 2)
+        self.fuse16 = _block(2 * c.c16, c.c16, c.blocks16)
+        self.to32 = _block(c.c16 + 2, c.c32, 0)
+        self.fuse32 = _block(2 * c.c32, c.c32, c.blocks32)
+        self.flow32 = zero_conv(c.c32, 2)
+        self.to64 = _block(c.c32 + 2, c.c64, 0)
+        self.fuse64 = _block(2 * c.c64 + 3, c.c64, 1)
+        self.flow64 = zero_conv(c.c64, 2)
+        self.head = zero_conv(c.c64, 4)
+        nn.init.constant_(self.head.bias[3:], 2.0)  # type: ignore[index]
+
+    def forward(
+        self, pictures: Tensor, mel: Tensor, detail: Tensor, own: Tensor,
+        f64: Tensor, f32: Tensor, f16: Tensor, f8: Tensor, key: Tensor, value: Tensor,
+    ) -> Coarse:  # fmt: skip
+        h = torch.cat([self.visual(pictures, own), self.audio(mel), f8], 1)
+        h = self.to16(up(self.fuse8(h), 2)) + self.detail16(F.avg_pool2d(detail, 4) * 4)
+        update, shift = self.attend(h, key, value)
+        h = h + update
+        both = torch.cat([h, shift.to(h.dtype)], 1)
+        flow = self.flow16(both)
+        h = self.fuse16(torch.cat([self.found(both), warp(f16, flow)], 1))
+        flow = up(flow.float(), 2)
+        h = self.to32(torch.cat([up(h, 2), flow.to(h.dtype)], 1)) + self.detail32(F.avg_pool2d(detail, 2) * 4)
+        h = self.fuse32(torch.cat([h, warp(f32, flow)], 1))
+        flow = up((flow + self.flow32(h)).float(), 2)
+        h = self.to64(torch.cat([up(h, 2), flow.to(h.dtype)], 1))
+        target = up(pictures[:, 2], 8) + detail
+        h = self.fuse64(torch.cat([h, warp(f64, flow), target.to(h.dtype) * 2 - 1], 1))
+        flow = flow + self.flow64(h).float()
+        head = self.head(h).float()
+        return Coarse(flow, target + head[:, :3], torch.sigmoid(head[:, 3:]), h)
+
+
+LEANING, SHARPENING = 0.7, 0.1
+"""How far the finished picture goes from the moved keyframe to what the generator makes of it, and
+how much is then sharpened. Both were chosen on training people for LPIPS (docs/decisions.md); the
+losses see the picture without them."""
+
+
+def finished(picture: Tensor, warped: Tensor) -> Tensor:
+    """The picture as it is shown: :data:`LEANING`, :data:`SHARPENING`."""
+    picture = warped + LEANING * (picture - warped)
+    return picture + SHARPENING * (picture - F.avg_pool2d(picture, 3, 1, 1, count_include_pad=False))
+
+
+def no_detail(pictures: Tensor) -> Tensor:
+    """The detail input (N, 3, 64, 64) where there is nothing but 8×8 pictures."""
+    return pictures.new_zeros(len(pictures), 3, 64, 64)
+
+
+def lit(warped: Tensor, picture: Tensor) -> Tensor:
+    """What must be added to ``warped`` so that its 8×8 means follow ``picture``, enlarged: colour
+    and light changes."""
+    side = warped.shape[-1]
+    return up(picture - F.avg_pool2d(warped, side // 8), side // 8)
+
+
+class Generator(nn.Module):
+    """At 128×128: warped keyframe (as 2×2 blocks), warped features and the coarse result → residual
+    and mask at 256×256."""
+
+    def __init__(self, c: FaceUpsamplerConfig) -> None:
+        super().__init__()
+        self.join = nn.Conv2d(12 + c.c128 + c.c64 + 3 + 1 + 3, c.generator, 1)
+        self.body = nn.Sequential(*[ResBlock(c.generator) for _ in range(c.generator_blocks)])
+        self.head = zero_conv(c.generator, 16)
+        nn.init.constant_(self.head.bias[12:], 2.0)  # type: ignore[index]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.head(F.leaky_relu(self.body(self.join(x)), 0.2)).float()
+        return F.pixel_shuffle(h[:, :12], 2), torch.sigmoid(F.pixel_shuffle(h[:, 12:], 2))
+
+
+class Identity(nn.Module):
+    """``set_identity``: keyframe (N, 3, 256, 256) in [0, 1] → everything that stays the same until
+    the next keyframe."""
+
+    def __init__(self, c: FaceUpsamplerConfig) -> None:
+        super().__init__()
+        self.encoder = IdentityEncoder(c)
+        self.s128 = _block(12, c.c128, 1)
+        self.crisp = zero_conv(c.c128, 12)
+
+    def small(self, keyframe64: Tensor, attend: CrossAttention) -> tuple[Tensor, ...]:
+        f64, f32, f16, f8 = self.encoder(keyframe64)
+        return (F.avg_pool2d(keyframe64, 8), f64, f32, f16, f8, *attend.keys(f16))
+
+
+class FaceUpsamplerNet(nn.Module):
+    """The whole network. ``coarse`` for the first stage of training, ``forward`` for a frame."""
+
+    def __init__(self, config: FaceUpsamplerConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or FaceUpsamplerConfig()
+        self.identity = Identity(self.config)
+        self.predictor = CoarsePredictor(self.config)
+        self.generator = Generator(self.config)
+
+    def coarse(
+        self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Coarse]:
+        """Keyframe at S×S, S a multiple of 64 → (picture at S×S, warped keyframe with light, coarse result)."""
+        scale = keyframe.shape[-1] // 64
+        parts = self.identity.small(F.avg_pool2d(keyframe, scale), self.predictor.attend)
+        result = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, *parts)
+        flow, f_int, mask = (x if scale == 1 else up(x, scale) for x in (result.flow, result.f_int, result.mask))
+        warped = warp(keyframe, flow)
+        warped = warped + lit(warped, pictures[:, 2])
+        return mask * warped + (1 - mask) * f_int, warped, result
+
+    def set_identity(self, keyframe: Tensor) -> tuple[Tensor, ...]:
+        """Keyframe (N, 3, 256, 256) → the inputs of :meth:`step` that depend on it alone.
+
+        The last is the keyframe as it is moved: made crisper here, once, for what moving it will blur.
+        """
+        small = self.identity.small(F.avg_pool2d(keyframe, 4), self.predictor.attend)
+        f128 = self.identity.s128(F.pixel_unshuffle(keyframe, 2) * 2 - 1)
+        return (*small, f128, keyframe + F.pixel_shuffle(self.identity.crisp(f128), 2))
+
+    def step(
+        self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, still: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1].
+        In training mode it is not :func:`finished`.
+
+        ``detail``: see :class:`CoarsePredictor`. ``still`` leaves the keyframe where it is, to
+        measure what moving it gives.
+        """
+        c = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, *parts[:-2])
+        if still:
+            c = replace(c, flow=torch.zeros_like(c.flow))
+        warped = warp(parts[-1], up(c.flow, 4))
+        light = up(pictures[:, 2] - F.avg_pool2d(warped, 32), 16)
+        joined = torch.cat([
+            F.pixel_unshuffle(warped, 2) * 2 - 1, warp(parts[-2], up(c.flow, 2)), up(c.features, 2),
+            up(c.f_int, 2) * 2 - 1, up(c.mask, 2), light * 4,
+        ], 1)  # fmt: skip
+        residual, mask = self.generator(joined)
+        warped = warped + up(light, 2)
+        mask = mask * up(c.mask, 4)
+        picture = mask * warped + (1 - mask) * up(c.f_int, 4) + residual
+        return picture if self.training else finished(picture, warped), warped
+
+    def forward(self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.step(self.set_identity(keyframe), pictures, mel, detail)

@@ -1,0 +1,204 @@
+"""What runs an exported network: ONNX Runtime (CPU or CUDA), or OpenVINO (CPU, ``pip install
+'facewire[openvino]'``), and how exactly it multiplies.
+
+bf16 everywhere would round the flow's coordinates to half a pixel, 31 dB from what fp32 draws. So
+only the convolutions multiply in it; what lies between them stays in fp32. That is OpenVINO's way
+where the processor has bf16, else it is fp32. ONNX Runtime alone is too slow in fp32 for 25 frames
+a second on two cores, so that most convolutions multiply int8 (``step-int8.onnx``,
+:mod:`models.export.int8`) where the processor is made for it; the motion is a little less even.
+``bench.speed.precision`` measures what each costs, ``bench.speed.frame_time`` what it saves.
+"""
+
+import hashlib
+import threading
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime as ort
+
+from codec.errors import reason
+from codec.media.types import Float32
+
+DEVICES = ("auto", "cpu", "cpu-fp32", "openvino", "openvino-int8", "openvino-fp32", "cuda")
+"""``cpu`` is in int8 and ``openvino`` in bf16 where that can be had, else in fp32; ``-fp32`` and
+``-int8`` are nothing else."""
+
+
+class Network(Protocol):
+    """One loaded network. Not thread-safe."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def run(self, inputs: dict[str, Float32]) -> dict[str, Float32]:
+        """All outputs by name, as new arrays."""
+
+
+def ort_options(threads: int) -> ort.SessionOptions:
+    """ONNX Runtime's settings beside a call."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # Threads that spin between frames would take the cores from sound and network.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+class OnnxRuntimeNetwork:
+    """ONNX Runtime on the CPU or on CUDA."""
+
+    def __init__(self, path: Path, cuda: bool, threads: int) -> None:
+        if cuda and hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()  # CUDA and cuDNN from wheels, where they were installed as such
+        providers = (["CUDAExecutionProvider"] if cuda else []) + ["CPUExecutionProvider"]
+        self._session = ort.InferenceSession(str(path), ort_options(threads), providers=providers)
+        self.outputs = tuple(o.name for o in self._session.get_outputs())
+        self.inputs = tuple(i.name for i in self._session.get_inputs())
+        self.name = str(self._session.get_providers()[0])
+        if path.stem.endswith("-int8"):
+            self.name += ", int8"
+        if cuda and self.name != "CUDAExecutionProvider":
+            raise ValueError("ONNX Runtime has CUDA, but finds no device that works: see 'facewire doctor'")
+
+    def run(self, inputs: dict[str, Float32]) -> dict[str, Float32]:
+        return dict(zip(self.outputs, self._session.run(self.outputs, inputs), strict=True))
+
+
+def has_int8_dots() -> bool:
+    """Whether the processor adds up products of int8 in 32 bits at once (VNNI). Those that don't
+    saturate on the way, and the picture suffers; looked up on Linux, taken for missing elsewhere."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_vnni" in flags or "avx_vnni" in flags
+
+
+def sha256(path: Path) -> str:
+    """Of a file, in hexadecimal. Raises ``OSError``."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def int8_path(path: Path) -> Path:
+    """Where a network's int8 version lies: ``step.onnx`` → ``step-int8.onnx``."""
+    return path.with_name(f"{path.stem}-int8{path.suffix}")
+
+
+def int8_of(path: Path) -> Path | None:
+    """A network's int8 version: None where there is none, or it was made of other weights than these."""
+    try:
+        return found if sha256(path).encode() in (found := int8_path(path)).read_bytes() else None
+    except OSError:
+        return None
+
+
+def convolve_in_bf16(model: Any) -> int:
+    """Let an OpenVINO model's convolutions take bf16 and give fp32; all else stays as it is.
+    Returns how many there are."""
+    from openvino import opset13 as ops
+
+    found = [op for op in model.get_ordered_ops() if op.get_type_name() == "Convolution"]
+    for op in found:
+        for i in (0, 1):
+            op.input(i).replace_source_output(ops.convert(op.input_value(i), "bf16").output(0))
+        users = list(op.output(0).get_target_inputs())
+        op.validate_and_infer_types()
+        wide = ops.convert(op.output(0), "f32")
+        for user in users:
+            user.replace_source_output(wide.output(0))
+    model.validate_nodes_and_infer_types()
+    return len(found)
+
+
+_MEETING = threading.Lock()
+
+
+def _meet_numpy() -> None:
+    """Let OpenVINO learn NumPy's types in one thread alone.
+
+    It does so in C++ statics, whose hidden lock it holds while it waits for the GIL: two threads
+    that come to them at the same time, as when two networks warm up, wait for each other for ever
+    (pybind11's pull request 4877 tells how).
+    """
+    import openvino
+
+    with _MEETING:
+        openvino.Tensor(np.zeros(1, np.float32)).element_type.to_dtype()
+
+
+class OpenVinoNetwork:
+    """OpenVINO on the CPU, in fp32, with convolutions in bf16 where that is wanted, or in int8 if
+    the file says so."""
+
+    def __init__(self, path: Path, threads: int, bf16: bool) -> None:
+        import openvino
+
+        _meet_numpy()
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,
+        }
+        core: Any = openvino.Core()
+        model = core.read_model(str(path))
+        bf16 = bf16 and bool(convolve_in_bf16(model))
+        self.name = "OpenVINO, bf16" if bf16 else "OpenVINO, int8" if path.stem.endswith("-int8") else "OpenVINO"
+        # Before it is compiled, for compiling gives them further names.
+        self.inputs, self.outputs = (tuple(v.get_any_name() for v in values) for values in (model.inputs, model.outputs))
+        self._request: Any = core.compile_model(model, "CPU", settings).create_infer_request()
+
+    def run(self, inputs: dict[str, Float32]) -> dict[str, Float32]:
+        results = self._request.infer(inputs, share_inputs=True)
+        return {name: np.array(results[i]) for i, name in enumerate(self.outputs)}
+
+
+def _has_bf16() -> bool:
+    import openvino
+
+    core: Any = openvino.Core()
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def choose(device: str = "auto", cuda: bool = True) -> str:
+    """The device that ``auto`` means here: cuda (unless told not to), else openvino, else cpu;
+    another is checked.
+
+    Raises ``ValueError`` with what to install for one that is not to be had.
+    """
+    if device not in DEVICES:
+        raise ValueError(f"device {device!r} is not {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
+    have_cuda = cuda and "CUDAExecutionProvider" in ort.get_available_providers()
+    have_openvino = find_spec("openvino") is not None
+    if device == "cuda" and not have_cuda:
+        raise ValueError("CUDA is not available to ONNX Runtime: pip install 'facewire[gpu]' on a machine with CUDA")
+    if device.startswith("openvino") and not have_openvino:
+        raise ValueError("OpenVINO is not installed: pip install 'facewire[openvino]'")
+    if device == "auto":
+        return "cuda" if have_cuda else "openvino" if have_openvino else "cpu"
+    return device
+
+
+def load(path: Path, device: str, threads: int, exact: bool = False) -> Network:
+    """Load a network for a device as :func:`choose` names it; ``exact``: in fp32 throughout. Raises
+    ``ValueError`` for a file or device that does not work, and for int8 that is asked for where it
+    can't be had."""
+    runtime, _, precision = device.partition("-")
+    try:
+        bf16 = not exact and device == "openvino" and _has_bf16()
+        if not exact and device in ("cpu", "openvino-int8"):
+            small = int8_of(path) if has_int8_dots() else None
+            if precision == "int8" and small is None:
+                lacks = f"{int8_path(path).name}, made of these weights" if has_int8_dots() else "int8 dot products (VNNI)"
+                raise ValueError(f"{device} is not to be had here: there is no {lacks}")
+            path = small or path
+        if runtime == "openvino":
+            return OpenVinoNetwork(path, threads, bf16)
+        return OnnxRuntimeNetwork(path, runtime == "cuda", threads)
+    except (ValueError, ImportError):
+        raise
+    except Exception as error:  # both libraries raise types of their own, some of them bare Exception
+        raise ValueError(f"{path.name} cannot be loaded: {reason(error)[:160]}") from error

@@ -1,0 +1,142 @@
+"""Several calls' frames from one set of networks: on CUDA as one batch, elsewhere one after the other."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from codec.media.types import Float32, UInt8
+from models.runtime.backends import choose, ort_options
+from models.runtime.upsampler import DRIVEN, NO_DETAIL, Identity, Upsampler, weights_folder
+
+log = logging.getLogger("facewire.player")
+
+
+@dataclass
+class Wanted:
+    """A frame that is wanted: whose, and what :meth:`models.runtime.upsampler.Upsampler.step` takes."""
+
+    seat: int
+    pictures: Float32
+    speech: Float32
+    detail: Float32 | None = None
+
+
+class ManyUpsampler(Protocol):
+    """Draws for several seats. Not thread-safe."""
+
+    runtime: str
+
+    def set_identity(self, seat: int, keyframe: UInt8) -> None:
+        """Keyframe RGB (256, 256, 3) of a seat. Raises ``ValueError`` for another shape."""
+
+    def step(self, wanted: Sequence[Wanted]) -> list[UInt8]:
+        """A frame RGB (256, 256, 3) for each. Raises ``KeyError`` for a seat without a keyframe."""
+
+
+class EachInTurn:
+    """For CPUs, whose cores one frame keeps busy."""
+
+    def __init__(self, upsampler: Upsampler) -> None:
+        self._upsampler, self._identities = upsampler, dict[int, Identity]()
+        self.runtime = upsampler.runtime
+
+    def set_identity(self, seat: int, keyframe: UInt8) -> None:
+        self._identities[seat] = self._upsampler.identity(keyframe)
+
+    def step(self, wanted: Sequence[Wanted]) -> list[UInt8]:
+        frames = []
+        for one in wanted:
+            self._upsampler.use(self._identities[one.seat])
+            frames.append(self._upsampler.step(one.pictures, one.speech, one.detail))
+        return frames
+
+
+class AsBatch:
+    """ONNX Runtime with everything bound: the keyframes' features stay on the device until one of
+    them changes, a frame's few kilobytes go in, its bytes come out. Needs the package ``onnx``
+    (extra ``gpu``)."""
+
+    def __init__(self, folder: Path | None, seats: int, cuda: bool, threads: int = 2) -> None:
+        """``cuda`` False: the same on the CPU. Raises ``WeightsMissingError``, ``ValueError``, ``ImportError``."""
+        import onnx
+
+        from models.runtime.onnx_batch import batched
+
+        folder = weights_folder(folder)
+        model = batched(onnx.load(folder / "step.onnx"), DRIVEN)
+        # The default looks for the best algorithm at every new size of a batch, in the middle of the call.
+        gpu: list[Any] = [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"})] if cuda else []
+        providers = [*gpu, "CPUExecutionProvider"]
+        self._session = ort.InferenceSession(model.SerializeToString(), ort_options(threads), providers=providers)
+        self.runtime = str(self._session.get_providers()[0])
+        if cuda and self.runtime != "CUDAExecutionProvider":
+            raise ValueError("ONNX Runtime has CUDA, but finds no device that works: see 'facewire doctor'")
+        self._device = "cuda" if cuda else "cpu"
+        self._identity = Upsampler(folder, "cuda" if cuda else "cpu-fp32", threads)
+        self._seats = seats
+        self._held: Identity = {}
+        self._on_device: dict[str, Any] | None = None
+        self._known: set[int] = set()
+
+    def set_identity(self, seat: int, keyframe: UInt8) -> None:
+        for name, value in self._identity.identity(keyframe).items():
+            self._held.setdefault(name, np.zeros((self._seats, *value.shape[1:]), np.float32))[seat] = value[0]
+        self._known.add(seat)
+        self._on_device = None
+
+    def warmup(self) -> None:
+        """Draw a frame for every seat once, so that none of a call is the slow one; forgets the keyframes."""
+        grey, quiet = np.full((256, 256, 3), 128, np.uint8), np.full((20, 80), -1.0, np.float32)
+        for seat in range(self._seats):
+            self.set_identity(seat, grey)
+        self.step([Wanted(seat, np.full((5, 3, 8, 8), 0.5, np.float32), quiet) for seat in range(self._seats)])
+        self._known.clear()
+
+    def step(self, wanted: Sequence[Wanted]) -> list[UInt8]:
+        if lacking := {one.seat for one in wanted} - self._known:
+            raise KeyError(f"no keyframe for seat {min(lacking)}")
+        if self._on_device is None:
+            self._on_device = {
+                name: ort.OrtValue.ortvalue_from_numpy(value, self._device, 0) for name, value in self._held.items()
+            }  # fmt: skip
+        binding: Any = self._session.io_binding()
+        for name, value in self._on_device.items():
+            binding.bind_ortvalue_input(name, value)
+        for name, value in _stacked(wanted).items():
+            binding.bind_cpu_input(name, value)
+        binding.bind_output("rgb", "cpu")
+        self._session.run_with_iobinding(binding)
+        return list(binding.copy_outputs_to_cpu()[0])
+
+
+def _stacked(wanted: Sequence[Wanted]) -> dict[str, npt.NDArray[Any]]:
+    details = [NO_DETAIL[0] if one.detail is None else one.detail for one in wanted]
+    return {
+        "seats": np.array([one.seat for one in wanted], np.int64),
+        "pictures": np.stack([one.pictures for one in wanted]).astype(np.float32),
+        "speech": np.stack([one.speech for one in wanted]).astype(np.float32),
+        "detail": np.stack(details).astype(np.float32),
+    }
+
+
+def many_upsampler(folder: Path | None, device: str, seats: int, threads: int) -> ManyUpsampler:
+    """What suits ``device`` (:func:`models.runtime.backends.choose`), warm. Raises
+    ``WeightsMissingError``, ``ValueError``, ``ImportError``."""
+    if choose(device) == "cuda":
+        try:
+            batch = AsBatch(folder, seats, True, threads)
+            batch.warmup()
+            return batch
+        except (ValueError, ImportError) as error:
+            if device != "auto":
+                raise
+            log.warning("drawn on the CPU: %s", error)
+    upsampler = Upsampler(folder, device, threads)
+    upsampler.warmup()
+    return EachInTurn(upsampler)

@@ -1,0 +1,50 @@
+"""Averages of two checkpoints' weights: ``python -m models.training.average A.pt B.pt OUT.pt
+[--share S]``, S of B and the rest of A.
+
+Of a network before and after a stage that gains one thing and loses another, a mixture keeps more
+of both than stopping half way (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from models.training.checkpoint import learnt
+
+SHARE = 0.6
+"""Of the speech stage in the shipped weights; the rest is the finish stage's (docs/decisions.md)."""
+
+
+def mix(before: Path, after: Path, out: Path, share: float = SHARE) -> None:
+    """Write the mixture of the averaged weights (``ema``) of two checkpoints of one network.
+
+    Raises ``FileNotFoundError``, and ``ValueError`` for a share outside 0..1 or checkpoints that
+    don't go together.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share {share} is outside 0..1")
+    a, b = (learnt(path, ()) for path in (before, after))
+    if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
+        raise ValueError(f"{before} and {after} are of different networks")
+    mixed = {k: torch.lerp(v, b[k], share) if v.is_floating_point() else b[k] for k, v in a.items()}
+    part = out.with_suffix(".part")
+    torch.save({"ema": mixed}, part)
+    part.replace(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m models.training.average", description=__doc__)
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--share", type=float, default=SHARE, help="of the second")
+    given = parser.parse_args()
+    try:
+        mix(given.before, given.after, given.out, given.share)
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Judging on people that were not trained on, and the three baselines: held, difference, bicubic."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.data.batch import Batch
+from models.data.cache import Cache
+from models.data.sampler import collate, example
+from models.networks.face_upsampler import FaceUpsamplerNet, lit
+from models.training.losses import PerceptualDistance
+from models.training.precision import autocast
+
+STEP = 2
+"""Quantiser step of the 8×8 pictures judged with: about 48 dB."""
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each pair of images in [0, 1], in dB."""
+    return -10 * torch.log10(((a.clamp(0, 1) - b) ** 2).mean((1, 2, 3)).clamp_min(1e-7))
+
+
+def batches(cache: Cache, side: int, every: int, size: int = 16) -> Iterator[Batch]:
+    """Every ``every``-th frame of every clip, first frame as keyframe, pictures sent at 5 FPS, in batches."""
+    pending = []
+    for clip in cache.clips:
+        for frame in range(every // 2, clip.frames, every):
+            pending.append(example(cache, clip, 0, frame, side, 0, STEP))
+            if len(pending) == size:
+                yield collate(pending)
+                pending = []
+    if pending:
+        yield collate(pending)
+
+
+def baselines(keyframe: Tensor, now: Tensor) -> dict[str, Tensor]:
+    """From keyframe (N, 3, S, S) and newest 8×8 (N, 3, 8, 8): keyframe held; keyframe + enlarged
+    8×8 difference; bicubic."""
+    bicubic = F.interpolate(now, size=keyframe.shape[2:], mode="bicubic", align_corners=False).clamp(0, 1)
+    return {"held": keyframe, "difference": (keyframe + lit(keyframe, now)).clamp(0, 1), "bicubic": bicubic}
+
+
+def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {k: float(np.mean([r[k] for r in rows])) for k in rows[0]}
+
+
+@torch.no_grad()
+def evaluate_coarse(model: FaceUpsamplerNet, cache: Cache, every: int = 12, bf16: bool | None = None) -> dict[str, float]:
+    """PSNR at 64×64 of picture and warp alone."""
+    device, rows = next(model.parameters()).device, []
+    for batch in batches(cache, 64, every, 32):
+        with autocast(device.type, bf16):
+            out, warped, _ = model.coarse(batch.keyframe.to(device), batch.pictures.to(device), batch.mel.to(device))
+        truth = batch.truth.to(device)
+        for a, b in zip(psnr(out.float(), truth), psnr(warped.float(), truth), strict=True):
+            rows.append({"psnr": float(a), "psnr_warp": float(b)})
+    return _mean(rows)
+
+
+@torch.no_grad()
+def evaluate_full(
+    model: FaceUpsamplerNet, cache: Cache, judge: PerceptualDistance, every: int = 25, bf16: bool | None = None
+) -> dict[str, float]:
+    """PSNR and LPIPS (AlexNet) at 256×256 of picture and warp alone."""
+    device, rows = next(model.parameters()).device, []
+    for batch in batches(cache, 256, every, 8):
+        truth = batch.truth.to(device)
+        with autocast(device.type, bf16):
+            out, warped = model(batch.keyframe.to(device), batch.pictures.to(device), batch.mel.to(device))
+        shown = {"": out.float().clamp(0, 1), "warp_": warped.float().clamp(0, 1)}
+        scores = {k: (psnr(v, truth), judge(v, truth)) for k, v in shown.items()}
+        for i in range(len(truth)):
+            rows.append({f"{k}{n}": float(s[j][i]) for k, s in scores.items() for j, n in enumerate(("psnr", "lpips"))})
+    return _mean(rows)

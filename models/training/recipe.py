@@ -1,0 +1,62 @@
+"""The recipe that the shipped weights are made with, from clips to ONNX: ``facewire train --reproduce``."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from models.training.stages import STAGES, before
+
+if TYPE_CHECKING:
+    from models.training.runs import TrainRequest
+
+INTERPOLATOR_STEPS = 1000
+
+
+def run_recipe(wanted: "TrainRequest", say: Callable[[str], None], scale: float = 1.0) -> dict[str, Any]:
+    """Every stage in turn, each taken up where it stopped, then ``OUT/weights``. ``scale`` shortens
+    all stages alike.
+
+    Raises ``ValueError``, ``FileNotFoundError``, ``ImportError``.
+    """
+    from models.training.distributed import join
+    from models.training.runs import run_call
+
+    figures: dict[str, Any] = {}
+    stages = [s for s in STAGES.values() if s.name != "speech" or wanted.sync]
+    for stage in stages:
+        name = stage.name
+        steps = max(1, round(stage.steps * scale))
+        say(f"stage {name}: {steps} steps")
+        figures[name] = run_call(replace(wanted, stage=name, steps=steps), say)
+    group = join()
+    if group.first:
+        figures |= _rest(wanted, stages[-1].name, scale, say)
+    group.barrier()
+    return figures
+
+
+def _rest(wanted: "TrainRequest", last: str, scale: float, say: Callable[[str], None]) -> dict[str, Any]:
+    from models.export import int8
+    from models.training.average import SHARE, mix
+    from models.training.interpolator import InterpolatorConfig, train
+    from models.training.runs import INTERPOLATOR_CLIPS, cache_shards, run_export, sharded
+
+    figures: dict[str, Any] = {}
+    interpolator = wanted.out / "interpolator.pt"
+    if not interpolator.exists():
+        if sharded(wanted.data):
+            cache_shards(wanted.data, wanted.out / "cache", "train", INTERPOLATOR_CLIPS, say)
+        steps = max(1, round(INTERPOLATOR_STEPS * scale))
+        say(f"interpolator: {steps} steps")
+        config = InterpolatorConfig(steps=steps, threads=wanted.threads)
+        figures["interpolator"] = train(wanted.out / "cache", interpolator, config)
+    checkpoint = wanted.out / f"{last}.pt"
+    if last == "speech":
+        checkpoint = wanted.out / "call.pt"
+        say(f"mixing: {SHARE:g} of the speech stage, the rest of the one before")
+        mix(wanted.out / f"{before(last)}.pt", wanted.out / f"{last}.pt", checkpoint)
+    figures["weights"] = run_export(checkpoint, interpolator, wanted.out / "weights")
+    say("int8: scales are found on training people")
+    small = int8.write(wanted.out / "cache", wanted.out / "weights", max(1, round(int8.SAMPLES * scale)))
+    figures["weights"][small.name] = small.stat().st_size
+    return figures

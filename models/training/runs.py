@@ -1,0 +1,146 @@
+"""One training run or export as it was asked for; torch is only imported within the functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What the user asked ``facewire train`` for; None takes the recipe's. ``start``: a checkpoint or a folder
+    of ONNX weights to begin with, instead of the stage before."""
+
+    data: Path
+    losses: Path
+    out: Path
+    network: str = "call"
+    stage: str | None = None
+    steps: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+    sync: Path | None = None
+    threads: int = 2
+    loaders: int = 8
+    start: Path | None = None
+
+
+def need_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise ImportError("training needs torch: pip install 'facewire[train]'") from error
+
+
+DEV_CLIPS, INTERPOLATOR_CLIPS = 200, 300
+"""Clips taken from shards into a cache: to judge on, and to train the interpolator on."""
+
+
+def sharded(data: Path) -> bool:
+    """Whether ``data`` is what ``train prepare`` made, not a folder of clips."""
+    return (data / "manifest.jsonl").is_file()
+
+
+def prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
+    """Decode every clip of ``data`` once, and find the landmark regions in it; what is there already is kept.
+
+    From shards only the dev people are taken. Of many processes the first does it, and the others wait.
+    """
+    from models.training.distributed import join
+
+    group = join()
+    if group.first:
+        _prepare_cache(data, cache, say)
+    group.barrier()
+
+
+def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
+    from models.data.cache import prepare
+    from models.data.find_regions import prepare_regions
+
+    if sharded(data):
+        return cache_shards(data, cache, "dev", DEV_CLIPS, say)
+    for split in ("train", "dev"):
+        if not (cache / split / "index.json").exists():
+            say(f"preparing {split}: every clip is decoded once")
+            prepare(data, cache, split, say)
+        if not (cache / split / "regions.npy").exists():
+            say(f"preparing {split}: lips, nose, eyes and eyebrows are looked for")
+            prepare_regions(cache / split, say)
+
+
+def cache_shards(data: Path, cache: Path, split: str, clips: int, say: Callable[[str], None]) -> None:
+    """Take ``clips`` clips of a split from shards into the cache, where it isn't there yet."""
+    from models.data.shards import cache_from_shards, find_shards
+
+    if not (cache / split / "index.json").exists():
+        say(f"preparing {split}: {clips} clips at most are taken from the shards")
+        cache_from_shards([s.path for s in find_shards(data, split)], cache / split, clips)
+
+
+def _talk(say: Callable[[str], None], last: dict[str, Any]) -> Callable[[dict[str, float]], None]:
+    def report(row: dict[str, float]) -> None:
+        last.update(row)
+        say("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
+
+    return report
+
+
+def run_call(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any]:
+    """Train one stage of ``call``. Raises ``ValueError`` for an unknown stage,
+    ``FileNotFoundError`` for missing data."""
+    from models.training.stages import STAGES, before
+    from models.training.trainer import TrainConfig, Trainer
+
+    if (stage := wanted.stage or "coarse") not in STAGES:
+        raise ValueError(f"stage {stage!r} is not {', '.join(list(STAGES)[:-1])} or {list(STAGES)[-1]}")
+    if stage == "speech" and wanted.sync is None:
+        raise ValueError("the speech stage needs a trained lip-sync expert: --sync (python -m models.lipsync.trainer makes one)")
+    usual, out, first = STAGES[stage], wanted.out, before(stage)
+    start = wanted.start or (out / f"{first}.pt" if first else None)
+    if start and not start.exists():
+        if wanted.start:
+            raise FileNotFoundError(f"no such file or folder: {start}")
+        raise FileNotFoundError(f"no such file: {start} (train --stage {first} first)")
+    if wanted.sync and not wanted.sync.exists():
+        raise FileNotFoundError(f"no such file: {wanted.sync}")
+    prepare_cache(wanted.data, out / "cache", say)
+    config = TrainConfig(
+        stage, out / "cache", wanted.losses, out, steps=wanted.steps or usual.steps, batch=wanted.batch or usual.batch,
+        rate=wanted.rate or usual.rate, perceptual=usual.perceptual, side=usual.side, crop=usual.crop, face=usual.face,
+        sync=wanted.sync, threads=wanted.threads,
+        shards=wanted.data if sharded(wanted.data) else None, loaders=wanted.loaders,
+    )  # fmt: skip
+    trainer = Trainer(config, start)
+    if trainer.step:
+        say(f"going on from step {trainer.step}")
+    last: dict[str, Any] = {}
+    trainer.run(_talk(say, last))
+    return {"stage": stage, "checkpoint": str(trainer.checkpoint), **last}
+
+
+def run_paper(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any]:
+    """Train one stage of the paper's network, ``paper`` at its size or ``paper-reduced``. Raises as
+    :func:`run_call`."""
+    from models.paper.training import PaperTrainConfig, run_paper_training
+
+    prepare_cache(wanted.data, wanted.out / "cache", say)
+    return run_paper_training(
+        wanted.out / "cache", wanted.losses, wanted.out, wanted.stage or "backbone",
+        "full" if wanted.network == "paper" else "reduced", wanted.steps or PaperTrainConfig.steps,
+        wanted.batch or PaperTrainConfig.batch, wanted.rate, wanted.threads, wanted.sync, say,
+    )  # fmt: skip
+
+
+def run_export(checkpoint: Path, interpolator: Path, out: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Checkpoints → ONNX files in ``out``; gives their sizes in bytes. Raises
+    ``FileNotFoundError``, ``ImportError``."""
+    need_torch()
+    from models.export.export import export
+
+    for path in (checkpoint, interpolator):
+        if not path.is_file():
+            raise FileNotFoundError(f"no such file: {path}")
+    out.mkdir(parents=True, exist_ok=True)
+    export(checkpoint, interpolator, out, say=say)
+    return {p.name: p.stat().st_size for p in sorted(out.glob("*.onnx"))}

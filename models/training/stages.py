@@ -1,0 +1,41 @@
+"""The stages of training ``call``, in order, and their settings."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Settings of one stage of ``call``: ``side`` is the picture's, ``crop`` what LPIPS-VGG sees of
+    it, ``perceptual`` its weight in the loss, ``face`` the share of the crops around lips or eyes.
+    Each begins with the weights of the one before."""
+
+    name: str
+    side: int
+    steps: int
+    batch: int
+    rate: float
+    perceptual: float
+    crop: int
+    face: float = 2 / 3
+
+
+STAGES = {
+    "coarse": Stage("coarse", 64, 4300, 24, 6e-4, 0.6, 64),
+    "medium": Stage("medium", 128, 1900, 24, 4e-4, 0.6, 64),
+    "full": Stage("full", 256, 4300, 8, 3e-4, 6.0, 112),
+    "finish": Stage("finish", 256, 350, 8, 1.5e-4, 14.0, 128, 1 / 3),
+    "speech": Stage("speech", 256, 2350, 2, 1.4e-4, 14.0, 128, 1 / 3),
+}
+"""``speech``, whose batch counts runs of five frames, needs a lip-sync expert, and is left out
+without. Steps are the sum of what the shipped weights have seen, in sessions with pauses
+(docs/training.md)."""
+
+
+def before(stage: str) -> str | None:
+    """The stage that ``stage`` begins with the weights of; None for the first."""
+    names = list(STAGES)
+    return names[names.index(stage) - 1] if stage != names[0] else None

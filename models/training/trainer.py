@@ -1,0 +1,153 @@
+"""Training of ``call``: ``coarse`` and ``medium`` (motion and light at 64×64, 128×128), ``full``
+and ``finish`` (256×256), and ``speech`` (lips that follow the sound)."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data.batch import Batch
+from models.data.cache import Cache
+from models.data.sampler import Sampler
+from models.data.speech_sampler import SpeechSampler
+from models.lipsync.audio_initialisation import initialise_audio
+from models.lipsync.syncnet import load_sync
+from models.networks.face_upsampler import FaceUpsamplerNet
+from models.paper.sampler import WINDOW
+from models.training.checkpoint import learnt
+from models.training.evaluate import evaluate_coarse, evaluate_full
+from models.training.loop import Loop, LoopConfig
+from models.training.losses import PerceptualDistance, consistency, crops, cut, importance
+from models.training.speech_losses import SpeechLoss
+
+if TYPE_CHECKING:
+    from models.data.batch import MakeDrawer
+
+
+@dataclass(frozen=True)
+class TrainConfig(LoopConfig):
+    """``perceptual``: weight of LPIPS-VGG; ``crop``: side of the crops that it sees, in pixels;
+    ``face``: share of them that lie around lips or eyes; ``side``: the picture's. ``sync``: a
+    trained SyncNet, whose knowledge of sound the coarse stage begins with, and by which the speech
+    stage is judged. In that one ``batch`` counts runs of five frames.
+    """
+
+    perceptual: float = 0.6
+    crop: int = 96
+    side: int = 256
+    face: float = 2 / 3
+    sync: Path | None = None
+
+
+WHOLE = ("full", "finish", "speech")
+"""Stages that train the whole network at 256×256."""
+FRESH = ("generator.", "identity.s128.", "identity.crisp.")
+"""What the coarse stage never runs: in the full stage it learns at the whole rate."""
+LEARNT_RATE = {"full": 0.2, "finish": 0.2, "speech": 0.6}
+"""Share of the learning rate for what the coarse stage has learnt. At the full rate and a third of
+the batch it was unlearnt: both L1 and LPIPS on the training people rose by a tenth within 300
+steps. What sound moves is learnt there, too."""
+
+
+def coarse_loss(
+    model: FaceUpsamplerNet, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int, rng: np.random.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    """L1 on picture and warp, LPIPS-VGG on crops of half the batch's warps (so that the flow alone
+    is good), 8×8 consistency."""
+    out, warped, _ = model.coarse(batch.keyframe, batch.pictures, batch.mel, batch.detail)
+    where = importance(batch.boxes, out.shape[-1])
+    rec, warp = ((x - batch.truth).abs().mul(where).mean() for x in (out, warped))
+    half = len(out) // 2
+    places = crops(batch.boxes[:half], crop, rng, out.shape[-1])
+    seen = perceptual(cut(warped[:half], places, crop), cut(batch.truth[:half], places, crop)).mean()
+    same = consistency(out, batch.truth)
+    loss = 5 * rec + 10 * warp + weight * seen + 2 * same
+    return loss, {"rec": rec.item(), "warp": warp.item(), "seen": seen.item()}
+
+
+def full_loss(
+    model: FaceUpsamplerNet,
+    batch: Batch,
+    perceptual: PerceptualDistance,
+    weight: float,
+    crop: int,
+    rng: np.random.Generator,
+    face: float,
+) -> tuple[Tensor, dict[str, float]]:
+    """At 256×256: L1 on picture and warp, LPIPS-VGG on crops of ``crop`` pixels drawn from ``rng``,
+    a share ``face`` of them around lips or eyes, 8×8 consistency."""
+    out, warped = model(batch.keyframe, batch.pictures, batch.mel, batch.detail)
+    return _picture_loss(out, warped, batch, perceptual, weight, crop, rng, face)
+
+
+def _picture_loss(
+    out: Tensor, warped: Tensor, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int,
+    rng: np.random.Generator, face: float,
+) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
+    where = importance(batch.boxes, out.shape[-1])
+    rec, warp = ((x - batch.truth).abs().mul(where).mean() for x in (out, warped))
+    places = crops(batch.boxes, crop, rng, face=face)
+    seen = perceptual(cut(out, places, crop), cut(batch.truth, places, crop)).mean()
+    # L1 weighted as heavily as the perceptual term raises PSNR and blurs.
+    loss = 1.5 * rec + 3 * warp + weight * seen + 2 * consistency(out, batch.truth)
+    return loss, {"rec": rec.item(), "warp": warp.item(), "seen": seen.item()}
+
+
+def speech_loss(
+    model: FaceUpsamplerNet, batch: Batch, perceptual: PerceptualDistance, speech: SpeechLoss, weight: float, crop: int,
+    rng: np.random.Generator, face: float,
+) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
+    """:func:`full_loss` of runs of five frames, and what their mouths and motion lack
+    (:mod:`models.training.speech_losses`)."""
+    parts = tuple(part.repeat_interleave(WINDOW, 0) for part in model.set_identity(batch.keyframe))
+    out, warped = model.step(parts, batch.pictures, batch.mel, batch.detail)
+    loss, told = _picture_loss(out, warped, batch, perceptual, weight, crop, rng, face)
+    more, of_speech = speech(out, batch)
+    return loss + more, told | of_speech
+
+
+class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
+    """One run of a stage of ``call``. ``start``: the weights it begins with, as
+    :func:`models.training.checkpoint.learnt` reads them."""
+
+    def __init__(self, config: TrainConfig, start: Path | None = None) -> None:
+        torch.manual_seed(config.seed)
+        model = FaceUpsamplerNet()
+        if start:
+            own, known = model.state_dict(), learnt(start, model.named_parameters())
+            # What an older network lacked, or had in another shape, starts anew.
+            model.load_state_dict(own | {k: v for k, v in known.items() if k in own and v.shape == own[k].shape})
+        if config.sync and config.stage == "coarse":
+            initialise_audio(model.predictor.audio, config.sync)
+        groups = []
+        for fresh, scale in ((True, 1.0), (False, LEARNT_RATE.get(config.stage, 1.0))):
+            named = [p for n, p in model.named_parameters() if n.startswith(FRESH) == fresh]
+            groups.append({"params": named, "scale": scale})
+        super().__init__(config, model, groups)
+        self.perceptual = PerceptualDistance(config.weights / "lpips_vgg16.pth", "vgg16", 4).to(self.device)
+        if self.bf16:
+            self.perceptual.bfloat16()
+        self.speech = SpeechLoss(load_sync(config.sync).to(self.device)) if config.stage == "speech" and config.sync else None
+        if config.stage == "speech" and self.speech is None:
+            raise ValueError("the speech stage needs a trained lip-sync expert")
+
+    def maker(self) -> "MakeDrawer":
+        return SpeechSampler if self.config.stage == "speech" else partial(Sampler, side=self.config.side)
+
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        config = self.config
+        rng = np.random.default_rng([self.group.seed(config.seed), self.step])  # so that a resumed run draws the same crops
+        if self.speech:
+            return speech_loss(self.model, batch, self.perceptual, self.speech, config.perceptual, config.crop, rng, config.face)
+        given = (self.model, batch, self.perceptual, config.perceptual, config.crop, rng)
+        return full_loss(*given, config.face) if config.stage in WHOLE else coarse_loss(*given)
+
+    def evaluate(self, dev: Cache) -> dict[str, float]:
+        if self.config.stage not in WHOLE:
+            return evaluate_coarse(self.ema.model, dev, bf16=self.bf16)
+        judge = PerceptualDistance(self.config.weights / "lpips_alexnet.pth", "alexnet").to(self.device)
+        return evaluate_full(self.ema.model, dev, judge, bf16=self.bf16)

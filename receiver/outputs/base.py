@@ -1,0 +1,29 @@
+"""What every output of a call offers."""
+
+from typing import Protocol
+
+from codec.media.timing import FRAME_RATE
+from codec.media.types import Float32, UInt8
+
+
+class Output(Protocol):
+    """Takes frames and sound at the time that they are due; called on the event loop, so it must not block.
+
+    ``smooth``: it wants frames between those of the grid, too, where there are any; they have the
+    number of the next.
+    """
+
+    smooth: bool
+
+    def frame(self, number: int, rgb: UInt8) -> None:
+        """Frame ``number`` on the stream's 25 FPS grid, RGB (256, 256, 3), to be shown now."""
+
+    def sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
+        """The sound, mono 16 kHz, of the tick that begins ``at_ms`` after the stream, to be heard
+        from now on: as decoded, and as long as the clock allows it."""
+
+    def close(self) -> None:
+        """Finish; may block."""
+
+
+FRAME_MS = 1000 // FRAME_RATE

@@ -1,0 +1,70 @@
+"""A call into an MP4 file, while it goes on."""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from codec.media.timing import RATE
+from codec.media.types import Float32, UInt8
+from codec.speech import LOOKAHEAD
+from receiver.outputs.base import FRAME_MS
+from receiver.outputs.video_file import VideoFile
+
+
+class FileOutput:
+    """MP4, written in a thread of its own. Starts with the first picture's tick; sound is exact, so
+    sync can't drift.
+
+    The file gets its name when it is finished, so an older one is kept until then, and when no
+    picture ever comes.
+    """
+
+    smooth = False
+
+    def __init__(self, path: Path, lag: int = LOOKAHEAD) -> None:
+        self._path, self._part = path, path.with_name(path.name + ".part")
+        self._file, self._pool = VideoFile(self._part, crf=16, lag=lag), ThreadPoolExecutor(1, "file-output")
+        self._first: int | None = None
+        self._file_ms = 0
+        self._waiting: deque[tuple[int, Float32]] = deque(maxlen=12)
+        self._pieces: deque[tuple[int, int, int]] = deque(maxlen=16)  # of the stream: from, to; where in the file
+
+    def _begin(self, at_ms: int, sound: Float32) -> None:
+        """The file goes on with this tick, whatever was before it: a stream that begins anew simply goes on."""
+        length = len(sound) * 1000 // RATE
+        self._pieces.append((at_ms, at_ms + length, self._file_ms))
+        self._file_ms += length
+        self._pool.submit(self._file.sound, sound)
+
+    def frame(self, number: int, rgb: UInt8) -> None:
+        at = number * FRAME_MS
+        if self._first is None:
+            # Begin at the start of this frame's tick, with that tick's sound, which has already come.
+            begin = max((ms for ms, _ in self._waiting if ms <= at), default=None)
+            self._first = number if begin is None else -(-begin // FRAME_MS)
+            for waiting, sound in self._waiting:
+                if begin is not None and waiting >= begin:
+                    self._begin(waiting, sound)
+        for first, end, where in reversed(self._pieces):
+            if first <= at < end:
+                self._pool.submit(self._file.frame, (where + at - first) // FRAME_MS, rgb)
+                return
+
+    def sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
+        if self._first is None:
+            self._waiting.append((at_ms, exact))
+        else:
+            self._begin(at_ms, exact)
+
+    @property
+    def first(self) -> int | None:
+        """The stream's frame number with which the file begins."""
+        return self._first
+
+    def close(self) -> None:
+        self._pool.submit(self._file.close).result()
+        self._pool.shutdown()
+        if self._file.frames:
+            self._part.replace(self._path)
+        else:
+            self._part.unlink(missing_ok=True)

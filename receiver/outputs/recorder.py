@@ -1,0 +1,45 @@
+"""What a call receives, as a ``.fw`` file: a hundredth of a video's size, to be drawn again later."""
+
+from pathlib import Path
+
+from codec.bundle import Bundle
+from codec.container import FileWriter
+from codec.errors import system_reason
+from codec.keyframe import Keyframe
+from receiver.outputs.video_file import OutputError
+from receiver.timeline import Timeline
+
+
+class Recorder:
+    """Give it keyframes and bundles in an order in which they can be decoded. The file gets its
+    name when it is closed; one that was never closed is readable up to its last whole record, under
+    the name with ``.part``."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises :class:`OutputError`."""
+        self._path, self._part = path, path.with_name(path.name + ".part")
+        try:
+            self._file = self._part.open("wb")
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {system_reason(error)}") from error
+        self._writer, self._timeline, self._end_ms = FileWriter(self._file), Timeline(), 0
+
+    def keyframe(self, slot: int, keyframe: Keyframe) -> None:
+        self._writer.keyframe(slot, keyframe)
+
+    def bundle(self, bundle: Bundle) -> None:
+        """A bundle when it is played, or one that came too late for that: later pictures may refer to its own."""
+        for slot in self._timeline.slots(bundle):
+            self._end_ms = slot.at_ms + slot.tick_ms
+        self._writer.bundle(bundle)
+
+    def close(self) -> None:
+        """Finish the file; without a bundle there is none."""
+        if self._file.closed:
+            return
+        self._writer.end(self._end_ms // 40)
+        self._file.close()
+        if self._end_ms:
+            self._part.replace(self._path)
+        else:
+            self._part.unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""A call's pictures in a window of its own."""
+
+import threading
+from typing import Any
+
+from codec.media.types import Float32, UInt8
+from receiver.outputs.video_file import OutputError
+
+
+class Window:
+    """A window of its own (tkinter), drawn in a thread. Raises :class:`OutputError` without Tk or a display."""
+
+    smooth = True
+
+    SIDE = 512
+
+    def __init__(self, title: str = "facewire") -> None:
+        try:
+            import tkinter
+        except ImportError as error:
+            raise OutputError("tkinter is missing: install it (Debian: apt-get install python3-tk)") from error
+        self._tk, self._title = tkinter, title
+        self._newest: UInt8 | None = None
+        self._ready, self._failed, self._closed = threading.Event(), "", False
+        self._thread = threading.Thread(target=self._work, daemon=True, name="window")
+        self._thread.start()
+        self._ready.wait(10)
+        if self._failed:
+            raise OutputError(f"no window can be opened: {self._failed}")
+
+    def _work(self) -> None:
+        from PIL import Image, ImageTk
+
+        try:
+            root = self._tk.Tk()
+        except self._tk.TclError as error:
+            self._failed = str(error)
+            self._ready.set()
+            return
+        root.title(self._title)
+        label: Any = self._tk.Label(root, width=self.SIDE, height=self.SIDE, bg="black")
+        label.pack()
+        self._ready.set()
+
+        def draw() -> None:
+            if self._closed:
+                root.destroy()
+                return
+            rgb, self._newest = self._newest, None
+            if rgb is not None:
+                image = Image.fromarray(rgb).resize((self.SIDE, self.SIDE), Image.Resampling.BICUBIC)
+                label.image = ImageTk.PhotoImage(image)
+                label.configure(image=label.image)
+            root.after(10, draw)
+
+        draw()
+        root.mainloop()
+
+    def frame(self, number: int, rgb: UInt8) -> None:
+        self._newest = rgb
+
+    def sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
+        pass
+
+    def close(self) -> None:
+        self._closed = True
+        self._thread.join(2)

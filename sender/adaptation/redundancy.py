@@ -1,0 +1,48 @@
+"""Whether the sound goes twice: it helps against loss, unless the loss is that of our own queue,
+which it makes longer."""
+
+LOSS = 5 / 255
+"""Share of bundles lost above which sound goes twice."""
+WORSE = 0.15
+"""A loss that has grown by so much since sound goes twice was made by it, even where the queue is
+too short to be seen."""
+PATIENCE, PATIENCE_MAX = 10.0, 80.0
+"""Seconds before it is tried again after it made a queue; doubled each time that it does."""
+SETTLE = 5.0
+"""Seconds of a connection before it is tried first: what the keyframe has queued must have gone,
+for a queue to be told later."""
+LASTED = 20.0
+"""Seconds after which it is held to have worked."""
+
+
+class Redundancy:
+    """Times in seconds; ``now`` is a monotonic clock given by the caller."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self._patience, self._not_before = PATIENCE, -1.0
+        self._since, self._loss = 0.0, 0.0
+
+    def report(self, loss: float, filling: bool, now: float) -> bool:
+        """The other side lost the share ``loss`` (0..1) of late; ``filling``: see
+        :class:`sender.adaptation.congestion.QueueWatch`. Returns whether the next bundle's sound
+        shall go twice."""
+        if self._not_before < 0:
+            self._not_before = now + SETTLE
+        if self.on:
+            if filling or loss > self._loss + WORSE:
+                self.on, self._not_before = False, now + self._patience
+                self._patience = min(PATIENCE_MAX, self._patience * 2)
+            elif loss <= LOSS:
+                self.on = False
+            elif now - self._since > LASTED:
+                self._patience = PATIENCE
+        elif filling:
+            self._not_before = max(self._not_before, now + PATIENCE)
+        elif loss > LOSS and now >= self._not_before:
+            self.on, self._since, self._loss = True, now, loss
+        return self.on
+
+    def restarted(self) -> None:
+        """A new connection: what it carries isn't known."""
+        self.on, self._patience, self._not_before = False, PATIENCE, -1.0

@@ -1,0 +1,80 @@
+"""Live sources of pictures and sound: what a camera or microphone must offer, and the buffers
+between a device and the tick."""
+
+import threading
+import time
+from typing import Protocol
+
+import numpy as np
+
+from codec.media.audio_queue import SoundQueue
+from codec.media.timing import RATE
+from codec.media.types import Float32, UInt8
+
+
+class VideoInput(Protocol):
+    """A live picture source."""
+
+    def latest(self) -> UInt8 | None:
+        """The newest picture, RGB (H, W, 3), or None before the first."""
+
+    def close(self) -> None: ...
+
+
+class AudioInput(Protocol):
+    """A live sound source."""
+
+    def read(self, count: int) -> Float32:
+        """``count`` samples; silence stands for what has not come."""
+
+    def close(self) -> None: ...
+
+
+class SampleBuffer:
+    """Samples between a device's thread and the tick, so that sound is hardly older than the picture beside it.
+
+    What came before the first read is dropped but for :data:`FIRST`, what lies there at every read
+    taken away. What is missing is silence, and lies there the next time. More than :data:`SLACK` is
+    dropped at once.
+    """
+
+    LIMIT = RATE // 2
+    FIRST, SPARE, SLACK = (RATE * ms // 1000 for ms in (40, 30, 120))
+    """Samples left over after the first read at most; always; and at all: sound servers deliver in
+    pieces of up to a tenth of a second. The spare is for pieces of 20 ms that a clock a little off
+    lets come now just before a read, now just after."""
+
+    def __init__(self) -> None:
+        self._lock, self._queue, self._begun = threading.Lock(), SoundQueue(self.SPARE), False
+        self.dropped = self.missing = 0
+
+    def write(self, samples: Float32) -> None:
+        with self._lock:
+            self._queue.put(samples)
+            self.dropped += self._queue.forget(len(self._queue) - self.LIMIT)
+
+    def read(self, count: int) -> Float32:
+        with self._lock:
+            self.dropped += self._queue.forget(len(self._queue) - count - (self.SLACK if self._begun else self.FIRST))
+            self.dropped += self._queue.settle(len(self._queue) - count)
+            self._begun, out = True, self._queue.take(count)
+        self.missing += count - len(out)
+        return np.pad(out, (0, count - len(out)))
+
+
+class Freshest:
+    """The newest picture of a live source; one that has grown old is none, so that a dead camera
+    isn't taken for a still face."""
+
+    STALE = 1.0
+    """Seconds."""
+
+    def __init__(self) -> None:
+        self._held: tuple[float, UInt8] | None = None
+
+    def put(self, picture: UInt8) -> None:
+        self._held = time.monotonic(), picture
+
+    def get(self) -> UInt8 | None:
+        held = self._held
+        return held[1] if held and time.monotonic() - held[0] < self.STALE else None

@@ -1,0 +1,38 @@
+"""Other keyframes in a ``.fw`` file, where the sender's own mirror finds them better, as many as a rate allows."""
+
+from pathlib import Path
+
+from codec.bundle import Bundle
+from models.runtime.upsampler import Interpolator, Upsampler
+from sender.keyframes.refresh import Refresh
+from sender.stream import SenderStream
+
+CHECK_MS = 600
+"""Between two looks: a file has time."""
+
+
+class FileRefresh:
+    """Follows a stream that is written to a file; what is written is held at once."""
+
+    def __init__(
+        self, kbps: float, quality: int = 70, weights: Path | None = None, device: str = "auto", check_ms: int = CHECK_MS,
+        upsampler: Upsampler | None = None,
+    ) -> None:  # fmt: skip
+        """``kbps``: what keyframes after the first may cost on average, in kbit/s. Raises
+        ``WeightsMissingError``."""
+        self.refresh = Refresh(upsampler or Upsampler(weights, device), Interpolator(weights), quality, check_ms)
+        self._kbps, self._first = kbps, 0
+        self.slots: list[int] = []
+
+    def after(self, stream: SenderStream, bundle: Bundle) -> None:
+        """A bundle was made; the stream may take another keyframe for the next."""
+        self._first = self._first or stream.count.keyframe_bytes
+        newest = len(stream.keyframe.data) if stream.keyframe else 0
+        spent = stream.count.keyframe_bytes - self._first
+        may_send = (spent + newest) * 8e-3 <= self._kbps * stream.count.seconds
+        held = stream.held
+        advice = self.refresh.tick(stream.at_ms - bundle.tick_ms, bundle.tick_ms, bundle, stream.seen, held.limited(may_send))
+        if advice and advice.slot is not None:
+            stream.use(advice.slot)
+        elif advice and advice.keyframe:
+            stream.set_keyframe(advice.keyframe)

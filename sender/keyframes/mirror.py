@@ -1,0 +1,84 @@
+"""The refresh of a live stream, in a thread of its own: what is sent and shown must never wait for it."""
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from codec.bundle import Bundle
+from codec.media.types import UInt8
+from sender.keyframes.gallery import Held
+from sender.keyframes.refresh import Advice, Refresh
+
+log = logging.getLogger("facewire.mirror")
+
+
+BEHIND = 2
+"""Ticks that may wait; where more do, they are decoded but not looked at until the thread has caught up."""
+NICENESS = 10
+"""Of the thread, and of those that its networks start."""
+PAUSE_MS = 5_000
+"""Between two keyframes that are sent: each must first show what it is worth."""
+
+
+def _yield_to_others() -> None:
+    """Let this thread have what the others leave, on Linux, where a thread can be nice."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
+
+
+class Mirror:
+    """Takes every tick as sent; :meth:`advice` gives what came of it, on the next one."""
+
+    def __init__(self, make: Callable[[], Refresh]) -> None:
+        """``make`` is called in the mirror's thread, so that what it loads has its priority; ticks wait for it."""
+        self.refresh: Refresh | None = None
+        self._pool = ThreadPoolExecutor(1, "mirror", initializer=_yield_to_others)
+        self._waiting = 0
+        self._advice: Advice | None = None
+        self._sent_ms = 0
+        self._pool.submit(self._open, make)
+
+    def _open(self, make: Callable[[], Refresh]) -> None:
+        try:
+            self.refresh = make()
+        except Exception:  # a call without it is still a call
+            log.exception("the mirror's networks could not be loaded: the keyframe stays")
+
+    @property
+    def switched(self) -> int:
+        """How often a keyframe that the other side held was used again."""
+        return self.refresh.count.switched if self.refresh else 0
+
+    def tick(self, at_ms: int, tick_ms: int, bundle: Bundle | None, crop: UInt8 | None, held: Held) -> None:
+        """As :meth:`Refresh.tick`; returns at once."""
+        self._waiting += 1
+        self._pool.submit(self._work, at_ms, tick_ms, bundle, crop, held)
+
+    def _work(self, at_ms: int, tick_ms: int, bundle: Bundle | None, crop: UInt8 | None, held: Held) -> None:
+        self._waiting -= 1
+        if self.refresh is None:
+            return
+        if self._waiting > BEHIND or self._advice is not None:
+            crop = None
+        try:
+            found = self.refresh.tick(at_ms, tick_ms, bundle, crop, held.limited(at_ms - self._sent_ms >= PAUSE_MS))
+        except Exception:  # the call goes on with the keyframe it has
+            log.exception("the tick at %d ms could not be mirrored", at_ms)
+            return
+        if found:
+            self._sent_ms = at_ms if found.keyframe else self._sent_ms
+            self._advice = found
+
+    def advice(self) -> Advice | None:
+        """What to do before the next picture, once."""
+        found, self._advice = self._advice, None
+        return found
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)

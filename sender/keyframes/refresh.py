@@ -1,0 +1,157 @@
+"""When another keyframe would serve the other side better: the sender draws what it sees, and
+compares with the camera.
+
+The mirror decodes the stream's own bundles as the other side does and draws a frame now and then,
+from the keyframe in use and from others: those that the other side holds already, which cost
+nothing but a word in the next picture's header, and a challenger, a recent picture of the camera
+that nobody has sent. A challenger is sent only when it has drawn *later* pictures better for some
+time: that it shows itself well says nothing.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from codec.bundle import Bundle
+from codec.keyframe import Keyframe, encode_keyframe
+from codec.media.types import UInt8
+from codec.pictures.sampling import sample
+from models.runtime.upsampler import Identity, Interpolator, Upsampler
+from receiver.tick_decoder import FrameInput, TickDecoder
+from sender.keyframes.distance import distance
+from sender.keyframes.gallery import Held
+
+CHECK_MS = 1000
+"""Between two looks: each draws two frames, a tenth of what one core draws in a second."""
+SWITCH, SEND = 0.06, 0.15
+"""Shares of the distance that a keyframe must save, smoothed: one that is held already; one that
+must be sent."""
+SMOOTH = 0.5
+"""Weight of the newest look."""
+SEND_LOOKS = 4
+"""Looks that a challenger must be judged by before it is sent."""
+LIFE = 8
+"""Looks after which a challenger that was not sent makes room for a newer one."""
+IDENTITIES = 6
+"""Keyframes whose features are kept: 3.5 MB each."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Use the keyframe in ``slot``, which the other side holds; or send ``keyframe``, and use it
+    when it is there."""
+
+    slot: int | None = None
+    keyframe: Keyframe | None = None
+
+
+@dataclass
+class Rival:
+    """A keyframe that may be better than the one in use; ``saving``: smoothed share of distance
+    that it saves."""
+
+    keyframe: Keyframe
+    saving: float = 0.0
+    looks: int = 0
+
+    def judged(self, current: float, own: float) -> None:
+        share = 1 - own / max(current, 1e-6)
+        self.saving = share if not self.looks else self.saving + SMOOTH * (share - self.saving)
+        self.looks += 1
+
+
+@dataclass
+class RefreshCount:
+    """Looks taken, switches to a keyframe that was held, keyframes sent anew."""
+
+    looks: int = 0
+    switched: int = 0
+    sent: int = 0
+    distance: list[float] = field(default_factory=list)
+
+
+class Refresh:
+    """Feed it every bundle in order, with the crop it was made of. Drive it from one thread."""
+
+    def __init__(self, upsampler: Upsampler, interpolator: Interpolator, quality: int = 70, check_ms: int = CHECK_MS) -> None:
+        """``quality``: of new keyframes. ``check_ms``: time between two looks."""
+        self._upsampler, self._decoder = upsampler, TickDecoder(interpolator)
+        self._quality, self._check_ms = quality, check_ms
+        self._known: dict[int, Keyframe] = {}
+        self._identities: OrderedDict[bytes, Identity] = OrderedDict()
+        self._rivals: dict[int, Rival] = {}
+        self._challenger: Rival | None = None
+        self._current: bytes | None = None
+        self._next_look = 0
+        self.count = RefreshCount()
+
+    def tick(self, at_ms: int, tick_ms: int, bundle: Bundle | None, crop: UInt8 | None, held: Held) -> Advice | None:
+        """A tick as sent (``bundle`` None: left out in silence), and its last picture as the camera
+        has it (256, 256, 3).
+
+        Times in ms since the stream began. Gives advice when another keyframe has shown itself better.
+        """
+        for slot, keyframe in held.keyframes.items():
+            if self._known.get(slot) is not keyframe:
+                self._known[slot] = keyframe
+                self._rivals.pop(slot, None)
+                self._decoder.set_keyframe(slot, keyframe.thumbnail)
+        if bundle is not None:
+            self._decoder.arrived(bundle)
+        output = self._decoder.tick(at_ms, tick_ms, bundle)
+        if bundle is None or bundle.picture is None or crop is None or not output.frames or at_ms < self._next_look:
+            return None
+        frame = output.frames[-1]
+        if frame.slot != held.current or frame.slot not in held.keyframes:
+            return None  # the stream has switched since
+        self._next_look = at_ms + self._check_ms
+        return self._look(frame, crop, held)
+
+    def _draw(self, keyframe: Keyframe, frame: FrameInput, crop: UInt8) -> float:
+        """Distance to the camera of the frame drawn from this keyframe."""
+        identity = self._identities.pop(keyframe.digest, None) or self._upsampler.identity(keyframe.rgb)
+        self._identities[keyframe.digest] = identity
+        while len(self._identities) > IDENTITIES:
+            self._identities.popitem(last=False)
+        self._upsampler.use(identity)
+        return distance(self._upsampler.step(frame.pictures, frame.speech, frame.detail), crop)
+
+    def _look(self, frame: FrameInput, crop: UInt8, held: Held) -> Advice | None:
+        using = held.keyframes[frame.slot]
+        if self._current != using.digest:  # savings are told against the keyframe in use
+            self._current = using.digest
+            self._rivals.clear()
+            if self._challenger:
+                self._challenger = None
+        current = self._draw(using, frame, crop)
+        self.count.looks += 1
+        self.count.distance.append(current)
+        nearest = self._nearest(crop, held)
+        if nearest is not None:
+            rival = self._rivals.setdefault(nearest, Rival(held.keyframes[nearest]))
+            rival.judged(current, self._draw(rival.keyframe, frame, crop))
+            if rival.looks > 1 and rival.saving > SWITCH:
+                self.count.switched += 1
+                return Advice(slot=nearest)
+        return self._challenge(frame, crop, current) if held.may_send else None
+
+    def _nearest(self, crop: UInt8, held: Held) -> int | None:
+        """The slot, of those held and not in use, whose 8×8 picture is most like this crop's."""
+        small = sample(crop).astype(np.float32)
+        others = [s for s in held.slots if s != held.current and s in held.keyframes]
+        return min(others, key=lambda s: float(np.abs(held.keyframes[s].thumbnail - small).mean()), default=None)
+
+    def _challenge(self, frame: FrameInput, crop: UInt8, current: float) -> Advice | None:
+        challenger = self._challenger
+        if challenger is None:
+            self._challenger = Rival(encode_keyframe(crop, self._quality))
+            return None
+        challenger.judged(current, self._draw(challenger.keyframe, frame, crop))
+        if challenger.looks >= SEND_LOOKS and challenger.saving > SEND:
+            self._challenger = None
+            self.count.sent += 1
+            return Advice(keyframe=challenger.keyframe)
+        if challenger.looks >= LIFE or (challenger.looks >= 2 and challenger.saving < SEND / 2):
+            self._challenger = None
+        return None

@@ -1,0 +1,290 @@
+"""A call: one outgoing stream, one incoming, or both, over peers that may come and go; the rooms
+below know no network."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from codec.bundle import Bundle, Report
+from codec.control import VERSION, Bye, Hello, KeyframeChunk, KeyframeNotice, Verb, parse_message
+from codec.errors import CodecError
+from receiver.player import Player
+from sender.adaptation.congestion import QueueWatch
+from sender.adaptation.ladder import Ladder
+from sender.adaptation.redundancy import Redundancy
+from sender.capture.sources import Source, Tick
+from sender.keyframes.mirror import Mirror
+from sender.self_view import Preview
+from sender.stream import SWITCH_MS, SenderStream
+from signaling.call.keyframe_transfer import KeyframesIn, KeyframesOut
+from signaling.call.pacing import Pacer
+from signaling.client import SignalingClient
+from signaling.config import IceConfig
+from signaling.protocol import SignalingError
+from signaling.transport.channels import PeerError
+from signaling.transport.link import Link
+from signaling.transport.peer import Peer
+
+log = logging.getLogger("facewire.call")
+
+REPORT_SECONDS = 0.4
+"""How often a side that sends nothing else reports: each report costs 92 bytes and is answered by a SACK of 85.
+"""
+SENT_KEPT = 64
+"""Bundles whose time of sending is remembered, to tell how long a report about them takes."""
+
+
+class Call:
+    """Drives a :class:`SenderStream` from a source, and a :class:`Player` from the wire."""
+
+    def __init__(
+        self, ice: IceConfig, source: Source | None = None, stream: SenderStream | None = None,
+        player: Player | None = None, preview: Preview | None = None, ladder: Ladder | None = None,
+        mirror: Mirror | None = None, limit_kbps: float = 12.0,
+    ) -> None:  # fmt: skip
+        """``ladder``: what the stream's tick mode and bit rate follow; they stay as they are where None.
+        ``mirror``: brings other keyframes, sent as ``limit_kbps`` on the wire leaves room."""
+        self.mirror, self._pacer = mirror, Pacer(limit_kbps)
+        self.ladder = ladder
+        self._queue, self._redundancy = QueueWatch(), Redundancy()
+        self._sent_at: dict[int, float] = {}
+        self.source, self.stream, self.player, self.preview = source, stream, player, preview
+        self.link = Link(ice, self._media, self._queue_control, self._greet, self._left)
+        self.over = asyncio.Event()
+        self.remote: Hello | None = None
+        self.ended_by_remote = False
+        self.on_bundle: Callable[[Bundle, float, float], None] | None = None
+        self._pool = ThreadPoolExecutor(1, "encode")
+        self._keyframes_out = KeyframesOut(stream.gallery) if stream else None
+        self._keyframes_in = KeyframesIn(player.keyframe) if player else None
+        self._control: asyncio.Queue[tuple[Peer, bytes]] = asyncio.Queue(256)
+        self._report: Report | None = None
+        self._reports = 0
+        self.errors = 0
+
+    # -- the connection -------------------------------------------------------------------------------------------
+
+    async def run(self, client: SignalingClient) -> None:
+        """Until somebody hangs up or the source ends. Raises ``SignalingError`` when the room can't be joined."""
+        tasks = [asyncio.create_task(self._handle_control())]
+        tasks.append(asyncio.create_task(self._send() if self.source and self.stream else self._send_reports()))
+        connect = asyncio.create_task(self.link.keep(client))
+        over = asyncio.create_task(self.over.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, connect, over], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            await self._say_bye()
+        finally:
+            for task in (*tasks, connect, over):
+                task.cancel()
+            await asyncio.gather(*tasks, connect, over, return_exceptions=True)
+            if self._keyframes_out:
+                self._keyframes_out.close()
+            await self.link.close()
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def peer(self) -> Peer | None:
+        """What carries messages now."""
+        return self.link.peer
+
+    @property
+    def connected(self) -> asyncio.Event:
+        """Set while the other side is connected."""
+        return self.link.connected
+
+    async def _greet(self) -> None:
+        """A new connection is up: everything that was said on the one before counts no more."""
+        self._report = None
+        if self._keyframes_out:
+            self._keyframes_out.reconnected()
+        self._sent_at.clear()
+        self._queue.restarted()
+        self._redundancy.restarted()
+        if self.ladder:
+            self.ladder.restarted(time.monotonic())
+        if self.stream:  # in the thread that encodes, which owns the stream
+            await asyncio.get_running_loop().run_in_executor(self._pool, self.stream.reconnected)
+        if self.peer:
+            await self.peer.send_control(Hello(model="call").pack())
+            await self._offer_keyframes()
+
+    async def _say_bye(self) -> None:
+        if self.peer and not self.ended_by_remote:
+            try:
+                async with asyncio.timeout(2):
+                    await self.peer.send_control(Bye().pack())
+                    await asyncio.sleep(0.2)
+            except (PeerError, TimeoutError):  # the peer may be gone already: hanging up must not fail
+                log.debug("bye was not delivered", exc_info=True)
+
+    def _left(self) -> None:
+        """The other side hung up."""
+        self.ended_by_remote = True
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the call; :meth:`run` returns."""
+        self.over.set()
+
+    # -- outgoing -------------------------------------------------------------------------------------------------
+
+    async def _send(self) -> None:
+        assert self.source is not None
+        assert self.stream is not None
+        assert self._keyframes_out is not None
+        loop = asyncio.get_running_loop()
+        await self._look_ahead()
+        while True:
+            self._climb()
+            if (tick := await self.source.tick()) is None:
+                break
+            said, self._report = self._report, None
+            report = self.player.report() if self.player else None
+            left_out = self._keyframes_out.first
+            bundle = await loop.run_in_executor(self._pool, self._encode, tick, said, report, left_out)
+            if self.stream.hidden:
+                self._keyframes_out.withhold()
+            if self.peer and bundle:
+                room = self._pacer.room(self.link.wire_total()[0], time.monotonic())
+                await self._keyframes_out.send_piece(self.peer, 0 if self._queue.filling else room)
+                self.peer.send_media(bundle.pack())
+                self._sent_at[bundle.number] = time.monotonic()
+                while len(self._sent_at) > SENT_KEPT:
+                    del self._sent_at[next(iter(self._sent_at))]
+                await self._offer_keyframes()
+            if self.on_bundle and bundle:
+                self.on_bundle(bundle, tick.captured, time.monotonic())
+            if self.preview:
+                self.preview.bundle(bundle, dict(self.stream.gallery.keyframes))
+        await asyncio.sleep(1.0)  # what is under way is still played on the other side
+
+    async def _look_ahead(self) -> None:
+        """While the other side is waited for, see who is there, so that a keyframe goes out as soon
+        as it comes."""
+        assert self.source is not None
+        assert self.stream is not None
+        loop = asyncio.get_running_loop()
+        while not (self.connected.is_set() and self.source.live) and (tick := await self.source.glimpse()) is not None:
+            await loop.run_in_executor(self._pool, self.stream.candidates, tick)
+        await self.connected.wait()
+        await loop.run_in_executor(self._pool, self.stream.choose_early)
+        await self._offer_keyframes()
+
+    def _climb(self) -> None:
+        """Between ticks, when nobody encodes: take the ladder's step."""
+        if self.ladder:
+            self._pacer.carried(self.ladder.proven(time.monotonic()).kbps)
+        if self.ladder and self.stream and self.source and self.stream.at_ms % SWITCH_MS == 0:
+            step = self.ladder.step
+            self.stream.set_step(step.tick_mode, step.bitrate)
+            self.source.tick_ms = self.stream.tick_ms
+
+    def _encode(self, tick: Tick, said: Report | None, report: Report | None, left_out: bool) -> Bundle | None:
+        """``left_out``: nothing is sent of this tick."""
+        assert self.stream
+        stream, mirror, at_ms = self.stream, self.mirror, self.stream.at_ms
+        if said:
+            stream.acknowledge(said)
+        if mirror and (advice := mirror.advice()):
+            if advice.slot is not None:
+                stream.use(advice.slot)
+            elif advice.keyframe:
+                stream.set_keyframe(advice.keyframe)
+        bundle = None
+        if left_out:
+            stream.leave_out(tick)
+        else:
+            bundle = stream.bundle(tick, report)
+        if mirror:
+            mirror.tick(at_ms, stream.at_ms - at_ms, bundle, stream.seen, stream.held)
+        return bundle
+
+    async def _send_reports(self) -> None:
+        last = None
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            report = self.player.report() if self.player else None
+            if report and report != last and self.peer:
+                self.peer.send_media(Bundle(self._reports & 0xFFFF, 0, report=report).pack())
+                self._reports += 1
+                last = report
+
+    async def _offer_keyframes(self) -> None:
+        """Unless the camera is off: who comes then is shown nothing, not even what was seen before."""
+        if self.peer and self.stream and self._keyframes_out and not self.stream.hidden:
+            await self._keyframes_out.offer(self.peer, self.stream.pictures.slot)
+
+    # -- incoming -------------------------------------------------------------------------------------------------
+
+    def _media(self, data: bytes) -> None:
+        if self.player:
+            bundle = self.player.bundle(data)
+        else:
+            try:
+                bundle = Bundle.parse(data)
+            except CodecError:
+                bundle = None
+        if bundle is None:
+            self.errors += 1
+        elif bundle.report:
+            self._reported(bundle.report)
+
+    def _reported(self, report: Report) -> None:
+        """What the other side tells decides what is sent from now on."""
+        self._report = report
+        now, sent = time.monotonic(), self._sent_at.pop(report.newest, None)
+        loss, filling = report.loss / 255, self._queue.report(None if sent is None else now - sent, now)
+        if self.ladder:
+            self.ladder.report(loss, filling, now)
+        if self.stream:
+            self.stream.redundant = self._redundancy.report(loss, filling, now)
+
+    def _queue_control(self, peer: Peer, data: bytes) -> None:
+        try:
+            self._control.put_nowait((peer, data))
+        except asyncio.QueueFull:
+            self.errors += 1
+
+    async def _handle_control(self) -> None:
+        while True:
+            peer, data = await self._control.get()
+            try:
+                await self._on_control(peer, data)
+            except PeerError:
+                log.debug("no answer to a control message: the connection is over")
+            except CodecError as error:
+                self.errors += 1
+                log.warning("control message ignored: %s", error)
+
+    async def _on_control(self, peer: Peer, data: bytes) -> None:
+        """A message that came by ``peer``, and is answered there."""
+        message = parse_message(data)
+        if isinstance(message, Hello):
+            self.remote = message
+            if message.version != VERSION:
+                told = f"the other side speaks version {message.version} of the protocol, this one {VERSION}"
+                raise SignalingError("version", f"{told}: update the older of the two")
+        elif isinstance(message, Bye):
+            self._left()
+        elif peer.closed.is_set():
+            log.debug("a control message of a connection before is ignored")
+        elif isinstance(message, KeyframeNotice):
+            await self._on_notice(peer, message)
+        elif isinstance(message, KeyframeChunk) and self._keyframes_in:
+            await self._keyframes_in.chunk(peer, message)
+
+    async def _on_notice(self, peer: Peer, notice: KeyframeNotice) -> None:
+        stream = self.stream
+        if notice.verb == Verb.OFFER and self._keyframes_in:
+            await self._keyframes_in.offered(peer, notice)
+        elif notice.verb == Verb.HAVE and stream and self._keyframes_out:
+            self._keyframes_out.answered()
+            await asyncio.get_running_loop().run_in_executor(self._pool, stream.confirm, notice.slot, notice.digest)
+        elif notice.verb == Verb.REQUEST and stream and self._keyframes_out and stream.hidden:
+            self._keyframes_out.withhold()
+        elif notice.verb == Verb.REQUEST and stream and self._keyframes_out:
+            self._keyframes_out.requested(peer, notice, stream.pictures.slot, stream.slot)

@@ -1,0 +1,150 @@
+"""Keyframes between two sides: offered by digest, asked for, sent whole or in pieces, confirmed;
+and those that were received."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from codec.control import KeyframeAssembler, KeyframeChunk, KeyframeNotice, Verb
+from codec.keyframe import Keyframe
+from sender.keyframes.gallery import Gallery
+from signaling.call.pacing import KeyframePieces
+from signaling.call.slow_start import Opening
+from signaling.transport.channels import PeerError
+from signaling.transport.peer import Peer
+
+CACHED_KEYFRAMES = 16
+FIRST, ANSWER = 6.0, 1.0
+"""Seconds for which the first keyframe has the link to itself, at most, and before it those until
+it is asked for."""
+
+Confirmed = Callable[[int, bytes], None]
+
+
+class KeyframesOut:
+    """Our keyframes on their way to the other side, over one connection after the other."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._gallery = gallery
+        self._offered: set[tuple[int, bytes]] = set()
+        self._pieces: KeyframePieces | None = None
+        self._whole: asyncio.Task[None] | None = None
+        self._opening = Opening()
+        self._began = 0.0
+        self._told = float("inf")
+        self._answered = False  # it was asked for, or was there already
+
+    def reconnected(self) -> None:
+        """Nothing was offered on the new connection yet."""
+        self._offered.clear()
+        self._pieces = None
+        self.close()
+
+    def close(self) -> None:
+        """Stop sending."""
+        if self._whole:
+            self._whole.cancel()
+
+    @property
+    def first(self) -> bool:
+        """Whether the other side waits for the keyframe that is in use, not yet for long, and over
+        a link that may be thin: bundles, of which nothing can be drawn before it, would only slow
+        it down there."""
+        now = time.monotonic()
+        if not self._answered:
+            return 0 <= now - self._told < ANSWER
+        return self._under_way and not self._opening.wide and now - self._began < FIRST
+
+    def answered(self) -> None:
+        """The other side has what was offered, or asks for it."""
+        self._answered = True
+
+    @property
+    def _under_way(self) -> bool:
+        return self._whole is not None and not self._whole.done()
+
+    async def offer(self, peer: Peer, using: int | None) -> None:
+        """Tell of the keyframes that this connection wasn't told of, the one in slot ``using`` first."""
+        for slot, keyframe in sorted(self._gallery.keyframes.copy().items(), key=lambda k: k[0] != using):
+            if (name := (slot, keyframe.digest)) in self._offered:
+                continue
+            self._offered.add(name)
+            try:
+                await peer.send_control(KeyframeNotice(Verb.OFFER, *name).pack())
+                self._told = min(self._told, time.monotonic())
+            except PeerError:
+                self._offered.discard(name)  # offered again on the next connection
+                return
+
+    def withhold(self) -> None:
+        """None may be sent from now on; what the other side doesn't have by now is offered again
+        with :meth:`offer`."""
+        self.close()
+        self._pieces = None
+        held = {
+            (slot, keyframe.digest) for slot, keyframe in self._gallery.keyframes.copy().items() if slot in self._gallery.held
+        }
+        self._offered &= held
+
+    def requested(self, peer: Peer, notice: KeyframeNotice, using: int | None, newest: int) -> None:
+        """The other side wants one. That in use goes at once, for nothing can be drawn without it;
+        the newest in pieces, as :meth:`send_piece` finds room; an older one that was lost over
+        there isn't sent again."""
+        self.answered()
+        wanted = self._gallery.keyframes.get(notice.slot)
+        if not wanted or notice.digest not in (wanted.digest, bytes(len(wanted.digest))):
+            return
+        if notice.slot == using:
+            self.close()
+            if self._pieces:  # the other side puts one together at a time: that one begins anew afterwards
+                self._pieces.restart()
+            self._began, self._opening = time.monotonic(), Opening()
+            self._whole = asyncio.create_task(self._send_whole(peer, KeyframePieces(notice.slot, wanted)))
+        elif notice.slot == newest:
+            self._pieces = KeyframePieces(notice.slot, wanted)
+
+    async def _send_whole(self, peer: Peer, pieces: KeyframePieces) -> None:
+        with contextlib.suppress(PeerError):  # offered again on the next connection
+            await self._opening.send(peer, pieces)
+
+    async def send_piece(self, peer: Peer, room: int) -> None:
+        """A piece of at most ``room`` bytes on the wire, where one waits and none is sent whole. It
+        shares the packet of what is sent right after."""
+        if not self._pieces or self._under_way:
+            return
+        piece = self._pieces.next(room)
+        if self._pieces.done:
+            self._pieces = None
+        if piece:
+            with contextlib.suppress(PeerError):  # the next connection begins anew
+                await peer.send_control(piece.pack(), prompt=False)
+
+
+class KeyframesIn:
+    """The other side's keyframes; the newest are remembered by digest, so that none is sent twice."""
+
+    def __init__(self, arrived: Callable[[int, Keyframe], None]) -> None:
+        """``arrived`` is told of each with its slot."""
+        self._arrived = arrived
+        self._cache: dict[bytes, Keyframe] = {}
+        self._assembler = KeyframeAssembler()
+
+    async def offered(self, peer: Peer, notice: KeyframeNotice) -> None:
+        """Have it, or ask for it. Raises ``PeerError``."""
+        if known := self._cache.get(notice.digest):
+            self._arrived(notice.slot, known)
+        verb = Verb.HAVE if known else Verb.REQUEST
+        await peer.send_control(KeyframeNotice(verb, notice.slot, notice.digest).pack())
+
+    async def chunk(self, peer: Peer, chunk: KeyframeChunk) -> None:
+        """A piece came. Raises ``KeyframeError`` and ``PeerError``."""
+        whole = await asyncio.to_thread(self._assembler.add, chunk)  # decoding the image takes milliseconds
+        if not whole:
+            return
+        slot, keyframe = whole
+        self._cache[keyframe.digest] = keyframe
+        while len(self._cache) > CACHED_KEYFRAMES:
+            del self._cache[next(iter(self._cache))]
+        self._arrived(slot, keyframe)
+        await peer.send_control(KeyframeNotice(Verb.HAVE, slot, keyframe.digest).pack())

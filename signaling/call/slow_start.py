@@ -1,0 +1,63 @@
+"""The first keyframe's way over a link whose rate nobody knows yet: in windows, each after the one
+before has arrived.
+
+SCTP begins with 3600 bytes in flight and goes on with 4800 after a loss (RFC 9260, section 7.2). A
+link of 15 kbit/s with half a second of queue, 940 bytes, loses most of them, again and again, and
+the speech beside. So this begins with next to nothing, which tells the round trip, then half a
+packet, which tells the rate, and goes on with more while that takes no longer: a fast link sees
+three round trips, a slow one a packet at a time.
+"""
+
+import time
+
+from signaling.call.pacing import KeyframePieces
+from signaling.transport.patience import SOONEST
+from signaling.transport.peer import Peer
+
+PIECE = 1100
+"""Bytes of a message, which with its headers is one packet: bundles go between two of them."""
+PROBE, WINDOW, WINDOW_MAX = 64, 600, 16_384
+"""Bytes of the first window, of the second, and of the largest."""
+GROWTH = 8
+SLOWER = 0.2
+"""Seconds by which a window may take longer than the fastest round trip so far for the next to be
+larger: those 600 bytes on a link of 24 kbit/s."""
+LONG = 1.5
+"""Seconds that a small window takes on no link that carries speech: it was lost, and it isn't for want of room.
+"""
+LOST = 6.0
+"""Seconds after which a window that has not been acknowledged is followed by the next all the same:
+SCTP sees to its arrival."""
+
+
+class Opening:
+    """One keyframe's way. ``wide`` is set once the link has been found to be none of the thin ones,
+    or to lose packets by itself: nothing is gained then by keeping bundles from it."""
+
+    def __init__(self) -> None:
+        self.wide = False
+
+    async def send(self, peer: Peer, pieces: KeyframePieces) -> None:
+        """Send what is left of a keyframe. Raises ``PeerError``."""
+        window, fastest, patience = PROBE, peer.fastest or LOST, 0.0
+        while not pieces.done:
+            began = time.monotonic()
+            for at in range(0, window, PIECE):
+                if not pieces.done:
+                    await peer.send_control(pieces.take(min(PIECE, window - at)).pack(), patience=patience)
+            if pieces.done:
+                return
+            if not await peer.control_arrived(LONG):
+                self.wide = True
+                await peer.control_arrived(LOST - LONG)
+            took = time.monotonic() - began
+            if window == PROBE:
+                window, fastest = WINDOW, min(fastest, took)
+                continue
+            each, fastest = max(0.0, took - fastest) / window, min(fastest, took)
+            if took - fastest < SLOWER:
+                self.wide = True
+                window = min(WINDOW_MAX, window * GROWTH)
+            else:
+                window = PIECE
+            patience = max(SOONEST, 2 * (fastest + each * window))

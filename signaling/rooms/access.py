@@ -1,0 +1,66 @@
+"""Tokens that let their holder into one room for some time: made where the server's secret is,
+checked when a peer joins.
+
+``ROOM.EXPIRY.SIGNATURE``: the room's name, the time it ends in seconds since 1970, and HMAC-SHA256
+(RFC 2104) of both under the secret, in base64url without padding. Nothing is stored: every server
+that has the secret knows the token.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+import time
+from pathlib import Path
+
+from codec.errors import system_reason
+from signaling.protocol import ROOM_PATTERN, SignalingError
+
+SECRET_MIN, SECRET_MAX = 16, 4096
+"""Bytes of the secret."""
+LIFETIME_MAX = 366 * 86_400.0
+"""Seconds that a token may last."""
+
+
+class AccessError(ValueError):
+    """A secret or a wish for a token cannot be used; the message is one line for the user."""
+
+
+def read_secret(path: Path) -> bytes:
+    """The secret of a file, white space around it taken off. Raises :class:`AccessError`."""
+    try:
+        with path.open("rb") as file:
+            secret = file.read(SECRET_MAX + 1).strip()
+    except OSError as error:
+        raise AccessError(f"{path}: {system_reason(error)}") from None
+    if not SECRET_MIN <= len(secret) <= SECRET_MAX:
+        raise AccessError(f"{path}: a secret has {SECRET_MIN} to {SECRET_MAX} bytes; make one with: openssl rand -hex 32")
+    return secret
+
+
+def _signature(secret: bytes, claim: str) -> str:
+    digest = hmac.new(secret, b"facewire room " + claim.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def issue_token(secret: bytes, room: str, seconds: float, now: float | None = None) -> str:
+    """A token for ``room`` that ends ``seconds`` from now (seconds since 1970). Raises :class:`AccessError`."""
+    if not re.fullmatch(ROOM_PATTERN, room):
+        raise AccessError("a room's name has 1 to 64 letters, digits, _ or -")
+    if not 0 < seconds <= LIFETIME_MAX:
+        raise AccessError(f"a token lasts more than 0 and at most {LIFETIME_MAX / 86_400:g} days")
+    claim = f"{room}.{int((time.time() if now is None else now) + seconds)}"
+    return f"{claim}.{_signature(secret, claim)}"
+
+
+def check_token(secret: bytes, room: str, token: str | None, now: float | None = None) -> None:
+    """Whether ``token`` opens ``room`` now. Raises ``SignalingError``: ``no_access``, ``access_over``."""
+    claim, _, signature = (token or "").rpartition(".")
+    if not hmac.compare_digest(signature.encode(), _signature(secret, claim).encode()):
+        raise SignalingError("no_access", "this server asks for a token, and this one is not its own" if token else
+                             "this server asks for a token: --token")  # fmt: skip
+    name, _, expiry = claim.rpartition(".")
+    if name != room:
+        raise SignalingError("no_access", "the token is for another room")
+    if int(expiry) < (time.time() if now is None else now):
+        raise SignalingError("access_over", "the token has expired: ask for a new one")

@@ -1,0 +1,74 @@
+"""Who may open a socket, and how often: pages of this host, and each address so many a minute and
+at once, in bounded memory."""
+
+from collections import Counter, OrderedDict
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+ADDRESSES = 10_000
+"""Addresses that are remembered; who came longest ago is forgotten first."""
+
+
+def address_of(request: web.Request, behind_proxy: bool) -> str:
+    """Where a request comes from; IPv6 as its /64, for a customer has that many addresses. With a
+    proxy in front of us, the last entry of X-Forwarded-For: the one that it added itself."""
+    text = request.remote or ""
+    if behind_proxy:
+        text = request.headers.get("X-Forwarded-For", text).rpartition(",")[2].strip() or text
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return "unknown"
+    if address.version == 6:
+        return address.exploded[:19]
+    return str(address)
+
+
+def same_origin(request: web.Request, others: frozenset[str]) -> bool:
+    """Whether a browser's page may open this socket: one of this very host, or of ``others``.
+    WebSockets are not held back by the same-origin policy (RFC 6455 section 10.2). Programs send no
+    Origin."""
+    origin = request.headers.get("Origin")
+    if origin is None or origin in others:
+        return True
+    return urlsplit(origin).netloc == request.host
+
+
+class Attempts:
+    """Times in seconds; ``now`` is a monotonic clock given by the caller."""
+
+    def __init__(self, per_minute: float) -> None:
+        """``per_minute``: attempts of one address; as many may come at once."""
+        self._most = per_minute
+        self._seen: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def allow(self, address: str, now: float) -> bool:
+        """Count an attempt; False where it is one too many."""
+        left, at = self._seen.pop(address, (self._most, now))
+        left = min(self._most, left + (now - at) * self._most / 60)
+        allowed = left >= 1
+        self._seen[address] = (left - allowed, now)
+        while len(self._seen) > ADDRESSES:
+            self._seen.popitem(last=False)
+        return allowed
+
+
+class Crowd:
+    """How many sockets each address has open."""
+
+    def __init__(self, most: int) -> None:
+        """``most``: open sockets of one address."""
+        self._most, self._open = most, Counter[str]()
+
+    def full(self, address: str) -> bool:
+        return self._open[address] >= self._most
+
+    def enter(self, address: str) -> None:
+        self._open[address] += 1
+
+    def leave(self, address: str) -> None:
+        self._open[address] -= 1
+        if not self._open[address]:
+            del self._open[address]

@@ -1,0 +1,237 @@
+"""Rooms that several servers share, in Redis: the two peers of a room may be connected to different servers.
+
+A room is a JSON list of seats under a key made of its name's hash. Seats that nobody has renewed
+for :data:`TTL` seconds are void: their server is gone. Scripts run inside Redis, so that two
+servers can't give the same place away. Messages go to the server that has the other peer, on a
+channel of its own; nothing is stored of them.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import secrets
+from collections.abc import Awaitable
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from codec.errors import reason
+from signaling.protocol import Message, SignalingError, parse
+from signaling.rooms.rooms import REPLACED, SEATS, Deliver, Seat, Sight
+
+logger = logging.getLogger(__name__)
+
+TTL = 45.0
+"""Seconds for which a seat is good after it was renewed."""
+SUBSCRIBE_SECONDS = 5.0
+"""What Redis is given to confirm that a channel is heard."""
+PAUSE = 1.0
+"""Seconds between two attempts to hear a channel again."""
+
+_LIVE = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local seats = {}
+for _, s in ipairs(cjson.decode(redis.call('GET', KEYS[1]) or '[]')) do
+  if s['until'] > now then seats[#seats + 1] = s end
+end
+local function keep()
+  if #seats == 0 then redis.call('DEL', KEYS[1])
+  else redis.call('SET', KEYS[1], cjson.encode(seats), 'PX', 2 * tonumber(ARGV[1])) end
+end
+"""
+ENTER = (
+    _LIVE
+    + """
+local label, connection, server, most = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local mine = {label = label, connection = connection, server = server, ['until'] = now + tonumber(ARGV[1])}
+for i, s in ipairs(seats) do
+  if s.label == label then
+    seats[i] = mine
+    keep()
+    return {'again', s.server, s.connection}
+  end
+end
+if #seats >= most then return {'full'} end
+seats[#seats + 1] = mine
+keep()
+return {'new'}
+"""
+)
+LEAVE = (
+    _LIVE
+    + """
+for i, s in ipairs(seats) do
+  if s.connection == ARGV[2] then
+    table.remove(seats, i)
+    keep()
+    return 1
+  end
+end
+return 0
+"""
+)
+RENEW = (
+    _LIVE
+    + """
+for _, s in ipairs(seats) do
+  if s.connection == ARGV[2] then
+    s['until'] = now + tonumber(ARGV[1])
+    keep()
+    return 1
+  end
+end
+return 0
+"""
+)
+LOOK = (
+    _LIVE
+    + """
+local out = {}
+for _, s in ipairs(seats) do
+  out[#out + 1] = s.label
+  out[#out + 1] = s.connection
+  out[#out + 1] = s.server
+end
+return out
+"""
+)
+
+
+def _key(name: str) -> str:
+    return "facewire:room:" + hashlib.sha256(name.encode()).hexdigest()
+
+
+class RedisRooms:
+    """See :class:`signaling.rooms.rooms.Rooms`. Call :meth:`open` first, inside the event loop."""
+
+    def __init__(self, url: str, limit: int, ttl: float = TTL) -> None:
+        """``url``: ``redis://[USER:PASSWORD@]HOST[:PORT][/DB]`` or ``rediss://`` (TLS). ``limit``:
+        rooms that this server takes part in.
+
+        Raises ``ValueError`` for a URL that is none."""
+        self._redis: Redis = Redis.from_url(url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=5.0)
+        self._limit, self._ttl = limit, ttl
+        self._server = secrets.token_hex(8)
+        self._seats: dict[str, tuple[str, Seat]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._hearing = asyncio.Event()
+
+    async def open(self) -> None:
+        """Begin to hear this server's channel and to renew its seats. Raises ``SignalingError``
+        (``unavailable``)."""
+        await self._ask(self._redis.ping())
+        self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._renew())]
+        try:
+            await asyncio.wait_for(self._hearing.wait(), SUBSCRIBE_SECONDS)
+        except TimeoutError:
+            raise SignalingError("unavailable", f"Redis took no subscription within {SUBSCRIBE_SECONDS:g} s") from None
+
+    @staticmethod
+    async def _ask(asked: Any) -> Any:
+        try:
+            return await asked
+        except (RedisError, OSError, TimeoutError) as error:
+            logger.warning("redis: %s", reason(error))
+            raise SignalingError("unavailable", "the server can't reach its rooms just now, try again") from None
+
+    def _run(self, script: str, name: str, *arguments: str | int) -> Awaitable[Any]:
+        return self._ask(self._redis.eval(script, 1, _key(name), str(round(self._ttl * 1000)), *map(str, arguments)))  # type: ignore[arg-type]
+
+    async def _publish(self, server: str, connection: str, content: dict[str, str]) -> bool:
+        text = json.dumps({"to": connection, **content})
+        return bool(await self._ask(self._redis.publish("facewire:server:" + server, text)))
+
+    async def enter(self, name: str, token: str | None, deliver: Deliver) -> Seat:
+        seat = Seat(token or secrets.token_hex(16), deliver)
+        known = any(room == name for room, _ in self._seats.values())
+        if not known and self.totals()[0] >= self._limit:
+            raise SignalingError("server_full", "this server has no room left, try again later")
+        self._seats[seat.connection] = name, seat  # from now on messages for it may come
+        try:
+            found = await self._run(ENTER, name, seat.label, seat.connection, self._server, SEATS)
+            if found[0] == "full":
+                raise SignalingError("room_full", "two peers are in this room already")
+        except BaseException:
+            del self._seats[seat.connection]
+            raise
+        if found[0] == "again":
+            await self._publish(found[1], found[2], {"code": "replaced", "error": REPLACED})
+        return seat
+
+    async def leave(self, name: str, seat: Seat) -> bool:
+        self._seats.pop(seat.connection, None)
+        with contextlib.suppress(SignalingError):  # then the seat runs out by itself
+            return bool(await self._run(LEAVE, name, seat.connection))
+        return False
+
+    async def _others(self, name: str, seat: Seat) -> tuple[list[list[str]], bool]:
+        found = await self._run(LOOK, name)
+        seats = [found[i : i + 3] for i in range(0, len(found), 3)]
+        first = bool(seats) and seats[0][1] == seat.connection
+        return [s for s in seats if s[0] != seat.label], first
+
+    async def look(self, name: str, seat: Seat) -> Sight:
+        others, first = await self._others(name, seat)
+        return Sight(others[0][0] if others else None, first)
+
+    async def send(self, name: str, seat: Seat, message: Message) -> bool:
+        others, _ = await self._others(name, seat)
+        return bool(others) and await self._publish(others[0][2], others[0][1], {"message": message.model_dump_json()})
+
+    async def count(self, name: str) -> int:
+        return len(await self._run(LOOK, name)) // 3
+
+    def totals(self) -> tuple[int, int]:
+        return len({room for room, _ in self._seats.values()}), len(self._seats)
+
+    async def ready(self) -> bool:
+        try:
+            return bool(await self._ask(self._redis.ping())) and self._hearing.is_set()
+        except SignalingError:
+            return False
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._redis.aclose()
+
+    async def _hear(self) -> None:
+        """Take what other servers have for this one's peers, for as long as it runs."""
+        while True:
+            try:
+                async with self._redis.pubsub() as channel:
+                    await channel.subscribe("facewire:server:" + self._server)
+                    self._hearing.set()
+                    while True:
+                        found = await channel.get_message(ignore_subscribe_messages=True, timeout=10.0)
+                        if found:
+                            await self._hand_over(str(found["data"]))
+            except (RedisError, OSError, TimeoutError) as error:
+                logger.warning("redis: %s; trying again", reason(error))
+            self._hearing.clear()
+            await asyncio.sleep(PAUSE)
+
+    async def _hand_over(self, text: str) -> None:
+        """One message, in order; whoever doesn't read is closed by its own server and holds up nobody for long."""
+        try:
+            content = json.loads(text)
+            _, seat = self._seats[content["to"]]
+            told = parse(content["message"]) if "message" in content else SignalingError(content["code"], content["error"])
+        except (KeyError, TypeError, ValueError, SignalingError):
+            return  # the peer has left meanwhile, or another program uses the channel
+        await seat.deliver(told)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(self._ttl / 3)
+            for connection, (name, seat) in list(self._seats.items()):
+                try:
+                    if not await self._run(RENEW, name, connection) and connection in self._seats:
+                        await seat.deliver(SignalingError("lost", "the place in the room was lost, join again"))
+                except SignalingError:
+                    break  # once more at the next turn

@@ -1,0 +1,326 @@
+"""The signaling server: WebSocket rooms for two, and the landing page. It sees no media, only
+offers and answers."""
+
+import asyncio
+import contextlib
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from signaling.config import IceConfig
+from signaling.protocol import (
+    MAX_MESSAGE,
+    RELAYED,
+    ROOM_PATTERN,
+    ErrorMessage,
+    Join,
+    Joined,
+    Message,
+    Presence,
+    SignalingError,
+    parse,
+)
+from signaling.rooms.access import check_token
+from signaling.rooms.json_log import room_label
+from signaling.rooms.limits import Attempts, Crowd, address_of, same_origin
+from signaling.rooms.metrics import Metrics
+from signaling.rooms.rooms import MemoryRooms, Rooms, Seat
+from signaling.static_files import add_headers, add_pages, errors_as_json, json_error
+
+logger = logging.getLogger(__name__)
+
+SEND_TIMEOUT = 5.0
+"""Seconds that one send may take: a peer that does not read must not hold up the one that talks to it."""
+BURST, RATE = 100, 20.0
+"""Messages a peer may send at once, and per second after that. A call takes about five in all."""
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """How a server runs.
+
+    ``ice``: servers that every peer that joins is given. ``heartbeat``: seconds of silence before a
+    peer is pinged; after three times as long it is stale and removed. ``join_timeout``: seconds
+    that a new socket has to join a room. ``idle_timeout``: seconds that a peer may wait alone.
+    ``max_rooms``: rooms open at once. ``secret``: peers need a token made with it
+    (:mod:`signaling.rooms.access`). ``origins``: sites whose pages may connect besides this
+    server's own, as ``https://HOST``. ``per_minute``: sockets that one address may open, and looks
+    into rooms; ``per_address``: sockets that it may have open. ``behind_proxy``: addresses come
+    from X-Forwarded-For. ``redis``: URL of the Redis that keeps the rooms, where several servers
+    share them; in memory where None.
+    """
+
+    ice: IceConfig = field(default_factory=IceConfig)
+    heartbeat: float = 15.0
+    join_timeout: float = 10.0
+    idle_timeout: float = 6 * 3600.0
+    max_rooms: int = 1000
+    secret: bytes | None = field(default=None, repr=False)
+    origins: frozenset[str] = frozenset()
+    per_minute: float = 120.0
+    per_address: int = 32
+    behind_proxy: bool = False
+    redis: str | None = field(default=None, repr=False)
+
+
+def open_rooms(url: str, limit: int) -> Rooms:
+    """Rooms in Redis. Raises ``SignalingError``: ``bad_url``, or ``no_redis`` without the ``redis`` extra."""
+    try:
+        from signaling.rooms.redis_rooms import RedisRooms
+    except ImportError:
+        raise SignalingError("no_redis", "rooms in Redis need an extra: pip install 'facewire[redis]'") from None
+    try:
+        return RedisRooms(url, limit)
+    except ValueError as error:
+        raise SignalingError("bad_url", f"not a Redis URL: {error}") from None
+
+
+class _Socket(web.WebSocketResponse):
+    """A socket that says why before it closes on an oversize message (aiohttp closes by itself,
+    without a word)."""
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+        if code == WSCloseCode.MESSAGE_TOO_BIG and not self.closed:
+            await _send(self, ErrorMessage(code="too_large", message=f"a message may have {MAX_MESSAGE} bytes at most"))
+        return await super().close(code=code, message=message, drain=drain)
+
+
+class SignalingServer:
+    """State of one server: its rooms and open sockets. ``create_app`` makes the one of an application."""
+
+    def __init__(self, config: ServerConfig, rooms: Rooms) -> None:
+        self.config, self.rooms = config, rooms
+        self.sockets: set[web.WebSocketResponse] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        self.attempts, self.looks = Attempts(config.per_minute), Attempts(config.per_minute)
+        self.crowd = Crowd(config.per_address)
+        self.metrics = Metrics(rooms.totals, lambda: len(self.sockets))
+        # Two to a room, and some that have yet to join or wait to be refused.
+        self.max_sockets = 3 * config.max_rooms
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Handle GET ``/ws``: one peer from join to leave."""
+        if refusal := self._unwelcome(request):
+            self.metrics.refused.labels(refusal[1]).inc()
+            return json_error(*refusal)
+        # Pongs have to be seen here (autoping off): they show that a silent peer is alive.
+        socket = _Socket(timeout=2.0, max_msg_size=MAX_MESSAGE, autoping=False, compress=False)
+        if not socket.can_prepare(request).ok:
+            return json_error(426, "upgrade_required", "this address speaks WebSocket only")
+        address = self._address(request)
+        self.sockets.add(socket)
+        self.crowd.enter(address)
+        try:
+            await socket.prepare(request)
+            await self._converse(socket)
+        except SignalingError as error:
+            self.metrics.refused.labels(error.code).inc()
+            await _refuse(socket, error)
+        finally:
+            self.sockets.discard(socket)
+            self.crowd.leave(address)
+            await _quietly(socket.close())
+        return socket
+
+    def _address(self, request: web.Request) -> str:
+        return address_of(request, self.config.behind_proxy)
+
+    def _unwelcome(self, request: web.Request) -> tuple[int, str, str] | None:
+        """Why a socket is refused before it opens: status, code, text."""
+        if not same_origin(request, self.config.origins):
+            return 403, "bad_origin", "pages of other sites may not use this server"
+        if not self.attempts.allow(self._address(request), time.monotonic()):
+            return 429, "too_many_attempts", "too many connections from this address, try again in a minute"
+        if self.crowd.full(self._address(request)):
+            return 429, "too_many_sockets", "too many open connections from this address"
+        if len(self.sockets) >= self.max_sockets:
+            return 503, "server_full", "this server has no place left, try again later"
+        return None
+
+    async def _converse(self, socket: web.WebSocketResponse) -> None:
+        try:
+            async with asyncio.timeout(self.config.join_timeout):
+                text = await self._next(socket)
+        except TimeoutError:
+            raise SignalingError("stale", f"no join within {self.config.join_timeout:g} s") from None
+        if text is None:
+            return
+        join = parse(text)
+        if not isinstance(join, Join):
+            raise SignalingError("not_joined", "the first message must be a join")
+        began = time.perf_counter()
+        if self.config.secret is not None:
+            check_token(self.config.secret, join.room, join.access)
+
+        # A room shared with other servers may have something for this peer before it hears that it has joined.
+        early: deque[Message] | None = deque()
+
+        async def deliver(told: Message | SignalingError) -> bool:
+            if isinstance(told, SignalingError):  # whoever takes the place doesn't wait: closing a dead socket takes seconds
+                task = asyncio.create_task(_refuse(socket, told))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+                return False
+            if early is not None:
+                early.append(told)
+                return len(early) < BURST
+            return await _send(socket, told)
+
+        seat = await self.rooms.enter(join.room, join.token, deliver)
+        self.metrics.joins.inc()
+        label = room_label(join.room)
+        logger.info("a peer has joined", extra={"event": "joined", "room": label})
+        try:
+            sight = await self.rooms.look(join.room, seat)
+            await _send(socket, Joined(room=join.room, polite=not sight.first, ice=self.config.ice.entries()))
+            while early:
+                await _send(socket, early.popleft())
+            early = None
+            self.metrics.join_seconds.observe(time.perf_counter() - began)
+            await self._tell_both(join.room, seat)
+            await self._relay(join.room, seat, socket)
+        finally:
+            if await self.rooms.leave(join.room, seat):
+                with contextlib.suppress(SignalingError):
+                    await self.rooms.send(join.room, seat, Presence(present=False))
+            logger.info("a peer has left", extra={"event": "left", "room": label})
+
+    async def _tell_both(self, room: str, seat: Seat) -> None:
+        sight = await self.rooms.look(room, seat)
+        if sight.other is None:
+            await seat.deliver(Presence(present=False))
+            return
+        mine = Presence(present=True, offer=sight.first, peer=sight.other)
+        its = Presence(present=True, offer=not sight.first, peer=seat.label)
+        # The one that answers hears it first: it must know who is there before that one's offer arrives.
+        if sight.first:
+            await self.rooms.send(room, seat, its)
+            await seat.deliver(mine)
+        else:
+            await seat.deliver(mine)
+            await self.rooms.send(room, seat, its)
+
+    async def _relay(self, room: str, seat: Seat, socket: web.WebSocketResponse) -> None:
+        async def alone() -> bool:
+            return (await self.rooms.look(room, seat)).other is None
+
+        allowance, last = float(BURST), time.monotonic()
+        while (text := await self._next(socket, alone)) is not None:
+            now = time.monotonic()
+            allowance, last = min(BURST, allowance + (now - last) * RATE) - 1, now
+            if allowance < 0:
+                raise SignalingError("too_many_messages", f"more than {RATE:g} messages a second")
+            message = parse(text)
+            if isinstance(message, Join):
+                raise SignalingError("already_joined", "this socket is in a room already")
+            if not isinstance(message, RELAYED):
+                raise SignalingError("unknown_type", f"a peer does not send {message.type!r}")
+            self.metrics.messages.labels(message.type).inc()
+            # Nothing is kept for a peer that is not there; the sender learns that instead.
+            if not await self.rooms.send(room, seat, message):
+                await seat.deliver(Presence(present=False))
+
+    async def _next(self, socket: web.WebSocketResponse, alone: Callable[[], Awaitable[bool]] | None = None) -> str | None:
+        """The next text message, None once the socket is closed. A peer that lets two pings pass is
+        stale; one that is ``alone`` for too long is idle."""
+        unanswered, since, heartbeat = 0, time.monotonic(), self.config.heartbeat
+        while True:
+            try:
+                message = await socket.receive(timeout=heartbeat)
+            except TimeoutError:
+                since = since if alone and await alone() else time.monotonic()
+                if time.monotonic() - since > self.config.idle_timeout:
+                    raise SignalingError("idle", "nobody came into the room for too long") from None
+                if unanswered == 2:
+                    raise SignalingError("stale", f"nothing heard for {3 * heartbeat:g} s") from None
+                unanswered += 1
+                await _quietly(socket.ping())
+                continue
+            unanswered = 0
+            if message.type is WSMsgType.TEXT:
+                text: str = message.data
+                return text
+            if message.type is WSMsgType.PING:
+                await _quietly(socket.pong(message.data))
+            elif message.type is WSMsgType.BINARY:
+                raise SignalingError("bad_message", "messages are JSON text, not binary")
+            elif message.type is not WSMsgType.PONG:
+                return None
+
+    async def health(self, _: web.Request) -> web.Response:
+        """Handle GET ``/healthz``."""
+        rooms, peers = self.rooms.totals()
+        ready = await self.rooms.ready()
+        content = {"status": "ok" if ready else "no rooms", "rooms": rooms, "peers": peers}
+        return web.json_response(content, status=200 if ready else 503)
+
+    async def room(self, request: web.Request) -> web.Response:
+        """Handle GET ``/rooms/NAME``: how many peers are in it, for the landing page; with tokens
+        nobody is told."""
+        if self.config.secret is not None:
+            return json_error(403, "no_token", "who is in a room is told to who has joined it")
+        if not self.looks.allow(self._address(request), time.monotonic()):
+            return json_error(429, "too_many_attempts", "too many questions from this address, try again in a minute")
+        name = request.match_info["name"]
+        if not re.fullmatch(ROOM_PATTERN, name):
+            return json_error(400, "bad_room", "a room's name has 1 to 64 letters, digits, _ or -")
+        return web.json_response({"room": name, "peers": await self.rooms.count(name)})
+
+    async def run(self, _: web.Application) -> AsyncIterator[None]:
+        """``cleanup_ctx``: the rooms are open for as long as the server runs."""
+        await self.rooms.open()
+        yield
+        await self.rooms.close()
+
+    async def shut_down(self, _: web.Application) -> None:
+        """``on_shutdown`` signal: tell every peer that the server goes."""
+        error = SignalingError("shutdown", "the signaling server is shutting down")
+        await asyncio.gather(*(_refuse(socket, error) for socket in tuple(self.sockets)))
+
+
+def create_app(config: ServerConfig | None = None) -> web.Application:
+    """The signaling server as an aiohttp application. Raises ``SignalingError`` (``bad_url``) where
+    it names no Redis."""
+    config = config or ServerConfig()
+    rooms = open_rooms(config.redis, config.max_rooms) if config.redis else MemoryRooms(config.max_rooms)
+    server = SignalingServer(config, rooms)
+    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_MESSAGE)
+    app.on_response_prepare.append(add_headers)
+    app.cleanup_ctx.append(server.run)
+    app.on_shutdown.append(server.shut_down)
+    add_pages(
+        app,
+        {"/": "index.html"} | {f"/{name}": name for name in ("index.js", "names.js", "index.css", "page.css", "icon.svg")},
+    )
+    app.router.add_get("/ws", server.serve)
+    app.router.add_get("/healthz", server.health)
+    app.router.add_get("/metrics", server.metrics.page)
+    app.router.add_get("/rooms/{name}", server.room)
+    return app
+
+
+async def _send(socket: web.WebSocketResponse, message: Message) -> bool:
+    """Send, or find that the peer is gone: False."""
+    return await _quietly(asyncio.wait_for(socket.send_str(message.model_dump_json()), SEND_TIMEOUT))
+
+
+async def _refuse(socket: web.WebSocketResponse, error: SignalingError) -> None:
+    """Say why and close."""
+    logger.info("signaling socket closed: %s", error, extra={"event": "refused", "code": error.code})
+    await _send(socket, ErrorMessage(code=error.code, message=str(error)))
+    code = WSCloseCode.GOING_AWAY if error.code == "shutdown" else WSCloseCode.POLICY_VIOLATION
+    await _quietly(socket.close(code=code, message=error.code.encode()))
+
+
+async def _quietly(action: Awaitable[object]) -> bool:
+    """Do something to a socket that may have died: True where it had not."""
+    try:
+        await action
+    except (ConnectionError, TimeoutError, RuntimeError, OSError):
+        return False
+    return True

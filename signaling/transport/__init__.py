@@ -1,0 +1,4 @@
+"""The WebRTC connection between two peers: negotiation, data channels, renewal, wire bytes.
+
+For the call.
+"""

@@ -1,0 +1,158 @@
+"""The connection to whoever is in the room, renewed for as long as it is kept.
+
+aiortc has no ICE restart and takes half a minute to notice that a network is dead. So a connection
+that was quiet for :data:`QUIET` seconds, while the signaling server can be reached, is replaced: a
+new one is negotiated over the socket that is still there, and until it stands the old one goes on
+carrying what it can, for its network may come back first.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from signaling.client import SignalingClient
+from signaling.config import IceConfig
+from signaling.protocol import SignalingError
+from signaling.transport.channels import PeerError
+from signaling.transport.peer import Peer
+
+log = logging.getLogger("facewire.call")
+
+CONNECT_SECONDS = 20.0
+RENEW_SECONDS = 5.0
+"""One attempt to renew a connection: on a network that was away and is back, ICE's own next try may
+be seconds off."""
+QUIET = 2.0
+"""Seconds without a datagram. The quietest call has one every 0.4 s."""
+UNANSWERED, UNANSWERED_LONG = 5, 3
+"""Datagrams that must have gone out meanwhile, and in twice that time: while the first keyframe is
+on its way, little else is."""
+ALIVE_SECONDS = 1.0
+"""How long the signaling server may take to answer a ping."""
+
+
+class Link:
+    """Makes one :class:`signaling.transport.peer.Peer` after the other.
+
+    Attributes:
+        peer: what carries messages now, if anything; it may be dead, or be replaced at any time.
+        connected: set while a connection is up.
+        trouble: why the last attempt failed, "" after one that didn't.
+    """
+
+    def __init__(
+        self, ice: IceConfig, on_media: Callable[[bytes], None], on_control: Callable[[Peer, bytes], None],
+        on_connected: Callable[[], Awaitable[None]], on_bye: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """``on_media``, ``on_control``: see :class:`Peer`; the latter is told which peer to answer,
+        which may come before :attr:`peer` is that one. ``on_connected``: awaited when a new
+        connection is up. ``on_bye``: called when the other side, once connected, hangs up over
+        signaling: over a bad connection that may be lost."""
+        self.peer: Peer | None = None
+        self.connected = asyncio.Event()
+        self.trouble = ""
+        self._ice, self._on_media, self._on_control, self._on_connected = ice, on_media, on_control, on_connected
+        self._on_bye = on_bye
+        self._before = (0, 0, 0.0)
+        self._renewing = False
+
+    async def keep(self, client: SignalingClient) -> None:
+        """Connect, and again whenever it is over; runs until it is cancelled. Raises
+        ``SignalingError`` when signaling ends while there is no connection."""
+        while True:
+            if not await client.wait_for_peer():
+                # It hung up just when the connection was given up for lost, so that nobody heeded it.
+                if self._renewing:
+                    self._on_bye()
+                continue
+            ice = IceConfig(servers=(*self._ice.servers, *client.ice.servers)[:8])
+            peer = self._make(ice)
+            try:
+                await peer.connect(client, RENEW_SECONDS if self._renewing else CONNECT_SECONDS)
+            except PeerError as error:
+                self._keep_count(peer)
+                if error.code == "signaling":
+                    raise SignalingError("lost", str(error)) from error
+                if str(error) != self.trouble:
+                    # Who hangs up, or begins anew, while the other connects: nothing to worry about.
+                    log.log(logging.INFO if error.code in ("bye", "lost") else logging.ERROR, "%s; trying again", error)
+                self.trouble = str(error)
+                if error.code == "bye" and self._renewing:
+                    self._on_bye()
+                await asyncio.sleep(0.2)
+                continue
+            old, self.peer, self._renewing, self.trouble = self.peer, peer, True, ""
+            if old:
+                self._keep_count(old)
+                await old.close("replaced")
+            self.connected.set()
+            try:
+                await self._on_connected()
+            except PeerError as error:
+                log.info("the connection ended at once: %s", error)
+            await self._until_it_ends(peer, client)
+            self.connected.clear()
+
+    def _make(self, ice: IceConfig) -> Peer:
+        peer = Peer(ice, self._on_media, lambda data: self._on_control(peer, data))
+        return peer
+
+    async def _until_it_ends(self, peer: Peer, client: SignalingClient) -> None:
+        watch = asyncio.create_task(self._watch(peer, client))
+        try:
+            await peer.leaving.wait()
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        log.info("connection over: %s", peer.reason)
+        if peer.reason == "bye":
+            self._on_bye()
+        if peer.closed.is_set():
+            self.peer = None
+            self._keep_count(peer)
+            await peer.close()
+        else:
+            await peer.release()
+
+    async def _watch(self, peer: Peer, client: SignalingClient) -> None:
+        """Leave a connection that brings nothing any more, if another can be negotiated."""
+        while True:
+            await asyncio.sleep(QUIET / 8)
+            with contextlib.suppress(SignalingError):
+                if not (self._dead(peer) and client.peer.present):
+                    continue
+                if await client.alive(ALIVE_SECONDS) and self._dead(peer):
+                    peer.leave("silent")
+                    return
+
+    @staticmethod
+    def _dead(peer: Peer) -> bool:
+        """Whether it has brought nothing for long enough, although it was asked: who says nothing
+        gets no answer."""
+        quiet = peer.quiet() / QUIET
+        return quiet > 1 and peer.unanswered >= (UNANSWERED if quiet < 2 else UNANSWERED_LONG)
+
+    def _keep_count(self, peer: Peer) -> None:
+        wire, (out, into, seconds) = peer.wire(), self._before
+        self._before = (out + wire.bytes_out, into + wire.bytes_in, seconds + wire.seconds)
+
+    async def close(self) -> None:
+        """End what is connected."""
+        peer, self.peer = self.peer, None
+        self.connected.clear()
+        if peer:
+            self._keep_count(peer)
+            await peer.close()
+
+    def wire_total(self) -> tuple[int, int, float]:
+        """(bytes out, bytes in, seconds) over all connections so far, every header with IP included."""
+        out, into, seconds = self._before
+        if self.peer:
+            wire = self.peer.wire()
+            out, into, seconds = out + wire.bytes_out, into + wire.bytes_in, seconds + wire.seconds
+        return out, into, seconds
+
+    def round_trip(self) -> float:
+        """Smoothed round-trip time of the data channels, in seconds; 0 when not known."""
+        return self.peer.round_trip() if self.peer else 0.0

@@ -1,0 +1,51 @@
+"""Every change to aiortc, aioice and pyOpenSSL, in one place:
+:data:`signaling.transport.patches.table.PATCHES` lists them.
+
+:func:`apply` makes those that hold for the whole process, :class:`ConnectionPatches` those of one
+connection. Nothing outside this folder touches a private name of these libraries. For signaling's
+own connections: :mod:`signaling.transport` and the page's in :mod:`signaling.web`.
+"""
+
+from collections.abc import Callable
+
+from aiortc import RTCPeerConnection
+
+from signaling.transport.patches import dtls_ciphers, dtls_records, ice_checks, ice_consent, ice_loopback
+from signaling.transport.patches.dtls_flights import Flight
+from signaling.transport.patches.sctp_acks import AckBundler
+from signaling.transport.patches.sctp_init import mend_first
+
+_applied = False
+
+
+def apply() -> None:
+    """Make the changes of the whole process. Safe to call again; their order does not matter."""
+    global _applied
+    if _applied:
+        return
+    ice_loopback.allow()
+    ice_consent.ask_less()
+    ice_checks.hurry()
+    dtls_ciphers.prefer_short_records()
+    _applied = True
+
+
+class ConnectionPatches:
+    """The changes to one connection, made once its own description is set.
+
+    The order matters twice: ``mend_first`` and ``AckBundler`` both wrap ``_send_chunk``, and the
+    bundler, which takes it away for a moment, must be the outermost.
+    """
+
+    def __init__(self, connection: RTCPeerConnection, round_trip: Callable[[], float]) -> None:
+        """``round_trip``: what is known of it, in seconds, else 0."""
+        assert connection.sctp is not None
+        self._flight = Flight(connection, round_trip)
+        mend_first(connection.sctp)
+        dtls_records.read_on(connection.sctp)
+        self.acks = AckBundler(connection.sctp)
+
+    def end(self) -> None:
+        """Repeat nothing any more."""
+        self._flight.end()
+        self.acks.end()

@@ -1,0 +1,227 @@
+"""Small messages and acknowledgements in one packet: a packet of its own costs 77 bytes, a SACK
+beside a bundle 16.
+
+aiortc answers every packet with one at once and bundles nothing. RFC 9260 (section 6.2) lets a
+receiver wait 500 ms at most, and asks for an answer to every second packet; we answer every third,
+for two bundles may come between two of ours, and each SACK alone costs more than a bundle's sound
+can spare. Section 6.10 lets a SACK and data share a packet. In a call both sides send every tick,
+or in silence every other, so that nearly every SACK finds a bundle to travel with. Messages sent in
+one step of the event loop share a packet as well, where they fit: a bundle and a piece of a
+keyframe.
+
+Messages of ordered channels ask for their acknowledgement at once, by the I bit of RFC 7053. Where
+it does not come the first and the last of them are sent again, much like RFC 8985's tail loss
+probe: SCTP alone waits a second or three, and what is sent behind them waits, too.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any, cast
+
+from aiortc.rtcsctptransport import SCTP_DATA_UNORDERED, SCTP_RTO_MIN, USERDATA_MAX_LENGTH, DataChunk, RTCSctpTransport
+
+from signaling.transport.patience import LATEST, SOONEST
+
+logger = logging.getLogger(__name__)
+
+DELAY = 0.45
+"""Seconds that a SACK waits for data to travel with: in silence a bundle comes every 400 ms, and some jitter.
+"""
+PACKETS = 3
+"""Packets after which it waits no longer."""
+
+SACK_MAX = 64
+"""Bytes that a SACK may need in a packet: 16, and 4 for each gap."""
+PACKET = USERDATA_MAX_LENGTH + 16
+"""Bytes of chunks in a packet: what aiortc's longest data chunk has."""
+
+AT_ONCE = 8
+"""The I bit of a data chunk: acknowledge it without delay."""
+ALONG = 0.005
+"""Seconds that even such an acknowledgement waits: the answer to the message itself may take it along."""
+WINDOW_MIN = 3 * USERDATA_MAX_LENGTH
+"""Bytes that may be under way, whatever was lost: what SCTP begins with. After its timer SCTP
+allows one packet, which four bundles fill until they are acknowledged. What is sent is limited
+elsewhere: by the ladder of rates, and a keyframe's windows."""
+CLOCK = 0.001
+"""Seconds: time still to be waited that is less has passed."""
+PROBES = 6
+"""Probes without any acknowledgement after which SCTP's own timer is left to it."""
+
+_USED = (
+    "_send_sack", "_send_chunk", "_sack_needed", "_sack_misordered", "_sack_duplicates", "_receive_data_chunk", "_sent_queue",
+    "_outbound_queue", "_rto", "_cwnd",
+)  # fmt: skip
+
+
+class _Together:
+    """Several chunks as the one that aiortc serialises a packet of."""
+
+    def __init__(self, chunks: list[Any]) -> None:
+        self.chunks = chunks
+
+    def __bytes__(self) -> bytes:
+        return b"".join(bytes(c) for c in self.chunks)
+
+
+class AckBundler:
+    """Takes over one association's SACKs. Where aiortc has no longer what is used here, it leaves them alone.
+
+    Attributes:
+        prompt: ask for an acknowledgement at once of what goes out on ordered channels, and probe for it.
+        patience: seconds until the first probe.
+    """
+
+    def __init__(self, sctp: RTCSctpTransport) -> None:
+        self._sctp = cast(Any, sctp)
+        self.prompt, self.patience = True, SOONEST
+        self._waiting = 0
+        self._data: list[Any] = []  # chunks of this step of the event loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._probe: asyncio.TimerHandle | None = None
+        self._probes, self._probed = 0, -1
+        self._tasks: set[asyncio.Task[None]] = set()
+        if lacking := [name for name in _USED if not hasattr(sctp, name)]:
+            logger.warning("acknowledgements are not bundled: this aiortc has no %s", ", ".join(lacking))
+            self.works = False
+            return
+        self.works = True
+        self._make: Any = self._sctp._send_sack
+        self._send: Any = self._sctp._send_chunk
+        self._receive: Any = self._sctp._receive_data_chunk
+        own: dict[str, Any] = {
+            "_send_sack": self._acknowledge, "_send_chunk": self._chunk, "_receive_data_chunk": self._received,
+        }  # fmt: skip
+        vars(sctp).update(own)
+
+    @property
+    def ordered_under_way(self) -> bool:
+        """Whether anything sent on ordered channels waits to be sent or acknowledged; False where
+        that can't be told."""
+        if not self.works:
+            return False
+        return any(_ordered(c) and not c._acked for c in (*self._sctp._sent_queue, *self._sctp._outbound_queue))
+
+    def end(self) -> None:
+        """The connection is over: nothing is sent any more."""
+        for timer in (self._timer, self._probe):
+            if timer:
+                timer.cancel()
+
+    async def _received(self, chunk: Any) -> None:
+        """Before aiortc takes a data chunk."""
+        if chunk.flags & AT_ONCE:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(ALONG, self._due)
+        await self._receive(chunk)
+
+    async def _acknowledge(self) -> None:
+        """In place of sending a SACK: wait, unless the other side must learn of a gap or a copy."""
+        self._waiting += 1
+        if self._waiting >= PACKETS or self._sctp._sack_misordered or self._sctp._sack_duplicates:
+            await self._flush()
+            return
+        self._sctp._sack_needed = False
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(DELAY, self._due)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _due(self) -> None:
+        self._start(self._flush())
+
+    def _settle(self) -> None:
+        self._waiting = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _flush(self) -> None:
+        """Send the SACK alone, if one still waits."""
+        if self._waiting:
+            self._settle()
+            try:
+                await self._make()
+            except ConnectionError:
+                logger.debug("a connection ended with an acknowledgement under way")
+
+    async def _chunk(self, chunk: Any) -> None:
+        """In place of sending a chunk: data waits for what else this step sends."""
+        if not isinstance(chunk, DataChunk):
+            await self._send(chunk)
+            return
+        # What SCTP's first messages were sent again after is too soon for bundles: their acknowledgements wait.
+        self._sctp._rto = max(self._sctp._rto, SCTP_RTO_MIN)
+        self._sctp._cwnd = max(self._sctp._cwnd, WINDOW_MIN)
+        if self.prompt and _ordered(chunk):
+            chunk.flags |= AT_ONCE
+            self._expect()
+        self._data.append(chunk)
+        if len(self._data) == 1:
+            asyncio.get_running_loop().call_soon(lambda: self._start(self._send_data()))
+
+    async def _send_data(self) -> None:
+        """What has gathered, in as few packets as hold it; the waiting SACK goes along where it fits."""
+        chunks, self._data = self._data, []
+        try:
+            while chunks:
+                packet, size = list[Any](), 0
+                if self._waiting and len(bytes(chunks[0])) + SACK_MAX <= PACKET:
+                    packet.append(await self._sack())
+                    size = len(bytes(packet[0]))
+                while chunks and (not packet or size + len(bytes(chunks[0])) <= PACKET):
+                    packet.append(chunks.pop(0))
+                    size += len(bytes(packet[-1]))
+                await self._send(_Together(packet))
+        except ConnectionError:
+            logger.debug("a connection ended with data under way")
+
+    def _expect(self) -> None:
+        """A message went out whose acknowledgement shall come soon."""
+        if self._probe is None:
+            self._probe = asyncio.get_running_loop().call_later(self.patience, self._missing)
+
+    def _missing(self) -> None:
+        """Send again what has not been acknowledged for so long, and look again after twice as long."""
+        self._probe = None
+        lost = [c for c in self._sctp._sent_queue if c.flags & AT_ONCE and not c._acked]
+        if not lost:
+            return
+        if lost[0].tsn != self._probed:  # something came since the last probe
+            self._probed, self._probes = lost[0].tsn, 0
+        waited, loop = max(0.0, time.time() - lost[0]._sent_time), asyncio.get_running_loop()
+        if not self._probes and self.patience - waited > CLOCK:  # sent while something else was waited for
+            self._probe = loop.call_later(self.patience - waited, self._missing)
+        elif self._probes < PROBES:
+            self._probes += 1
+            self._probe = loop.call_later(min(self.patience * 2**self._probes, LATEST), self._missing)
+            lost = [*lost[:1], *lost[1:][-1:]]
+            for chunk in lost:
+                chunk._sent_count += 1  # its acknowledgement tells no round trip any more (Karn)
+            self._data.extend(lost)
+            self._start(self._send_data())
+
+    async def _sack(self) -> Any:
+        """The SACK that waits, as aiortc makes it."""
+        self._settle()
+        made: list[Any] = []
+
+        async def keep(sack: Any) -> None:
+            made.append(sack)
+
+        self._sctp._send_chunk = keep
+        try:
+            await self._make()
+        finally:
+            self._sctp._send_chunk = self._chunk
+        return made[0]
+
+
+def _ordered(chunk: Any) -> bool:
+    return not chunk.flags & SCTP_DATA_UNORDERED

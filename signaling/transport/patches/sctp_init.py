@@ -1,0 +1,40 @@
+"""How an SCTP association begins on a network that loses packets."""
+
+from typing import Any
+
+from aiortc.rtcsctptransport import InitChunk
+
+
+def mend_first(sctp: Any) -> None:
+    """Mend how aiortc's association begins on a network that loses packets. Both sides of a data
+    channel begin (RFC 8841).
+
+    Every INIT goes with the tag 0 (RFC 9260, section 8.5.1): aiortc takes the tag of the other's
+    INIT for its own next one, which the other drops, and where both answers to the first two are
+    lost, no association ever stands. A copy of the other's INIT that comes late is let be (section
+    5.2.2): aiortc would begin to count anew. And it goes on for as long as it is wanted: aiortc
+    gives up after nine messages, whatever time that takes.
+    """
+    if not all(hasattr(sctp, name) for name in ("_send_chunk", "_receive_chunk", "_remote_verification_tag", "_t1_failures")):
+        return
+    send, receive = sctp._send_chunk, sctp._receive_chunk
+
+    async def received(chunk: Any) -> None:
+        stands = sctp._association_state == sctp.State.ESTABLISHED
+        if not (stands and isinstance(chunk, InitChunk) and chunk.initiate_tag == sctp._remote_verification_tag):
+            await receive(chunk)
+
+    async def marked(chunk: Any) -> None:
+        sctp._t1_failures = 0
+        tag = sctp._remote_verification_tag
+        if not isinstance(chunk, InitChunk) or not tag:
+            await send(chunk)
+            return
+        sctp._remote_verification_tag = 0
+        try:
+            await send(chunk)
+        finally:
+            if not sctp._remote_verification_tag:
+                sctp._remote_verification_tag = tag
+
+    sctp._send_chunk, sctp._receive_chunk = marked, received

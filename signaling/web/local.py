@@ -1,0 +1,64 @@
+"""What the pages on this machine share: their files, and who may ask for them."""
+
+from collections.abc import Iterable
+from urllib.parse import SplitResult, urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from codec.errors import system_reason
+from receiver.outputs.video_file import OutputError
+from signaling.static_files import add_headers, add_pages, errors_as_json, json_error
+
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+FILES = (
+    "call.js", "viewer.js", "lobby.js", "names.js", "capture.js", "capture-worker.js", "tap.js", "devices.js", "readout.js",
+    "sound.js", "speaker.js", "call.css", "page.css", "icon.svg",
+)  # fmt: skip
+
+
+def local_app(allowed_hosts: Iterable[str] = ()) -> web.Application:
+    """An application with the call's page at ``/``, for local names and ``allowed_hosts`` (without port) alone."""
+    app = web.Application(middlewares=[errors_as_json, _guard(LOCAL_NAMES | set(allowed_hosts))], client_max_size=81_920)
+    app.on_response_prepare.append(add_headers)
+    add_pages(app, {"/": "call.html"} | {f"/{name}": name for name in FILES})
+    return app
+
+
+async def serve_local(app: web.Application, port: int) -> tuple[web.AppRunner, str]:
+    """Serve on a port of this machine alone, 0 for a free one → (its runner, its address). Raises
+    ``OutputError``."""
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise OutputError(f"the page cannot be served at port {port}: {system_reason(error)}") from error
+    return runner, f"http://localhost:{runner.addresses[0][1]}/"
+
+
+def _guard(names: frozenset[str] | set[str]) -> Middleware:
+    """Refuse requests that a foreign web page makes a browser send: by a name that was pointed at
+    this machine (DNS rebinding: the Host header tells) or from another origin (the Origin header
+    tells)."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = request.headers.get("Host", "").lower()
+        if _split("//" + host).hostname not in names:
+            return json_error(403, "bad_host", "this page answers at localhost only")
+        origin = request.headers.get("Origin")
+        # Another program's page on localhost is foreign, too: the port must match as well as the name.
+        if origin is not None and _split(origin).netloc.lower() != host:
+            return json_error(403, "bad_origin", "requests from other pages are refused")
+        return await handler(request)
+
+    return guard
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")

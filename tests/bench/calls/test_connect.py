@@ -1,0 +1,33 @@
+"""The time to connect: measured on a good network and on none at all."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.calls import connect
+from bench.calls.relay import Impairment
+
+
+@pytest.mark.e2e
+def test_a_pair_that_connects_and_one_that_never_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+
+    def connected(name: str, network: Impairment, patience: float) -> list[float | None]:
+        monkeypatch.setattr(connect, "NETWORKS", {name: network})
+        monkeypatch.setattr(connect, "FAILED", patience)
+        assert connect.main([str(tmp_path / "out.json"), "--runs", "2"], lines.append) == 0
+        found: list[float | None] = json.loads((tmp_path / "out.json").read_text())[name]
+        return found
+
+    assert all(t is not None and t > 0 for t in connected("good", Impairment(), 60.0))
+    assert connected("dead", Impairment(loss=1.0), 2.0) == [None, None]
+    assert lines[-1] == "| dead | nan | nan | nan | 2 of 2 | 2 |\n"
+
+
+def test_an_output_that_cannot_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(connect, "NETWORKS", {})
+    assert connect.main([str(tmp_path / "no" / "out.json")], lambda _: None) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1

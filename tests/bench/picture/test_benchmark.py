@@ -1,0 +1,152 @@
+"""``facewire bench`` on a short clip: what it counts, what it writes, and what it refuses."""
+
+import csv
+import json
+import re
+
+import av
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+torch = pytest.importorskip("torch")
+
+from bench.demo import shipped_clip
+from bench.picture.benchmark import RATE, compare
+from bench.picture.crops import cropped
+from bench.picture.html_report import nearest_rival
+from bench.picture.points import OUR_SETTINGS, Cost, our_setting, rival_settings
+from bench.picture.results import compressai, times
+from bench.rivals.codecs import FORMATS, MODES
+from codec.accounting import PIXELS
+from codec.media.files import file_frames, file_sound
+from facewire import app
+from models.face.detector import BlazeFace
+from sender.encode_file import encode_file
+from sender.stream import StreamConfig
+
+
+def point(codec, label, rate, mode="", **figures):
+    return {"codec": codec, "mode": mode, "label": label, "figures": {RATE: rate, "bpp": rate, **figures}}
+
+
+def test_a_keyframe_is_spread_over_a_call_of_a_minute():
+    figures = Cost(keyframe=3000, rest=1000, frames=250, encode_ms=2, decode_ms=1).figures()
+    assert figures["bpp"] == pytest.approx(4000 * 8 / (250 * PIXELS))
+    assert figures["bpp_video"] == pytest.approx(1000 * 8 / (250 * PIXELS))
+    assert figures["bpp_60s"] == pytest.approx((3000 + 6000) * 8 / (1500 * PIXELS))
+    assert figures["kbps_60s"] == pytest.approx(9000 * 8 / 60 / 1000)
+
+
+def test_ours_is_set_against_the_best_of_all_rivals():
+    points = [
+        point("facewire", "8x8@5", 1.0, lpips=0.1, psnr=25.0),
+        point("av1", "a", 4.0, "best", lpips=0.2, psnr=25.0),
+        point("av1", "b", 16.0, "best", lpips=0.05, psnr=30.0),
+        point("h264", "c", 16.0, "low-delay", lpips=0.1, psnr=22.0),
+    ]
+    found = compare(points)
+    assert found["lpips"]["low-delay"]["times"]["8x8@5"] == pytest.approx(16)
+    assert found["lpips"]["best"]["times"]["8x8@5"] == pytest.approx(4 * 4 ** (2 / 3))
+    assert found["lpips"]["all"]["times"] == found["lpips"]["best"]["times"]
+    assert found["psnr"]["best"]["times"]["8x8@5"] == pytest.approx(4)
+    assert times(found["psnr"]["low-delay"]["times"]["8x8@5"]) == "never"
+    assert "dists" not in found
+
+
+def test_the_rival_beside_ours_costs_what_ours_costs_if_one_does():
+    cheap, near, dear = (point("av1", str(r), r, lpips=v, psnr=0) for r, v in ((0.5, 0.4), (1.2, 0.3), (1.3, 0.1)))
+    assert nearest_rival([cheap, near, dear], 1.0) is near
+    assert nearest_rival([dear, near], 0.1) is near
+    assert nearest_rival([point("facewire", "a", 1.0)], 1.0) is None
+
+
+def test_compressais_form():
+    first, second = compressai([
+        point("av1", "b", 2.0, "best", psnr=30.0, encode_ms=2.0), point("facewire", "a", 1.0, psnr=25.0),
+        point("av1", "a", 1.0, "best", psnr=28.0, encode_ms=4.0),
+    ])  # fmt: skip
+    assert first["name"] == "av1-best"
+    assert first["results"]["bpp"] == [1.0, 2.0]
+    assert first["results"]["psnr-rgb"] == [28.0, 30.0]
+    assert first["results"]["encoding_time"] == [0.004, 0.002]
+    assert second["name"] == "facewire"
+    assert set(first) == {"name", "description", "results"}
+
+
+def test_where_the_picture_is_small_only_low_qualities_are_run():
+    settings = rival_settings(["av1"], ["best"], FORMATS)
+    assert [q for _, _, f, q in settings if str(f) == "256px@25"] == [35, 45, 55, 63]
+    assert [q for _, _, f, q in settings if str(f) == "64px@5"] == [55, 63]
+    assert len(rival_settings(["av1", "h264"], MODES, FORMATS)) == 2 * 2 * (4 + 8 * 2)
+
+
+def test_a_video_of_another_size_is_cropped_to_the_face(data, tmp_path):
+    clip = data / "dev" / "astronaut.mp4"
+    path, frames = cropped(clip, tmp_path)
+    assert (path, frames[0].shape) == (clip, (256, 256, 3))
+    wide = tmp_path / "wide.mkv"
+    with av.open(str(shipped_clip())) as whole, av.open(str(wide), "w") as short:
+        streams = {s.type: short.add_stream_from_template(s) for s in whole.streams}
+        for packet in whole.demux():
+            if packet.dts is not None and packet.pts * packet.time_base < 1:
+                kind = packet.stream.type
+                packet.stream = streams[kind]
+                short.mux(packet)
+    path, crops = cropped(wide, tmp_path)
+    assert len(crops) == len(list(file_frames(wide))) > 10
+    assert all(np.array_equal(a, b) for a, b in zip(crops, file_frames(path), strict=True))
+    assert BlazeFace().detect(crops[5])
+    before, after = (np.concatenate(list(file_sound(p))) for p in (wide, path))
+    assert np.abs(before[:8000] - after[:8000]).max() < 1e-3
+
+
+def test_every_rung_is_coded_as_such(data, tmp_path):
+    clip = data / "dev" / "astronaut.mp4"
+    pictures = {}
+    for tick_mode in range(3):
+        count = encode_file(
+            clip, tmp_path / f"{tick_mode}.fw", StreamConfig(crop="none", keyframe="first", tick_mode=tick_mode)
+        ).count
+        pictures[tick_mode] = count.pictures
+        assert count.seconds == pytest.approx(43 / 25)
+    assert pictures == {0: 9, 1: 17, 2: 29}
+
+
+def test_the_command_writes_json_csv_and_a_page_that_stands_alone(data, losses, tmp_path):
+    clip, out = data / "dev" / "astronaut.mp4", tmp_path / "out"
+    given = ["--codecs", "h264", "--modes", "low-delay", "--formats", "256px@25,64px@5", "--losses", str(losses), "--every", "20"]
+    done = CliRunner().invoke(app, ["bench", str(clip), "--out", str(out), *given, "--threads", "1", "--json"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    found = json.loads((out / "bench.json").read_text())
+    assert json.loads(done.stdout) == found
+    assert [c["name"] for c in found["codecs"]] == ["facewire", "h264-low-delay"]
+    ours = [p for p in found["points"] if p["codec"] == "facewire"]
+    assert [p["label"] for p in ours] == [our_setting(*s).label for s in OUR_SETTINGS]
+    for p in found["points"]:
+        assert {"psnr", "ssim", "lpips", "dists", "fd_vgg16", "lmd", "motion"} <= set(p["figures"]), p
+    # What the .fw file's own count says is what is told here.
+    count = encode_file(clip, tmp_path / "a.fw", StreamConfig(crop="none", keyframe="first")).count
+    assert ours[0]["figures"]["bpp_video"] == pytest.approx(count.picture_bytes * 8 / (43 * PIXELS))
+    assert ours[0]["figures"]["bpp"] == pytest.approx((count.picture_bytes + count.keyframe_bytes) * 8 / (43 * PIXELS))
+    rows = list(csv.DictReader((out / "bench.csv").open()))
+    assert len(rows) == 2 * len(found["points"])
+    assert {r["clip"] for r in rows} == {"astronaut.mp4", "mean"}
+    page = (out / "bench.html").read_text()
+    assert not re.search(r"""(src|href)=["']https?:""", page)
+    assert page.count("data:video/mp4;base64,") == 3
+    assert "/*DATA*/" not in page
+
+
+def test_what_cannot_be_done_is_told_in_a_line(data, tmp_path):
+    clip = str(data / "dev" / "astronaut.mp4")
+    for given, reason in (
+        ([str(tmp_path / "none.mp4")], "no such file"),
+        ([clip, "--codecs", "h263"], "codec 'h263' is none of h264, h265, av1, h266"),
+        ([clip, "--formats", "9px@1"], "format '9px@1' is none of"),
+        ([clip, "--modes", "slow"], "mode 'slow' is none of"),
+        ([clip, "--losses", str(tmp_path / "nowhere")], "is no folder"),
+    ):
+        done = CliRunner().invoke(app, ["bench", *given, "--out", str(tmp_path / "o")])
+        assert reason in str(done.exception), (given, done.output, done.exception)
+        assert not (tmp_path / "o").exists()

@@ -1,0 +1,100 @@
+"""The pictures that a frame is rendered from: which are known, how they are interpolated, what
+happens at the edges."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+pytest.importorskip("av")
+
+from models.data.cache import Cache, quantise, window_pictures
+
+
+@pytest.fixture
+def ramp():
+    """Frames of plain grey: frame f has luma 2 f."""
+    small = np.full((60, 8, 8, 3), 128, np.uint8)
+    small[..., 0] = 2 * np.arange(60)[:, None, None]
+    return small
+
+
+def grey(pictures: np.ndarray) -> list[float]:
+    return (pictures[:, 0, 0, 0] * 255).round(3).tolist()
+
+
+def test_shape_and_range(ramp):
+    for phase in (None, 0, 3):
+        out = window_pictures(ramp, 20, phase, 2)
+        assert out.shape == (5, 3, 8, 8)
+        assert out.dtype == np.float32
+        assert 0 <= out.min() <= out.max() <= 1
+
+
+def test_all_frames_known(ramp):
+    assert grey(window_pictures(ramp, 20, None, 1)) == [36, 38, 40, 42, 44]
+
+
+def test_interpolates_between_the_sent_ones(ramp):
+    small = ramp.copy()
+    small[21:25, ..., 0] = 255  # frames between pictures aren't sent, so what is in them mustn't matter
+    assert grey(window_pictures(small, 22, 0, 1)) == pytest.approx([40, 42, 44, 46, 48])
+
+
+@pytest.mark.parametrize("phase", range(5))
+@pytest.mark.parametrize("frame", range(20, 30))
+def test_never_looks_past_the_tick(ramp, frame, phase):
+    end = next(f for f in range(frame, frame + 5) if f % 5 == phase)
+    changed = ramp.copy()
+    changed[end + 1 :] = 0
+    assert np.array_equal(window_pictures(changed, frame, phase, 1), window_pictures(ramp, frame, phase, 1))
+    wanted = [2 * min(f, end) for f in range(frame - 2, frame + 3)]
+    assert grey(window_pictures(ramp, frame, phase, 1)) == pytest.approx(wanted)
+
+
+def test_edges_repeat(ramp):
+    assert grey(window_pictures(ramp, 0, None, 1)) == [0, 0, 0, 2, 4]
+    assert grey(window_pictures(ramp, 59, None, 1)) == [114, 116, 118, 118, 118]
+    assert grey(window_pictures(ramp, 0, 0, 1)) == [0] * 5
+    # The clip ends inside a tick: its last frame, 57, stands in for the picture at the tick's end, 60.
+    assert grey(window_pictures(ramp[:58], 57, 0, 1))[-1] == pytest.approx(110 + (114 - 110) * 4 / 5)
+
+
+def test_single_frame_clip(ramp):
+    for phase in (None, 0, 4):
+        assert grey(window_pictures(ramp[7:8], 0, phase, 1)) == [14] * 5
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_quantise(step):
+    values = np.arange(256, dtype=np.uint8)
+    out = quantise(values, step).astype(int)
+    assert np.abs(out - values).max() <= step // 2 + (1 if 255 % step else 0)
+    assert len(np.unique(out)) <= 256 // step + 2
+    assert step > 1 or np.array_equal(out, values)
+
+
+def test_cache_reads_back(tiny_cache):
+    cache = Cache(tiny_cache / "train")
+    assert [c.frames for c in cache.clips] == [30, 30, 30]
+    near = np.abs(cache.rgb256(31)[::4, ::4].astype(int) - cache.coarse[31].astype(int))
+    assert cache.rgb256(31).shape == (256, 256, 3)
+    assert near.mean() < 20
+    clip = cache.clips[1]
+    assert np.array_equal(cache.speech(clip, 10, 12)[0], cache.mel[clip.mel_start + 29].astype(np.float32))
+    assert np.array_equal(cache.small, Cache(tiny_cache / "train", in_memory=False).small)
+
+
+def test_sound_is_moved_to_its_lips(tiny_cache, tmp_path):
+    folder = tmp_path / "train"
+    shutil.copytree(tiny_cache / "train", folder)
+    plain = Cache(folder)
+    scores = {"0.mp4": {"confidence": 0.2, "offset": 3}, "1.mp4": {"confidence": 0.01, "offset": 0}}
+    (folder / "sync.json").write_text(json.dumps(scores))
+    moved = Cache(folder)
+    own, foreign, unknown = moved.clips
+    assert np.array_equal(moved.speech(own, 10, 12), plain.speech(own, 13, 15))
+    for clip in (foreign, unknown):
+        assert (moved.speech(clip, 10, 12) == -1).all()
+        assert (plain.speech(clip, 10, 12) != -1).any()

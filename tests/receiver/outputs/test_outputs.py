@@ -1,0 +1,136 @@
+"""Outputs: files that keep what they replace, buffers between ticks and devices, tracks for the page."""
+
+import asyncio
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from receiver.outputs.file import FileOutput
+from receiver.outputs.page_audio import WAITING, Voice
+from receiver.outputs.page_tracks import PageOutput
+from receiver.outputs.speakers import PlayBuffer
+from receiver.outputs.video_file import OutputError, VideoFile
+
+
+def picture(value: int) -> np.ndarray:
+    return np.full((256, 256, 3), value, np.uint8)
+
+
+def lights(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [float(f.to_ndarray(format="rgb24").mean()) for f in container.decode(video=0)]
+
+
+def test_skipped_frames_are_filled_and_late_ones_left_out(tmp_path: Path) -> None:
+    video = VideoFile(tmp_path / "o.mp4")
+    for number, value in ((0, 50), (3, 200), (2, 10), (4, 200)):
+        video.frame(number, picture(value))
+    video.hold(7)
+    video.close()
+    video.close()
+    assert lights(tmp_path / "o.mp4") == pytest.approx([50, 50, 50, 200, 200, 200, 200], abs=4)
+
+
+def test_file_output_begins_at_its_first_pictures_tick(tmp_path: Path) -> None:
+    output = FileOutput(tmp_path / "o.mp4", lag=0)
+    tone = np.sin(np.arange(3200) / 5).astype(np.float32) * 0.5
+    for tick in range(8):
+        output.sound(tick * 200, tone * (tick >= 5), tone)
+        for number in range(tick * 5, tick * 5 + 5):
+            if number >= 27:
+                output.frame(number, picture(100))
+    output.close()
+    assert output.first == 25
+    assert len(lights(tmp_path / "o.mp4")) == 15
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    assert np.abs(sound[1000:2000]).max() > 0.3  # tick 5 is where the file begins
+    assert abs(len(sound) - 3 * 3200) < 2100  # whole AAC frames
+
+
+def test_file_goes_on_when_the_stream_begins_anew(tmp_path: Path) -> None:
+    output = FileOutput(tmp_path / "o.mp4", lag=0)
+    quiet = np.zeros(3200, np.float32)
+    for tick, value in ((10, 50), (11, 50), (5000, 120), (5001, 120), (0, 200), (1, 200)):
+        output.sound(tick * 200, quiet, quiet)
+        for number in range(tick * 5, tick * 5 + 5):
+            output.frame(number, picture(value))
+    output.close()
+    assert lights(tmp_path / "o.mp4") == pytest.approx([50] * 10 + [120] * 10 + [200] * 10, abs=4)
+
+
+def test_an_older_file_is_kept_when_nothing_comes(tmp_path: Path) -> None:
+    old = tmp_path / "o.mp4"
+    old.write_bytes(b"precious")
+    FileOutput(old).close()
+    assert old.read_bytes() == b"precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["o.mp4"]
+
+
+def test_unwritable_paths_say_so(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot write"):
+        FileOutput(tmp_path / "none" / "o.mp4")
+
+
+def test_play_buffer_counts_gaps_and_cuts() -> None:
+    buffer = PlayBuffer()
+    buffer.write(np.ones(100, np.float32))
+    assert buffer.read(150).sum() == 100
+    assert buffer.gaps == 50
+    for _ in range(10):  # nobody reads: what is left of earlier ticks doesn't pile up
+        buffer.write(np.ones(3200, np.float32))
+    assert buffer.cut == 9 * 3200 - buffer.slack
+    assert buffer.read(5000).sum() == 3200 + buffer.slack
+
+
+def test_what_is_left_at_every_tick_after_a_gap_is_taken_away() -> None:
+    """A reader that finds nothing for 40 ms is given silence, and everything after it lies there 40
+    ms too long."""
+    buffer, heard = PlayBuffer(0.060), list[np.ndarray]()
+    tone = np.sin(np.arange(3200 * 60) * 2 * np.pi * 200 / 16_000).astype(np.float32)
+    buffer.read(640)
+    buffer.write(tone[:3200])
+    assert buffer.gaps == 640
+    lag = []
+    for tick in range(1, 60):
+        heard.append(buffer.read(2560 if tick == 1 else 3200))
+        lag.append(len(buffer._queue))
+        buffer.write(tone[3200 * tick : 3200 * (tick + 1)])
+    assert lag[:20] == [640] * 20
+    assert max(lag[35:]) <= buffer.SPARE
+    assert buffer.gaps == 640
+    assert buffer.cut == 640 - buffer.SPARE
+    assert np.abs(np.diff(np.concatenate(heard))).max() < 3 * np.abs(np.diff(tone)).max()
+
+
+async def test_the_page_track_carries_pictures() -> None:
+    output = PageOutput()
+    output.frame(0, picture(77))
+    frame = await output.video.recv()
+    assert frame.to_ndarray(format="rgb24").mean() == pytest.approx(77, abs=1)
+    again = await output.video.recv()  # nothing new: the same one again
+    assert again.pts > frame.pts
+    output.close()
+
+
+async def test_the_voice_is_heard_by_who_listens() -> None:
+    voice, heard = Voice(), dict[str, list[float]]()
+
+    async def listen(name: str) -> None:
+        heard[name] = [float(samples[0]) async for samples in voice.listen()]
+
+    voice.play(np.full(3200, -1, np.float32))  # nobody listens yet
+    first = asyncio.create_task(listen("first"))
+    await asyncio.sleep(0)
+    voice.play(np.full(3200, 0.0, np.float32))
+    await asyncio.sleep(0)
+    late = asyncio.create_task(listen("late"))
+    await asyncio.sleep(0)
+    for number in range(1, WAITING + 4):  # faster than they are taken: the oldest are lost
+        voice.play(np.full(3200, number, np.float32))
+    voice.stop()
+    await asyncio.gather(first, late)
+    assert heard == {"first": [0.0, *range(5, WAITING + 4)], "late": [*range(5, WAITING + 4)]}
+    assert not voice._queues

@@ -1,0 +1,95 @@
+"""A queue is told from jitter and from a slower route; sound goes twice against loss, and not into a queue."""
+
+import random
+
+import pytest
+
+from sender.adaptation.congestion import AGREE, FORGET, QUEUE, STALE, QueueWatch
+from sender.adaptation.redundancy import PATIENCE, PATIENCE_MAX, SETTLE, Redundancy
+
+
+def feed(watch, ways, start=0.0):
+    return [watch.report(way, start + i * 0.2) for i, way in enumerate(ways)]
+
+
+def test_a_queue_is_told_after_some_reports_that_agree():
+    told = feed(QueueWatch(), [0.3] * 5 + [0.3 + QUEUE + 0.1] * 5)
+    assert told == [False] * (5 + AGREE - 1) + [True] * (5 - AGREE + 1)
+
+
+def test_jitter_is_no_queue():
+    noise = random.Random(1)
+    told = feed(QueueWatch(), [0.6 + noise.uniform(-0.2, 0.2) for _ in range(1000)])
+    assert sum(told) <= 20
+
+
+def test_lost_reports_tell_nothing_new():
+    watch = QueueWatch()
+    feed(watch, [0.3] * 5 + [0.9] * AGREE)
+    assert feed(watch, [None] * 3, start=3) == [True] * 3
+    assert feed(watch, [0.3], start=4) == [False]
+
+
+def test_where_nothing_is_known_for_long_no_queue_is_held_to_fill():
+    watch = QueueWatch()
+    assert feed(watch, [0.3] * 5 + [0.9] * AGREE)[-1]
+    told = feed(watch, [None] * round(2 * STALE * 5), start=2)
+    assert told[0]
+    assert not told[-1]
+
+
+def test_a_slower_route_is_no_queue_for_ever():
+    watch = QueueWatch()
+    feed(watch, [0.3] * 5)
+    told = feed(watch, [0.9] * round(FORGET * 6), start=1)
+    assert told[10]
+    assert not told[-1]
+    watch.restarted()
+    assert not any(feed(watch, [2.0] * 20, start=200))
+
+
+def drive(redundancy, seconds, loss, filling, start=0.0):
+    """Reports every 0.2 s; ``filling`` by whether sound goes twice. Gives whether it went, at each."""
+    return [redundancy.report(loss, filling(redundancy.on), start + i * 0.2) for i in range(round(seconds * 5))]
+
+
+@pytest.fixture
+def redundancy():
+    """On a connection that has stood for a while."""
+    settled = Redundancy()
+    assert not any(drive(settled, SETTLE, 0.1, lambda on: False, start=-SETTLE))
+    return settled
+
+
+def test_sound_goes_twice_while_there_is_loss(redundancy):
+    assert all(drive(redundancy, 60, 0.05, lambda on: False))
+    assert not any(drive(redundancy, 10, 0.0, lambda on: False, start=60))
+
+
+def test_into_a_queue_of_its_own_making_it_goes_ever_less_often(redundancy):
+    went = drive(redundancy, 600, 0.1, lambda on: on)
+    assert 4 <= sum(went) < 20
+    gaps = [i for i, on in enumerate(went) if on]
+    assert gaps[-1] - gaps[-2] >= 5 * PATIENCE_MAX
+    assert gaps[1] - gaps[0] < 10 * PATIENCE
+
+
+def test_a_queue_that_is_there_already_is_let_empty_first(redundancy):
+    assert not any(drive(redundancy, 5, 0.2, lambda on: True))
+    assert not any(drive(redundancy, PATIENCE - 1, 0.2, lambda on: False, start=5))
+    assert any(drive(redundancy, 3, 0.2, lambda on: False, start=4 + PATIENCE))
+
+
+def test_loss_that_it_brings_about_in_a_short_queue_ends_it(redundancy):
+    assert redundancy.report(0.05, False, 0.0)
+    assert redundancy.report(0.15, False, 1.0)
+    assert not redundancy.report(0.25, False, 2.0)
+    assert not redundancy.report(0.25, False, 2.0 + PATIENCE - 0.1)
+    assert redundancy.report(0.25, False, 2.0 + PATIENCE)
+
+
+def test_a_new_connection_is_given_time(redundancy):
+    assert all(drive(redundancy, 5, 0.1, lambda on: False))
+    redundancy.restarted()
+    went = drive(redundancy, SETTLE + 1, 0.1, lambda on: False, start=5)
+    assert went == [False] * round(SETTLE * 5) + [True] * 5

@@ -1,0 +1,185 @@
+"""Another keyframe where it serves better: with the shipped networks, on a face that changes and changes back."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codec.bundle import Bundle
+from codec.keyframe import Keyframe, encode_keyframe
+from models.runtime.upsampler import Interpolator, Upsampler
+from sender.capture.sources import Tick, file_ticks
+from sender.keyframes.distance import distance
+from sender.keyframes.gallery import Gallery, Held
+from sender.keyframes.mirror import BEHIND, NICENESS, Mirror
+from sender.keyframes.refresh import LIFE, SEND_LOOKS, Refresh
+from sender.stream import SenderStream, StreamConfig
+
+
+@pytest.fixture(scope="module")
+def networks() -> tuple[Upsampler, Interpolator]:
+    return Upsampler(device="cpu-fp32"), Interpolator()
+
+
+def changed(tick: Tick) -> Tick:
+    """The same face seen in a mirror, in less light: no warp of the first keyframe shows it well."""
+    frames = [None if f is None else np.ascontiguousarray(f[:, ::-1] // 2 + 10) for f in tick.frames]
+    return Tick(frames, tick.sound, tick.captured)
+
+
+def talking(clip: Path, parts: str) -> Iterator[Tick]:
+    """Ticks of the clip, ten of each part: "a" as it is, "b" changed."""
+    ticks = list(file_ticks(clip))
+    for number, part in enumerate(parts):
+        for tick in ticks[10 * (number % 3) : 10 * (number % 3) + 10]:
+            yield tick if part == "a" else changed(tick)
+
+
+def run(clip: Path, parts: str, refresh: Refresh, may_send: bool = True) -> list[tuple[int, int | str]]:
+    """What the refresh advised, by tick; taken at once, as if the other side had every keyframe the
+    moment it is sent."""
+    stream, advised = SenderStream(StreamConfig(crop="none", keyframe="first")), list[tuple[int, int | str]]()
+    for number, tick in enumerate(talking(clip, parts)):
+        at_ms = stream.at_ms
+        bundle = stream.bundle(tick)
+        assert stream.keyframe is not None
+        stream.confirm(stream.slot, stream.keyframe.digest)
+        advice = refresh.tick(at_ms, 200, bundle, stream.seen, stream.held.limited(may_send))
+        if advice and advice.keyframe:
+            stream.set_keyframe(advice.keyframe)
+            advised.append((number, "new"))
+        elif advice and advice.slot is not None:
+            assert stream.use(advice.slot)
+            advised.append((number, advice.slot))
+    return advised
+
+
+def test_a_changed_face_gets_a_keyframe_and_one_that_comes_back_its_old_one(clip, networks):
+    refresh = Refresh(*networks, check_ms=400)
+    advised = run(clip, "abbab", refresh)
+    kinds = [what for _, what in advised]
+    assert kinds[0] == "new"
+    assert 10 < advised[0][0] < 30  # only after the change
+    assert refresh.count.sent == kinds.count("new") <= 2
+    later = [what for number, what in advised if 30 <= number < 40]
+    assert later == [0]  # back in the light: the first keyframe, which costs nothing
+    assert [what for number, what in advised if number >= 40] == [1]
+    assert refresh.count.switched >= 2
+
+
+def test_a_face_that_stays_keeps_its_keyframe_and_no_room_means_no_new_one(clip, networks):
+    still = Refresh(*networks, check_ms=400)
+    assert run(clip, "aaa", still) == []
+    assert still.count.looks > 10
+    assert run(clip, "abb", Refresh(*networks, check_ms=400), may_send=False) == []
+
+
+def test_what_is_drawn_after_a_refresh_is_more_like_the_camera(clip, networks):
+    refresh = Refresh(*networks, check_ms=400)
+    advised = run(clip, "abbb", refresh)
+    at = advised[0][0] // 2  # looks are taken every other tick
+    before, after = refresh.count.distance[at - SEND_LOOKS : at], refresh.count.distance[-SEND_LOOKS:]
+    assert np.mean(after) < 0.8 * np.mean(before)
+
+
+def test_the_mirror_looks_away_while_it_is_behind_and_tells_once(clip, networks):
+    mirror = Mirror(lambda: Refresh(*networks, check_ms=200))
+    stream = SenderStream(StreamConfig(crop="none", keyframe="first"))
+    advice = []
+    for number, tick in enumerate(talking(clip, "abbb")):
+        bundle = stream.bundle(tick)
+        stream.confirm(stream.slot, stream.keyframe.digest)
+        mirror.tick(number * 200, 200, bundle, stream.seen, stream.held)
+        mirror._pool.submit(lambda: None).result()
+        if found := mirror.advice():
+            assert mirror.advice() is None
+            advice.append(found)
+            stream.set_keyframe(found.keyframe)
+            break
+    assert len(advice) == 1
+    looks, gate = mirror.refresh.count.looks, threading.Event()
+    mirror._pool.submit(gate.wait)
+    for n in range(10):  # at once: all but the last few are decoded alone
+        mirror.tick((number + 1 + n) * 200, 200, stream.bundle(tick), stream.seen, stream.held)
+    gate.set()
+    mirror.close()
+    assert mirror.refresh.count.looks - looks <= BEHIND + 1
+
+
+def test_a_broken_tick_is_logged_and_the_thread_lives(networks, caplog):
+    mirror = Mirror(lambda: Refresh(*networks))
+    mirror.tick(0, 200, Bundle(0, 0), None, None)  # type: ignore[arg-type]
+    mirror.tick(0, 200, Bundle(0, 0), None, Held({}, frozenset(), None))
+    mirror._pool.submit(lambda: None).result()
+    mirror.close()
+    assert "could not be mirrored" in caplog.text
+    assert mirror.advice() is None
+
+
+def test_without_networks_there_is_no_advice_and_one_line(caplog):
+    def fail():
+        raise ValueError("step.onnx cannot be loaded")
+
+    mirror = Mirror(fail)
+    mirror.tick(0, 200, Bundle(0, 0), None, Held({}, frozenset(), None))
+    mirror._pool.submit(lambda: None).result()
+    mirror.close()
+    assert (mirror.refresh, mirror.switched, mirror.advice()) == (None, 0, None)
+    assert "could not be loaded" in caplog.text
+    assert "could not be mirrored" not in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are nice on Linux alone")
+def test_the_mirror_is_nice(networks):
+    seen = []
+
+    def make():
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return Refresh(*networks)
+
+    mirror = Mirror(make)
+    mirror._pool.submit(lambda: None).result()
+    mirror.close()
+    assert seen[0] == max(NICENESS, os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+
+def keyframe(grey: int) -> Keyframe:
+    return encode_keyframe(np.full((256, 256, 3), grey, np.uint8), 20)
+
+
+def test_slots_are_given_in_turn_then_to_the_longest_unused_but_never_the_current():
+    gallery = Gallery()
+    made = [keyframe(8 * i) for i in range(18)]
+    assert [gallery.add(k, None if not i else 0) for i, k in enumerate(made[:16])] == list(range(16))
+    gallery.used(1)
+    assert gallery.add(made[16], current=0) == 2
+    assert gallery.add(made[17], current=3) == 0
+
+
+def test_what_the_other_side_holds_must_be_said():
+    gallery = Gallery()
+    slot = gallery.add(keyframe(10), None)
+    assert not gallery.confirm(slot, bytes(8))
+    assert not gallery.confirm(5, gallery.keyframes[slot].digest)
+    assert gallery.held == set()
+    assert gallery.confirm(slot, gallery.keyframes[slot].digest)
+    assert gallery.held == {slot}
+    gallery.reconnected()
+    assert gallery.held == set()
+    assert slot in gallery.keyframes
+
+
+def test_unlikeness_grows_with_what_is_wrong(clip):
+    frame = next(iter(file_ticks(clip))).frames[0]
+    assert frame is not None
+    assert distance(frame, frame) == pytest.approx(0, abs=1e-6)
+    shifted = [distance(frame, np.roll(frame, n, axis=1)) for n in (1, 4, 16)]
+    assert 0 < shifted[0] < shifted[1] < shifted[2] < 1
+
+
+def test_the_constants_fit_together():
+    assert SEND_LOOKS <= LIFE

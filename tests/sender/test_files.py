@@ -1,0 +1,190 @@
+"""encode and decode: the same pictures as a call, whole frames, sync, damage."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from bench.demo import shipped_clip
+from codec.bundle import Bundle
+from codec.container import End, StoredKeyframe, read_file
+from codec.errors import ContainerError
+from codec.media.files import SourceError, file_sound
+from models.face.tracker import whole
+from models.runtime.upsampler import Interpolator
+from receiver.decode_file import decode_file
+from receiver.outputs.video_file import OutputError
+from receiver.tick_decoder import TickDecoder
+from sender.encode_file import encode_file, without_face
+from sender.stream import StreamConfig
+
+
+def short_clip(path: Path, frames: int) -> Path:
+    """The shipped clip's first frames with their sound."""
+    with av.open(str(shipped_clip())) as source, av.open(str(path), "w") as out:
+        video = out.add_stream_from_template(source.streams.video[0])
+        audio = out.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            if packet.stream.type == "video" and packet.pts * packet.time_base < frames / 25 - 0.001:
+                packet.stream = video
+                out.mux(packet)
+            elif packet.stream.type == "audio" and packet.pts * packet.time_base < frames / 25:
+                packet.stream = audio
+                out.mux(packet)
+    return path
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("fw")
+    clip = short_clip(folder / "clip.mp4", 63)
+    encode_file(clip, folder / "clip.fw", StreamConfig(crop="none", keyframe="first"))
+    return clip, folder / "clip.fw"
+
+
+def test_frames_and_sound_come_back_in_sync(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+    clip, stored = encoded
+    out = tmp_path / "out.mp4"
+    figures = decode_file(stored, out)
+    with av.open(str(clip)) as a, av.open(str(out)) as b:
+        wanted = sum(1 for _ in a.decode(video=0))
+        pictures = [f.to_ndarray(format="rgb24") for f in b.decode(video=0)]
+        assert b.streams.video[0].average_rate == 25
+    assert (figures["frames"], figures["ticks"], figures["errors"]) == (wanted, -(-wanted // 5), 0)
+    assert 30 < figures["consistency_lowest_db"] < figures["consistency_db"] < 60
+    assert len(pictures) == wanted
+    assert pictures[0].shape == (256, 256, 3)
+    heard, said = np.concatenate(list(file_sound(out))), np.concatenate(list(file_sound(clip)))
+    count = min(len(heard), len(said)) - 2000
+    a, b = (np.convolve(np.abs(x), np.ones(80) / 80, "same") for x in (said, heard))
+    shifts = range(-800, 801, 20)
+    best = max(shifts, key=lambda s: float(np.dot(a[1000:count], b[1000 + s : count + s])))
+    assert abs(best) <= 320  # 20 ms
+
+
+def test_file_and_call_decode_the_same_pictures(encoded: tuple[Path, Path], interpolator) -> None:
+    records = list(read_file(encoded[1].open("rb")))
+    decoder = TickDecoder(interpolator)
+    decoder.set_keyframe(records[0].slot, records[0].keyframe.thumbnail)
+    bundles = [r for r in records if isinstance(r, Bundle)]
+    for i, bundle in enumerate(bundles):
+        assert decoder.arrived(Bundle.parse(bundle.pack()))
+        decoder.tick(i * 200, 200, bundle)
+    assert decoder.errors == 0
+    assert isinstance(records[-1], End)
+
+
+def test_bits_are_counted_as_the_paper_counts(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+    told = encode_file(encoded[0], tmp_path / "again.fw", StreamConfig(crop="none", keyframe="first"))
+    count = told.count
+    bundles = [r for r in read_file((tmp_path / "again.fw").open("rb")) if isinstance(r, Bundle)]
+    bits = sum(len(b.picture) for b in bundles) * 8
+    frames = count.seconds * 25
+    assert count.bpp_video == pytest.approx(bits / (frames * 65536))
+    assert count.bpp_video < 0.0012
+    assert told.lowres_psnr_db > 45
+    assert told.frames == round(frames)
+    assert told.faceless_frames == 0  # nobody looked
+
+
+def test_a_file_cut_short_is_decoded_up_to_there_and_reported(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+    data = encoded[1].read_bytes()
+    cut, out = tmp_path / "cut.fw", tmp_path / "cut.mp4"
+    cut.write_bytes(data[: len(data) * 19 // 20])
+    with pytest.raises(ContainerError, match="was written"):
+        decode_file(cut, out)
+    with av.open(str(out)) as container:
+        assert 5 <= sum(1 for _ in container.decode(video=0)) < 63
+
+
+def test_what_is_no_fw_file_leaves_no_output(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.fw"
+    bad.write_bytes(b"RIFF" * 100)
+    with pytest.raises(ContainerError, match=r"not a \.fw file"):
+        decode_file(bad, tmp_path / "out.mp4")
+    assert [p.name for p in tmp_path.iterdir()] == ["bad.fw"]
+
+
+def test_a_failed_encode_keeps_the_old_file(tmp_path: Path) -> None:
+    old = tmp_path / "old.fw"
+    old.write_bytes(b"precious")
+    with pytest.raises(SourceError):
+        encode_file(tmp_path / "missing.mp4", old, StreamConfig())
+    assert old.read_bytes() == b"precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["old.fw"]
+
+
+@pytest.fixture
+def faceless(tmp_path: Path) -> Path:
+    """Twelve frames of a grey slope."""
+    path = tmp_path / "slope.mp4"
+    slope = np.broadcast_to(np.linspace(0, 255, 320).astype(np.uint8)[None, :, None], (240, 320, 3))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for _ in range(12):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(slope), format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_frames_without_a_face_are_counted(faceless: Path, tmp_path: Path) -> None:
+    told = encode_file(faceless, tmp_path / "a.fw", StreamConfig())
+    assert (told.frames, told.faceless_frames) == (12, 12)
+    assert "no face in any of its 12 frames" in without_face(faceless, told.faceless_frames, told.frames)
+    assert "no face in 5 of 12 frames" in without_face(faceless, 5, 12)
+    clip = short_clip(tmp_path / "clip.mp4", 12)
+    assert encode_file(clip, tmp_path / "b.fw", StreamConfig()).faceless_frames == 0
+
+
+def test_a_name_of_another_kind_of_file_is_refused(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+    clip, stored = encoded
+    for name in ("out.xyz", "out", "out.mkv", "mp4"):
+        with pytest.raises(OutputError, match=r"it must be named \.mp4"):
+            decode_file(stored, tmp_path / name)
+    with pytest.raises(OutputError, match=r"it must be named \.fw"):
+        encode_file(clip, tmp_path / "out.mp4", StreamConfig())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reader_is_given_bytes_not_names(encoded: tuple[Path, Path]) -> None:
+    assert len(list(read_file(io.BytesIO(encoded[1].read_bytes())))) > 10
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_larger_pictures_show_more(tmp_path: Path, size: int, interpolator: Interpolator) -> None:
+    clip = short_clip(tmp_path / "clip.mp4", 33)
+    files = {side: tmp_path / f"{side}.fw" for side in (8, size)}
+    costs = {
+        side: encode_file(clip, file, StreamConfig(crop="none", keyframe="first", size=side)).count.bits_per_picture
+        for side, file in files.items()
+    }
+    assert costs[size] > 1.3 * costs[8]
+    figures = {side: decode_file(file, tmp_path / f"{side}.mp4") for side, file in files.items()}
+    assert figures[size]["errors"] == 0
+
+    def pictures(container: av.container.InputContainer) -> Iterator[np.ndarray]:
+        return (np.asarray(f.to_ndarray(format="rgb24"), np.uint8) for f in container.decode(video=0))
+
+    def error(side: int) -> float:
+        with av.open(str(tmp_path / f"{side}.mp4")) as a, av.open(str(clip)) as b:
+            shown, true = ([whole(rgb).cut(rgb).astype(float) for rgb in pictures(c)] for c in (a, b))
+        return float(np.mean([(x - y) ** 2 for x, y in zip(shown, true, strict=True)]))
+
+    assert error(size) < error(8)
+    decoder, frames = TickDecoder(interpolator), []
+    with files[size].open("rb") as file:
+        for record in read_file(file):
+            if isinstance(record, StoredKeyframe):
+                decoder.set_keyframe(record.slot, record.keyframe.thumbnail)
+            elif isinstance(record, Bundle):
+                decoder.arrived(record)
+                frames += decoder.tick(record.number * 200, record.tick_ms, record).frames
+    assert len(frames) >= 33
+    assert all(f.detail is not None and f.detail.shape == (3, 64, 64) for f in frames)
+    assert all(np.abs(f.detail).max() > 0.01 for f in frames)

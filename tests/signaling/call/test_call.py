@@ -1,0 +1,69 @@
+"""What a call does with the other side's messages, without a connection."""
+
+import asyncio
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from codec.control import VERSION, Hello, KeyframeNotice, Verb, parse_message
+from sender.stream import SenderStream
+from signaling.call.call import Call
+from signaling.config import IceConfig
+from signaling.protocol import SignalingError
+from signaling.transport.peer import Peer
+
+
+async def test_a_side_of_the_same_version_is_welcome() -> None:
+    call = Call(IceConfig())
+    await call._on_control(Peer(IceConfig(), lambda _: None, lambda _: None), Hello(model="call").pack())
+    assert call.remote is not None
+
+
+@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
+async def test_a_side_of_another_version_ends_the_call_with_a_line(version: int) -> None:
+    call = Call(IceConfig())
+    with pytest.raises(SignalingError, match="update the older"):
+        await call._on_control(Peer(IceConfig(), lambda _: None, lambda _: None), Hello(version=version).pack())
+
+
+class Line:
+    """A peer that keeps what it is given to send."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.closed, self.fastest = asyncio.Event(), 0.0
+
+    async def send_control(self, data: bytes, **_: Any) -> None:
+        self.sent.append(parse_message(data))
+
+    async def control_arrived(self, timeout: float) -> bool:  # noqa: ASYNC109
+        return True
+
+
+async def test_who_comes_while_the_camera_is_off_gets_no_picture_from_before() -> None:
+    stream, line = SenderStream(), Line()
+    stream.set_keyframe(np.full((256, 256, 3), 90, np.uint8))
+    call = Call(IceConfig(), stream=stream)
+    call.link.peer = peer = cast(Peer, line)
+    digest = stream.gallery.keyframes[0].digest
+    asked = KeyframeNotice(Verb.REQUEST, 0, digest).pack()
+    stream.camera_off = True
+    await call._offer_keyframes()
+    await call._on_control(peer, asked)
+    await asyncio.sleep(0.01)
+    assert line.sent == []
+    stream.camera_off = False
+    await call._offer_keyframes()
+    assert [m.verb for m in line.sent] == [Verb.OFFER]
+    stream.camera_off = True
+    await call._on_control(peer, asked)  # just when the camera went off
+    await asyncio.sleep(0.01)
+    assert len(line.sent) == 1
+    stream.camera_off = False
+    await call._offer_keyframes()
+    await call._on_control(peer, asked)
+    await asyncio.sleep(0.05)
+    assert line.sent[1].verb == Verb.OFFER
+    assert b"".join(m.data for m in line.sent[2:]) == stream.gallery.keyframes[0].data
+    call.link.peer = None

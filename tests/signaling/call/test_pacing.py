@@ -1,0 +1,63 @@
+"""Later keyframes in pieces, under the cap of the wire rate."""
+
+import numpy as np
+import pytest
+
+from codec.control import KeyframeAssembler
+from codec.keyframe import encode_keyframe
+from signaling.call.pacing import BEYOND, DEPTH, OVERHEAD, OWED, PIECE_MAX, PIECE_MIN, KeyframePieces, Pacer
+
+
+@pytest.fixture(scope="module")
+def keyframe():
+    noise = np.random.default_rng(3).integers(0, 255, (32, 32, 3), np.uint8)
+    return encode_keyframe(noise.repeat(8, 0).repeat(8, 1), 40)
+
+
+def test_what_is_sent_over_a_minute_stays_under_the_cap(keyframe):
+    pacer, sent, pieces = Pacer(12.0), 0, 0
+    way = KeyframePieces(1, keyframe)
+    for tick in range(300):  # 200 ms each, 280 bytes of bundle on the wire: 11.2 kbit/s
+        piece = way.next(pacer.room(sent, 100 + tick * 0.2))
+        if piece:
+            pieces += 1
+            sent += len(piece.data) + OVERHEAD
+        if way.done:
+            way = KeyframePieces(1, keyframe)
+        sent += 280
+    assert sent * 8 / 60 <= 12_000 * 1.02
+    assert sent * 8 / 60 > 11_700  # and the room is used
+    assert pieces > 10
+
+
+def test_no_more_than_a_second_is_saved_and_no_more_than_eight_are_owed():
+    pacer = Pacer(8.0)  # 1000 bytes a second
+    assert pacer.room(0, 10.0) == 0
+    assert pacer.room(0, 100.0) == 1000 * DEPTH
+    assert pacer.room(50_000, 100.2) == -1000 * OWED
+    assert pacer.room(50_000, 108.2) == 0
+    assert pacer.room(50_100, 108.7) == 400
+
+
+def test_pieces_make_the_keyframe_whole(keyframe):
+    way, assembler, whole, sizes = KeyframePieces(3, keyframe), KeyframeAssembler(), None, []
+    while not way.done:
+        assert whole is None
+        assert way.next(OVERHEAD + PIECE_MIN - 1) is None or way.done
+        piece = way.next(OVERHEAD + 200 if len(sizes) % 2 else 5000)
+        if piece is None:
+            break
+        sizes.append(len(piece.data))
+        whole = assembler.add(piece)
+    assert whole == (3, keyframe)
+    assert set(sizes[:2]) == {PIECE_MAX, 200}
+    assert way.next(5000) is None
+
+
+def test_what_the_network_carries_bounds_the_room():
+    pacer = Pacer(40)
+    pacer.carried(12)
+    pacer.room(0, 1.0)
+    assert pacer.room(0, 1.5) == int(0.5 * 12 * 125 * BEYOND)
+    pacer.carried(400)
+    assert pacer.room(0, 1.6) == int(0.5 * 12 * 125 * BEYOND + 0.1 * 40 * 125)

@@ -1,0 +1,64 @@
+"""The words for sources and outputs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.demo import shipped_clip
+from codec.media.files import SourceError
+from receiver.outputs.video_file import OutputError
+from sender.capture.page import PushedSound, PushedVideo
+from sender.capture.sources import FileSource, LiveSource
+from signaling.session.endpoints import open_outputs, open_source
+
+
+def test_nothing_is_nothing():
+    assert open_source(None, None) == (None, None)
+
+
+async def test_a_file_is_a_file():
+    source, capture = open_source(str(shipped_clip()), None, True, 1.0)
+    assert isinstance(source, FileSource)
+    assert capture is None
+    source.close()
+
+
+async def test_the_page_brings_both():
+    source, capture = open_source("page", "page")
+    assert isinstance(source, LiveSource)
+    assert isinstance(capture.camera, PushedVideo)
+    assert isinstance(capture.microphone, PushedSound)
+    capture.camera.put(np.zeros((8, 8, 3), np.uint8))
+    tick = await source.tick()
+    assert sum(f is not None for f in tick.frames) == 5
+    source.close()
+
+
+async def test_a_file_may_be_heard_by_the_pages_microphone():
+    source, capture = open_source(str(shipped_clip()), "page")
+    assert isinstance(source, FileSource)
+    assert capture.camera is None
+    capture.microphone.put(np.full(3200, 8000, np.int16), 16_000)
+    tick = await source.tick()
+    assert np.abs(tick.sound).max() > 0.2
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("video", "audio"), [("gone.mp4", None), ("page", "gone.wav"), (None, "gone.wav"), ("cam99", None), ("camera", None)]
+)  # fmt: skip
+def test_what_is_not_there_is_one_line(video, audio):
+    with pytest.raises(SourceError) as raised:
+        open_source(video, audio)
+    assert "\n" not in str(raised.value)
+
+
+async def test_outputs(tmp_path: Path):
+    outputs, page = open_outputs(["page", str(tmp_path / "a.fw"), str(tmp_path / "a.mp4")])
+    assert len(outputs) == 2
+    assert page is outputs[0]
+    for output in outputs:
+        output.close()
+    with pytest.raises(OutputError, match="not page"):
+        open_outputs(["screen"])

@@ -1,0 +1,60 @@
+"""The list of patches is whole, and the installed libraries have all that it needs."""
+
+import ast
+from pathlib import Path
+
+import aioice.ice
+import aioice.stun
+import pytest
+from aiortc.rtcdtlstransport import RTCCertificate
+
+from signaling.transport import patches
+from signaling.transport.patches import ice_checks, ice_consent, ice_loopback, table
+
+FOLDER = Path(patches.__file__).parent
+SIGNALING = FOLDER.parents[1]
+PRIVATE = {need.split(".")[1] for patch in table.PATCHES for need in patch.needs if need.split(".")[1].startswith("_")}
+
+
+async def test_nothing_that_a_patch_needs_is_missing():
+    assert table.missing() == []
+
+
+async def test_what_is_missing_is_named(monkeypatch):
+    monkeypatch.delattr(aioice.ice, "CONSENT_INTERVAL")
+    assert table.missing() == ["ice_consent: ice.CONSENT_INTERVAL"]
+
+
+def test_every_module_is_listed_and_every_patch_is_a_module():
+    modules = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "table"}
+    assert modules == {patch.module for patch in table.PATCHES}
+
+
+@pytest.mark.parametrize("patch", table.PATCHES, ids=lambda patch: patch.module)
+def test_every_patch_is_told_upstream(patch):
+    text = (SIGNALING.parent / "docs" / "upstream.md").read_text("utf-8")
+    assert f"\n## {patch.module}: " in text
+    assert all((patch.what, patch.reason, patch.symptom, patch.effect, patch.needs))
+
+
+def test_nothing_outside_the_folder_touches_a_private_name_that_is_patched():
+    wrong = []
+    for path in SIGNALING.rglob("*.py"):
+        if FOLDER in path.parents:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            # A class's own attribute may have the name of one of aiortc's.
+            own = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+            if isinstance(node, ast.Attribute) and node.attr in PRIVATE and not own:
+                wrong.append(f"{path.name}:{node.lineno} {node.attr}")
+    assert wrong == []
+
+
+def test_the_changes_of_the_process_are_made_once(monkeypatch):
+    monkeypatch.setattr(patches, "_applied", False)
+    patches.apply()
+    patches.apply()
+    assert (aioice.ice.CONSENT_INTERVAL, aioice.ice.CONSENT_FAILURES) == (ice_consent.INTERVAL, ice_consent.FAILURES)
+    assert aioice.stun.Transaction is ice_checks._Check
+    assert aioice.ice.get_host_addresses is ice_loopback.host_addresses
+    assert RTCCertificate._create_ssl_context.__module__.endswith("dtls_ciphers")

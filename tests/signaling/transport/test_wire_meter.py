@@ -1,0 +1,40 @@
+"""Round trips told from questions that are asked again."""
+
+import pytest
+
+from signaling.transport.wire_meter import ASKED, LIKELY, Pings
+
+
+def pings(*events):
+    found = Pings()
+    for name, kind, at in events:
+        (found.asked if kind == "?" else found.answered)(name, at)
+    return found.round_trip
+
+
+def test_one_question_one_answer():
+    assert pings() == 0.0
+    assert pings((b"a", "?", 1.0)) == 0.0
+    assert pings((b"a", "?", 1.0), (b"a", "!", 1.2)) == pytest.approx(0.2)
+
+
+def test_a_way_longer_than_the_patience_is_told_once_all_answers_are_there():
+    asked = [(b"a", "?", 1.0), (b"a", "?", 1.1), (b"a", "?", 1.3)]
+    first = (b"a", "!", 1.25)
+    assert pings(*asked[:2], first, asked[2]) == LIKELY
+    assert pings(*asked[:2], first, asked[2], (b"a", "!", 1.35), (b"a", "!", 1.55)) == pytest.approx(0.25)
+
+
+def test_where_one_was_lost_it_is_at_most_what_it_took_in_all():
+    events = [(b"a", "?", 1.0), (b"a", "?", 1.1), (b"a", "!", 1.14)]
+    assert pings(*events) == LIKELY
+    assert pings(*events, (b"b", "?", 2.0), (b"b", "!", 2.12)) == pytest.approx(0.12)
+
+
+def test_answers_to_nothing_and_too_many_questions_do_no_harm():
+    assert pings((b"x", "!", 1.0)) == 0.0
+    assert pings((b"a", "?", 1.0), (b"a", "!", 1.2), (b"a", "!", 1.21), (b"a", "!", 1.22)) == pytest.approx(0.2)
+    found = Pings()
+    for number in range(1000):
+        found.asked(number.to_bytes(2, "big"), 1.0)
+    assert len(found._asked) == ASKED
