@@ -12,7 +12,7 @@ from codec.media.types import UInt8
 from models.runtime.upsampler import Upsampler
 from receiver.tick_decoder import FrameInput
 
-log = logging.getLogger("facewire.player")
+log = logging.getLogger(__name__)
 
 
 Done = Callable[[FrameInput, UInt8], None]

@@ -12,7 +12,7 @@ from models.runtime.batch import ManyUpsampler, Wanted
 from receiver.render import Done, Pace, RenderCount
 from receiver.tick_decoder import FrameInput
 
-log = logging.getLogger("facewire.player")
+log = logging.getLogger(__name__)
 
 
 @dataclass

@@ -11,7 +11,8 @@ from receiver.decode_file import Progress
 from receiver.outputs.video_file import check_name
 from sender.capture.sources import file_ticks
 from sender.file_refresh import FileRefresh
-from sender.stream import CHOICE_TICKS, CHOICE_TICKS_MAX, SenderStream, StreamConfig
+from sender.keyframes.outgoing import CHOICE_TICKS, CHOICE_TICKS_MAX
+from sender.stream import SenderStream, StreamConfig
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,10 @@ def encode_file(
     if config.keyframe == "auto":
         for number, tick in enumerate(islice(file_ticks(video, tick_ms=tick_ms), CHOICE_TICKS_MAX)):
             stream.candidates(tick)
-            if number + 1 >= CHOICE_TICKS and stream.choice and stream.choice.has_face:
+            if number + 1 >= CHOICE_TICKS and stream.keyframes.choice and stream.keyframes.choice.has_face:
                 break
-        stream.choose()
-        stream.tracker.rewind()
-        stream.crop = None
+        stream.keyframes.choose()
+        stream.framing.rewind()
     part = out.with_name(out.name + ".part")
     try:
         with part.open("wb") as file:
@@ -57,10 +57,10 @@ def encode_file(
             for tick in file_ticks(video, tick_ms=tick_ms):
                 bundle = stream.bundle(tick)
                 assert bundle is not None  # a file leaves no tick out
-                if stream.keyframe is not written and stream.keyframe is not None:
-                    writer.keyframe(stream.slot, stream.keyframe)
-                    written = stream.keyframe
-                    stream.confirm(stream.slot, written.digest)
+                if stream.keyframes.newest is not written and stream.keyframes.newest is not None:
+                    writer.keyframe(stream.keyframes.slot, stream.keyframes.newest)
+                    written = stream.keyframes.newest
+                    stream.keyframes.confirm(stream.keyframes.slot, written.digest)
                 writer.bundle(bundle)
                 if bundle.picture is not None:
                     stream.pictures.acknowledge(bundle.number)

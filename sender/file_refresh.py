@@ -27,12 +27,12 @@ class FileRefresh:
     def after(self, stream: SenderStream, bundle: Bundle) -> None:
         """A bundle was made; the stream may take another keyframe for the next."""
         self._first = self._first or stream.count.keyframe_bytes
-        newest = len(stream.keyframe.data) if stream.keyframe else 0
+        newest = len(stream.keyframes.newest.data) if stream.keyframes.newest else 0
         spent = stream.count.keyframe_bytes - self._first
         may_send = (spent + newest) * 8e-3 <= self._kbps * stream.count.seconds
-        held = stream.held
+        held = stream.keyframes.held
         advice = self.refresh.tick(stream.at_ms - bundle.tick_ms, bundle.tick_ms, bundle, stream.seen, held.limited(may_send))
         if advice and advice.slot is not None:
-            stream.use(advice.slot)
+            stream.keyframes.use(advice.slot)
         elif advice and advice.keyframe:
-            stream.set_keyframe(advice.keyframe)
+            stream.keyframes.set(advice.keyframe)

@@ -8,7 +8,7 @@ from codec.bundle import TICK_MODES, Bundle
 from codec.keyframe import Keyframe
 from codec.media.types import UInt8
 from models.runtime.upsampler import Interpolator, Upsampler
-from receiver.player import GREY
+from receiver.presenter import GREY
 from receiver.tick_decoder import TickDecoder
 
 

@@ -28,7 +28,7 @@ from signaling.protocol import (
     to_aiortc,
 )
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 Event = RTCSessionDescription | RTCIceCandidate | SignalingBye | Presence | Ready
 """What a room brings: aiortc's objects from the other peer, its coming and going, and its wish for an offer."""
@@ -253,7 +253,7 @@ class SignalingClient:
                 await self._socket.close()
                 if error.code not in PASSING:
                     return await self._end(error)
-                logger.info("signaling: %s; opening it again", error)
+                log.info("signaling: %s; opening it again", error)
                 await self._take(Presence(present=False))  # Until the server says otherwise.
             try:
                 await self._open_again()

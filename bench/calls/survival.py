@@ -99,8 +99,8 @@ async def call(server: str, interpolator: Interpolator, seed: int, seconds: floa
     async def receive() -> None:
         async with SignalingClient(url, room) as client:
             player = Player(Undrawn, interpolator, [])
-            player.on_shown = lambda _number, _rgb, now: note(shown, now)
-            player.on_heard = lambda _sound, now: note(heard, now)
+            player.presenter.on_shown = lambda _number, _rgb, now: note(shown, now)
+            player.presenter.on_heard = lambda _sound, now: note(heard, now)
             bundle = player.bundle
             player.bundle = lambda data: came.append(time.monotonic()) or bundle(data)  # type: ignore[func-returns-value, method-assign]
             try:

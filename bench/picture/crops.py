@@ -18,8 +18,8 @@ from sender.stream import SenderStream, StreamConfig
 def face_crops(video: Path) -> list[UInt8]:
     """The face in each frame of a video, as the sender follows it: (256, 256, 3) each. Raises ``SourceError``."""
     stream, out = SenderStream(StreamConfig()), list[UInt8]()
-    stream.choice = None
-    stream.on_crops = lambda _, crops: out.extend(crops)
+    stream.keyframes.choice = None
+    stream.framing.on_crops = lambda _, crops: out.extend(crops)
     for tick in file_ticks(video):
         stream.leave_out(tick)
     return out

@@ -56,8 +56,8 @@ def _send(ticks: Sequence[Tick], clock: Clock) -> None:
     pictures = PictureEncoder()
     stream = SenderStream(StreamConfig(keyframe="first"))
     stream.bundle(ticks[0])
-    assert stream.keyframe is not None
-    pictures.set_keyframe(0, stream.keyframe.thumbnail)
+    assert stream.keyframes.newest is not None
+    pictures.set_keyframe(0, stream.keyframes.newest.thumbnail)
     for number, tick in enumerate(ticks):
         frame = tick.frames[-1]
         assert frame is not None
@@ -84,13 +84,13 @@ def _receive(ticks: Sequence[Tick], clock: Clock, device: str) -> None:
         bundle = stream.bundle(tick)
         assert bundle is not None
         assert bundle.picture is not None
-        assert stream.keyframe is not None
+        assert stream.keyframes.newest is not None
         data = bundle.pack()
         if not upsampler.ready:
-            decoder.set_keyframe(0, stream.keyframe.thumbnail)
-            pictures.set_keyframe(0, stream.keyframe.thumbnail)
+            decoder.set_keyframe(0, stream.keyframes.newest.thumbnail)
+            pictures.set_keyframe(0, stream.keyframes.newest.thumbnail)
             with clock.step("receiver", "keyframe", "take the keyframe in"):
-                upsampler.set_identity(stream.keyframe.rgb)
+                upsampler.set_identity(stream.keyframes.newest.rgb)
         with clock.step("receiver", "tick", "read the bundle"):
             bundle = Bundle.parse(data)
         with clock.step("receiver", "tick", "decode the picture"):

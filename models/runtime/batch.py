@@ -14,7 +14,7 @@ from codec.media.types import Float32, UInt8
 from models.runtime.backends import choose, ort_options
 from models.runtime.upsampler import DRIVEN, NO_DETAIL, Identity, Upsampler, weights_folder
 
-log = logging.getLogger("facewire.player")
+log = logging.getLogger(__name__)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from codec.media.timing import RATE
 
-log = logging.getLogger("facewire.sound")
+log = logging.getLogger(__name__)
 
 DEAD = 1.5
 """Seconds in which a running device must have called back."""

@@ -13,7 +13,7 @@ from codec.media.types import UInt8
 from sender.keyframes.gallery import Held
 from sender.keyframes.refresh import Advice, Refresh
 
-log = logging.getLogger("facewire.mirror")
+log = logging.getLogger(__name__)
 
 
 BEHIND = 2

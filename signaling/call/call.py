@@ -27,7 +27,7 @@ from signaling.transport.channels import PeerError
 from signaling.transport.link import Link
 from signaling.transport.peer import Peer
 
-log = logging.getLogger("facewire.call")
+log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 0.4
 """How often a side that sends nothing else reports: each report costs 92 bytes and is answered by a SACK of 85.
@@ -57,7 +57,7 @@ class Call:
         self.ended_by_remote = False
         self.on_bundle: Callable[[Bundle, float, float], None] | None = None
         self._pool = ThreadPoolExecutor(1, "encode")
-        self._keyframes_out = KeyframesOut(stream.gallery) if stream else None
+        self._keyframes_out = KeyframesOut(stream.keyframes.gallery) if stream else None
         self._keyframes_in = KeyframesIn(player.keyframe) if player else None
         self._control: asyncio.Queue[tuple[Peer, bytes]] = asyncio.Queue(256)
         self._report: Report | None = None
@@ -146,7 +146,7 @@ class Call:
             report = self.player.report() if self.player else None
             left_out = self._keyframes_out.first
             bundle = await loop.run_in_executor(self._pool, self._encode, tick, said, report, left_out)
-            if self.stream.hidden:
+            if self.stream.framing.hidden:
                 self._keyframes_out.withhold()
             if self.peer and bundle:
                 room = self._pacer.room(self.link.wire_total()[0], time.monotonic())
@@ -159,7 +159,7 @@ class Call:
             if self.on_bundle and bundle:
                 self.on_bundle(bundle, tick.captured, time.monotonic())
             if self.preview:
-                self.preview.bundle(bundle, dict(self.stream.gallery.keyframes))
+                self.preview.bundle(bundle, dict(self.stream.keyframes.gallery.keyframes))
         await asyncio.sleep(1.0)  # what is under way is still played on the other side
 
     async def _look_ahead(self) -> None:
@@ -191,16 +191,16 @@ class Call:
             stream.acknowledge(said)
         if mirror and (advice := mirror.advice()):
             if advice.slot is not None:
-                stream.use(advice.slot)
+                stream.keyframes.use(advice.slot)
             elif advice.keyframe:
-                stream.set_keyframe(advice.keyframe)
+                stream.keyframes.set(advice.keyframe)
         bundle = None
         if left_out:
             stream.leave_out(tick)
         else:
             bundle = stream.bundle(tick, report)
         if mirror:
-            mirror.tick(at_ms, stream.at_ms - at_ms, bundle, stream.seen, stream.held)
+            mirror.tick(at_ms, stream.at_ms - at_ms, bundle, stream.seen, stream.keyframes.held)
         return bundle
 
     async def _send_reports(self) -> None:
@@ -215,7 +215,7 @@ class Call:
 
     async def _offer_keyframes(self) -> None:
         """Unless the camera is off: who comes then is shown nothing, not even what was seen before."""
-        if self.peer and self.stream and self._keyframes_out and not self.stream.hidden:
+        if self.peer and self.stream and self._keyframes_out and not self.stream.framing.hidden:
             await self._keyframes_out.offer(self.peer, self.stream.pictures.slot)
 
     # -- incoming -------------------------------------------------------------------------------------------------
@@ -283,8 +283,8 @@ class Call:
             await self._keyframes_in.offered(peer, notice)
         elif notice.verb == Verb.HAVE and stream and self._keyframes_out:
             self._keyframes_out.answered()
-            await asyncio.get_running_loop().run_in_executor(self._pool, stream.confirm, notice.slot, notice.digest)
-        elif notice.verb == Verb.REQUEST and stream and self._keyframes_out and stream.hidden:
+            await asyncio.get_running_loop().run_in_executor(self._pool, stream.keyframes.confirm, notice.slot, notice.digest)
+        elif notice.verb == Verb.REQUEST and stream and self._keyframes_out and stream.framing.hidden:
             self._keyframes_out.withhold()
         elif notice.verb == Verb.REQUEST and stream and self._keyframes_out:
-            self._keyframes_out.requested(peer, notice, stream.pictures.slot, stream.slot)
+            self._keyframes_out.requested(peer, notice, stream.pictures.slot, stream.keyframes.slot)

@@ -38,9 +38,9 @@ class LightTrace:
         self._shown, self._light_out = array("d"), array("f")
         self._heard, self._counts, self._loud = array("d"), array("l"), array("f")
         if stream:
-            stream.on_crops = self._captured
+            stream.framing.on_crops = self._captured
         if player:
-            player.on_shown, player.on_heard = self._show, self._hear
+            player.presenter.on_shown, player.presenter.on_heard = self._show, self._hear
 
     def _captured(self, first: int, crops: list[UInt8]) -> None:
         self._numbers.extend(range(first, first + len(crops)))

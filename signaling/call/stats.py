@@ -35,13 +35,13 @@ def line(call: Call, seconds: float) -> dict[str, Any]:
     if player := call.player:
         count = player.count
         told |= {
-            "fps": player.fps, "delay_ms": round(player.local_delay * 1e3, 1) if player.clock.started else None,
+            "fps": player.presenter.fps, "delay_ms": round(player.local_delay * 1e3, 1) if player.clock.started else None,
             "loss": round(player.loss, 4), "ticks": count.ticks, "concealed": count.concealed, "late": count.late,
             "broken": count.broken,
         }  # fmt: skip
     if call.stream:
         told |= {
-            "tick_ms": call.stream.tick_ms, "keyframes": len(call.stream.gallery.keyframes),
+            "tick_ms": call.stream.tick_ms, "keyframes": len(call.stream.keyframes.gallery.keyframes),
             "keyframe_switches": call.mirror.switched if call.mirror else 0,
         }  # fmt: skip
     return told

@@ -34,9 +34,9 @@ class Trace:
         self._shown: dict[int, tuple[float, UInt8]] = {}
         self._heard: list[tuple[float, Float32]] = []
         if stream:
-            stream.on_crops = self._captured
+            stream.framing.on_crops = self._captured
         if player:
-            player.on_shown, player.on_heard = self._show, self._hear
+            player.presenter.on_shown, player.presenter.on_heard = self._show, self._hear
 
     def _captured(self, first: int, crops: list[UInt8]) -> None:
         if first < MAX_FRAMES:
@@ -62,7 +62,7 @@ class Trace:
         """Write what was recorded."""
         if self.stream:
             order = sorted(self._crops)
-            keyframe = self.stream.keyframe
+            keyframe = self.stream.keyframes.newest
             np.savez(
                 self.folder / "sent.npz", numbers=np.array(order, int), crops=np.array([self._crops[n] for n in order], np.uint8),
                 ticks=np.array(self._ticks, float), small=np.array(self._small, np.uint8),

@@ -22,7 +22,7 @@ from codec.errors import reason
 from signaling.protocol import Message, SignalingError, parse
 from signaling.rooms.rooms import REPLACED, SEATS, Deliver, Seat, Sight
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 TTL = 45.0
 """Seconds for which a seat is good after it was renewed."""
@@ -135,7 +135,7 @@ class RedisRooms:
         try:
             return await asked
         except (RedisError, OSError, TimeoutError) as error:
-            logger.warning("redis: %s", reason(error))
+            log.warning("redis: %s", reason(error))
             raise SignalingError("unavailable", "the server can't reach its rooms just now, try again") from None
 
     def _run(self, script: str, name: str, *arguments: str | int) -> Awaitable[Any]:
@@ -212,7 +212,7 @@ class RedisRooms:
                         if found:
                             await self._hand_over(str(found["data"]))
             except (RedisError, OSError, TimeoutError) as error:
-                logger.warning("redis: %s; trying again", reason(error))
+                log.warning("redis: %s; trying again", reason(error))
             self._hearing.clear()
             await asyncio.sleep(PAUSE)
 

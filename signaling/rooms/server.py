@@ -32,7 +32,7 @@ from signaling.rooms.metrics import Metrics
 from signaling.rooms.rooms import MemoryRooms, Rooms, Seat
 from signaling.static_files import add_headers, add_pages, errors_as_json, json_error
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 5.0
 """Seconds that one send may take: a peer that does not read must not hold up the one that talks to it."""
@@ -174,7 +174,7 @@ class SignalingServer:
         seat = await self.rooms.enter(join.room, join.token, deliver)
         self.metrics.joins.inc()
         label = room_label(join.room)
-        logger.info("a peer has joined", extra={"event": "joined", "room": label})
+        log.info("a peer has joined", extra={"event": "joined", "room": label})
         try:
             sight = await self.rooms.look(join.room, seat)
             await _send(socket, Joined(room=join.room, polite=not sight.first, ice=self.config.ice.entries()))
@@ -188,7 +188,7 @@ class SignalingServer:
             if await self.rooms.leave(join.room, seat):
                 with contextlib.suppress(SignalingError):
                     await self.rooms.send(join.room, seat, Presence(present=False))
-            logger.info("a peer has left", extra={"event": "left", "room": label})
+            log.info("a peer has left", extra={"event": "left", "room": label})
 
     async def _tell_both(self, room: str, seat: Seat) -> None:
         sight = await self.rooms.look(room, seat)
@@ -311,7 +311,7 @@ async def _send(socket: web.WebSocketResponse, message: Message) -> bool:
 
 async def _refuse(socket: web.WebSocketResponse, error: SignalingError) -> None:
     """Say why and close."""
-    logger.info("signaling socket closed: %s", error, extra={"event": "refused", "code": error.code})
+    log.info("signaling socket closed: %s", error, extra={"event": "refused", "code": error.code})
     await _send(socket, ErrorMessage(code=error.code, message=str(error)))
     code = WSCloseCode.GOING_AWAY if error.code == "shutdown" else WSCloseCode.POLICY_VIOLATION
     await _quietly(socket.close(code=code, message=error.code.encode()))

@@ -16,7 +16,7 @@ from signaling.protocol import SignalingError
 from signaling.session.session import Session, SessionConfig
 from signaling.transport.channels import PeerError
 
-log = logging.getLogger("facewire.call")
+log = logging.getLogger(__name__)
 
 
 def configs(config: SessionConfig, count: int) -> list[SessionConfig]:

@@ -233,26 +233,26 @@ class Session:
                 "bits_per_picture": round(count.bits_per_picture, 1),
                 "lowres_psnr_db": round(call.stream.lowres_psnr_db, 2),
                 "keyframe_bytes": count.keyframe_bytes,
-                "keyframes": len(call.stream.gallery.keyframes),
+                "keyframes": len(call.stream.keyframes.gallery.keyframes),
                 "keyframe_switches": call.mirror.switched if call.mirror else 0,
                 "speech_kbps": round(count.sound_bytes * 8e-3 / max(count.seconds, 1e-3), 3),
             }
         if call.player:
             player = call.player
             figures |= {
-                "frames": player.render.count.rendered,
-                "frames_dropped": player.render.count.dropped,
-                "frames_failed": player.render.count.failed,
+                "frames": player.presenter.render.count.rendered,
+                "frames_dropped": player.presenter.render.count.dropped,
+                "frames_failed": player.presenter.render.count.failed,
                 "runtime": self._runtime,
-                "render_ms": round(player.render.count.seconds * 1000, 2),
+                "render_ms": round(player.presenter.render.count.seconds * 1000, 2),
                 "ticks": player.count.ticks,
                 "keyframes": len(player.decoder.pictures.references.keyframes),
                 "ticks_concealed": player.count.concealed,
                 "bundles_received": player.count.bundles,
                 "bundles_late": player.count.late,
                 "bundles_broken": player.count.broken,
-                "consistency_db": player.trust.mean_db,
-                "consistency_lowest_db": player.trust.lowest_db,
+                "consistency_db": player.presenter.trust.mean_db,
+                "consistency_lowest_db": player.presenter.trust.lowest_db,
             }
         return figures
 

@@ -10,7 +10,7 @@ from aiortc.exceptions import InvalidStateError
 
 from signaling.transport.patches import sctp_queue
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MAX_MEDIA, MAX_CONTROL = 16_384, 65_536
 """Bytes of the largest message on each channel, in and out."""
@@ -68,7 +68,7 @@ class Channels:
         if fits and channel.label not in self._channels:
             self._adopt(channel)
         else:
-            logger.warning("peer: a data channel that does not belong here was closed")
+            log.warning("peer: a data channel that does not belong here was closed")
             channel.close()
 
     def forget(self) -> None:
@@ -159,7 +159,7 @@ class Channels:
     def _received(self, label: str, data: bytes | str) -> None:
         callback, limit = self._callbacks[label]
         if not isinstance(data, bytes) or len(data) > limit:
-            logger.debug("peer: %s message skipped: text, or too large", label)
+            log.debug("peer: %s message skipped: text, or too large", label)
             return
         if label == "control" and not self.opened.is_set():
             # Where the other channel's opening was lost it comes later; until then nothing can be answered.
@@ -171,4 +171,4 @@ class Channels:
             callback(data)
         except Exception:
             # Raised through here it would end aiortc's receive task, and with it the call.
-            logger.exception("peer: the %s callback failed", label)
+            log.exception("peer: the %s callback failed", label)

@@ -17,7 +17,7 @@ from signaling.protocol import SignalingError
 from signaling.transport.channels import PeerError
 from signaling.transport.peer import Peer
 
-log = logging.getLogger("facewire.call")
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 20.0
 RENEW_SECONDS = 5.0

@@ -18,7 +18,7 @@ from signaling.transport.patches import sctp_queue
 from signaling.transport.patience import patience as patience_for
 from signaling.transport.wire_meter import WireCount, WireMeter
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that closing a connection may take."""
@@ -234,10 +234,10 @@ class Peer:
                 else:
                     await self._negotiate(client, event)
         except sdp.DescriptionError as error:
-            logger.warning("peer: %s", error)
+            log.warning("peer: %s", error)
             self._end("bad_description")
         except SignalingError as error:
-            logger.info("peer: signaling ended: %s", error)
+            log.info("peer: signaling ended: %s", error)
             # An open connection needs signaling no more.
             if not self._channels.opened.is_set():
                 self._end("signaling")
@@ -322,7 +322,7 @@ class Peer:
         try:
             await pc.addIceCandidate(candidate)
         except Exception as error:  # Whatever aiortc, or the address, made of it: the other candidates may do.
-            logger.info("peer: candidate skipped: %s", error)
+            log.info("peer: candidate skipped: %s", error)
 
     def _state_changed(self, pc: RTCPeerConnection) -> None:
         if pc is self._pc and pc.connectionState in ("failed", "closed"):

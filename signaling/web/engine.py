@@ -58,21 +58,21 @@ class CallEngine:
         if player:
             stats |= {
                 "bpp_video": player.bits.bpp_video,
-                "fps": player.fps,
+                "fps": player.presenter.fps,
                 "delay_ms": (player.local_delay + call.link.round_trip() / 2) * 1000 if player.clock.started else None,
                 "loss": player.loss,
                 "face": player.face.name.lower(),
                 "remote_muted": player.muted,
-                "consistency_db": player.trust.now_db,
-                "consistency_worst_db": player.trust.worst_db,
+                "consistency_db": player.presenter.trust.now_db,
+                "consistency_worst_db": player.presenter.trust.worst_db,
             }
         if stream:
             stats |= {
                 "local_face": stream.face.name.lower(),
-                "local_enlarged": round(stream.enlarged, 1),
+                "local_enlarged": round(stream.framing.enlarged, 1),
                 "muted": stream.muted,
-                "camera": not stream.camera_off,
-                "away": stream.away,
+                "camera": not stream.framing.camera_off,
+                "away": stream.framing.away,
             }
             if not player:
                 stats["bpp_video"] = stream.count.bpp_video
@@ -81,7 +81,7 @@ class CallEngine:
     def small(self) -> npt.NDArray[np.uint8] | None:
         """What the face now shown was drawn from, RGB (8, 8, 3)."""
         player = self.call.player if self.call else None
-        return player.small if player else None
+        return player.presenter.small if player else None
 
     def command(self, name: str, value: bool) -> None:
         """A button of the page: mute, camera, away, hangup."""
@@ -93,6 +93,6 @@ class CallEngine:
         elif name == "mute" and call.stream:
             call.stream.muted = value
         elif name == "camera" and call.stream:
-            call.stream.camera_off = not value
+            call.stream.framing.camera_off = not value
         elif name == "away" and call.stream:
-            call.stream.away = value
+            call.stream.framing.away = value

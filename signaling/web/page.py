@@ -29,7 +29,7 @@ from signaling.web.capture import Capture
 from signaling.web.local import local_app
 from signaling.web.media_relay import Relay
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MAX_VIEWERS = 4
 """Browser tabs at once; each costs two video encoders."""
@@ -129,7 +129,7 @@ class _Page:
             await self._drop(pc)
             if isinstance(error, sdp.DescriptionError):
                 return json_error(400, "bad_offer", str(error))
-            logger.exception("page: a browser's offer could not be answered")
+            log.exception("page: a browser's offer could not be answered")
             return json_error(500, "no_answer", "the offer could not be answered")
         self._spawn(self._watch(pc))
         return web.json_response({"type": pc.localDescription.type, "sdp": pc.localDescription.sdp})
@@ -198,7 +198,7 @@ class _Page:
         try:
             self._engine.command(command.command, command.value)
         except Exception:
-            logger.exception("page: the command %s failed", command.command)
+            log.exception("page: the command %s failed", command.command)
             return f"{command.command} failed"
         return None
 

@@ -1,6 +1,7 @@
 """What the measures' tests share: a public-domain face, a short clip of it, and measuring networks
 of random numbers."""
 
+import math
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -68,3 +69,9 @@ def losses(tmp_path_factory) -> Path:
     torch.save(alex, folder / "lpips_alexnet.pth")
     torch.save({k: torch.rand(1, 1475, 1, 1, generator=draw) for k in ("alpha", "beta")}, folder / "dists.pt")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_progress_lines(monkeypatch):
+    """How many lines of progress come depends on how busy the machine is; test_progress.py asks for them."""
+    monkeypatch.setattr("bench.progress.EVERY", math.inf)

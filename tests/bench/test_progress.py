@@ -19,6 +19,7 @@ class Terminal(io.StringIO):
 
 def test_lines_come_now_and_then(monkeypatch, capsys):
     now = [100.0]
+    monkeypatch.setattr(module, "EVERY", 5.0)
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     with progress("encoding", 500, "frames") as tell:
         for count in range(0, 500, 10):

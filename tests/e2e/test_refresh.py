@@ -97,5 +97,5 @@ async def test_a_face_that_changes_gets_another_keyframe(server: str) -> None:
             mirror.close()
             await player.close()
     assert player.count.broken == 0
-    light, dark = (stream.gallery.keyframes[slot].rgb.mean() for slot in sorted(stream.gallery.keyframes)[:2])
+    light, dark = (stream.keyframes.gallery.keyframes[slot].rgb.mean() for slot in sorted(stream.keyframes.gallery.keyframes)[:2])
     assert dark < 0.75 * light

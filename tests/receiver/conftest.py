@@ -28,4 +28,4 @@ def recorded() -> tuple[Keyframe, list[Bundle], list[np.ndarray]]:
     for tick in islice(file_ticks(shipped_clip()), 20):
         bundles.append(stream.bundle(tick))
         pictures.append(stream.sent_picture)
-    return stream.keyframe, bundles, pictures
+    return stream.keyframes.newest, bundles, pictures

@@ -20,6 +20,7 @@ from models.runtime.upsampler import Interpolator, Upsampler
 from receiver.player import Player
 from receiver.render import RenderCount, RenderThreads
 from receiver.tick_decoder import FrameInput
+from receiver.tick_queue import TickQueue
 from sender.capture.sources import FileTicks
 from sender.stream import SenderStream, StreamConfig
 from tests.waiting import until
@@ -75,7 +76,8 @@ class Inline(Executor):
 @pytest.fixture
 async def play(monkeypatch, interpolator: Interpolator):
     """Makes players whose time is the event loop's."""
-    monkeypatch.setattr("receiver.player.time", SimpleNamespace(monotonic=asyncio.get_running_loop().time))
+    for module in ("player", "presenter"):
+        monkeypatch.setattr(f"receiver.{module}.time", SimpleNamespace(monotonic=asyncio.get_running_loop().time))
 
     def make(*outputs: Collect, fps: int = 25) -> Player:
         player = Player(Instant, interpolator, list(outputs), fps=fps)
@@ -141,7 +143,7 @@ async def test_fifty_frames_a_second_for_who_wants_them(play, recorded) -> None:
     player.keyframe(0, keyframe)
     await feed(player, bundles[:12])
     await listen(player)
-    fps, small = player.fps, player.small
+    fps, small = player.presenter.fps, player.presenter.small
     await player.close()
     numbers = [n for n, _ in usual.frames]
     assert numbers == sorted(set(numbers))
@@ -251,7 +253,7 @@ async def test_the_rung_changes_without_a_break(play) -> None:
         sent.append((stream.at_ms, stream.bundle(source.next(stream.tick_ms))))
     output = Collect()
     player = play(output)
-    player.keyframe(0, stream.keyframe)
+    player.keyframe(0, stream.keyframes.newest)
     loop = asyncio.get_running_loop()
     start = loop.time()
     for at, bundle in sent:
@@ -271,9 +273,10 @@ async def test_the_rung_changes_without_a_break(play) -> None:
 
 
 def test_a_lost_tick_ends_where_the_next_begins() -> None:
-    player = Player.__new__(Player)
-    player._tick_ms, player._waiting = 200, {1260: Bundle(8, 63, 2, sound=(b"a",)), 900: Bundle(1, 45, 0)}
-    assert player._take(1200) == (None, 60)
-    assert player._take(1260)[1] == 60
-    assert player._take(1320) == (None, 60)
-    assert player._waiting == {}
+    queue = TickQueue()
+    assert queue.put(900, Bundle(1, 45, 0))
+    assert queue.put(1260, Bundle(8, 63, 2, sound=(b"a",)))
+    assert queue.take(1200) == (None, 60)
+    assert queue.take(1260)[1] == 60
+    assert queue.take(1320) == (None, 60)
+    assert not queue

@@ -13,7 +13,8 @@ from codec.pictures.picture import PictureDecoder
 from codec.pictures.sampling import sample
 from sender.capture.sources import FileTicks, Tick, file_ticks
 from sender.keyframes.choice import KeyframeChoice, Quality
-from sender.stream import CHOICE_TICKS, GLIMPSES_MAX, GLIMPSES_MIN, SenderStream, StreamConfig
+from sender.keyframes.outgoing import CHOICE_TICKS, GLIMPSES_MAX, GLIMPSES_MIN
+from sender.stream import SenderStream, StreamConfig
 
 
 def test_live_stream_chooses_a_keyframe_in_the_first_second(clip: Path) -> None:
@@ -34,11 +35,11 @@ def test_bundles_decode_to_what_the_sender_says(clip: Path) -> None:
     for tick in islice(file_ticks(clip), 10):
         bundle = stream.bundle(tick)
         if bundle.number == 0:
-            decoder.set_keyframe(stream.slot, stream.keyframe.thumbnail)
+            decoder.set_keyframe(stream.keyframes.slot, stream.keyframes.newest.thumbnail)
         picture, _ = decoder.decode(bundle.number, bundle.picture)
         assert (picture == stream.sent_picture).all()
         stream.acknowledge(Report(bundle.number))
-        wanted.append(float(np.abs(picture.astype(int) - sample(stream.crop.cut(tick.frames[-1]))).max()))
+        wanted.append(float(np.abs(picture.astype(int) - sample(stream.framing.crop.cut(tick.frames[-1]))).max()))
     assert max(wanted) <= 5
     assert stream.lowres_psnr_db > 42
 
@@ -47,11 +48,11 @@ def test_mute_sends_silence_and_camera_off_no_pictures(clip: Path) -> None:
     stream = SenderStream(StreamConfig(keyframe="first"))
     ticks = list(islice(file_ticks(clip), 30))
     stream.bundle(ticks[0])
-    stream.muted = stream.camera_off = True
+    stream.muted = stream.framing.camera_off = True
     bundles = [stream.bundle(t) for t in ticks[1:]]
     assert all(b.muted and b.face == Face.CAMERA_OFF and b.picture is None for b in bundles)
     assert sum(len(p) for b in bundles[-10:] for p in b.sound) < 120
-    stream.camera_off = False
+    stream.framing.camera_off = False
     assert stream.bundle(ticks[5]).picture is not None
 
 
@@ -67,10 +68,10 @@ def test_later_keyframe_is_used_when_confirmed(clip: Path) -> None:
     stream = SenderStream(StreamConfig(keyframe="first", crop="none"))
     ticks = list(islice(file_ticks(clip), 4))
     stream.bundle(ticks[0])
-    first, decoder = stream.keyframe, PictureDecoder()
-    stream.set_keyframe(stream.crop.cut(ticks[3].frames[-1]))
-    assert stream.slot == 1
-    for slot, keyframe in stream.gallery.keyframes.items():
+    first, decoder = stream.keyframes.newest, PictureDecoder()
+    stream.keyframes.set(stream.framing.crop.cut(ticks[3].frames[-1]))
+    assert stream.keyframes.slot == 1
+    for slot, keyframe in stream.keyframes.gallery.keyframes.items():
         decoder.set_keyframe(slot, keyframe.thumbnail)
 
     def slot_of(tick: Tick) -> int:
@@ -78,9 +79,9 @@ def test_later_keyframe_is_used_when_confirmed(clip: Path) -> None:
         return decoder.decode(bundle.number, bundle.picture)[1].slot
 
     assert slot_of(ticks[1]) == 0
-    stream.confirm(1, first.digest)  # the wrong one
+    stream.keyframes.confirm(1, first.digest)  # the wrong one
     assert slot_of(ticks[2]) == 0
-    stream.confirm(1, stream.keyframe.digest)
+    stream.keyframes.confirm(1, stream.keyframes.newest.digest)
     assert slot_of(ticks[3]) == 1
 
 
@@ -164,7 +165,7 @@ def test_the_rung_changes_between_ticks_and_time_goes_on(clip: Path) -> None:
         stream.set_step(tick_mode, bitrate)
         bundles.append(stream.bundle(source.next(stream.tick_ms)))
         if bundles[-1].number == 0:
-            decoder.set_keyframe(stream.slot, stream.keyframe.thumbnail)
+            decoder.set_keyframe(stream.keyframes.slot, stream.keyframes.newest.thumbnail)
         _, header = decoder.decode(bundles[-1].number, bundles[-1].picture)
         assert RATES[header.rate] == stream.tick_ms
         stream.acknowledge(Report(bundles[-1].number))
@@ -201,11 +202,11 @@ def test_a_keyframe_chosen_before_the_stream_is_there_at_its_first_tick(clip: Pa
         (StreamConfig(keyframe="first"), GLIMPSES_MIN, False),
     ):  # fmt: skip
         stream = SenderStream(config)
-        stream.on_crops = lambda first, frames: crops.append(first)
+        stream.framing.on_crops = lambda first, frames: crops.append(first)
         for tick in ticks[:seen]:
             stream.candidates(tick)
         stream.choose_early()
-        assert (stream.keyframe is not None) == chosen
+        assert (stream.keyframes.newest is not None) == chosen
         assert stream.at_ms == 0
         assert not crops
         assert (stream.bundle(ticks[0]).picture is not None) == (chosen or config.keyframe == "first")
@@ -216,10 +217,10 @@ def test_what_was_seen_long_before_is_no_candidate(clip: Path) -> None:
     stream, tick = SenderStream(), next(iter(file_ticks(clip)))
     for _ in range(GLIMPSES_MAX):
         stream.candidates(tick)
-    before = stream.choice
+    before = stream.keyframes.choice
     stream.candidates(tick)
-    assert stream.choice is not before
-    assert stream.choice.tried == 1
+    assert stream.keyframes.choice is not before
+    assert stream.keyframes.choice.tried == 1
 
 
 @pytest.mark.parametrize("hide", ["camera_off", "away", "gone"])
@@ -228,19 +229,19 @@ def test_who_hides_before_the_other_comes_is_not_shown_as_seen_before(clip: Path
     ticks = list(islice(file_ticks(clip), GLIMPSES_MIN + 4))
     for tick in ticks[:GLIMPSES_MIN]:
         stream.candidates(tick)
-    assert not stream.hidden
+    assert not stream.framing.hidden
     if hide == "gone":
         dark = Tick([], ticks[0].sound, 0.0)
     else:
-        setattr(stream, hide, True)
+        setattr(stream.framing, hide, True)
         dark = ticks[0]
     stream.candidates(dark)
     stream.choose_early()
     stream.bundle(dark)
-    assert stream.hidden
-    assert stream.keyframe is None
-    assert stream.choice is not None
-    assert not stream.choice.candidates
+    assert stream.framing.hidden
+    assert stream.keyframes.newest is None
+    assert stream.keyframes.choice is not None
+    assert not stream.keyframes.choice.candidates
 
 
 def test_without_a_face_nothing_is_chosen_early() -> None:
@@ -248,7 +249,7 @@ def test_without_a_face_nothing_is_chosen_early() -> None:
     for _ in range(GLIMPSES_MIN):
         stream.candidates(Tick([np.full((300, 300, 3), 90, np.uint8)], np.zeros(3200, np.float32), 0.0))
     stream.choose_early()
-    assert stream.keyframe is None
+    assert stream.keyframes.newest is None
 
 
 def test_a_tick_that_is_left_out_leaves_the_rest_as_it_is(clip: Path) -> None:
@@ -267,11 +268,11 @@ def test_away_is_said_and_nothing_is_seen_or_heard(clip: Path) -> None:
     stream = SenderStream(StreamConfig(keyframe="first"))
     ticks = list(islice(file_ticks(clip), 3))
     stream.bundle(ticks[0])
-    stream.away = True
+    stream.framing.away = True
     bundle = stream.bundle(ticks[1])
     assert (bundle.face, bundle.muted, bundle.picture) == (Face.AWAY, True, None)
     assert Bundle.parse(bundle.pack()) == bundle
-    stream.away = False
+    stream.framing.away = False
     assert stream.bundle(ticks[2]).picture is not None
 
 
@@ -281,6 +282,6 @@ def test_a_face_far_from_the_camera_is_told(frames: list[np.ndarray]) -> None:
     far[300:420, 600:720] = cv2.resize(frames[0], (120, 120), interpolation=cv2.INTER_AREA)
     for picture, low, high in ((near, 0.3, 0.7), (far, 1.9, 3.0)):
         stream = SenderStream()
-        while stream.face != Face.TRACKED or stream.crop is None:
+        while stream.face != Face.TRACKED or stream.framing.crop is None:
             stream.bundle(Tick([picture] * 5, np.zeros(3200, np.float32), 0.0))
-        assert low < stream.enlarged < high
+        assert low < stream.framing.enlarged < high

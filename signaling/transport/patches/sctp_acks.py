@@ -24,7 +24,7 @@ from aiortc.rtcsctptransport import SCTP_DATA_UNORDERED, SCTP_RTO_MIN, USERDATA_
 
 from signaling.transport.patience import LATEST, SOONEST
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 DELAY = 0.45
 """Seconds that a SACK waits for data to travel with: in silence a bundle comes every 400 ms, and some jitter.
@@ -84,7 +84,7 @@ class AckBundler:
         self._probes, self._probed = 0, -1
         self._tasks: set[asyncio.Task[None]] = set()
         if lacking := [name for name in _USED if not hasattr(sctp, name)]:
-            logger.warning("acknowledgements are not bundled: this aiortc has no %s", ", ".join(lacking))
+            log.warning("acknowledgements are not bundled: this aiortc has no %s", ", ".join(lacking))
             self.works = False
             return
         self.works = True
@@ -149,7 +149,7 @@ class AckBundler:
             try:
                 await self._make()
             except ConnectionError:
-                logger.debug("a connection ended with an acknowledgement under way")
+                log.debug("a connection ended with an acknowledgement under way")
 
     async def _chunk(self, chunk: Any) -> None:
         """In place of sending a chunk: data waits for what else this step sends."""
@@ -180,7 +180,7 @@ class AckBundler:
                     size += len(bytes(packet[-1]))
                 await self._send(_Together(packet))
         except ConnectionError:
-            logger.debug("a connection ended with data under way")
+            log.debug("a connection ended with data under way")
 
     def _expect(self) -> None:
         """A message went out whose acknowledgement shall come soon."""

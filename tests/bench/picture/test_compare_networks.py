@@ -26,7 +26,10 @@ def clocked(monkeypatch, tmp_path, kind):
     clock = iter(range(10_000))
     monkeypatch.setattr("bench.picture.compare_networks.time.perf_counter", lambda: float(next(clock)))
     monkeypatch.setattr("bench.picture.compare_networks.Cache", lambda folder: None)
-    for name, network in (("models.training.trainer.Call", Linear), ("models.paper.training.PaperNetwork", lambda _: Linear())):
+    for name, network in (
+        ("models.training.trainer.FaceUpsamplerNet", Linear),
+        ("models.paper.training.PaperNetwork", lambda _: Linear()),
+    ):
         monkeypatch.setattr(name, network)
     monkeypatch.setattr("models.training.trainer.PerceptualDistance", lambda *_: torch.nn.Identity())
     for trainer in (Trainer, PaperTrainer):

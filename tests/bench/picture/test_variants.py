@@ -5,8 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import sender.files
-
+import receiver.decode_file
 from bench.picture.variants import VARIANTS, Renderer, transmit
 from codec.pictures.colour import ycbcr_to_rgb
 from codec.pictures.sampling import sample
@@ -41,9 +40,9 @@ def test_inputs_are_what_decode_file_gives_the_network(sent, tmp_path, monkeypat
             given.append((pictures, speech))
             return np.zeros((256, 256, 3), np.uint8)
 
-    monkeypatch.setattr(sender.files, "Upsampler", Recorder)
+    monkeypatch.setattr(receiver.decode_file, "Upsampler", Recorder)
     found, folder = sent
-    sender.files.decode_file(folder / "clip.fw", tmp_path / "out.mp4")
+    receiver.decode_file.decode_file(folder / "clip.fw", tmp_path / "out.mp4")
     assert len(given) == len(found.frames) == len(found.truth) == 43
     for (pictures, speech), frame in zip(given, found.frames, strict=True):
         assert np.array_equal(pictures, frame.pictures)

@@ -46,14 +46,14 @@ def run(clip: Path, parts: str, refresh: Refresh, may_send: bool = True) -> list
     for number, tick in enumerate(talking(clip, parts)):
         at_ms = stream.at_ms
         bundle = stream.bundle(tick)
-        assert stream.keyframe is not None
-        stream.confirm(stream.slot, stream.keyframe.digest)
-        advice = refresh.tick(at_ms, 200, bundle, stream.seen, stream.held.limited(may_send))
+        assert stream.keyframes.newest is not None
+        stream.keyframes.confirm(stream.keyframes.slot, stream.keyframes.newest.digest)
+        advice = refresh.tick(at_ms, 200, bundle, stream.seen, stream.keyframes.held.limited(may_send))
         if advice and advice.keyframe:
-            stream.set_keyframe(advice.keyframe)
+            stream.keyframes.set(advice.keyframe)
             advised.append((number, "new"))
         elif advice and advice.slot is not None:
-            assert stream.use(advice.slot)
+            assert stream.keyframes.use(advice.slot)
             advised.append((number, advice.slot))
     return advised
 
@@ -92,19 +92,19 @@ def test_the_mirror_looks_away_while_it_is_behind_and_tells_once(clip, networks)
     advice = []
     for number, tick in enumerate(talking(clip, "abbb")):
         bundle = stream.bundle(tick)
-        stream.confirm(stream.slot, stream.keyframe.digest)
-        mirror.tick(number * 200, 200, bundle, stream.seen, stream.held)
+        stream.keyframes.confirm(stream.keyframes.slot, stream.keyframes.newest.digest)
+        mirror.tick(number * 200, 200, bundle, stream.seen, stream.keyframes.held)
         mirror._pool.submit(lambda: None).result()
         if found := mirror.advice():
             assert mirror.advice() is None
             advice.append(found)
-            stream.set_keyframe(found.keyframe)
+            stream.keyframes.set(found.keyframe)
             break
     assert len(advice) == 1
     looks, gate = mirror.refresh.count.looks, threading.Event()
     mirror._pool.submit(gate.wait)
     for n in range(10):  # at once: all but the last few are decoded alone
-        mirror.tick((number + 1 + n) * 200, 200, stream.bundle(tick), stream.seen, stream.held)
+        mirror.tick((number + 1 + n) * 200, 200, stream.bundle(tick), stream.seen, stream.keyframes.held)
     gate.set()
     mirror.close()
     assert mirror.refresh.count.looks - looks <= BEHIND + 1

@@ -43,27 +43,27 @@ class Line:
 
 async def test_who_comes_while_the_camera_is_off_gets_no_picture_from_before() -> None:
     stream, line = SenderStream(), Line()
-    stream.set_keyframe(np.full((256, 256, 3), 90, np.uint8))
+    stream.keyframes.set(np.full((256, 256, 3), 90, np.uint8))
     call = Call(IceConfig(), stream=stream)
     call.link.peer = peer = cast(Peer, line)
-    digest = stream.gallery.keyframes[0].digest
+    digest = stream.keyframes.gallery.keyframes[0].digest
     asked = KeyframeNotice(Verb.REQUEST, 0, digest).pack()
-    stream.camera_off = True
+    stream.framing.camera_off = True
     await call._offer_keyframes()
     await call._on_control(peer, asked)
     await asyncio.sleep(0.01)
     assert line.sent == []
-    stream.camera_off = False
+    stream.framing.camera_off = False
     await call._offer_keyframes()
     assert [m.verb for m in line.sent] == [Verb.OFFER]
-    stream.camera_off = True
+    stream.framing.camera_off = True
     await call._on_control(peer, asked)  # just when the camera went off
     await asyncio.sleep(0.01)
     assert len(line.sent) == 1
-    stream.camera_off = False
+    stream.framing.camera_off = False
     await call._offer_keyframes()
     await call._on_control(peer, asked)
     await asyncio.sleep(0.05)
     assert line.sent[1].verb == Verb.OFFER
-    assert b"".join(m.data for m in line.sent[2:]) == stream.gallery.keyframes[0].data
+    assert b"".join(m.data for m in line.sent[2:]) == stream.keyframes.gallery.keyframes[0].data
     call.link.peer = None

@@ -1,0 +1,139 @@
+"""What is shown and heard, and when: a tick's frames go to the renderer and, drawn, to the outputs at their time."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from codec.media.timing import grid
+from codec.media.types import Float32, UInt8
+from receiver.outputs.base import Output
+from receiver.render import MakeRenderer
+from receiver.tick_decoder import FrameInput, TickOutput, halfway
+from receiver.trust import TrustMeter
+
+EARLY = 0.012
+"""Seconds by which sound is handed out before its picture's time: Opus delays it by 6.5 ms, and
+pictures were found 10 ms ahead of it (``bench.calls.soak``)."""
+DUE_KEPT = 120
+"""Frames whose time of presentation is remembered."""
+GREY = np.full((256, 256, 3), 40, np.uint8)
+"""Shown when the other side's camera is off."""
+
+
+class Presenter:
+    """Made inside a running event loop, which calls back when something is due.
+
+    Attributes:
+        delays: seconds by which the newest frames were shown late.
+        trust: how far the frames are supported by what was sent.
+        on_shown, on_heard: told of every frame (number, picture, time) and every tick's sound.
+    """
+
+    def __init__(self, render: MakeRenderer, outputs: list[Output], double: bool) -> None:
+        """``double``: draw a frame between each two as well, for outputs that are ``smooth``."""
+        self._loop = asyncio.get_running_loop()
+        self.render, self.outputs, self._double = render(self._rendered, self._loop), outputs, double
+        self.on_shown: Callable[[int, UInt8, float], None] | None = None
+        self.on_heard: Callable[[Float32, float], None] | None = None
+        self.trust = TrustMeter()
+        self.delays: deque[float] = deque(maxlen=499)
+        self._shown: deque[float] = deque(maxlen=200)
+        self._due: dict[int, float] = {}
+        self._hidden, self._visible_from = False, 0
+        self._before: FrameInput | None = None
+        self._small: Float32 | None = None
+
+    def restart(self) -> None:
+        """A new stream begins: frames of the one before must not hide those of the next."""
+        self._visible_from = 0
+        self._due.clear()
+
+    def lead(self) -> float:
+        """Seconds before its time that a tick is laid out: about what rendering takes.
+
+        A little less, so that a tick's first frame comes some ms late: nobody sees it, and all that
+        follows is sooner.
+        """
+        return min(max(self.render.count.seconds * 0.9, 0.02), 0.12) + 0.004
+
+    def present(self, at_ms: int, length: int, due: float, filled: Float32, output: TickOutput) -> None:
+        """Schedule the tick that begins ``at_ms`` after the stream, ``length`` ms long, at the time
+        ``due``. Its sound lasts, as ``filled``, until the next."""
+        self._loop.call_later(max(0.0, due - EARLY - time.monotonic()), self._sound, at_ms, output.sound, filled)
+        first = grid(at_ms, length).start
+        if output.hidden and not self._hidden:
+            self._loop.call_later(max(0.0, due - time.monotonic()), self._hide, first)
+        self._hidden = output.hidden
+        if output.hidden:
+            self._visible_from = 2 * grid(at_ms, length).stop - 1
+        lead = self.render.count.seconds * 1.15 + 0.004
+        for frame in self._doubled(output.frames):
+            shown = due + frame.at * 0.02 - at_ms / 1000
+            self._due[frame.at] = shown
+            self._loop.call_later(max(0.0, shown - lead - time.monotonic()), self._submit, frame, shown)
+        while len(self._due) > DUE_KEPT:
+            del self._due[next(iter(self._due))]
+
+    def _doubled(self, frames: list[FrameInput]) -> list[FrameInput]:
+        """The frames, with one between each two where 50 a second are wanted."""
+        if not self._double:
+            return frames
+        out = []
+        for frame in frames:
+            if self._before and (between := halfway(self._before, frame)):
+                out.append(between)
+            out.append(frame)
+            self._before = frame
+        return out
+
+    def _submit(self, frame: FrameInput, due: float) -> None:
+        if self._due.get(frame.at) == due:
+            self.render.submit(frame)
+
+    def _hide(self, number: int) -> None:
+        for output in self.outputs:
+            output.frame(number, GREY)
+
+    def _sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
+        if self.on_heard:
+            self.on_heard(stretched, time.monotonic())
+        for output in self.outputs:
+            output.sound(at_ms, exact, stretched)
+
+    def _rendered(self, frame: FrameInput, rgb: UInt8) -> None:
+        if due := self._due.get(frame.at):
+            self._loop.call_later(max(0.0, due - time.monotonic()), self._show, frame, rgb, due)
+
+    def _show(self, frame: FrameInput, rgb: UInt8, due: float) -> None:
+        if frame.at < self._visible_from or self._due.get(frame.at) != due:
+            return  # overtaken by its successor, or rendered for a tick before the camera went off
+        self._visible_from = frame.at + 1
+        now = time.monotonic()
+        self._shown.append(now)
+        self.delays.append(now - due)
+        if self.on_shown and not frame.half:
+            self.on_shown(frame.number, rgb, now)
+        self.trust.update(rgb, frame.pictures[2])
+        self._small = frame.pictures[2]
+        for output in self.outputs:
+            if output.smooth or not frame.half:
+                output.frame(frame.number, rgb)
+
+    @property
+    def small(self) -> UInt8 | None:
+        """The picture that the newest frame was drawn from, RGB (8, 8, 3); None before the first."""
+        return None if self._small is None else (self._small * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0)
+
+    @property
+    def fps(self) -> float:
+        """Frames shown a second, over the last two seconds."""
+        now = time.monotonic()
+        return len([t for t in self._shown if now - t < 2.0]) / 2.0
+
+    @property
+    def late(self) -> float:
+        """Seconds by which the last 50 frames were shown late, on average; 0 where they were early."""
+        return max(0.0, float(np.mean(list(self.delays)[-50:]))) if self.delays else 0.0

@@ -1,0 +1,95 @@
+"""Bundles that wait for their tick: where the stream is, what comes next, and when it begins anew.
+
+Times in the stream are in ms, of a tick's beginning.
+"""
+
+import asyncio
+
+from codec.bundle import TIME_UNIT, Bundle
+
+WAITING_MAX = 100
+"""Ticks that may wait to be played."""
+FAR_LATE = 1.0
+"""Seconds after its time from which a bundle is too late for jitter."""
+FAR_EARLY = 1.5
+"""Seconds before its time, a tick not counted, from which a bundle is too early for jitter."""
+FAR_COUNT = 3
+"""So many bundles in a row, each far off its time, mean that the sender paused or began anew."""
+
+
+class TickQueue:
+    """Fed with bundles as they arrive, emptied tick by tick.
+
+    Attributes:
+        next: where the next tick to be played begins; None while no stream has begun.
+        arrival: set whenever a bundle was put in.
+        last_arrival: monotonic time of the newest bundle.
+        arriving: length in seconds of the newest bundle's tick.
+    """
+
+    def __init__(self) -> None:
+        self.next: int | None = None
+        self.arrival = asyncio.Event()
+        self.last_arrival, self.arriving = 0.0, 0.2
+        self.tick_ms = 200
+        self._waiting: dict[int, Bundle] = {}
+        self._last: int | None = None
+        self._far = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, at: int) -> bool:
+        return at in self._waiting
+
+    def position(self, bundle: Bundle) -> int:
+        """Where a bundle's tick begins: its time field, which wraps, unfolded around the expected time."""
+        if self._last is None:
+            return bundle.time * TIME_UNIT
+        expected = self._last // TIME_UNIT
+        return (expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000) * TIME_UNIT
+
+    def is_new_stream(self, off: float, tick: float) -> bool:
+        """Whether the last bundles, this one ``off`` seconds after its time among them, belong to a
+        stream that has paused or begun anew. ``tick``: its length in seconds."""
+        self._far = self._far + 1 if off > FAR_LATE or off < -FAR_EARLY - tick else 0
+        return self._far >= FAR_COUNT
+
+    def restart(self) -> None:
+        """Take the next bundle as the first of a stream."""
+        self._waiting.clear()
+        self.next, self._far = None, 0
+
+    def arrived(self, at: int, bundle: Bundle, now: float) -> None:
+        """A bundle whose tick begins at ``at`` came at the time ``now``; :meth:`put` keeps it."""
+        self._last, self.last_arrival, self.arriving = at, now, bundle.tick_ms / 1000
+
+    def put(self, at: int, bundle: Bundle) -> bool:
+        """Let a bundle wait for its tick; False where that has been played already."""
+        if self.next is None:
+            self.next, self.tick_ms = at, bundle.tick_ms
+        if at < self.next:
+            return False
+        self._waiting[at] = bundle
+        while len(self._waiting) > WAITING_MAX:
+            del self._waiting[max(self._waiting)]
+        return True
+
+    def take(self, at: int) -> tuple[Bundle | None, int]:
+        """(the bundle of the tick that begins at ``at``, None if lost; the tick's length in ms).
+
+        A lost one is as long as the last, but ends where the next bundle's begins, which may be of
+        another tick mode.
+        """
+        for old in [a for a in self._waiting if a < at]:
+            del self._waiting[old]
+        bundle = self._waiting.pop(at, None)
+        if bundle is not None:
+            self.tick_ms = bundle.tick_ms
+            return bundle, self.tick_ms
+        return None, min([self.tick_ms, *(a - at for a in self._waiting)])
+
+    def redundant(self, at: int) -> tuple[bytes, ...]:
+        """The audio of the tick before ``at`` that the bundle of ``at`` repeats; nothing where that hasn't come."""
+        following = self._waiting.get(at)
+        return following.redundant if following else ()

@@ -1,0 +1,67 @@
+"""From the camera's pictures to the crop that is sent, and to what the other side is told of the face."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from codec.bundle import Face
+from codec.media.timing import grid
+from codec.media.types import UInt8
+from models.face.detector import Detector
+from models.face.finder import Mesh
+from models.face.tracker import SIDE, Crop, Tracker, whole
+from sender.capture.sources import Tick
+
+
+class Framing:
+    """One person before one camera. Feed it ticks in order.
+
+    Attributes:
+        away, camera_off: set from outside; nothing is shown then.
+        crop: where the newest crop lies in the picture; None before the first.
+        on_crops: told of a tick's crops, with the number of their first frame.
+    """
+
+    def __init__(self, mode: Literal["face", "none"], detector: Detector, mesh: Mesh) -> None:
+        """``mode``: "face" follows the face, "none" takes the frame as it is."""
+        self.tracker = Tracker(detector, mesh)
+        self.away = self.camera_off = False
+        self.crop: Crop | None = None
+        self.on_crops: Callable[[int, list[UInt8]], None] | None = None
+        self._mode = mode
+        self._nothing_seen = False  # in the last tick
+
+    @property
+    def hidden(self) -> bool:
+        """Whether there is nothing to be seen: no keyframe is offered then, let alone sent."""
+        return self.away or self.camera_off or self._nothing_seen
+
+    @property
+    def enlarged(self) -> float:
+        """How many times the face is enlarged to be shown at 256×256: over 1 it is further from the
+        camera than is sharp."""
+        return float(SIDE / max(self.crop.side, 1.0)) if self.crop is not None and self._mode == "face" else 1.0
+
+    def rewind(self) -> None:
+        """A file is read a second time, from its beginning."""
+        self.tracker.rewind()
+        self.crop = None
+
+    def see(self, tick: Tick, at_ms: int | None = None, tick_ms: int = 200) -> tuple[UInt8 | None, Face]:
+        """(a tick's last picture as its crop (256, 256, 3), None while hidden; the face in it).
+
+        ``at_ms``: where the tick begins in the stream, for :attr:`on_crops`; None tells nobody.
+        """
+        frames = [f for f in tick.frames if f is not None]
+        self._nothing_seen = not frames
+        if self.hidden:
+            self.tracker.reset()
+            return None, Face.AWAY if self.away else Face.CAMERA_OFF
+        newest, before = frames[-1], self.crop
+        if self._mode == "none":
+            self.crop, face = whole(newest), Face.TRACKED
+        else:
+            self.crop, face = self.tracker.update(newest)
+        if self.on_crops and at_ms is not None:
+            step = [(before or self.crop).towards(self.crop, (i + 1) / len(frames)) for i in range(len(frames))]
+            self.on_crops(grid(at_ms, tick_ms)[0], [c.cut(f) for c, f in zip(step, frames, strict=True)])
+        return self.crop.cut(newest), face
