@@ -51,36 +51,63 @@ def _sound(path: Path) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
+class CacheWriter:
+    """Writes a split of the cache, clip after clip; :meth:`close` makes it whole."""
+
+    def __init__(self, folder: Path, frames: int) -> None:
+        """``frames``: of all clips together."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._frames = folder, frames
+        open_memmap = np.lib.format.open_memmap
+        self._full = open_memmap(folder / "yuv256.npy", "w+", np.uint8, (frames, SIDE * 3 // 2, SIDE))
+        self._coarse = open_memmap(folder / "rgb64.npy", "w+", np.uint8, (frames, COARSE, COARSE, 3))
+        self._small = open_memmap(folder / "ycc8.npy", "w+", np.uint8, (frames, 8, 8, 3))
+        self._clips: list[Clip] = []
+        self._mels: list[np.ndarray] = []
+        self._at = self._begun = self._mel_at = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether all frames that were announced are there."""
+        return self._at == self._frames
+
+    def frame(self, yuv: np.ndarray, coarse: np.ndarray, small: np.ndarray) -> None:
+        """The clip's next frame: planar YUV (384, 256), RGB (64, 64, 3), YCbCr (8, 8, 3)."""
+        self._full[self._at], self._coarse[self._at], self._small[self._at] = yuv, coarse, small
+        self._at += 1
+
+    def end_clip(self, name: str, identity: str, mel: np.ndarray) -> None:
+        """The clip whose frames were just written is whole; ``mel`` (n, 80) is its log-mel."""
+        self._clips.append(Clip(name, identity, self._begun, self._at - self._begun, self._mel_at, len(mel)))
+        self._mels.append(mel)
+        self._begun, self._mel_at = self._at, self._mel_at + len(mel)
+
+    def close(self) -> None:
+        """Write log-mels and the index: the cache is whole once that is there."""
+        empty = np.zeros((0, melmod.BANDS), np.float16)
+        np.save(self._folder / "mel.npy", np.concatenate([empty, *(mel.astype(np.float16) for mel in self._mels)]))
+        (self._folder / "index.json").write_text(json.dumps([clip.__dict__ for clip in self._clips]))
+
+
 def prepare(data: Path, cache: Path, split: str, say: Callable[[str], None] = lambda _: None) -> None:
     """Decode every clip of ``split`` in ``data`` (with its ``clips.tsv``) into ``cache/split``;
     ``say`` is told how far it is."""
     rows = [r for r in csv.DictReader((data / "clips.tsv").open(), delimiter="\t") if r["split"] == split]
-    total = sum(int(r["frames"]) for r in rows)
-    folder = cache / split
-    folder.mkdir(parents=True, exist_ok=True)
-    full = np.lib.format.open_memmap(folder / "yuv256.npy", "w+", np.uint8, (total, SIDE * 3 // 2, SIDE))
-    coarse = np.lib.format.open_memmap(folder / "rgb64.npy", "w+", np.uint8, (total, COARSE, COARSE, 3))
-    small = np.lib.format.open_memmap(folder / "ycc8.npy", "w+", np.uint8, (total, 8, 8, 3))
-    clips, mels, at, mel_at = [], [], 0, 0
+    writer = CacheWriter(cache / split, sum(int(r["frames"]) for r in rows))
     for number, row in enumerate(rows):
         if number and number % 50 == 0:
             say(f"{number} of {len(rows)} clips")
-        path, start, rgb24, yuv = data / split / row["clip"], at, Scaler(), Scaler("yuv420p")
+        path, rgb24, yuv = data / split / row["clip"], Scaler(), Scaler("yuv420p")
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
-                if at == total:
+                if writer.full:
                     break
                 rgb = rgb24.array(frame)
-                full[at] = yuv.array(frame)
-                coarse[at] = cv2.resize(rgb, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
-                small[at] = sample(rgb)
-                at += 1
+                coarse = cv2.resize(rgb, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+                writer.frame(yuv.array(frame), coarse, sample(rgb))
         spectrum = melmod.log_mel(_sound(path)) if int(row["audio"]) else np.zeros((0, melmod.BANDS), np.float32)
-        clips.append(Clip(row["clip"], row["identity"], start, at - start, mel_at, len(spectrum)).__dict__)
-        mels.append(spectrum)
-        mel_at += len(spectrum)
-    np.save(folder / "mel.npy", np.concatenate(mels).astype(np.float16))
-    (folder / "index.json").write_text(json.dumps(clips))
+        writer.end_clip(row["clip"], row["identity"], spectrum)
+    writer.close()
 
 
 class Cache:

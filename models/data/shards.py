@@ -11,7 +11,6 @@ read, so a resumed run goes on where it was and decodes only what it still needs
 """
 
 import io
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from hashlib import blake2b
@@ -30,11 +29,10 @@ from codec.errors import system_reason
 from codec.media.scaler import Scaler
 from codec.pictures.sampling import sample as sample_8x8
 from models.data.batch import Batch, MakeDrawer
-from models.data.cache import COARSE, SIDE, Cache, Clip
+from models.data.cache import COARSE, Cache, CacheWriter, Clip
 from models.data.regions import FILE as REGIONS
 from models.prepare.samples import Sample, read_infos, read_samples
 from models.prepare.store import MANIFEST, read_lines
-from models.runtime.mel import BANDS
 
 MOST = 4
 """A clip of someone with little footage gives at most this many times the usual number of pairs."""
@@ -250,25 +248,17 @@ def cache_from_shards(shards: list[Path], cache: Path, clips: int | None = None)
     infos = [(path, number, info) for path in shards for number, info in enumerate(read_infos(path))]
     if clips is not None and clips < len(infos):
         infos = [infos[i * len(infos) // clips] for i in range(clips)]
-    total = sum(info["frames"] for _, _, info in infos)
-    cache.mkdir(parents=True, exist_ok=True)
-    full = np.lib.format.open_memmap(cache / "yuv256.npy", "w+", np.uint8, (total, SIDE * 3 // 2, SIDE))
-    coarse = np.lib.format.open_memmap(cache / "rgb64.npy", "w+", np.uint8, (total, COARSE, COARSE, 3))
-    small = np.lib.format.open_memmap(cache / "ycc8.npy", "w+", np.uint8, (total, 8, 8, 3))
-    index, mels, boxes, at, mel_at = [], [np.zeros((0, BANDS), np.float16)], [np.zeros((0, 4, 4), np.int16)], 0, 0
+    writer, boxes = CacheWriter(cache, sum(info["frames"] for _, _, info in infos)), [np.zeros((0, 4, 4), np.int16)]
     for path, group in groupby(infos, lambda entry: entry[0]):
         for sample in read_samples(path, {number for _, number, _ in group}):
             one = OneClip(sample)
             (clip,) = one.clips
             for i in range(clip.frames):
-                full[at + i], coarse[at + i], small[at + i] = one.yuv[i], one.coarse[i], one.small[i]
-            index.append(Clip(f"{clip.name}.mp4", clip.identity, at, clip.frames, mel_at, clip.mel_frames).__dict__)
-            mels.append(sample.mel)
+                writer.frame(one.yuv[i], one.coarse[i], one.small[i])
+            writer.end_clip(f"{clip.name}.mp4", clip.identity, sample.mel)
             boxes.append(sample.boxes)
-            at, mel_at = at + clip.frames, mel_at + clip.mel_frames
-    np.save(cache / "mel.npy", np.concatenate(mels))
     np.save(cache / REGIONS, np.concatenate(boxes))
-    (cache / "index.json").write_text(json.dumps(index))
+    writer.close()
 
 
 if __name__ == "__main__":
