@@ -1,4 +1,5 @@
-"""What is shown and heard, and when: a tick's frames go to the renderer and, drawn, to the outputs at their time."""
+"""What is shown and heard, and when: a tick's frames go to the renderer and, drawn, to the outputs
+at their time."""
 
 import asyncio
 import time

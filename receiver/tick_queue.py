@@ -90,6 +90,7 @@ class TickQueue:
         return None, min([self.tick_ms, *(a - at for a in self._waiting)])
 
     def redundant(self, at: int) -> tuple[bytes, ...]:
-        """The audio of the tick before ``at`` that the bundle of ``at`` repeats; nothing where that hasn't come."""
+        """The audio of the tick before ``at`` that the bundle of ``at`` repeats; nothing where that
+        hasn't come."""
         following = self._waiting.get(at)
         return following.redundant if following else ()

@@ -152,7 +152,8 @@ class SenderStream:
         return bundle
 
     def _encode(self, crop: UInt8) -> bytes | None:
-        """The crop's small picture as bits; None where it takes too many, so that the other side keeps the one before."""
+        """The crop's small picture as bits; None where it takes too many, so that the other side
+        keeps the one before."""
         wanted = sample(crop, self.config.size)
         try:
             picture, decoded = self.pictures.encode(self.number, wanted, self.rate.limit)

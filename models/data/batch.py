@@ -16,7 +16,8 @@ class Batch:
     detail (N, 3, 64, 64).
 
     ``boxes`` (N, 4, 4) are the truth's lips, nose, eyes, eyebrows as x0, y0, x1, y1 in 256ths of
-    its side; zeros where no face was found.
+    its side; zeros where no face was found. ``shape`` (N, 2, 54, 2): the face's points in the
+    keyframe and in the truth (:mod:`models.face.shape_points`), zeros where they are not known.
     """
 
     keyframe: Tensor
@@ -25,6 +26,7 @@ class Batch:
     mel: Tensor
     detail: Tensor
     boxes: Tensor
+    shape: Tensor
 
     def to(self, device: torch.device) -> "Batch":
         return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))

@@ -19,7 +19,9 @@ import numpy as np
 from codec.media.scaler import Scaler
 from codec.pictures.colour import ycbcr_to_rgb
 from codec.pictures.sampling import sample
+from models.data.mesh_points import load_points
 from models.data.regions import load_regions
+from models.face.shape_points import COUNT, from_mesh
 from models.lipsync.sync_file import in_sync, read_scores
 from models.runtime import mel as melmod
 
@@ -125,6 +127,8 @@ class Cache:
         self.small = np.load(folder / "ycc8.npy", mmap_mode=mode)
         self.mel = np.load(folder / "mel.npy")
         self.regions = load_regions(folder)
+        found = load_points(folder)
+        self.points = None if found is None else from_mesh(found)
         scores = read_scores(folder)
         self.late = None if scores is None else in_sync(scores)
 
@@ -132,6 +136,19 @@ class Cache:
         """Lips, nose, eyes and eyebrows of frame ``at``: (4, 4) int16, x0, y0, x1, y1; zeros where
         none are known."""
         return np.zeros((4, 4), np.int16) if self.regions is None else self.regions[at]
+
+    def shape(self, clip: Clip, frame: int, phase: int | None = None) -> np.ndarray:
+        """The face's points (54, 2) at a frame of ``clip``, zeros where they are not known; with
+        ``phase`` only those at its ticks count, and between them they are interpolated."""
+        if self.points is None:
+            return np.zeros((COUNT, 2), np.float32)
+        if phase is None:
+            return self.points[clip.start + frame]
+        left, part = divmod(frame - phase, TICK)
+        a, b = (self.points[clip.start + min(max(phase + (left + i) * TICK, 0), clip.frames - 1)] for i in (0, 1))
+        if not (a.any() and b.any()):
+            return np.zeros((COUNT, 2), np.float32)
+        return a + (b - a) * np.float32(part / TICK)
 
     def rgb256(self, at: int) -> np.ndarray:
         """Frame ``at`` as RGB (256, 256, 3) uint8."""

@@ -15,11 +15,17 @@ from models.data.augment import relight
 from models.data.batch import Batch
 from models.data.cache import TICK, Cache, Clip, quantise, window_pictures
 from models.data.regions import mirrored_boxes
+from models.data.shape_basis import Basis
+from models.face.shape_points import mirrored_points
 from models.runtime.detail import detail_of
 
 if TYPE_CHECKING:
     from models.data.batch import Drawer
 
+WITHHELD_SHARE = 0.2
+"""Share of training samples whose points are withheld: archive footage has none, nor has the paper."""
+MOVED_SHARE = 0.3
+"""Share of training samples whose keyframe is turned, shifted and scaled: large motion is rare in the clips."""
 DETAIL_SHARE = 0.2
 """Share of training samples that are given a picture of 16×16, 32×32 or 64×64 besides the 8×8 ones."""
 
@@ -47,12 +53,21 @@ def _larger(coarse: np.ndarray, frame: int, phase: int | None, step: int, size: 
 
 
 def example(
-    cache: Cache, clip: Clip, key: int, frame: int, side: int, phase: int | None, step: int, size: int = 8
+    cache: Cache,
+    clip: Clip,
+    key: int,
+    frame: int,
+    side: int,
+    phase: int | None,
+    step: int,
+    size: int = 8,
+    shape_phase: int | None = None,
 ) -> tuple[np.ndarray, ...]:
-    """(keyframe, truth, pictures, mel, detail, boxes) for frame ``frame`` of ``clip`` seen from its
+    """(keyframe, truth, pictures, mel, detail, boxes, shape) for frame ``frame`` of ``clip`` seen from its
     frame ``key``.
 
-    ``size``: side of the pictures that are sent; 8, 16, 32 or 64.
+    ``size``: side of the pictures that are sent; 8, 16, 32 or 64. ``shape_phase``: the phase of the
+    ticks at which alone the face's points are known.
     """
     own = slice(clip.start, clip.start + clip.frames)
     newest = frame + 2 if phase is None else phase + -(-(frame - phase) // TICK) * TICK
@@ -63,6 +78,7 @@ def example(
     return (
         _image(cache, clip.start + key, side), _image(cache, clip.start + frame, side), pictures,
         cache.speech(clip, frame, newest), detail, cache.boxes(clip.start + frame),
+        np.stack([cache.shape(clip, key), cache.shape(clip, frame, shape_phase)]),
     )  # fmt: skip
 
 
@@ -71,14 +87,33 @@ def collate(examples: list[tuple[np.ndarray, ...]]) -> Batch:
         x = torch.from_numpy(np.stack([e[i] for e in examples]))
         return (x.permute(0, 3, 1, 2).float() / 255.0).contiguous(memory_format=torch.channels_last)
 
-    rest = [torch.from_numpy(np.stack([e[i] for e in examples])).float() for i in range(2, 6)]
+    rest = [torch.from_numpy(np.stack([e[i] for e in examples])).float() for i in range(2, 7)]
     return Batch(images(0), images(1), *rest)
 
 
 def mirrored(picked: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """An example seen in a mirror."""
-    keyframe, truth, pictures, mel, detail, boxes = picked
-    return keyframe[:, ::-1], truth[:, ::-1], pictures[..., ::-1], mel, detail[..., ::-1], mirrored_boxes(boxes)
+    keyframe, truth, pictures, mel, detail, boxes, shape = picked
+    turned = pictures[..., ::-1], mel, detail[..., ::-1], mirrored_boxes(boxes), mirrored_points(shape)
+    return keyframe[:, ::-1], truth[:, ::-1], *turned
+
+
+def moved_keyframe(picked: tuple[np.ndarray, ...], rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """An example whose keyframe was turned, shifted and enlarged: large motion is rare in the clips."""
+    keyframe, *rest, shape = picked
+    side = keyframe.shape[0]
+    angle, scale = rng.normal(0, 0.15), np.exp(rng.normal(0, 0.1))
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    shift = rng.normal(0, 0.12, 2)
+    matrix = np.column_stack([turn, (shift + 1 - turn @ (1, 1)) * side / 2])
+    # Between pixel centres, as the points are.
+    matrix[:, 2] += turn @ (0.5, 0.5) - 0.5
+    out = cv2.warpAffine(
+        np.ascontiguousarray(keyframe), matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    if shape[0].any():
+        shape = np.stack([shape[0] @ turn.T.astype(np.float32) + shift.astype(np.float32), shape[1]])
+    return out, *rest, shape
 
 
 class Sampler:
@@ -95,12 +130,23 @@ class Sampler:
         self.frames = [np.array([c.frames for c in p], float) for p in self.people]
         weight = np.sqrt([f.sum() for f in self.frames])
         self.weight = weight / weight.sum()
+        self.basis = Basis.of(cache)
 
     def clip(self, rng: np.random.Generator) -> Clip:
         """Somebody's clip: people by the root of their footage, their clips by length."""
         person = rng.choice(len(self.people), p=self.weight)
         frames = self.frames[person]
         return self.people[person][rng.choice(len(frames), p=frames / frames.sum())]
+
+    def _coded(self, shape: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The points as they come out of a coder: exactly, or with what it takes away, or not at all."""
+        share = rng.random()
+        if share < WITHHELD_SHARE or not (shape[0].any() and shape[1].any()):
+            return np.zeros_like(shape)
+        if self.basis is None or share > 0.7:
+            return shape
+        moved = self.basis.coded(shape[1] - shape[0], int(rng.choice([8, 12, 16, 24])), float(rng.uniform(2, 10)) / 128)
+        return np.stack([shape[0], shape[0] + moved])
 
     def draw(self, step: int) -> Batch:
         """The batch of training step ``step``."""
@@ -110,7 +156,11 @@ class Sampler:
             key, frame = (int(i) for i in rng.integers(0, clip.frames, 2))
             phase = None if rng.random() < 0.25 else int(rng.integers(0, TICK))
             size = int(rng.choice([16, 32, 64], p=[0.5, 0.3, 0.2])) if rng.random() < DETAIL_SHARE else 8
-            picked = example(self.cache, clip, key, frame, self.side, phase, int(rng.choice([1, 2, 3, 4])), size)
+            shape_phase = phase if rng.random() < 0.4 else None
+            picked = example(self.cache, clip, key, frame, self.side, phase, int(rng.choice([1, 2, 3, 4])), size, shape_phase)
+            picked = (*picked[:6], self._coded(picked[6], rng))
+            if rng.random() < MOVED_SHARE:
+                picked = moved_keyframe(picked, rng)
             if rng.random() < 0.5:
                 picked = mirrored(picked)
             if rng.random() < 0.15:  # so that the picture alone is enough where there is no sound

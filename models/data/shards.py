@@ -92,7 +92,7 @@ class OneClip(Cache):
         frames = _decode(sample)
         count = len(frames)
         self.clips = [Clip(sample.key, sample.info["identity"], 0, count, 0, len(sample.mel))]
-        self.mel, self.regions = sample.mel, sample.boxes
+        self.mel, self.regions, self.points = sample.mel, sample.boxes, None
         yuv, scaler = Scaler("yuv420p"), Scaler()
         self.yuv = _Lazy(count, lambda at: yuv.array(frames[at]))
         rgb = _Lazy(count, lambda at: scaler.array(frames[at]))

@@ -74,7 +74,8 @@ def collate(runs: list[list[tuple[np.ndarray, ...]]]) -> Batch:
     keyframe = torch.from_numpy(np.stack([run[0][0] for run in runs])).permute(0, 3, 1, 2).float() / 255.0
     truth = stacked(1).permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 255.0
     pictures, detail = stacked(2).flatten(1, 2).float(), stacked(4).flatten(1, 2).float()
-    return Batch(keyframe, truth, pictures, stacked(3).flatten(0, 1).float(), detail, stacked(5).flatten(0, 1).float())
+    mel, boxes, shape = (stacked(i).flatten(0, 1).float() for i in (3, 5, 6))
+    return Batch(keyframe, truth, pictures, mel, detail, boxes, shape)
 
 
 def unfold(batch: Batch) -> Batch:
@@ -82,5 +83,5 @@ def unfold(batch: Batch) -> Batch:
     last = torch.channels_last
     return Batch(
         batch.keyframe.contiguous(memory_format=last), batch.truth.reshape(-1, 3, SIDE, SIDE).contiguous(memory_format=last),
-        batch.pictures.reshape(-1, 5, 3, 8, 8), batch.mel, batch.detail.reshape(-1, 3, 64, 64), batch.boxes,
+        batch.pictures.reshape(-1, 5, 3, 8, 8), batch.mel, batch.detail.reshape(-1, 3, 64, 64), batch.boxes, batch.shape,
     )  # fmt: skip

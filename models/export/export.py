@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from models.data.cache import COARSE, SIDE
 from models.export.graph import check, fold, halve
 from models.export.sampling import gather_rows
+from models.face.shape_points import COUNT
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
 from models.networks.interpolator import PICTURES, InterpolatorNet
 from models.runtime.mel import BANDS, WINDOW_FRAMES
@@ -43,9 +44,11 @@ class IdentityGraph(nn.Module):
 
 
 class StepGraph(nn.Module):
-    """The nine :data:`PARTS`, pictures (1, 5, 3, 8, 8), speech (1, 20, 80), detail (1, 3, 64, 64) → frame.
+    """The nine :data:`PARTS`, pictures (1, 5, 3, 8, 8), speech (1, 20, 80), detail (1, 3, 64, 64),
+    shape (1, 2, 54, 2) → frame.
 
-    The frame is (1, 3, 256, 256) in [0, 1]; ``detail`` is zero where the pictures are 8×8.
+    The frame is (1, 3, 256, 256) in [0, 1]; ``shape``: the face's points in the
+    keyframe and now, zero where they are not known. ``detail`` is zero where the pictures are 8×8.
     """
 
     def __init__(self, call: FaceUpsamplerNet) -> None:
@@ -53,8 +56,8 @@ class StepGraph(nn.Module):
         self.call = call
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        *parts, pictures, speech, detail = inputs
-        return self.call.step(tuple(parts), pictures, speech, detail)[0].clamp(0, 1)
+        *parts, pictures, speech, detail, shape = inputs
+        return self.call.step(tuple(parts), pictures, speech, detail, shape=shape)[0].clamp(0, 1)
 
 
 def _trace(model: nn.Module, inputs: tuple[Tensor, ...], names: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
@@ -87,9 +90,14 @@ def call_graphs(call: FaceUpsamplerNet, half: bool = True) -> tuple[onnx.ModelPr
     with torch.no_grad():
         parts = call.eval().set_identity(keyframe)
     first = _trace(IdentityGraph(call), (keyframe,), ["keyframe"], PARTS)
-    driven = (torch.rand(1, PICTURES, 3, 8, 8), torch.zeros(1, WINDOW_FRAMES, BANDS), torch.zeros(1, 3, COARSE, COARSE))
+    driven = (
+        torch.rand(1, PICTURES, 3, 8, 8),
+        torch.zeros(1, WINDOW_FRAMES, BANDS),
+        torch.zeros(1, 3, COARSE, COARSE),
+        torch.rand(1, 2, COUNT, 2),
+    )
     inputs = (*parts, *driven)
-    second = _trace(StepGraph(call), inputs, [*PARTS, "pictures", "speech", "detail"], ["frame"])
+    second = _trace(StepGraph(call), inputs, [*PARTS, "pictures", "speech", "detail", "shape"], ["frame"])
     return _finish(first, half), _finish(second, half)
 
 

@@ -33,7 +33,8 @@ Inputs = dict[str, Float32]
 
 SAMPLES = 192
 EXACT = (
-    "visual/net/net.0/", "fuse8.0/", "to16.0/", "fuse16.0/", "attend/query", "found", "flow", "detail", "predictor/head",
+    "visual/net/net.0/", "fuse8.0/", "to16.0/", "fuse16.0/", "attend/query", "found", "flow", "detail", "predictor/shape",
+    "predictor/head",
     "generator/head",
 )  # fmt: skip
 """Parts of the names of the convolutions that stay in fp32: where the pictures come in, where flow
@@ -98,7 +99,7 @@ def training_inputs(cache: Path, folder: Path, seed: int = 0) -> Iterator[Inputs
         batch, step = sampler.draw(step), step + 1
         keyframe = np.ascontiguousarray(batch.keyframe.numpy())
         known = {"keyframe": keyframe, **identity.run({"keyframe": keyframe})}
-        known |= dict(zip(DRIVEN, (x.numpy() for x in (batch.pictures, batch.mel, batch.detail)), strict=True))
+        known |= dict(zip(DRIVEN, (x.numpy() for x in (batch.pictures, batch.mel, batch.detail, batch.shape)), strict=True))
         yield {name: known[name] for name in names}
 
 

@@ -5,6 +5,7 @@ the keyframe's choice.
 asked for: it needs torch and fetches its own weights on first use.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -20,6 +21,28 @@ LEFT_EYE = (263, 362, 387, 385, 373, 380)
 NOSE, RIGHT_CHEEK, LEFT_CHEEK = 1, 234, 454
 
 
+@dataclass(frozen=True)
+class Region:
+    """The square that the mesh looks at: centre and half side in pixels, turned by ``angle`` radians clockwise."""
+
+    x: float
+    y: float
+    half: float
+    angle: float = 0.0
+
+
+def region_of(points: Float32) -> Region:
+    """Where to look for a face again that had these points (468, 2 or 3): around it, upright by the
+    line between the eyes."""
+    across = points[LEFT_EYE[0], :2] - points[RIGHT_EYE[0], :2]
+    angle = float(np.arctan2(across[1], across[0]))
+    c, s = np.cos(angle), np.sin(angle)
+    upright = points[:, :2] @ np.array([[c, -s], [s, c]], np.float32)
+    low, high = upright.min(0), upright.max(0)
+    x, y = (low + high) / 2
+    return Region(float(c * x - s * y), float(s * x + c * y), 0.75 * float((high - low).max()), angle)
+
+
 class FaceMesh:
     """468 points of one face; about 5 ms on one core."""
 
@@ -31,15 +54,21 @@ class FaceMesh:
         """Picture and face → ((468, 3) x, y in pixels and depth on the same scale, probability that
         it is a face)."""
         x, y = face.centre
-        half = 0.75 * max(face.width, face.height)
-        source = np.array([[x - half, y - half], [x + half, y - half], [x - half, y + half]], np.float32)
+        return self.within(rgb, Region(x, y, 0.75 * max(face.width, face.height)))
+
+    def within(self, rgb: UInt8, region: Region) -> tuple[Float32, float]:
+        """The same of the face in ``region``."""
+        c, s = np.cos(region.angle), np.sin(region.angle)
+        turn = np.array([[c, s], [-s, c]], np.float32)  # of rows
+        centre = np.array([region.x, region.y], np.float32)
+        source = centre + np.array([[-1, -1], [1, -1], [-1, 1]], np.float32) * np.float32(region.half) @ turn
         target = np.array([[0, 0], [INPUT, 0], [0, INPUT]], np.float32)
         matrix = cv2.getAffineTransform(source, target)
         cut = cv2.warpAffine(rgb, matrix, (INPUT, INPUT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         tensor = (cut.astype(np.float32) / 255.0).transpose(2, 0, 1)[None]
         outputs = sorted((o.reshape(-1) for o in self._session.run(None, {self._input: tensor})), key=lambda o: -o.size)
-        points = outputs[0].reshape(468, 3) * (2 * half / INPUT)
-        points[:, :2] += (x - half, y - half)
+        points = (outputs[0].reshape(468, 3) - (INPUT / 2, INPUT / 2, 0)) * (2 * region.half / INPUT)
+        points[:, :2] = points[:, :2] @ turn + centre
         return points.astype(np.float32), float(1 / (1 + np.exp(-outputs[1][0])))
 
 

@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.networks.blocks import CrossAttention, ResBlock, up, warp, zero_conv
+from models.networks.shape_hint import CHANNELS as HINT
+from models.networks.shape_hint import hint
 
 
 @dataclass(frozen=True)
@@ -134,26 +136,36 @@ class CoarsePredictor(nn.Module):
         self.flow64 = zero_conv(c.c64, 2)
         self.head = zero_conv(c.c64, 4)
         nn.init.constant_(self.head.bias[3:], 2.0)  # type: ignore[index]
+        self.shape16, self.shape32, self.shape64 = (zero_conv(HINT, width) for width in (c.c16, c.c32, c.c64))
+        # One parameter each: as one vector the exporter would fold it into constants without a name.
+        self.lean16, self.lean32, self.lean64 = (nn.Parameter(torch.tensor(share)) for share in (0.5, 0.5, 0.3))
+
+    @staticmethod
+    def _led(flow: Tensor, shape: Tensor, lean: Tensor) -> Tensor:
+        """The flow, led to the hint as far as that is trusted."""
+        return flow + lean * shape[:, 2:3] * (shape[:, :2] - flow)
 
     def forward(
-        self, pictures: Tensor, mel: Tensor, detail: Tensor, own: Tensor,
+        self, pictures: Tensor, mel: Tensor, detail: Tensor, shape: Tensor, own: Tensor,
         f64: Tensor, f32: Tensor, f16: Tensor, f8: Tensor, key: Tensor, value: Tensor,
     ) -> Coarse:  # fmt: skip
         h = torch.cat([self.visual(pictures, own), self.audio(mel), f8], 1)
-        h = self.to16(up(self.fuse8(h), 2)) + self.detail16(F.avg_pool2d(detail, 4) * 4)
+        shape32, shape16 = F.avg_pool2d(shape, 2), F.avg_pool2d(shape, 4)
+        h = self.to16(up(self.fuse8(h), 2)) + self.detail16(F.avg_pool2d(detail, 4) * 4) + self.shape16(shape16)
         update, shift = self.attend(h, key, value)
         h = h + update
         both = torch.cat([h, shift.to(h.dtype)], 1)
-        flow = self.flow16(both)
+        flow = self._led(self.flow16(both), shape16, self.lean16)
         h = self.fuse16(torch.cat([self.found(both), warp(f16, flow)], 1))
         flow = up(flow.float(), 2)
         h = self.to32(torch.cat([up(h, 2), flow.to(h.dtype)], 1)) + self.detail32(F.avg_pool2d(detail, 2) * 4)
+        h = h + self.shape32(shape32)
         h = self.fuse32(torch.cat([h, warp(f32, flow)], 1))
-        flow = up((flow + self.flow32(h)).float(), 2)
-        h = self.to64(torch.cat([up(h, 2), flow.to(h.dtype)], 1))
+        flow = up(self._led(flow + self.flow32(h), shape32, self.lean32).float(), 2)
+        h = self.to64(torch.cat([up(h, 2), flow.to(h.dtype)], 1)) + self.shape64(shape)
         target = up(pictures[:, 2], 8) + detail
         h = self.fuse64(torch.cat([h, warp(f64, flow), target.to(h.dtype) * 2 - 1], 1))
-        flow = flow + self.flow64(h).float()
+        flow = self._led(flow + self.flow64(h).float(), shape, self.lean64)
         head = self.head(h).float()
         return Coarse(flow, target + head[:, :3], torch.sigmoid(head[:, 3:]), h)
 
@@ -173,6 +185,11 @@ def finished(picture: Tensor, warped: Tensor) -> Tensor:
 def no_detail(pictures: Tensor) -> Tensor:
     """The detail input (N, 3, 64, 64) where there is nothing but 8×8 pictures."""
     return pictures.new_zeros(len(pictures), 3, 64, 64)
+
+
+def no_shape(pictures: Tensor) -> Tensor:
+    """The hint (N, 9, 64, 64) where the face's points are not known."""
+    return pictures.new_zeros(len(pictures), HINT, 64, 64)
 
 
 def lit(warped: Tensor, picture: Tensor) -> Tensor:
@@ -224,12 +241,13 @@ class FaceUpsamplerNet(nn.Module):
         self.generator = Generator(self.config)
 
     def coarse(
-        self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None
+        self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None, shape: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Coarse]:
         """Keyframe at S×S, S a multiple of 64 → (picture at S×S, warped keyframe with light, coarse result)."""
         scale = keyframe.shape[-1] // 64
         parts = self.identity.small(F.avg_pool2d(keyframe, scale), self.predictor.attend)
-        result = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, *parts)
+        led = no_shape(pictures) if shape is None else hint(shape)
+        result = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, led, *parts)
         flow, f_int, mask = (x if scale == 1 else up(x, scale) for x in (result.flow, result.f_int, result.mask))
         warped = warp(keyframe, flow)
         warped = warped + lit(warped, pictures[:, 2])
@@ -245,15 +263,17 @@ class FaceUpsamplerNet(nn.Module):
         return (*small, f128, keyframe + F.pixel_shuffle(self.identity.crisp(f128), 2))
 
     def step(
-        self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, still: bool = False
-    ) -> tuple[Tensor, Tensor]:
+        self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, still: bool = False,
+        shape: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1].
         In training mode it is not :func:`finished`.
 
         ``detail``: see :class:`CoarsePredictor`. ``still`` leaves the keyframe where it is, to
         measure what moving it gives.
         """
-        c = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, *parts[:-2])
+        led = no_shape(pictures) if shape is None else hint(shape)
+        c = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, led, *parts[:-2])
         if still:
             c = replace(c, flow=torch.zeros_like(c.flow))
         warped = warp(parts[-1], up(c.flow, 4))
@@ -268,5 +288,7 @@ class FaceUpsamplerNet(nn.Module):
         picture = mask * warped + (1 - mask) * up(c.f_int, 4) + residual
         return picture if self.training else finished(picture, warped), warped
 
-    def forward(self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self.step(self.set_identity(keyframe), pictures, mel, detail)
+    def forward(
+        self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None, shape: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return self.step(self.set_identity(keyframe), pictures, mel, detail, shape=shape)

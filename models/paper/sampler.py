@@ -11,6 +11,7 @@ from models.data.batch import Batch
 from models.data.cache import SIDE, TICK, Cache, Clip, window_pictures
 from models.data.regions import mirrored_boxes
 from models.data.sampler import Sampler
+from models.face.shape_points import COUNT
 
 WINDOW = 5
 """Frames in a window, the paper's T."""
@@ -53,6 +54,7 @@ def collate(windows: list[Window]) -> Batch:
     return Batch(
         keyframe.permute(0, 3, 1, 2).float() / 255.0, truth.permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 255.0,
         pictures.float(), mel.float(), torch.zeros(len(windows), 3, 64, 64), boxes.flatten(0, 1).float(),
+        torch.zeros(len(windows), 2, COUNT, 2),
     )  # fmt: skip
 
 

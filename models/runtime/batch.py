@@ -12,9 +12,13 @@ import onnxruntime as ort
 
 from codec.media.types import Float32, UInt8
 from models.runtime.backends import choose, ort_options
-from models.runtime.upsampler import DRIVEN, NO_DETAIL, Identity, Upsampler, weights_folder
+from models.runtime.upsampler import DRIVEN, NO_DETAIL, NO_SHAPE, Identity, Upsampler, weights_folder
 
 log = logging.getLogger(__name__)
+
+
+SEATS = "seats"
+"""Input of a batched graph: of each frame, whose it is (:mod:`models.runtime.onnx_batch`)."""
 
 
 @dataclass
@@ -25,6 +29,7 @@ class Wanted:
     pictures: Float32
     speech: Float32
     detail: Float32 | None = None
+    shape: Float32 | None = None
 
 
 class ManyUpsampler(Protocol):
@@ -53,7 +58,7 @@ class EachInTurn:
         frames = []
         for one in wanted:
             self._upsampler.use(self._identities[one.seat])
-            frames.append(self._upsampler.step(one.pictures, one.speech, one.detail))
+            frames.append(self._upsampler.step(one.pictures, one.speech, one.detail, one.shape))
         return frames
 
 
@@ -69,7 +74,9 @@ class AsBatch:
         from models.runtime.onnx_batch import batched
 
         folder = weights_folder(folder)
-        model = batched(onnx.load(folder / "step.onnx"), DRIVEN)
+        model = onnx.load(folder / "step.onnx")
+        self._driven = [name for name in DRIVEN if name in {value.name for value in model.graph.input}]
+        model = batched(model, self._driven)
         # The default looks for the best algorithm at every new size of a batch, in the middle of the call.
         gpu: list[Any] = [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"})] if cuda else []
         providers = [*gpu, "CPUExecutionProvider"]
@@ -109,7 +116,8 @@ class AsBatch:
         for name, value in self._on_device.items():
             binding.bind_ortvalue_input(name, value)
         for name, value in _stacked(wanted).items():
-            binding.bind_cpu_input(name, value)
+            if name in (SEATS, *self._driven):
+                binding.bind_cpu_input(name, value)
         binding.bind_output("rgb", "cpu")
         self._session.run_with_iobinding(binding)
         return list(binding.copy_outputs_to_cpu()[0])
@@ -117,11 +125,13 @@ class AsBatch:
 
 def _stacked(wanted: Sequence[Wanted]) -> dict[str, npt.NDArray[Any]]:
     details = [NO_DETAIL[0] if one.detail is None else one.detail for one in wanted]
+    shapes = [NO_SHAPE[0] if one.shape is None else one.shape for one in wanted]
     return {
-        "seats": np.array([one.seat for one in wanted], np.int64),
+        SEATS: np.array([one.seat for one in wanted], np.int64),
         "pictures": np.stack([one.pictures for one in wanted]).astype(np.float32),
         "speech": np.stack([one.speech for one in wanted]).astype(np.float32),
         "detail": np.stack(details).astype(np.float32),
+        "shape": np.stack(shapes).astype(np.float32),
     }
 
 

@@ -11,15 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from codec.media.types import Float32, UInt8
+from models.face.shape_points import COUNT
 from models.runtime.backends import choose, load
 
 Identity = dict[str, Float32]
 """A keyframe as the network knows it: 3.5 MB of features."""
 FRAMES = 5
 """Frames in a tick of 200 ms, and pictures in the network's window."""
-DRIVEN = ("pictures", "speech", "detail")
+DRIVEN = ("pictures", "speech", "detail", "shape")
 """What changes with every frame."""
 NO_DETAIL = np.zeros((1, 3, 64, 64), np.float32)
+NO_SHAPE = np.zeros((1, 2, COUNT, 2), np.float32)
+"""The face's points where they are not known; networks from before shape have no such input."""
 
 
 class WeightsMissingError(RuntimeError):
@@ -83,7 +86,7 @@ class Upsampler:
         """Draw this person from now on; what :meth:`identity` gave, of the same networks."""
         self._fixed = identity
 
-    def step(self, pictures: Float32, speech: Float32, detail: Float32 | None = None) -> UInt8:
+    def step(self, pictures: Float32, speech: Float32, detail: Float32 | None = None, shape: Float32 | None = None) -> UInt8:
         """Pictures (5, 3, 8, 8) RGB in [0, 1] around the frame and log-mel (20, 80) → frame RGB (256, 256, 3).
 
         ``detail`` (3, 64, 64): what a picture larger than 8×8 shows beyond it, see
@@ -95,8 +98,9 @@ class Upsampler:
         inputs = {
             **self._fixed, "pictures": pictures[None].astype(np.float32), "speech": speech[None].astype(np.float32),
             "detail": NO_DETAIL if detail is None else detail[None].astype(np.float32),
+            "shape": NO_SHAPE if shape is None else shape[None].astype(np.float32),
         }  # fmt: skip
-        frame = self._step.run(inputs)["frame"][0]
+        frame = self._step.run({name: inputs[name] for name in self._step.inputs})["frame"][0]
         return np.ascontiguousarray((frame * 255.0 + 0.5).astype(np.uint8).transpose(1, 2, 0))
 
     def warmup(self) -> None:

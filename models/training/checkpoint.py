@@ -96,7 +96,7 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
     return {t.name.removesuffix(".half"): numpy_helper.to_array(t) for t in model.graph.initializer}
 
 
-def from_onnx(folder: Path, parameters: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+def from_onnx(folder: Path, parameters: Iterable[tuple[str, Tensor]], missing: tuple[str, ...] = ()) -> dict[str, Tensor]:
     """The ``parameters`` of a ``Call`` (as ``named_parameters()`` gives them) out of
     ``identity.onnx`` and ``step.onnx``.
 
@@ -107,6 +107,8 @@ def from_onnx(folder: Path, parameters: Iterable[tuple[str, Tensor]]) -> dict[st
     found: dict[str, Tensor] = {}
     for name, like in parameters:
         value = named.get(name)
+        if value is None and name.startswith(missing):
+            continue
         if value is None:
             file = _KEPT_IN.get(name, "step.onnx")
             fitting = [v for k, v in files[file].items() if not k.startswith(PREFIX) and v.shape == like.shape]
@@ -119,13 +121,13 @@ def from_onnx(folder: Path, parameters: Iterable[tuple[str, Tensor]]) -> dict[st
     return found
 
 
-def learnt(path: Path, parameters: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+def learnt(path: Path, parameters: Iterable[tuple[str, Tensor]], missing: tuple[str, ...] = ()) -> dict[str, Tensor]:
     """Weights by name: of a checkpoint its average's, of a folder those in its ONNX files (:func:`from_onnx`).
 
     Raises ``FileNotFoundError`` and ``ValueError``.
     """
     if path.is_dir():
-        return from_onnx(path, parameters)
+        return from_onnx(path, parameters, missing)
     try:
         return torch.load(path, weights_only=True, map_location="cpu")["ema"]
     except FileNotFoundError:

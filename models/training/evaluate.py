@@ -11,7 +11,7 @@ from models.data.batch import Batch
 from models.data.cache import Cache
 from models.data.sampler import collate, example
 from models.networks.face_upsampler import FaceUpsamplerNet, lit
-from models.training.losses import PerceptualDistance
+from models.training.losses import EYES, LIPS, PerceptualDistance
 from models.training.precision import autocast
 
 STEP = 2
@@ -23,12 +23,12 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     return -10 * torch.log10(((a.clamp(0, 1) - b) ** 2).mean((1, 2, 3)).clamp_min(1e-7))
 
 
-def batches(cache: Cache, side: int, every: int, size: int = 16) -> Iterator[Batch]:
+def batches(cache: Cache, side: int, every: int, size: int = 16, shape_phase: int | None = None) -> Iterator[Batch]:
     """Every ``every``-th frame of every clip, first frame as keyframe, pictures sent at 5 FPS, in batches."""
     pending = []
     for clip in cache.clips:
         for frame in range(every // 2, clip.frames, every):
-            pending.append(example(cache, clip, 0, frame, side, 0, STEP))
+            pending.append(example(cache, clip, 0, frame, side, 0, STEP, shape_phase=shape_phase))
             if len(pending) == size:
                 yield collate(pending)
                 pending = []
@@ -47,17 +47,37 @@ def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
     return {k: float(np.mean([r[k] for r in rows])) for k in rows[0]}
 
 
+def _within(output: Tensor, truth: Tensor, box: Tensor) -> float:
+    """PSNR within a box in 256ths of the side; nan where there is none."""
+    x0, y0, x1, y1 = (round(float(v) * output.shape[-1] / 256) for v in box)
+    if x1 <= x0 or y1 <= y0:
+        return float("nan")
+    error = ((output.clamp(0, 1) - truth)[:, y0:y1, x0:x1] ** 2).mean()
+    return float(-10 * torch.log10(error.clamp_min(1e-7)))
+
+
 @torch.no_grad()
 def evaluate_coarse(model: FaceUpsamplerNet, cache: Cache, every: int = 12, bf16: bool | None = None) -> dict[str, float]:
-    """PSNR at 64×64 of picture and warp alone."""
-    device, rows = next(model.parameters()).device, []
-    for batch in batches(cache, 64, every, 32):
-        with autocast(device.type, bf16):
-            out, warped, _ = model.coarse(batch.keyframe.to(device), batch.pictures.to(device), batch.mel.to(device))
-        truth = batch.truth.to(device)
-        for a, b in zip(psnr(out.float(), truth), psnr(warped.float(), truth), strict=True):
-            rows.append({"psnr": float(a), "psnr_warp": float(b)})
-    return _mean(rows)
+    """PSNR at 64×64 of picture (``psnr``) and warp alone, and of the picture at ``mouth`` and ``eyes``.
+
+    Without the face's points; where the cache has them, also with them at every frame
+    (``shape_…``) and at the ticks alone, interpolated between (``shape5_…``).
+    """
+    device, out = next(model.parameters()).device, dict[str, float]()
+    ways = (("", None), ("shape_", None), ("shape5_", 0)) if cache.points is not None else (("", None),)
+    for name, phase in ways:
+        rows = []
+        for batch in batches(cache, 64, every, 32, phase):
+            shape = batch.shape.to(device) if name else None
+            with autocast(device.type, bf16):
+                keyframe, pictures, mel = (x.to(device) for x in (batch.keyframe, batch.pictures, batch.mel))
+                picture, warped, _ = model.coarse(keyframe, pictures, mel, shape=shape)
+            truth, picture = batch.truth.to(device), picture.float()
+            for i, (a, b) in enumerate(zip(psnr(picture, truth), psnr(warped.float(), truth), strict=True)):
+                mouth, eyes = (_within(picture[i], truth[i], batch.boxes[i, at]) for at in (LIPS, EYES))
+                rows.append({"psnr": float(a), "psnr_warp": float(b), "mouth": mouth, "eyes": eyes})
+        out |= {f"{name}{k}": float(np.nanmean([r[k] for r in rows])) for k in rows[0]}
+    return out
 
 
 @torch.no_grad()

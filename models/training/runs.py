@@ -56,6 +56,7 @@ def prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
 
 def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
     from models.data.cache import prepare
+    from models.data.find_points import prepare_points
     from models.data.find_regions import prepare_regions
 
     if sharded(data):
@@ -67,6 +68,9 @@ def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
         if not (cache / split / "regions.npy").exists():
             say(f"preparing {split}: lips, nose, eyes and eyebrows are looked for")
             prepare_regions(cache / split, say)
+        if not (cache / split / "points.npy").exists():
+            say(f"preparing {split}: the face mesh is laid on every frame")
+            prepare_points(cache / split, say)
 
 
 def cache_shards(data: Path, cache: Path, split: str, clips: int, say: Callable[[str], None]) -> None:

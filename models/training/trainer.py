@@ -43,6 +43,8 @@ class TrainConfig(LoopConfig):
     sync: Path | None = None
 
 
+SHAPE = ("predictor.shape", "predictor.lean")
+"""What the weights of before, which knew no points, lack."""
 WHOLE = ("full", "finish", "speech")
 """Stages that train the whole network at 256×256."""
 FRESH = ("generator.", "identity.s128.", "identity.crisp.")
@@ -58,7 +60,7 @@ def coarse_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """L1 on picture and warp, LPIPS-VGG on crops of half the batch's warps (so that the flow alone
     is good), 8×8 consistency."""
-    out, warped, _ = model.coarse(batch.keyframe, batch.pictures, batch.mel, batch.detail)
+    out, warped, _ = model.coarse(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape)
     where = importance(batch.boxes, out.shape[-1])
     rec, warp = ((x - batch.truth).abs().mul(where).mean() for x in (out, warped))
     half = len(out) // 2
@@ -80,7 +82,7 @@ def full_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """At 256×256: L1 on picture and warp, LPIPS-VGG on crops of ``crop`` pixels drawn from ``rng``,
     a share ``face`` of them around lips or eyes, 8×8 consistency."""
-    out, warped = model(batch.keyframe, batch.pictures, batch.mel, batch.detail)
+    out, warped = model(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape)
     return _picture_loss(out, warped, batch, perceptual, weight, crop, rng, face)
 
 
@@ -104,7 +106,7 @@ def speech_loss(
     """:func:`full_loss` of runs of five frames, and what their mouths and motion lack
     (:mod:`models.training.speech_losses`)."""
     parts = tuple(part.repeat_interleave(WINDOW, 0) for part in model.set_identity(batch.keyframe))
-    out, warped = model.step(parts, batch.pictures, batch.mel, batch.detail)
+    out, warped = model.step(parts, batch.pictures, batch.mel, batch.detail, shape=batch.shape)
     loss, told = _picture_loss(out, warped, batch, perceptual, weight, crop, rng, face)
     more, of_speech = speech(out, batch)
     return loss + more, told | of_speech
@@ -118,7 +120,7 @@ class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
         torch.manual_seed(config.seed)
         model = FaceUpsamplerNet()
         if start:
-            own, known = model.state_dict(), learnt(start, model.named_parameters())
+            own, known = model.state_dict(), learnt(start, model.named_parameters(), SHAPE if start.is_dir() else ())
             # What an older network lacked, or had in another shape, starts anew.
             model.load_state_dict(own | {k: v for k, v in known.items() if k in own and v.shape == own[k].shape})
         if config.sync and config.stage == "coarse":

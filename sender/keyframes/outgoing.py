@@ -34,8 +34,8 @@ class OutgoingKeyframes:
         self, pictures: PictureEncoder, count: BitCount, detector: Detector, mesh: FaceMesh, mode: Literal["auto", "first"],
         quality: int,
     ) -> None:  # fmt: skip
-        """``mode``: "auto" chooses within the first second, "first" takes the first picture. ``count``: what keyframes
-        cost is added to it. ``quality``: AVIF's."""
+        """``mode``: "auto" chooses within the first second, "first" takes the first picture.
+        ``count``: what keyframes cost is added to it. ``quality``: AVIF's."""
         self._pictures, self._count, self._detector = pictures, count, detector
         self._mode, self._quality = mode, quality
         self.choice: KeyframeChoice | None = KeyframeChoice(detector, mesh)

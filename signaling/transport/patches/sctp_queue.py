@@ -8,7 +8,8 @@ from aiortc import RTCDataChannel, RTCPeerConnection
 
 
 def round_trip(connection: RTCPeerConnection | None) -> float:
-    """Smoothed round-trip time of the data channels in seconds, acknowledgement delay included; 0 while not known."""
+    """Smoothed round-trip time of the data channels in seconds, acknowledgement delay included; 0
+    while not known."""
     sctp = connection.sctp if connection is not None else None
     return float(getattr(sctp, "_srtt", None) or 0.0)
 
@@ -26,6 +27,7 @@ def go_first(channel: RTCDataChannel) -> None:
 
 
 def flush(channel: RTCDataChannel) -> "asyncio.Task[Any] | None":
-    """Let aiortc look at what waits: after its timer it doesn't by itself, but only when something more is sent."""
+    """Let aiortc look at what waits: after its timer it doesn't by itself, but only when something
+    more is sent."""
     work = getattr(channel.transport, "_data_channel_flush", None)
     return asyncio.get_running_loop().create_task(work()) if work else None

@@ -14,7 +14,8 @@ from aiortc.rtcdtlstransport import RTCCertificate
 
 @dataclass(frozen=True)
 class Patch:
-    """One change. ``module``: where it is made, in this folder. ``reason``: with the RFC. ``effect``: as measured.
+    """One change. ``module``: where it is made, in this folder. ``reason``: with the RFC.
+    ``effect``: as measured.
 
     ``needs``: the names it rests on, as ``PART.NAME``; PART is one of those of :func:`_parts`.
     """
@@ -116,7 +117,8 @@ def _parts() -> dict[str, Any]:
 
 
 def missing() -> list[str]:
-    """``MODULE: PART.NAME`` for each name that a patch needs and the installed libraries lack; inside a running loop."""
+    """``MODULE: PART.NAME`` for each name that a patch needs and the installed libraries lack;
+    inside a running loop."""
     parts = _parts()
     needs = [(p.module, *need.split(".")) for p in PATCHES for need in p.needs]
     return [f"{module}: {part}.{name}" for module, part, name in needs if not hasattr(parts[part], name)]

@@ -18,7 +18,7 @@ class Linear(torch.nn.Linear):
 
 class Sampler:
     def draw(self, step):
-        return Batch(*[torch.full((1, 1), float(step))] * 6)
+        return Batch(*[torch.full((1, 1), float(step))] * 7)
 
 
 def clocked(monkeypatch, tmp_path, kind):

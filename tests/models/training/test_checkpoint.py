@@ -46,6 +46,14 @@ def test_training_begins_with_them(exported, tiny_cache, perceptual_weights, tmp
         assert torch.equal(value, kept(call.get_parameter(name))), name
 
 
+def test_what_older_weights_lack_may_be_left_out(exported):
+    _, folder = exported
+    new = [("predictor.shape128.weight", torch.zeros(7)), ("generator.join.bias", torch.zeros(24))]
+    assert from_onnx(folder, new, ("predictor.shape",)).keys() == {"generator.join.bias"}
+    with pytest.raises(ValueError, match=r"does not hold predictor\.shape128"):
+        from_onnx(folder, new)
+
+
 def test_a_checkpoint_gives_its_average(tmp_path):
     torch.save({"model": {"a": torch.zeros(1)}, "ema": {"a": torch.ones(1)}}, tmp_path / "full.pt")
     assert learnt(tmp_path / "full.pt", ())["a"].item() == 1

@@ -108,12 +108,16 @@ def test_each_part_reaches_the_picture_and_silence_is_in_step_with_nothing(cache
     net.load_state_dict(torch.load(expert, weights_only=True)["model"])
     for name in ("lips", "sync", "motion", "mouth"):
         weights = SpeechWeights(**{n: float(n == name) for n in ("lips", "sync", "motion", "mouth")})
-        loud = Batch(batch.keyframe, batch.truth, batch.pictures, batch.mel.clamp_min(-0.9), batch.detail, batch.boxes)
+        loud = Batch(
+            batch.keyframe, batch.truth, batch.pictures, batch.mel.clamp_min(-0.9), batch.detail, batch.boxes, batch.shape
+        )
         total, parts = SpeechLoss(net, weights)(output, loud)
         (gradient,) = torch.autograd.grad(total, output)
         assert parts[name] == pytest.approx(total.item(), rel=1e-3)
         assert gradient.abs().sum() > 0, name
-    silent = Batch(batch.keyframe, batch.truth, batch.pictures, torch.full_like(batch.mel, -1), batch.detail, batch.boxes)
+    silent = Batch(
+        batch.keyframe, batch.truth, batch.pictures, torch.full_like(batch.mel, -1), batch.detail, batch.boxes, batch.shape
+    )
     assert SpeechLoss(net)(output, silent)[1]["sync"] == 0
     perfect = SpeechLoss(net)(batch.truth, batch)[1]
     assert perfect["lips"] == perfect["motion"] == perfect["mouth"] == 0

@@ -1,0 +1,47 @@
+"""The few directions in which a face's points move against the keyframe's: principal components,
+learnt from the training people."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from models.face.shape_points import COUNT
+
+if TYPE_CHECKING:
+    from models.data.cache import Cache
+
+Float32 = npt.NDArray[np.float32]
+PAIRS = 20000
+
+
+@dataclass(frozen=True)
+class Basis:
+    """``rows`` (108, 108): orthonormal, those that explain most first."""
+
+    rows: Float32
+
+    @classmethod
+    def of(cls, cache: "Cache", seed: int = 0) -> "Basis | None":
+        """Of displacements between two frames of one clip, clips by their length; None for a cache
+        without points."""
+        if cache.points is None:
+            return None
+        rng, out = np.random.default_rng(seed), []
+        total = sum(c.frames for c in cache.clips)
+        for clip in cache.clips:
+            points = cache.points[clip.start : clip.start + clip.frames]
+            points = points[points.any((1, 2))]
+            if len(points):
+                a, b = rng.integers(0, len(points), (2, max(1, PAIRS * clip.frames // total)))
+                out.append((points[a] - points[b]).reshape(-1, COUNT * 2))
+        moved = np.concatenate(out) if out else np.zeros((1, COUNT * 2), np.float32)
+        _, vectors = np.linalg.eigh(moved.T.astype(np.float64) @ moved)
+        return cls(np.ascontiguousarray(vectors.T[::-1], np.float32))
+
+    def coded(self, moved: Float32, count: int, step: float) -> Float32:
+        """What is left of displacements (54, 2) after ``count`` components were kept and rounded to ``step``."""
+        rows = self.rows[:count]
+        values = np.rint(rows @ moved.reshape(-1) / step) * step
+        return (values.astype(np.float32) @ rows).reshape(COUNT, 2)

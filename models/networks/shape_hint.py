@@ -1,0 +1,51 @@
+"""From the face's points, now and in the keyframe, to a dense hint of the flow: what
+:class:`models.networks.face_upsampler.CoarsePredictor` is given.
+
+Arithmetic that ONNX Runtime has everywhere: matrix products and exponentials, no inverse beyond
+that of a 2×2 matrix.
+"""
+
+import torch
+from torch import Tensor
+
+from models.face.shape_points import DRAWN, groups
+from models.networks.blocks import base_grid
+
+SIDE = 64
+WIDTH = 0.09
+"""Width of a point's influence, in half-sides: 0.045 of the side."""
+FEW = 0.05
+"""Weight of the affine fit: where the points' own weight is less, it decides."""
+CHANNELS = 3 + len(DRAWN)
+
+
+def hint(shape: Tensor) -> Tensor:
+    """Points (N, 2, 54, 2), the keyframe's and then now's, in [-1, 1] → (N, 9, 64, 64): flow (x, y,
+    in half-sides), confidence in [0, 1], and the soft places of
+    :data:`models.face.shape_points.DRAWN`. All zero for a sample whose points are not known, which
+    are zero."""
+    shape = shape.float()
+    key, now = shape[:, 0], shape[:, 1]
+    known = ((key.abs().amax((1, 2)) > 0) & (now.abs().amax((1, 2)) > 0)).to(shape.dtype)[:, None, None]
+    moved = key - now
+    grid = base_grid(SIDE, SIDE, shape).flatten(2)  # (1, 2, 4096)
+    apart = (now * now).sum(2)[:, :, None] - 2 * now @ grid + (grid * grid).sum(1)[:, None]
+    weight = torch.exp(apart.clamp_min(0) * (-0.5 / WIDTH**2))  # (N, 54, 4096)
+    total = weight.sum(1, keepdim=True)
+    near = moved.transpose(1, 2) @ weight  # (N, 2, 4096)
+    flow = (near + FEW * _affine(now, moved, grid)) / (total + FEW)
+    confidence = total / (total + 0.3)
+    drawn = torch.from_numpy(groups()).to(shape) @ (weight * weight)
+    out = torch.cat([flow, confidence, drawn], 1) * known
+    return out.reshape(len(shape), CHANNELS, SIDE, SIDE)
+
+
+def _affine(now: Tensor, moved: Tensor, grid: Tensor) -> Tensor:
+    """The affine map that fits ``moved`` (N, 54, 2) at ``now`` best, at each place of the grid: (N, 2, 4096)."""
+    middle, mean = now.mean(1, keepdim=True), moved.mean(1, keepdim=True)
+    p, d = now - middle, moved - mean
+    xx, xy, yy = ((p[..., i] * p[..., j]).sum(1) + 1e-4 * (i == j) for i, j in ((0, 0), (0, 1), (1, 1)))
+    scale = 1 / (xx * yy - xy * xy)
+    inverse = torch.stack([yy, -xy, -xy, xx], 1).reshape(-1, 2, 2) * scale[:, None, None]
+    slope = d.transpose(1, 2) @ p @ inverse  # (N, 2, 2): from place to movement
+    return slope @ (grid - middle.transpose(1, 2)) + mean.transpose(1, 2)
