@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
+from models.data.batch import WINDOW
 from models.data.cache import Cache
 from models.data.sampler import Prefetch
 from models.export.cost import call_gflop, paper_gflop
 from models.paper.network import PaperConfig
-from models.paper.sampler import WINDOW
 from models.paper.training import RATES, PaperTrainConfig, PaperTrainer
 from models.paper.training import STAGES as PAPER_STAGES
 from models.training.schedule import learning_rate

@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from models.data.cache import Cache
 
 
+WINDOW = 5
+"""Frames in a window, the paper's T."""
+PLACES = (1, 2, 3)
+"""Where a window's middle may lie in a tick, in frames after the tick before: all five frames'
+pictures are known then."""
+
+
 @dataclass
 class Batch:
     """Keyframe and truth (N, 3, S, S), pictures (N, 5, 3, 8, 8), all in [0, 1]; mel (N, 20, 80);

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from codec.media.types import Float32
 from models.face.shape_points import COUNT
 
 if TYPE_CHECKING:
     from models.data.cache import Cache
 
-Float32 = npt.NDArray[np.float32]
 PAIRS = 20000
 
 

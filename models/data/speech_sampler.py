@@ -7,10 +7,9 @@ import numpy as np
 import torch
 
 from models.data.augment import relight
-from models.data.batch import Batch
+from models.data.batch import PLACES, WINDOW, Batch
 from models.data.cache import SIDE, TICK, Cache, Clip
 from models.data.sampler import Sampler, example, mirrored
-from models.paper.sampler import PLACES, WINDOW
 
 if TYPE_CHECKING:
     from torch import Tensor

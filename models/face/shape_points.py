@@ -7,7 +7,7 @@ Points are (54, 2) x, y in [-1, 1], the corners of the crop's 256×256 pixels; a
 import numpy as np
 import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
+from codec.media.types import Float32
 
 OUTER_LIPS = (61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91)
 INNER_LIPS_ABOVE = (78, 81, 13, 311, 308)

@@ -16,11 +16,10 @@ from models.paper.equivariance import RandomDeformation, equivariance_loss
 from models.paper.fomm import Keypoints
 from models.paper.network import PaperNetwork, PaperOutput
 from models.paper.perceptual import pyramid_loss
+from models.runtime.mel import SILENCE
 
 PATCH = 32
 """Side that a region's patch is brought to, so that patches of all sizes weigh the same."""
-SILENCE = -1.0
-"""Log-mel of silence, see :func:`models.runtime.mel.log_mel`."""
 
 
 @dataclass(frozen=True)

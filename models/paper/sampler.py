@@ -7,17 +7,11 @@ import numpy as np
 import torch
 
 from models.data.augment import relight
-from models.data.batch import Batch
+from models.data.batch import PLACES, WINDOW, Batch
 from models.data.cache import SIDE, TICK, Cache, Clip, window_pictures
 from models.data.regions import mirrored_boxes
 from models.data.sampler import Sampler
 from models.face.shape_points import COUNT
-
-WINDOW = 5
-"""Frames in a window, the paper's T."""
-PLACES = (1, 2, 3)
-"""Where a window's middle may lie in a tick, in frames after the tick before: all five frames'
-pictures are known then."""
 
 Window = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 

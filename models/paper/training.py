@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data.batch import Batch
+from models.data.batch import WINDOW, Batch
 from models.data.cache import Cache
 from models.paper.evaluation import evaluate_paper
 from models.paper.network import PaperConfig, PaperNetwork, parameter_counts
 from models.paper.paper_losses import PaperLoss, backbone_loss
 from models.paper.perceptual import FeatureDistance
-from models.paper.sampler import WINDOW, WindowSampler
+from models.paper.sampler import WindowSampler
 from models.training.loop import Loop, LoopConfig
 from models.training.losses import PerceptualDistance
 

@@ -35,6 +35,10 @@ def _filterbank() -> Float32:
     return np.maximum(0.0, np.minimum(up, down)).astype(np.float32)
 
 
+SILENCE = -1.0
+"""Log-mel of silence, see :func:`models.runtime.mel.log_mel`."""
+
+
 def log_mel(samples: Float32) -> Float32:
     """Mono 16 kHz samples (n,) in [-1, 1] → (n // 160 + 1, 80), about [-1, 1]; silence is -1.
 

@@ -1,11 +1,21 @@
-"""Losses. The perceptual network's weights come from a file that the user names; they are not part of facewire."""
+"""The losses of each stage of training, and what they are made of.
 
+The perceptual network's weights come from a file that the user names; they are not part of facewire.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from models.data.batch import WINDOW, Batch
+from models.networks.face_upsampler import FaceUpsamplerNet
+
+SpeechTerm = Callable[[Tensor, Batch], tuple[Tensor, dict[str, float]]]
+"""Output and batch → what its mouths and motion lack, and its parts: :class:`models.training.speech_losses.SpeechLoss`."""
 
 _VGG16 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)
 _ALEX = ((3, 64, 11, 4, 2), 0, (64, 192, 5, 1, 2), 0, (192, 384, 3, 1, 1), (384, 256, 3, 1, 1), (256, 256, 3, 1, 1))
@@ -110,3 +120,60 @@ def consistency(output: Tensor, truth: Tensor) -> Tensor:
     """L1 between the 8×8 means of both: the output, averaged again, must be what was sent."""
     side = output.shape[-1] // 8
     return (F.avg_pool2d(output, side) - F.avg_pool2d(truth, side)).abs().mean()
+
+
+def coarse_loss(
+    model: FaceUpsamplerNet, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int, rng: np.random.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    """L1 on picture and warp, LPIPS-VGG on crops of half the batch's warps (so that the flow alone
+    is good), 8×8 consistency."""
+    out, warped, _ = model.coarse(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape)
+    where = importance(batch.boxes, out.shape[-1])
+    rec, warp = ((x - batch.truth).abs().mul(where).mean() for x in (out, warped))
+    half = len(out) // 2
+    places = crops(batch.boxes[:half], crop, rng, out.shape[-1])
+    seen = perceptual(cut(warped[:half], places, crop), cut(batch.truth[:half], places, crop)).mean()
+    same = consistency(out, batch.truth)
+    loss = 5 * rec + 10 * warp + weight * seen + 2 * same
+    return loss, {"rec": rec.item(), "warp": warp.item(), "seen": seen.item()}
+
+
+def full_loss(
+    model: FaceUpsamplerNet,
+    batch: Batch,
+    perceptual: PerceptualDistance,
+    weight: float,
+    crop: int,
+    rng: np.random.Generator,
+    face: float,
+) -> tuple[Tensor, dict[str, float]]:
+    """At 256×256: L1 on picture and warp, LPIPS-VGG on crops of ``crop`` pixels drawn from ``rng``,
+    a share ``face`` of them around lips or eyes, 8×8 consistency."""
+    out, warped = model(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape)
+    return _picture_loss(out, warped, batch, perceptual, weight, crop, rng, face)
+
+
+def _picture_loss(
+    out: Tensor, warped: Tensor, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int,
+    rng: np.random.Generator, face: float,
+) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
+    where = importance(batch.boxes, out.shape[-1])
+    rec, warp = ((x - batch.truth).abs().mul(where).mean() for x in (out, warped))
+    places = crops(batch.boxes, crop, rng, face=face)
+    seen = perceptual(cut(out, places, crop), cut(batch.truth, places, crop)).mean()
+    # L1 weighted as heavily as the perceptual term raises PSNR and blurs.
+    loss = 1.5 * rec + 3 * warp + weight * seen + 2 * consistency(out, batch.truth)
+    return loss, {"rec": rec.item(), "warp": warp.item(), "seen": seen.item()}
+
+
+def speech_loss(
+    model: FaceUpsamplerNet, batch: Batch, perceptual: PerceptualDistance, speech: SpeechTerm, weight: float, crop: int,
+    rng: np.random.Generator, face: float,
+) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
+    """:func:`full_loss` of runs of five frames, and what their mouths and motion lack
+    (:mod:`models.training.speech_losses`)."""
+    parts = tuple(part.repeat_interleave(WINDOW, 0) for part in model.set_identity(batch.keyframe))
+    out, warped = model.step(parts, batch.pictures, batch.mel, batch.detail, shape=batch.shape)
+    loss, told = _picture_loss(out, warped, batch, perceptual, weight, crop, rng, face)
+    more, of_speech = speech(out, batch)
+    return loss + more, told | of_speech

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.data.batch import Batch
+from models.data.batch import WINDOW, Batch
 from models.lipsync.syncnet import SyncNet, mouths_of, sync_loss
-from models.paper.paper_losses import SILENCE
-from models.paper.sampler import WINDOW
+from models.runtime.mel import SILENCE
 from models.training.losses import LIPS
 
 

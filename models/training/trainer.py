@@ -17,11 +17,10 @@ from models.data.speech_sampler import SpeechSampler
 from models.lipsync.audio_initialisation import initialise_audio
 from models.lipsync.syncnet import load_sync
 from models.networks.face_upsampler import FaceUpsamplerNet
-from models.paper.sampler import WINDOW
 from models.training.checkpoint import learnt
 from models.training.evaluate import evaluate_coarse, evaluate_full
 from models.training.loop import Loop, LoopConfig
-from models.training.losses import PerceptualDistance, consistency, crops, cut, importance
+from models.training.losses import PerceptualDistance, coarse_loss, full_loss, speech_loss
 from models.training.speech_losses import SpeechLoss
 
 if TYPE_CHECKING:
@@ -53,63 +52,6 @@ LEARNT_RATE = {"full": 0.2, "finish": 0.2, "speech": 0.6}
 """Share of the learning rate for what the coarse stage has learnt. At the full rate and a third of
 the batch it was unlearnt: both L1 and LPIPS on the training people rose by a tenth within 300
 steps. What sound moves is learnt there, too."""
-
-
-def coarse_loss(
-    model: FaceUpsamplerNet, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int, rng: np.random.Generator
-) -> tuple[Tensor, dict[str, float]]:
-    """L1 on picture and warp, LPIPS-VGG on crops of half the batch's warps (so that the flow alone
-    is good), 8×8 consistency."""
-    out, warped, _ = model.coarse(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape)
-    where = importance(batch.boxes, out.shape[-1])
-    rec, warp = ((x - batch.truth).abs().mul(where).mean() for x in (out, warped))
-    half = len(out) // 2
-    places = crops(batch.boxes[:half], crop, rng, out.shape[-1])
-    seen = perceptual(cut(warped[:half], places, crop), cut(batch.truth[:half], places, crop)).mean()
-    same = consistency(out, batch.truth)
-    loss = 5 * rec + 10 * warp + weight * seen + 2 * same
-    return loss, {"rec": rec.item(), "warp": warp.item(), "seen": seen.item()}
-
-
-def full_loss(
-    model: FaceUpsamplerNet,
-    batch: Batch,
-    perceptual: PerceptualDistance,
-    weight: float,
-    crop: int,
-    rng: np.random.Generator,
-    face: float,
-) -> tuple[Tensor, dict[str, float]]:
-    """At 256×256: L1 on picture and warp, LPIPS-VGG on crops of ``crop`` pixels drawn from ``rng``,
-    a share ``face`` of them around lips or eyes, 8×8 consistency."""
-    out, warped = model(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape)
-    return _picture_loss(out, warped, batch, perceptual, weight, crop, rng, face)
-
-
-def _picture_loss(
-    out: Tensor, warped: Tensor, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int,
-    rng: np.random.Generator, face: float,
-) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
-    where = importance(batch.boxes, out.shape[-1])
-    rec, warp = ((x - batch.truth).abs().mul(where).mean() for x in (out, warped))
-    places = crops(batch.boxes, crop, rng, face=face)
-    seen = perceptual(cut(out, places, crop), cut(batch.truth, places, crop)).mean()
-    # L1 weighted as heavily as the perceptual term raises PSNR and blurs.
-    loss = 1.5 * rec + 3 * warp + weight * seen + 2 * consistency(out, batch.truth)
-    return loss, {"rec": rec.item(), "warp": warp.item(), "seen": seen.item()}
-
-
-def speech_loss(
-    model: FaceUpsamplerNet, batch: Batch, perceptual: PerceptualDistance, speech: SpeechLoss, weight: float, crop: int,
-    rng: np.random.Generator, face: float,
-) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
-    """:func:`full_loss` of runs of five frames, and what their mouths and motion lack
-    (:mod:`models.training.speech_losses`)."""
-    parts = tuple(part.repeat_interleave(WINDOW, 0) for part in model.set_identity(batch.keyframe))
-    out, warped = model.step(parts, batch.pictures, batch.mel, batch.detail, shape=batch.shape)
-    loss, told = _picture_loss(out, warped, batch, perceptual, weight, crop, rng, face)
-    more, of_speech = speech(out, batch)
-    return loss + more, told | of_speech
 
 
 class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
