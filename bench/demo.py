@@ -25,8 +25,10 @@ from signaling.rooms.server import create_app
 from signaling.session.session import write_json
 
 ROOM = "demo"
-RECEIVED, SENT = "received.jsonl", "sent.jsonl"
-"""Files of the peers' numbers, a line a second."""
+RECEIVED = "received.jsonl"
+"""File of the receiver's numbers, a line a second."""
+SENT = "sent.jsonl"
+"""File of the sender's numbers, a line a second."""
 END_SECONDS = 10.0
 """What a process that is told to end is given for it."""
 

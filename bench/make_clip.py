@@ -22,7 +22,11 @@ from codec.media.types import Float64
 from models.face.detector import BlazeFace
 from models.face.landmarks import FaceMesh
 
-RATE, FPS, SECONDS, SIDE, ZOOM = 16_000, 25, 20, 384, 1.6
+RATE = 16_000
+FPS = 25
+SECONDS = 20
+SIDE = 384
+ZOOM = 1.6
 TEXT = (
     "Hello! You are looking at a photograph that learned to talk. My face crosses the network as eight by eight pixels, "
     "five times a second. That is about forty bytes a picture. My voice travels with it, in the same small message, and one "

@@ -10,8 +10,10 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
-EVERY, LOOK = 5.0, 0.5
-"""Seconds between two lines where there is no terminal; between two looks of :func:`clock`."""
+EVERY = 5.0
+"""Seconds between two lines where there is no terminal."""
+LOOK = 0.5
+"""Seconds between two looks of :func:`clock`."""
 
 
 class Update(Protocol):

@@ -22,7 +22,11 @@ MAX_CHUNK = 16_384
 MAX_HELLO = 1024
 MAX_TICK_MODES = 8
 _NAME = re.compile(r"[A-Za-z0-9._+-]{0,64}")
-_HELLO, _CHUNK, _NOTICE, _BYE = 1, 2, 3, 5  # 4 is reserved
+_HELLO = 1
+_CHUNK = 2
+_NOTICE = 3
+_BYE = 5
+# 4 is reserved.
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ STRIDES = {25: (2, 4, 10), 50: (1, 2, 4, 10)}
 25, 12.5 and 5 FPS."""
 FRAME = 0.020
 """Seconds from one to the next of that grid."""
-PATIENCE, PATIENCE_MAX = 2.0, 32.0
-"""Seconds before a better rate is tried again; doubled each time that it cannot be held."""
+PATIENCE = 2.0
+"""Seconds before a higher frame rate is tried again; doubled each time that it cannot be held."""
+PATIENCE_MAX = 32.0
+"""Seconds before it is tried again, at most."""
 
 
 class Pace:

@@ -33,9 +33,10 @@ log = logging.getLogger(__name__)
 Event = RTCSessionDescription | RTCIceCandidate | SignalingBye | Presence | Ready
 """What a room brings: aiortc's objects from the other peer, its coming and going, and its wish for an offer."""
 
-JOIN_TIMEOUT, REJOIN_TIMEOUT = 10.0, 3.0
-"""Seconds that one attempt to connect and join may take, the first time and later: then the network
-may just have come back."""
+JOIN_TIMEOUT = 10.0
+"""Seconds that the first attempt to connect and join may take."""
+REJOIN_TIMEOUT = 3.0
+"""Seconds that a later attempt may take: the network may just have come back."""
 PAUSE_MAX = 2.0
 """Seconds between two attempts at most."""
 CLOSE_TIMEOUT = 1.0

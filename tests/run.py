@@ -20,7 +20,9 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 
 ROOT = Path(__file__).resolve().parents[1]
-BUSY = ("tests/models", "tests/bench", "tests/receiver", "tests/test_*.py", "tests/codec")
+BUSY = (
+    "tests/models/[!_f-q]*/", "tests/models/[f-q]*/", "tests/bench", "tests/receiver", "tests/test_*.py", "tests/codec",
+)  # fmt: skip
 WAITING = ("tests/signaling/transport", "tests/signaling/[!t_]*/", "tests/signaling/test_*.py", "tests/sender")
 CALLS = ("tests/bench", "tests/signaling", "tests/e2e")
 LONGEST = 1500.0

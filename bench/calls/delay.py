@@ -33,8 +33,10 @@ from models.face.tracker import whole
 
 Judged = dict[str, list[float]]
 
-EVERY, LIT = 1.48, 0.24
-"""Seconds between two flashes (no multiple of a tick), and of one."""
+EVERY = 1.48
+"""Seconds between two flashes: no multiple of a tick."""
+LIT = 0.24
+"""Seconds that a flash lasts."""
 BEEP = 700.0
 STEP = 0.002
 """Seconds: how finely the delay is looked for."""

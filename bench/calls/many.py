@@ -28,8 +28,10 @@ from models.face.tracker import whole
 from models.runtime.batch import Wanted, many_upsampler
 from signaling.call.stats import resident_mb
 
-WARM, MEASURED = 1.0, 5.0
-"""Seconds."""
+WARM = 1.0
+"""Seconds before measuring begins."""
+MEASURED = 5.0
+"""Seconds that are measured."""
 
 
 def gpu_mb() -> float | None:

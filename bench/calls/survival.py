@@ -34,9 +34,12 @@ from signaling.rooms.server import create_app
 
 NETWORK = Impairment(loss=0.10, delay=0.060, jitter=0.030)
 AT_ONCE = 3
-CUT, DARK, LIGHT = 10.0, 19.0, 22.0
-"""Seconds after the first sound and picture: every way of then ends; nothing passes any more;
-everything does again."""
+CUT = 10.0
+"""Seconds after the first sound and picture at which every path of then ends."""
+DARK = 19.0
+"""Seconds after which nothing passes any more."""
+LIGHT = 22.0
+"""Seconds after which everything passes again."""
 SECONDS = 30.0
 LONG = 2.0
 """Seconds of sound or picture standing still that a call should not have."""

@@ -20,9 +20,12 @@ from bench.progress import clock
 from codec.errors import reason
 from signaling.rooms.server import create_app
 
-IP_UDP, DTLS, SCTP = 28, 29, 28
-"""Bytes around a message over IPv4: IP and UDP; DTLS 1.2 with ChaCha20-Poly1305 (13 + 16); SCTP and
-DATA chunk (12 + 16)."""
+IP_UDP = 28
+"""Bytes of IPv4 and UDP headers around a datagram."""
+DTLS = 29
+"""Bytes of a DTLS 1.2 record with ChaCha20-Poly1305: header 13, tag 16."""
+SCTP = 28
+"""Bytes of SCTP around a message: common header 12, DATA chunk 16."""
 SACK_ALONE = DTLS + 28
 """UDP payload of a packet with nothing but a SACK without gaps: 12 + 16 bytes of SCTP."""
 PARTS = ("payload", "SCTP", "DTLS", "UDP and IP", "acknowledgements", "consent (STUN)", "handshake")

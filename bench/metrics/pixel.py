@@ -9,10 +9,14 @@ from torch import Tensor
 
 from codec.media.types import Float32, UInt8
 
-TAPS, SIGMA = 11, 1.5
-"""SSIM's Gaussian window."""
-C1, C2 = 0.01**2, 0.03**2
-"""SSIM's constants for a range of 1."""
+TAPS = 11
+"""Side of SSIM's Gaussian window, in pixels."""
+SIGMA = 1.5
+"""Its standard deviation, in pixels."""
+C1 = 0.01**2
+"""SSIM's constant for luminance, for a range of 1."""
+C2 = 0.03**2
+"""SSIM's constant for contrast, for a range of 1."""
 
 
 def to_tensor(frames: Sequence[UInt8]) -> Tensor:

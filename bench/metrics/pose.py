@@ -13,14 +13,14 @@ from models.face.tracker import Crop
 
 PATTERN = "fsanet-*.onnx"
 INPUT = 64
-SCALE, ABOVE = 1.6, 0.05
-"""Side of the crop over the longer side of BlazeFace's box, and how much higher its centre lies, as
-a share of the height.
-
-FSA-Net was made for boxes with forehead and ears. Chosen on 59 pictures by the disagreement between
-a picture and its mirror image (yaw 20° with the bare box, 1.5° here) and the agreement with the
-face mesh (correlation 0.98 for yaw, 0.91 for the others).
-"""
+SCALE = 1.6
+"""Side of the crop over the longer side of BlazeFace's box: FSA-Net was made for boxes with
+forehead and ears. Chosen on 59 pictures by the disagreement between a picture and its mirror image
+(yaw 20° with the bare box, 1.5° here) and the agreement with the face mesh (correlation 0.98 for
+yaw, 0.91 for the others)."""
+ABOVE = 0.05
+"""How much higher the crop's centre lies than the box's, as a share of its height; chosen
+likewise."""
 
 
 class HeadPose:

@@ -27,8 +27,10 @@ from codec.media.files import SourceError
 from codec.media.types import UInt8
 from models.runtime.upsampler import Interpolator, WeightsMissingError
 
-SIDE, LINE = 192, 22
-"""Side of a picture and height of a line of text, in pixels."""
+SIDE = 192
+"""Side of a picture, in pixels."""
+LINE = 22
+"""Height of a line of text, in pixels."""
 
 
 @dataclass

@@ -15,8 +15,10 @@ import numpy as np
 from codec.media.scaler import Scaler
 from codec.media.types import Float64
 
-PQ, HLG = 16, 18
-"""Transfer characteristics, by their numbers in ITU-T H.273: SMPTE ST 2084, ARIB STD-B67."""
+PQ = 16
+"""Transfer characteristics of SMPTE ST 2084 (ITU-T H.273)."""
+HLG = 18
+"""Transfer characteristics of ARIB STD-B67 (ITU-T H.273)."""
 WIDE = 9
 """Colour primaries of BT.2020, by their number there."""
 WHITE = 203.0

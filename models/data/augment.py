@@ -15,9 +15,10 @@ from torch import Tensor
 from models.data.batch import Batch
 
 _LUMA = np.array([0.299, 0.587, 0.114])
-BOTH_SHARE, TRUTH_SHARE = 0.5, 0.12
-"""Share of samples where keyframe and truth alike get other colours; where the light changes between the two.
-"""
+BOTH_SHARE = 0.5
+"""Share of samples whose keyframe and truth get the same other colours."""
+TRUTH_SHARE = 0.12
+"""Share of samples in which the light changes between keyframe and truth."""
 
 
 def _matrix(rng: np.random.Generator, gain: float, channel: float, saturation: float) -> np.ndarray:

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from models.face.detector import Detector
     from models.face.landmarks import FaceMesh
 
-EVERY, FARTHEST = 5, 10
-"""Frames between two looks, and between two finds that may still be interpolated: one look may fail."""
+EVERY = 5
+"""Frames between two looks."""
+FARTHEST = 10
+"""Frames between two finds that are still interpolated: one look may fail."""
 _PROBABILITY = 0.5
 
 

@@ -18,7 +18,9 @@ INPUT = 192
 # Mesh points around each eye: outer corner, inner corner, two on the upper lid, two on the lower.
 RIGHT_EYE = (33, 133, 160, 158, 144, 153)
 LEFT_EYE = (263, 362, 387, 385, 373, 380)
-NOSE, RIGHT_CHEEK, LEFT_CHEEK = 1, 234, 454
+NOSE = 1
+RIGHT_CHEEK = 234
+LEFT_CHEEK = 454
 
 
 @dataclass(frozen=True)

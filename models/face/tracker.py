@@ -22,10 +22,11 @@ PULL = 0.35
 """Share of the way that the crop goes at each update once it moves."""
 REMEMBERED = 10
 """Pictures for which a face that isn't seen is looked for where it was: two seconds."""
-HEAD, MARGIN = 1.3, 0.08
-"""A head (the face's box, enlarged by HEAD) with more than the share MARGIN of it outside the
-picture is leaving: told while the detector still sees the face, which it doesn't once much of it is
-cut off."""
+HEAD = 1.3
+"""Side of a head over that of the face's box."""
+MARGIN = 0.08
+"""Share of the head outside the picture from which it counts as leaving. That is told while the
+detector still sees the face, which it doesn't once much of it is cut off."""
 
 
 @dataclass(frozen=True)

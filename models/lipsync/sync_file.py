@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 
 FILE = "sync.json"
-LEAST_CONFIDENCE, MOST_LATE = 0.05, 8
-"""Below this confidence a clip's sound isn't its own; more frames late or early than this is chance."""
+LEAST_CONFIDENCE = 0.05
+"""Below this confidence a clip's sound isn't its own."""
+MOST_LATE = 8
+"""An offset of more frames, either way, is chance."""
 
 Score = dict[str, float]
 """``confidence`` and ``offset``, in frames, of a clip."""

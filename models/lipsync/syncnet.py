@@ -21,7 +21,9 @@ MOUTH = (48, 72)
 """Height and width that a mouth is looked at in."""
 MEL_ROWS = 4
 """Rows of log-mel in a video frame."""
-FEATURES, HIDDEN, EMBEDDING = 128, 128, 256
+FEATURES = 128
+HIDDEN = 128
+EMBEDDING = 256
 USUAL_BOX = (79.0, 139.0, 175.0, 203.0)
 """Where a mouth lies in most of the training pictures (256×256): looked at where no landmarks are given."""
 _LUMA = (0.299, 0.587, 0.114)

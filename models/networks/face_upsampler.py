@@ -170,10 +170,11 @@ class CoarsePredictor(nn.Module):
         return Coarse(flow, target + head[:, :3], torch.sigmoid(head[:, 3:]), h)
 
 
-LEANING, SHARPENING = 0.7, 0.1
-"""How far the finished picture goes from the moved keyframe to what the generator makes of it, and
-how much is then sharpened. Both were chosen on training people for LPIPS (docs/decisions.md); the
-losses see the picture without them."""
+LEANING = 0.7
+"""How far the finished picture goes from the moved keyframe to what the generator makes of it.
+Chosen on training people for LPIPS (docs/decisions.md); the losses see the picture without it."""
+SHARPENING = 0.1
+"""How much is then sharpened; chosen likewise."""
 
 
 def finished(picture: Tensor, warped: Tensor) -> Tensor:

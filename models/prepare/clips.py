@@ -17,8 +17,11 @@ from models.prepare.tracks import EVERY, Span
 from models.prepare.video import SAMPLES
 from models.runtime import mel as melmod
 
-CRF, PRESET = "18", "veryfast"
-"""At this rate the preset changes the size, not what is seen, and encoding is much of what preparing costs."""
+CRF = "18"
+"""Constant rate factor of a clip's H.264."""
+PRESET = "veryfast"
+"""At this rate the preset changes the size, not what is seen, and encoding is much of what
+preparing costs."""
 
 
 class ClipWriter:

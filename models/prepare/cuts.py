@@ -15,9 +15,12 @@ WIDTH, HEIGHT = 32, 18
 SHARE = 0.25
 """Only the quarter of the picture that changed most is looked at, so that a jump of one talker
 before a still wall shows."""
-LEAST, FACTOR, MEMORY = 8.0, 3.0, 6
-"""A cut changes that quarter by LEAST (of 255) and by FACTOR times the most that each of the last
-MEMORY frames did."""
+LEAST = 8.0
+"""Levels (of 255) by which a cut changes that quarter at least."""
+FACTOR = 3.0
+"""A cut changes it by so many times the most that recent frames changed it."""
+MEMORY = 6
+"""Frames that count as recent."""
 SURELY = 90.0
 """A change like this is a cut even in the middle of fast motion."""
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:  # training reads the manifest, and needn't load the networks 
     from models.prepare.job import Outcome
 
 SHARD_BYTES = 500_000_000
-MANIFEST, JOURNAL, SETTINGS = "manifest.jsonl", "videos.jsonl", "prepare.json"
+MANIFEST = "manifest.jsonl"
+JOURNAL = "videos.jsonl"
+SETTINGS = "prepare.json"
 SPLITS = ("train", "dev")
 
 

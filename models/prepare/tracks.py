@@ -17,9 +17,11 @@ OVERLAP = 0.3
 """Intersection over union from one look to the next that is still the same face."""
 PATIENCE = 2 * EVERY
 """Frames that a face may stay unseen before its track ends."""
-WANDER, GROW = 0.15, 0.25
-"""How far a face may stray from the middle of a fixed crop, in crop sides, and change its size
-(logarithm): the sender's crop would follow it, so the network never sees more of it."""
+WANDER = 0.15
+"""How far a face may stray from the middle of a fixed crop, in crop sides: the sender's crop would
+follow it, so the network never sees more of it."""
+GROW = 0.25
+"""How much its size may change in a fixed crop (logarithm)."""
 
 
 @dataclass

@@ -9,11 +9,15 @@ a second on two cores, so that most convolutions multiply int8 (``step-int8.onnx
 ``bench.speed.precision`` measures what each costs, ``bench.speed.frame_time`` what it saves.
 """
 
+import ctypes
 import hashlib
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -129,6 +133,31 @@ def _meet_numpy() -> None:
         openvino.Tensor(np.zeros(1, np.float32)).element_type.to_dtype()
 
 
+class _SignalStack(ctypes.Structure):
+    """``stack_t`` of sigaltstack(2) on Linux."""
+
+    _fields_: ClassVar = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+
+@contextmanager
+def _own_signal_stack() -> Iterator[None]:
+    """Within it this thread's alternate signal stack may be replaced; afterwards it is as before.
+
+    OpenVINO gives the thread that compiles a network a stack of its own making, and frees it with the
+    network, whichever thread does that. The next signal with a Python handler, Ctrl-C say, then
+    found no memory where it was to be handled, and the process crashed.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    libc, before = ctypes.CDLL(None), _SignalStack()
+    libc.sigaltstack(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        libc.sigaltstack(ctypes.byref(before), None)
+
+
 class OpenVinoNetwork:
     """OpenVINO on the CPU, in fp32, with convolutions in bf16 where that is wanted, or in int8 if
     the file says so."""
@@ -149,7 +178,8 @@ class OpenVinoNetwork:
         self.name = "OpenVINO, bf16" if bf16 else "OpenVINO, int8" if path.stem.endswith("-int8") else "OpenVINO"
         # Before it is compiled, for compiling gives them further names.
         self.inputs, self.outputs = (tuple(v.get_any_name() for v in values) for values in (model.inputs, model.outputs))
-        self._request: Any = core.compile_model(model, "CPU", settings).create_infer_request()
+        with _own_signal_stack():
+            self._request: Any = core.compile_model(model, "CPU", settings).create_infer_request()
 
     def run(self, inputs: dict[str, Float32]) -> dict[str, Float32]:
         results = self._request.infer(inputs, share_inputs=True)

@@ -15,7 +15,8 @@ from models.data.batch import WINDOW, Batch
 from models.networks.face_upsampler import FaceUpsamplerNet
 
 SpeechTerm = Callable[[Tensor, Batch], tuple[Tensor, dict[str, float]]]
-"""Output and batch → what its mouths and motion lack, and its parts: :class:`models.training.speech_losses.SpeechLoss`."""
+"""Output and batch → what its mouths and motion lack, and its parts:
+:class:`models.training.speech_losses.SpeechLoss`."""
 
 _VGG16 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)
 _ALEX = ((3, 64, 11, 4, 2), 0, (64, 192, 5, 1, 2), 0, (192, 384, 3, 1, 1), (384, 256, 3, 1, 1), (256, 256, 3, 1, 1))
@@ -80,8 +81,10 @@ class PerceptualDistance(nn.Module):
         return total  # type: ignore[return-value]
 
 
-LIPS, EYES = 0, 2
-"""Rows of :attr:`models.data.batch.Batch.boxes`."""
+LIPS = 0
+"""Row of the lips in :attr:`models.data.batch.Batch.boxes`."""
+EYES = 2
+"""Row of the eyes."""
 
 
 def importance(boxes: Tensor, side: int) -> Tensor:

@@ -32,8 +32,10 @@ def need_torch() -> None:
         raise ImportError("training needs torch: pip install 'facewire[train]'") from error
 
 
-DEV_CLIPS, INTERPOLATOR_CLIPS = 200, 300
-"""Clips taken from shards into a cache: to judge on, and to train the interpolator on."""
+DEV_CLIPS = 200
+"""Clips taken from shards into a cache to evaluate on."""
+INTERPOLATOR_CLIPS = 300
+"""Clips taken from shards into a cache to train the interpolator on."""
 
 
 def sharded(data: Path) -> bool:

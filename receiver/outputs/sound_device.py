@@ -14,9 +14,10 @@ log = logging.getLogger(__name__)
 
 DEAD = 1.5
 """Seconds in which a running device must have called back."""
-LOOK, LOOK_MOST = 0.5, 10.0
-"""Seconds between two looks at it, and between two tries to open it again: at most, where another
-device is in use."""
+LOOK = 0.5
+"""Seconds between two looks at the device."""
+LOOK_MOST = 10.0
+"""Seconds between two attempts to open it again, at most, where another device is in use."""
 
 Kind = Literal["microphone", "speakers"]
 Callback = Callable[[Any, int], None]

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from codec.accounting import MESSAGE_OVERHEAD
 from codec.bundle import TICK_MODES
 
-ALONG, HEADER, PICTURE = 16, 9, 28
-"""Bytes of a bundle beside sound: the SACK that travels along, the bundle's own fields, a usual picture."""
+ALONG = 16
+"""Bytes of the SACK that travels along with a bundle."""
+HEADER = 9
+"""Bytes of a bundle's own fields."""
+PICTURE = 28
+"""Bytes of a usual picture."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,18 @@ class Step:
 
 
 STEPS = tuple(Step(*s) for s in ((0, 6_000), (0, 8_000), (1, 8_000), (1, 12_000), (2, 16_000), (2, 24_000)))
-LOSS_HIGH, LOSS_SOME = 0.10, 0.03
-"""Share of bundles lost from which a step is too much; from which none is climbed."""
+LOSS_HIGH = 0.10
+"""Share of bundles lost from which a step is too much."""
+LOSS_SOME = 0.03
+"""Share of bundles lost from which no step is climbed."""
 DRAIN = 0.75
 """Where a queue fills, the next step costs at most so much of this one: what is left over empties it."""
-GOOD, GOOD_MAX, RARER = 5.0, 80.0, 4
-"""Seconds without trouble before a climb; up to the second, so many times as long each time that it failed."""
+GOOD = 5.0
+"""Seconds without trouble before the first climb."""
+GOOD_MAX = 80.0
+"""Seconds without trouble before a climb, at most."""
+RARER = 4
+"""After a climb that failed, the next is tried after so many times as long."""
 FAILED = 60.0
 """A step left within so many seconds of the climb to it was a failure: a queue that fills by a
 little is seen late."""

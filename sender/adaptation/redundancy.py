@@ -6,8 +6,10 @@ LOSS = 5 / 255
 WORSE = 0.15
 """A loss that has grown by so much since sound goes twice was made by it, even where the queue is
 too short to be seen."""
-PATIENCE, PATIENCE_MAX = 10.0, 80.0
+PATIENCE = 10.0
 """Seconds before it is tried again after it made a queue; doubled each time that it does."""
+PATIENCE_MAX = 80.0
+"""Seconds before it is tried again, at most."""
 SETTLE = 5.0
 """Seconds of a connection before it is tried first: what the keyframe has queued must have gone,
 for a queue to be told later."""

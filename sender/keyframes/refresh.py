@@ -24,9 +24,10 @@ from sender.keyframes.gallery import Held
 
 CHECK_MS = 1000
 """Between two looks: each draws two frames, a tenth of what one core draws in a second."""
-SWITCH, SEND = 0.06, 0.15
-"""Shares of the distance that a keyframe must save, smoothed: one that is held already; one that
-must be sent."""
+SWITCH = 0.06
+"""Share of the distance, smoothed, that a keyframe must save which the other side holds already."""
+SEND = 0.15
+"""Share of the distance, smoothed, that a keyframe must save which must be sent."""
 SMOOTH = 0.5
 """Weight of the newest look."""
 SEND_LOOKS = 4

@@ -15,9 +15,10 @@ from signaling.transport.channels import PeerError
 from signaling.transport.peer import Peer
 
 CACHED_KEYFRAMES = 16
-FIRST, ANSWER = 6.0, 1.0
-"""Seconds for which the first keyframe has the link to itself, at most, and before it those until
-it is asked for."""
+FIRST = 6.0
+"""Seconds for which the first keyframe has the link to itself, at most."""
+ANSWER = 1.0
+"""Seconds for which it has it before it is asked for."""
 
 Confirmed = Callable[[int, bytes], None]
 

@@ -3,14 +3,18 @@
 from codec.control import KeyframeChunk
 from codec.keyframe import Keyframe
 
-PIECE_MIN, PIECE_MAX = 96, 400
-"""Bytes of a piece: smaller ones cost too much in headers, larger ones would hold up the sound behind them."""
+PIECE_MIN = 96
+"""Bytes of a piece, at least: smaller ones cost too much in headers."""
+PIECE_MAX = 400
+"""Bytes of a piece, at most: larger ones would hold up the sound behind them."""
 OVERHEAD = 48
 """Bytes that a piece costs beside its own: the message's fields (18), SCTP's chunk (16), padding,
 and its share of a SACK."""
-DEPTH, OWED = 1.0, 8.0
-"""Seconds of the cap that may be saved up, and owed: the first keyframe, which goes at once, is
-paid back before another goes."""
+DEPTH = 1.0
+"""Seconds of the cap that may be saved up."""
+OWED = 8.0
+"""Seconds of the cap that may be owed: the first keyframe, which goes at once, is paid back before
+another goes."""
 BEYOND = 1.25
 """Of what the network is known to carry, that may be sent: a queue that fills then tells soon enough."""
 

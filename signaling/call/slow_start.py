@@ -16,8 +16,12 @@ from signaling.transport.peer import Peer
 
 PIECE = 1100
 """Bytes of a message, which with its headers is one packet: bundles go between two of them."""
-PROBE, WINDOW, WINDOW_MAX = 64, 600, 16_384
-"""Bytes of the first window, of the second, and of the largest."""
+PROBE = 64
+"""Bytes of the first window."""
+WINDOW = 600
+"""Bytes of the second window."""
+WINDOW_MAX = 16_384
+"""Bytes of the largest window."""
 GROWTH = 8
 SLOWER = 0.2
 """Seconds by which a window may take longer than the fastest round trip so far for the next to be

@@ -16,8 +16,10 @@ from pathlib import Path
 from codec.errors import system_reason
 from signaling.protocol import ROOM_PATTERN, SignalingError
 
-SECRET_MIN, SECRET_MAX = 16, 4096
-"""Bytes of the secret."""
+SECRET_MIN = 16
+"""Bytes of the secret, at least."""
+SECRET_MAX = 4096
+"""Bytes of the secret, at most."""
 LIFETIME_MAX = 366 * 86_400.0
 """Seconds that a token may last."""
 

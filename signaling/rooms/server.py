@@ -36,8 +36,10 @@ log = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 5.0
 """Seconds that one send may take: a peer that does not read must not hold up the one that talks to it."""
-BURST, RATE = 100, 20.0
-"""Messages a peer may send at once, and per second after that. A call takes about five in all."""
+BURST = 100
+"""Messages that a peer may send at once. A call takes about five in all."""
+RATE = 20.0
+"""Messages that a peer may send a second after that."""
 
 
 @dataclass(frozen=True)

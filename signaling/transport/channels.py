@@ -12,13 +12,17 @@ from signaling.transport.patches import sctp_queue
 
 log = logging.getLogger(__name__)
 
-MAX_MEDIA, MAX_CONTROL = 16_384, 65_536
-"""Bytes of the largest message on each channel, in and out."""
+MAX_MEDIA = 16_384
+"""Bytes of the largest message on the media channel, in and out."""
+MAX_CONTROL = 65_536
+"""Bytes of the largest message on the control channel, in and out."""
 MEDIA_LIMIT = 1024
 """Bytes that may wait in the media channel: three or four bundles. What comes on top is late
 anyway, and is dropped."""
-CONTROL_HIGH, CONTROL_LOW = 16_384, 4096
-"""Bytes waiting in the control channel at which ``send_control`` begins to wait, and at which it goes on."""
+CONTROL_HIGH = 16_384
+"""Bytes waiting in the control channel at which ``send_control`` begins to wait."""
+CONTROL_LOW = 4096
+"""Bytes waiting there at which it goes on."""
 
 
 class PeerError(Exception):

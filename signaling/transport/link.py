@@ -25,9 +25,11 @@ RENEW_SECONDS = 5.0
 be seconds off."""
 QUIET = 2.0
 """Seconds without a datagram. The quietest call has one every 0.4 s."""
-UNANSWERED, UNANSWERED_LONG = 5, 3
-"""Datagrams that must have gone out meanwhile, and in twice that time: while the first keyframe is
-on its way, little else is."""
+UNANSWERED = 5
+"""Datagrams that must have gone out in a quiet time of :data:`QUIET`."""
+UNANSWERED_LONG = 3
+"""Datagrams that must have gone out in twice that time: while the first keyframe is on its way,
+little else is sent."""
 ALIVE_SECONDS = 1.0
 """How long the signaling server may take to answer a ping."""
 

@@ -6,9 +6,10 @@ packet in ten lost every second connection then takes over two seconds, and one 
 twelve (``bench.calls.connect``). To repeat some of it sooner costs little.
 """
 
-SOONEST, LATEST = 0.3, 1.0
-"""Seconds until a flight or SCTP's first message is repeated, at least and at most: three round
-trips where they are known."""
+SOONEST = 0.3
+"""Seconds until a flight or SCTP's first message is repeated, at least."""
+LATEST = 1.0
+"""Seconds until it is repeated, at most; between the two, three round trips where they are known."""
 
 
 def patience(round_trip: float) -> float:

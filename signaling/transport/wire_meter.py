@@ -8,15 +8,19 @@ from aiortc import RTCPeerConnection
 
 from signaling.transport.patches.ice_sockets import protocols
 
-_REQUEST, _ANSWER = b"\x00\x01", b"\x01\x01"
-"""How STUN's binding requests and their answers begin (RFC 8489, section 5); bytes 8 to 20 tell
-which belongs to which."""
+_REQUEST = b"\x00\x01"
+"""How STUN's binding requests begin (RFC 8489, section 5); bytes 8 to 20 tell which answer belongs
+to which."""
+_ANSWER = b"\x01\x01"
+"""How their answers begin."""
 ASKED = 64
 """Requests whose time is remembered."""
 LIKELY = 0.12
 """Seconds of a usual round trip: that of a long way is known exactly once all of its answers have come."""
-IPV4_UDP, IPV6_UDP = 28, 48
-"""Bytes of IP and UDP headers around one datagram."""
+IPV4_UDP = 28
+"""Bytes of IPv4 and UDP headers around one datagram."""
+IPV6_UDP = 48
+"""Bytes of IPv6 and UDP headers around one datagram."""
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,10 @@ MAX_VIEWERS = 4
 """Browser tabs at once; each costs two video encoders."""
 CONNECT_TIMEOUT = 30.0
 """Seconds that a browser has to connect after its offer."""
-STATS_INTERVAL, SMALL_INTERVAL = 0.5, 0.1
-"""Seconds between two messages of numbers, and of 8×8 pictures to who wants to see them."""
+STATS_INTERVAL = 0.5
+"""Seconds between two messages of numbers."""
+SMALL_INTERVAL = 0.1
+"""Seconds between two 8×8 pictures to who wants to see them."""
 _KINDS = {"video": 2}
 
 

@@ -12,8 +12,10 @@ REPEATS = 8
 """Times that a flight is repeated at most; OpenSSL goes on by itself."""
 TOGETHER = 0.05
 """Seconds within which what is sent is one flight."""
-_HANDSHAKE, _DATA = (20, 22), 23
-"""The first byte of DTLS records of a handshake, and of those with data (RFC 6347, section 4.1)."""
+_HANDSHAKE = (20, 22)
+"""First bytes of DTLS records of a handshake (RFC 6347, section 4.1)."""
+_DATA = 23
+"""First byte of a DTLS record with data."""
 
 
 class Flight:

@@ -6,13 +6,19 @@ from typing import Any, cast
 
 from aioice import stun
 
-CHECK, CHECK_EACH, CHECK_MOST, CHECK_SPAN = 0.1, 0.2, 0.4, 50.0
-"""Seconds until an ICE check is repeated the first time, then after twice as long each time, but at
-most so many for each check that is under way (all dead ways from an address together so stay at
-five a second), or the third; and for how long in all."""
-CONSENT, CONSENT_TRIES = 0.6, 3
-"""Seconds until a question of consent (RFC 7675) is repeated the first time, then after twice as
-long, and how often it is asked: it is waited for 4.2 s, see
+CHECK = 0.1
+"""Seconds until an ICE check is repeated for the first time; then after twice as long each time."""
+CHECK_EACH = 0.2
+"""Seconds between two repetitions for each check that is under way, at most: all dead paths from an
+address share five a second."""
+CHECK_MOST = 0.4
+"""Seconds between two repetitions of a check at most, where few are under way."""
+CHECK_SPAN = 50.0
+"""Seconds for which a check is repeated in all."""
+CONSENT = 0.6
+"""Seconds until a consent check (RFC 7675) is repeated for the first time; then after twice as long."""
+CONSENT_TRIES = 3
+"""How often a consent check is sent. It is waited for 4.2 s, see
 :mod:`signaling.transport.patches.ice_consent`."""
 
 

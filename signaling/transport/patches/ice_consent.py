@@ -9,9 +9,10 @@ times (:mod:`signaling.transport.patches.ice_checks`).
 
 from aioice import ice
 
-INTERVAL, FAILURES = 9, 2
-"""Seconds between two questions, and unanswered ones after which consent is gone: with 4.2 s of
-waiting for each at most 30 s, for aioice varies the interval by a fifth."""
+INTERVAL = 9
+"""Seconds between two consent checks; aioice varies it by a fifth."""
+FAILURES = 2
+"""Unanswered checks after which consent is gone: at most 30 s, with 4.2 s of waiting for each."""
 
 
 def ask_less() -> None:

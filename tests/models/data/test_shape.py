@@ -1,4 +1,5 @@
-"""The face's points as training reads them: at frames or between ticks, with a coder's losses, under a moved keyframe."""
+"""The face's points as training reads them: at frames or between ticks, with a coder's losses,
+under a moved keyframe."""
 
 import shutil
 

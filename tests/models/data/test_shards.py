@@ -116,7 +116,7 @@ def test_an_example_is_the_one_that_a_cache_gives(folder, tmp_path, side):
 def test_batches_are_as_the_samplers(batches):
     batch = next(iter(batches()))
     wanted = {"keyframe": (2, 3, 64, 64), "truth": (2, 3, 64, 64), "pictures": (2, 5, 3, 8, 8), "mel": (2, 20, 80)}
-    wanted |= {"detail": (2, 3, 64, 64), "boxes": (2, 4, 4)}
+    wanted |= {"detail": (2, 3, 64, 64), "boxes": (2, 4, 4), "shape": (2, 2, 54, 2)}
     assert {name: tuple(value.shape) for name, value in vars(batch).items()} == wanted
     assert all(value.dtype == torch.float32 for value in vars(batch).values())
     assert batch.truth.is_contiguous(memory_format=torch.channels_last)

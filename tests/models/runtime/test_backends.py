@@ -100,3 +100,23 @@ for thread in threads:
 def test_networks_that_first_run_at_the_same_time_do_not_wait_for_each_other_for_ever():
     done = subprocess.run([sys.executable, "-c", FOUR_AT_ONCE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+SIGNAL_AFTER = """
+import os, signal, threading
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+from models.runtime.backends import load
+from models.runtime.upsampler import weights_folder
+networks = [load(weights_folder() / "interpolator.onnx", "openvino-fp32", 1)]
+ending = threading.Thread(target=networks.clear)
+ending.start()
+ending.join()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+@needs_openvino
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other signals")
+def test_a_signal_is_handled_after_a_network_was_let_go_by_another_thread():
+    done = subprocess.run([sys.executable, "-c", SIGNAL_AFTER], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr[-2000:]
