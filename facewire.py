@@ -140,10 +140,10 @@ def bench(
         call_found = run_wire(clips, out, seconds, errors.print)
         print(jsonlib.dumps(call_found) if json else table(call_found))
         return
-    from bench.picture.command import Wanted, run_bench
+    from bench.picture.command import BenchRequest, run_bench
     from bench.picture.command import show as show_tables
 
-    wanted = Wanted(clips, out, codecs, modes, formats, losses, sync, weights, every, threads, html)
+    wanted = BenchRequest(clips, out, codecs, modes, formats, losses, sync, weights, every, threads, html)
     found = run_bench(wanted, errors.print)
     if json:
         from bench.picture.results import to_json

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from codec.media.types import UInt8
-from models.runtime.batch import ManyUpsampler, Wanted
+from models.runtime.batch import FrameRequest, ManyUpsampler
 from receiver.render import Done, Pace, RenderCount
 from receiver.tick_decoder import FrameInput
 
@@ -121,7 +121,7 @@ class RenderMany:
 
     def _draw(self, ready: list[tuple[int, _Stream, FrameInput]]) -> None:
         began = time.perf_counter()
-        drawn = self._upsampler.step([Wanted(n, f.pictures, f.speech, f.detail) for n, _, f in ready])
+        drawn = self._upsampler.step([FrameRequest(n, f.pictures, f.speech, f.detail) for n, _, f in ready])
         seconds, now = time.perf_counter() - began, time.monotonic()
         for (_, stream, frame), rgb in zip(ready, drawn, strict=True):
             self._finish(stream, frame, rgb, seconds, now)

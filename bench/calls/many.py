@@ -25,7 +25,7 @@ from bench.progress import clock
 from codec.errors import reason
 from codec.media.files import file_frames
 from models.face.tracker import whole
-from models.runtime.batch import Wanted, many_upsampler
+from models.runtime.batch import FrameRequest, many_upsampler
 from signaling.call.stats import resident_mb
 
 WARM = 1.0
@@ -51,7 +51,7 @@ def measure(seats: int, device: str, threads: int) -> dict[str, Any]:
         many.set_identity(seat, faces[seat % len(faces)])
     random = np.random.default_rng(0)
     wanted = [
-        Wanted(seat, random.random((5, 3, 8, 8)).astype(np.float32), np.full((20, 80), -1.0, np.float32))
+        FrameRequest(seat, random.random((5, 3, 8, 8)).astype(np.float32), np.full((20, 80), -1.0, np.float32))
         for seat in range(seats)
     ]  # fmt: skip
     end = time.perf_counter() + WARM

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from bench.metrics.frechet import embedding, frechet_distance
-from bench.metrics.identity import Identity, likeness
+from bench.metrics.identity import IdentityMetric, likeness
 from bench.metrics.landmarks import FoundFace, Landmarks
 from bench.metrics.perceptual import DISTS_WEIGHTS, LPIPS_WEIGHTS, Dists, lpips
 from bench.metrics.pixel import psnr, region_psnr, ssim, to_tensor
@@ -45,7 +45,7 @@ class Panel:
         self.notes: list[str] = []
         self.judged = self.faceless = 0
         self._lpips = self._vgg = self._dists = self._pose = None
-        self._identity = self._try("identity", Identity)
+        self._identity = self._try("identity", IdentityMetric)
         self._landmarks = Landmarks()
         self._features: dict[str, list[np.ndarray]] = {}
         if losses is None:

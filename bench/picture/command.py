@@ -10,7 +10,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BenchRequest:
     """What the user asked for; see ``facewire bench --help``."""
 
     clips: list[Path]
@@ -30,7 +30,7 @@ def _split(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def run_bench(wanted: Wanted, say: Say) -> dict[str, Any]:
+def run_bench(wanted: BenchRequest, say: Say) -> dict[str, Any]:
     """Judge the clips; writes bench.json, bench.csv and bench.html into ``out``.
 
     Raises ``ImportError`` without the ``bench`` extra, ``SourceError``, ``FfmpegError``,

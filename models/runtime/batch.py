@@ -12,7 +12,7 @@ import onnxruntime as ort
 
 from codec.media.types import Float32, UInt8
 from models.runtime.backends import choose, ort_options
-from models.runtime.upsampler import DRIVEN, NO_DETAIL, NO_SHAPE, Identity, Upsampler, weights_folder
+from models.runtime.upsampler import DRIVEN, NO_DETAIL, NO_SHAPE, KeyframeFeatures, Upsampler, weights_folder
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ SEATS = "seats"
 
 
 @dataclass
-class Wanted:
+class FrameRequest:
     """A frame that is wanted: whose, and what :meth:`models.runtime.upsampler.Upsampler.step` takes."""
 
     seat: int
@@ -40,7 +40,7 @@ class ManyUpsampler(Protocol):
     def set_identity(self, seat: int, keyframe: UInt8) -> None:
         """Keyframe RGB (256, 256, 3) of a seat. Raises ``ValueError`` for another shape."""
 
-    def step(self, wanted: Sequence[Wanted]) -> list[UInt8]:
+    def step(self, wanted: Sequence[FrameRequest]) -> list[UInt8]:
         """A frame RGB (256, 256, 3) for each. Raises ``KeyError`` for a seat without a keyframe."""
 
 
@@ -48,13 +48,13 @@ class EachInTurn:
     """For CPUs, whose cores one frame keeps busy."""
 
     def __init__(self, upsampler: Upsampler) -> None:
-        self._upsampler, self._identities = upsampler, dict[int, Identity]()
+        self._upsampler, self._identities = upsampler, dict[int, KeyframeFeatures]()
         self.runtime = upsampler.runtime
 
     def set_identity(self, seat: int, keyframe: UInt8) -> None:
         self._identities[seat] = self._upsampler.identity(keyframe)
 
-    def step(self, wanted: Sequence[Wanted]) -> list[UInt8]:
+    def step(self, wanted: Sequence[FrameRequest]) -> list[UInt8]:
         frames = []
         for one in wanted:
             self._upsampler.use(self._identities[one.seat])
@@ -87,7 +87,7 @@ class AsBatch:
         self._device = "cuda" if cuda else "cpu"
         self._identity = Upsampler(folder, "cuda" if cuda else "cpu-fp32", threads)
         self._seats = seats
-        self._held: Identity = {}
+        self._held: KeyframeFeatures = {}
         self._on_device: dict[str, Any] | None = None
         self._known: set[int] = set()
 
@@ -102,10 +102,10 @@ class AsBatch:
         grey, quiet = np.full((256, 256, 3), 128, np.uint8), np.full((20, 80), -1.0, np.float32)
         for seat in range(self._seats):
             self.set_identity(seat, grey)
-        self.step([Wanted(seat, np.full((5, 3, 8, 8), 0.5, np.float32), quiet) for seat in range(self._seats)])
+        self.step([FrameRequest(seat, np.full((5, 3, 8, 8), 0.5, np.float32), quiet) for seat in range(self._seats)])
         self._known.clear()
 
-    def step(self, wanted: Sequence[Wanted]) -> list[UInt8]:
+    def step(self, wanted: Sequence[FrameRequest]) -> list[UInt8]:
         if lacking := {one.seat for one in wanted} - self._known:
             raise KeyError(f"no keyframe for seat {min(lacking)}")
         if self._on_device is None:
@@ -123,7 +123,7 @@ class AsBatch:
         return list(binding.copy_outputs_to_cpu()[0])
 
 
-def _stacked(wanted: Sequence[Wanted]) -> dict[str, npt.NDArray[Any]]:
+def _stacked(wanted: Sequence[FrameRequest]) -> dict[str, npt.NDArray[Any]]:
     details = [NO_DETAIL[0] if one.detail is None else one.detail for one in wanted]
     shapes = [NO_SHAPE[0] if one.shape is None else one.shape for one in wanted]
     return {

@@ -14,7 +14,7 @@ from codec.media.types import Float32, UInt8
 from models.face.shape_points import COUNT
 from models.runtime.backends import choose, load
 
-Identity = dict[str, Float32]
+KeyframeFeatures = dict[str, Float32]
 """A keyframe as the network knows it: 3.5 MB of features."""
 FRAMES = 5
 """Frames in a tick of 200 ms, and pictures in the network's window."""
@@ -57,7 +57,7 @@ class Upsampler:
         self._identity = load(folder / "identity.onnx", device, threads, exact=True)
         if lacking := set(self._step.inputs) - {"keyframe", *self._identity.outputs, *DRIVEN}:
             raise ValueError(f"step.onnx wants {', '.join(sorted(lacking))}, which identity.onnx doesn't give: export both anew")
-        self._fixed: Identity = {}
+        self._fixed: KeyframeFeatures = {}
 
     @property
     def runtime(self) -> str:
@@ -73,7 +73,7 @@ class Upsampler:
         """Keyframe RGB (256, 256, 3). Raises ``ValueError`` for another shape."""
         self.use(self.identity(keyframe))
 
-    def identity(self, keyframe: UInt8) -> Identity:
+    def identity(self, keyframe: UInt8) -> KeyframeFeatures:
         """What a keyframe RGB (256, 256, 3) tells the network, to be kept for :meth:`use`. Raises
         ``ValueError`` as above."""
         if keyframe.shape != (256, 256, 3):
@@ -82,7 +82,7 @@ class Upsampler:
         known = {"keyframe": image, **self._identity.run({"keyframe": image})}
         return {name: known[name] for name in self._step.inputs if name in known}
 
-    def use(self, identity: Identity) -> None:
+    def use(self, identity: KeyframeFeatures) -> None:
         """Draw this person from now on; what :meth:`identity` gave, of the same networks."""
         self._fixed = identity
 

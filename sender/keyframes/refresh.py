@@ -17,7 +17,7 @@ from codec.bundle import Bundle
 from codec.keyframe import Keyframe, encode_keyframe
 from codec.media.types import UInt8
 from codec.pictures.sampling import sample
-from models.runtime.upsampler import Identity, Interpolator, Upsampler
+from models.runtime.upsampler import Interpolator, KeyframeFeatures, Upsampler
 from receiver.tick_decoder import FrameInput, TickDecoder
 from sender.keyframes.distance import distance
 from sender.keyframes.gallery import Held
@@ -80,7 +80,7 @@ class Refresh:
         self._upsampler, self._decoder = upsampler, TickDecoder(interpolator)
         self._quality, self._check_ms = quality, check_ms
         self._known: dict[int, Keyframe] = {}
-        self._identities: OrderedDict[bytes, Identity] = OrderedDict()
+        self._identities: OrderedDict[bytes, KeyframeFeatures] = OrderedDict()
         self._rivals: dict[int, Rival] = {}
         self._challenger: Rival | None = None
         self._current: bytes | None = None

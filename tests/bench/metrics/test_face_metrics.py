@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from bench.metrics.identity import Identity, likeness
+from bench.metrics.identity import IdentityMetric, likeness
 from bench.metrics.landmarks import LIPS, Landmarks, landmark_distance
 from bench.metrics.pose import HeadPose, pose_error
 from models.face.landmarks import LEFT_EYE, RIGHT_EYE
@@ -97,7 +97,7 @@ def test_likeness_by_hand():
 
 @pytest.mark.skipif(not (find_spec("dlib") and find_spec("face_recognition_models")), reason="dlib is optional")
 def test_the_same_person_is_recognised_and_less_so_when_blurred(faces, landmarks):
-    identity, box = Identity(), landmarks.find(faces[0]).box
+    identity, box = IdentityMetric(), landmarks.find(faces[0]).box
     first = identity.descriptor(faces[0], box)
     assert first.shape == (128,)
     later, blurred = (likeness(identity.descriptor(x, box), first) for x in (faces[30], cv2.GaussianBlur(faces[0], (0, 0), 8)))

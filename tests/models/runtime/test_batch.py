@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.runtime.batch import AsBatch, EachInTurn, Wanted, many_upsampler
+from models.runtime.batch import AsBatch, EachInTurn, FrameRequest, many_upsampler
 from models.runtime.upsampler import Upsampler
 
 pytest.importorskip("onnx")
@@ -22,7 +22,7 @@ def wanted():
     for seat in (2, 0, 1, 0, 2):
         detail = random.standard_normal((3, 64, 64)).astype(np.float32) * 0.05 if seat else None
         pictures = random.random((5, 3, 8, 8)).astype(np.float32)
-        out.append(Wanted(seat, pictures, random.standard_normal((20, 80)).astype(np.float32) * 0.3, detail))
+        out.append(FrameRequest(seat, pictures, random.standard_normal((20, 80)).astype(np.float32) * 0.3, detail))
     return out
 
 
