@@ -53,7 +53,8 @@ async def test_call_goes_on_through_loss_jitter_a_new_address_and_a_blackout(ser
     # Pictures were shown in every two seconds of the call, the blackout included: what is lost is held, never waited for.
     assert all(((times >= t) & (times < t + 2)).any() for t in range(0, int(times[-1]) - 1, 2))
     # Of the two, and the loss, no more than ten seconds' sound had to be made up: without a new connection it would be twenty.
-    assert figures["ticks_concealed"] < 50 + 0.2 * figures["ticks"]
+    # A bundle that a busy machine sent or read too late was concealed as well, and is counted.
+    assert figures["ticks_concealed"] - figures["bundles_late"] < 50 + 0.2 * figures["ticks"]
     # And in the last five seconds the sender's own pictures came through again.
     crops = np.load(tmp_path / "sent.npz")
     where = {int(n): i for i, n in enumerate(crops["numbers"])}
