@@ -30,7 +30,7 @@ RECEIVED = "received.jsonl"
 SENT = "sent.jsonl"
 """File of the sender's numbers, a line a second."""
 END_SECONDS = 10.0
-"""What a process that is told to end is given for it."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 
 class DemoError(RuntimeError):

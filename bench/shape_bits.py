@@ -1,4 +1,5 @@
-"""What the face's points would cost: ``python -m bench.shape_bits CACHE`` (a prepared cache with ``train`` and ``dev``).
+"""What the face's points would cost: ``python -m bench.shape_bits CACHE`` (a prepared cache with
+``train`` and ``dev``).
 
 Displacements of the mesh's points from the keyframe's are told as principal components learnt on
 the training people, rounded to a step. Bits are the order-0 entropy of each component on the dev

@@ -24,7 +24,7 @@ from codec.pictures.colour import ycbcr_to_rgb
 from codec.pictures.contexts import CONTEXTS
 from codec.pictures.header import STEPS, PictureHeader, code_distance, code_rest
 from codec.pictures.picture import PictureDecoder, PictureEncoder
-from codec.pictures.planes import MODES, Int, Sides, expected_bits, walk
+from codec.pictures.planes import MODES, Int, Shared, expected_bits, walk
 from models.data.cache import TICK, Cache
 
 QUANTISERS = (0, 1, 2, 3, 4, 5, 7)
@@ -80,7 +80,7 @@ def count(folder: Path, every: int = 3, seed: int = 0) -> Counter:
             header = replace(usual, distance=distance)
             if rng.random() < CHANGED:
                 header = replace(header, luma=min(header.luma + 2, 15), chroma=min(header.chroma + 2, 15))
-            known = Sides(reference, own, header.steps)
+            known = Shared(reference, own, header.steps)
             mode = min(range(MODES), key=lambda m: expected_bits(picture, known, m))
             code_distance(counter, distance)
             code_rest(counter, header, before)

@@ -15,11 +15,15 @@ MAX_BUNDLE = 16_384
 
 _PICTURE = 1
 _SOUND = 2
-_ACK = 4
+_REPORT = 4
 _REDUNDANT = 8
 _STATUS = 16
 _TICK_MODE_AT = 5
 _RESERVED = 128
+# Bits of the status byte.
+_FACE = 15
+_MUTED = 16
+_PAUSING = 32
 
 
 class Face(IntEnum):
@@ -39,8 +43,8 @@ NO_CAMERA = (Face.CAMERA_OFF, Face.AWAY)
 
 @dataclass(frozen=True)
 class Report:
-    """What the other side last received: its newest picture's bundle number, and the share lost
-    (0..255 of 255)."""
+    """What the sender of this bundle has received: the bundle number of the newest picture, and the
+    share of bundles lost (0..255 of 255)."""
 
     newest: int
     loss: int = 0
@@ -53,8 +57,8 @@ class Bundle:
     ``number`` counts bundles modulo 2^16 and names the picture. ``time`` is the capture time of the
     tick's first sound sample, in units of 20 ms modulo 2^16; the picture is taken at the tick's
     end. ``sound`` and ``redundant`` are Opus packets (RFC 6716) of this and of the previous tick.
-    ``pausing``: nobody speaks, and for the next tick no bundle may come; its picture is then this
-    one's, on the way to which this tick lies halfway.
+    ``pausing``: nobody speaks; the sender may omit the next tick's bundle. ``picture`` then belongs
+    to the end of that omitted tick, and this tick ends halfway between the picture before and it.
     """
 
     number: int
@@ -76,11 +80,11 @@ class Bundle:
         """Raises :class:`SyntaxLimitError` when a field does not fit."""
         if not 0 <= self.tick_mode < len(TICK_MODES):
             raise SyntaxLimitError(f"tick_mode {self.tick_mode} is not known")
-        status = int(self.face) | (16 if self.muted else 0) | (32 if self.pausing else 0)
+        status = int(self.face) | (_MUTED if self.muted else 0) | (_PAUSING if self.pausing else 0)
         flags = self.tick_mode << _TICK_MODE_AT
         parts = [unsigned(self.number, 2, "bundle number"), unsigned(self.time, 2, "capture time")]
         if self.report:
-            flags |= _ACK
+            flags |= _REPORT
             parts.append(unsigned(self.report.newest, 2, "newest picture") + unsigned(self.report.loss, 1, "share lost"))
         if status:
             flags |= _STATUS
@@ -109,9 +113,9 @@ class Bundle:
         if flags & _RESERVED or tick_mode >= len(TICK_MODES):
             raise SyntaxLimitError(f"bundle flags {flags:#04x} are not known")
         number, time = reader.number(2), reader.number(2)
-        report = Report(reader.number(2), reader.number(1)) if flags & _ACK else None
+        report = Report(reader.number(2), reader.number(1)) if flags & _REPORT else None
         status = reader.number(1) if flags & _STATUS else 0
-        if status & ~63 or (status & 15) > max(Face):
+        if status & ~(_FACE | _MUTED | _PAUSING) or (status & _FACE) > max(Face):
             raise SyntaxLimitError(f"bundle status {status:#04x} is not known")
         picture = None
         if flags & _PICTURE:
@@ -121,7 +125,16 @@ class Bundle:
         if reader.left:
             raise SyntaxLimitError(f"{reader.left} bytes left over after the bundle")
         return cls(
-            number, time, tick_mode, picture, sound, report, redundant, Face(status & 15), bool(status & 16), bool(status & 32)
+            number,
+            time,
+            tick_mode,
+            picture,
+            sound,
+            report,
+            redundant,
+            Face(status & _FACE),
+            bool(status & _MUTED),
+            bool(status & _PAUSING),
         )
 
 

@@ -31,13 +31,16 @@ SILENCE = 5.0
 """Seconds without a bundle after which playing stops until one comes."""
 BEHIND = 1.0
 """Seconds that this side may fall behind (the machine slept) before ticks are skipped."""
+REDUNDANT_LOSS = 0.04
+"""Share of bundles lost above which the sender repeats audio, and the clock waits for that."""
 SOUND_LEAD = EARLY + 0.015
 """Seconds before a tick's time at which it must be decoded, for its sound to be whole."""
 
 
 @dataclass
 class PlayerCount:
-    """What happened so far: bundles received, broken, late (after their time), ticks played and concealed."""
+    """What happened so far: bundles received, malformed, too late; ticks played, and those of them
+    without a bundle."""
 
     bundles: int = 0
     broken: int = 0
@@ -154,13 +157,20 @@ class Player:
             self.recorder.bundle(bundle)
         self.queue.next, tick = at + length, length / 1000
         # Under loss the clock waits for the next bundle, which then brings the lost one's sound again.
-        self.clock.hold = tick if self.loss > 0.04 else 0.0
-        # What arrives decides how long must be waited: slower ticks come later, and would be late for ever.
+        self.clock.hold = tick if self.loss > REDUNDANT_LOSS else 0.0
+        # The newest bundle's tick length: longer ticks arrive later, and would otherwise always be late.
         change, forced = self.clock.change(self.queue.arriving, self._missed), self._missed > 0
         self._missed = 0.0
         try:
             output, filled = await self._loop.run_in_executor(
-                self._pool, self._lay_out, at, length, bundle, self.queue.redundant(at + length), round(change * RATE), forced
+                self._pool,
+                self._decode_and_stretch,
+                at,
+                length,
+                bundle,
+                self.queue.redundant(at + length),
+                round(change * RATE),
+                forced,
             )
         except Exception:  # one tick must not end the call
             log.exception("the tick at %d ms could not be decoded", at)
@@ -175,17 +185,17 @@ class Player:
             self.bits.seconds += tick
         self.presenter.present(at, length, due, filled, output)
 
-    def _lay_out(
+    def _decode_and_stretch(
         self, at: int, length: int, bundle: Bundle | None, redundant: tuple[bytes, ...], change: int, forced: bool
     ) -> tuple[TickOutput, Float32]:  # fmt: skip
-        """A tick's frames and sound, and the sound ``change`` samples longer: about, so that it
-        isn't heard, or exactly."""
+        """Decode a tick and stretch its sound by ``change`` samples: inaudibly and approximately, or
+        exactly if ``forced``."""
         output = self.decoder.tick(at, length, bundle, redundant)
         return output, np.pad(output.sound, (0, max(0, change))) if forced else fit(output.sound, change)
 
     async def _wait_for(self, at: int, until: float) -> None:
-        """Wait for a tick's bundle a little longer than its first frame can: that one is shown late
-        then, but nothing is lost."""
+        """Wait for the bundle until its sound must be decoded. The first frame may then be late, but
+        the tick is not lost."""
         queue = self.queue
         while queue.next == at and at not in queue and not self.decoder.pausing:
             queue.arrival.clear()

@@ -28,17 +28,25 @@ what one may cost on average, in bytes."""
 PAUSING_TICK = 200
 """Ticks of so many milliseconds are left out in silence; at the faster tick modes there is room."""
 SWITCH_MS = 600
-"""The tick mode changes at whole multiples, where ticks of all lengths begin."""
+"""The tick mode may change only at multiples of this many ms, where ticks of all lengths start
+together."""
 
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """``crop``: "face" follows the face, "none" takes the frame as it is. ``keyframe``: "auto"
-    chooses within the first second, "first" takes the first picture. ``luma``, ``chroma``:
-    quantiser numbers (2 and 3 are steps of 3 and 4). ``size``: side of the pictures, one of
-    :data:`DRAWN`. ``bitrate``: Opus, bit/s. ``picture_bytes``: what a picture may cost on average,
-    by default as DRAWN says. ``pauses``: in silence send no sound and, at the 200 ms tick mode, only
-    every other tick's bundle."""
+    """What a stream is like.
+
+    Attributes:
+        crop: "face" follows the face, "none" takes the frame as it is.
+        keyframe: "auto" chooses within the first second, "first" takes the first picture.
+        luma, chroma: quantiser numbers (2 and 3 are steps of 3 and 4).
+        size: side of the pictures, one of :data:`DRAWN`.
+        bitrate: of Opus, bit/s.
+        tick_mode: index into ``TICK_MODES``.
+        quality: of the keyframe's AVIF, 1..100.
+        picture_bytes: what a picture may cost on average; by default as DRAWN says.
+        pauses: in silence send no sound and, at ticks of 200 ms, only every other tick's bundle.
+    """
 
     crop: Literal["face", "none"] = "face"
     keyframe: Literal["auto", "first"] = "auto"
@@ -58,7 +66,8 @@ class SenderStream:
     Attributes:
         framing: what the camera shows, and whether it is off.
         keyframes: those made so far, and which of them is in use.
-        muted, redundant: set from outside: send silence; send audio twice.
+        muted: send silence; set by the caller.
+        redundant: repeat the previous tick's audio; set by the caller.
         seen: the last tick's crop (256, 256, 3), None while nothing is shown; ``face``: what was in it.
     """
 
@@ -80,7 +89,7 @@ class SenderStream:
         self._error = 0.0  # squared, summed over the pictures
         self._last_sound: tuple[bytes, ...] = ()
         self._voice = VoiceActivity() if config.pauses else None
-        self._paused = False  # the last bundle said that this tick's may be left out
+        self._paused = False  # the previous bundle had ``pausing`` set: this one may be omitted
 
     @property
     def tick_ms(self) -> int:
@@ -102,7 +111,7 @@ class SenderStream:
         self.pictures.acknowledge(report.newest)
 
     def reconnected(self) -> None:
-        """The other side may have started anew: what it once acknowledged counts no more."""
+        """The peer may have restarted: forget its acknowledgements."""
         self.pictures.acknowledged = None
         self.keyframes.gallery.reconnected()
 
@@ -165,7 +174,7 @@ class SenderStream:
         return picture
 
     def leave_out(self, tick: Tick) -> None:
-        """A tick in place of :meth:`bundle`, of which nothing is sent; the other side conceals its sound."""
+        """Consume a tick without sending it; the receiver conceals its sound."""
         self._see(tick)
         self._pass_over(tick)
 
@@ -176,7 +185,8 @@ class SenderStream:
         self.count.seconds += len(tick.frames) / 25
 
     def _encode_silence(self, samples: int) -> tuple[bytes, ...]:
-        """Let the encoder hear silence, so that it begins anew after it; nothing of it is sent."""
+        """Feed silence to the encoder and discard the packets, so that its state is fresh when speech
+        resumes."""
         self.speech.encode(np.zeros(samples, np.float32))
         return ()
 

@@ -11,7 +11,7 @@ import numpy as np
 from codec.errors import PictureTooLongError, ReferenceMissingError, SyntaxLimitError
 from codec.media.types import UInt8
 from codec.pictures.header import DISTANCE_MAX, STEPS, PictureHeader, code_distance, code_rest
-from codec.pictures.planes import MODES, Int, Sides, expected_bits, walk
+from codec.pictures.planes import MODES, Int, Shared, expected_bits, walk
 from codec.pictures.rangecoder import Decoder, Encoder
 from codec.pictures.references import References, resized, side_of
 from codec.wirebytes import MAX_LENGTH, unsigned
@@ -48,7 +48,7 @@ def encode_picture(
     coder = Encoder()
     code_distance(coder, header.distance)
     code_rest(coder, header, before)
-    known = Sides(_planes(resized(reference, header.side)), _planes(resized(own, header.side)), header.steps)
+    known = Shared(_planes(resized(reference, header.side)), _planes(resized(own, header.side)), header.steps)
     out = _picture(walk(coder, _planes(picture), known, mode))
     data = coder.finish()
     if len(data) > MAX_BYTES:
@@ -75,7 +75,7 @@ def decode_alone(data: bytes) -> UInt8:
     header = code_rest(coder, PictureHeader(code_distance(coder, 0)), PictureHeader())
     if header.distance or header.size:
         raise SyntaxLimitError("a keyframe's own picture rests on another")
-    return _picture(walk(coder, None, Sides(grey, grey, header.steps), 0))
+    return _picture(walk(coder, None, Shared(grey, grey, header.steps), 0))
 
 
 class PictureEncoder:
@@ -155,7 +155,7 @@ class PictureEncoder:
         for distance in self._distances(number):
             header = replace(wanted, distance=distance)
             reference = self.references.find(number, header)
-            known = Sides(_planes(reference), _planes(own), header.steps)
+            known = Shared(_planes(reference), _planes(own), header.steps)
             tries += [(expected_bits(planes, known, mode), i, header, reference, mode) for i, mode in enumerate(range(MODES))]
         _, _, header, reference, mode = min(tries, key=lambda t: t[:2])
         before = self.references.header_before(number, header.distance)
@@ -179,7 +179,7 @@ class PictureDecoder:
         distance = code_distance(coder, 0)
         header = code_rest(coder, PictureHeader(distance), self.references.header_before(number, distance))
         reference = self.references.find(number, header)
-        known = Sides(_planes(reference), _planes(self.references.keyframe(header)), header.steps)
+        known = Shared(_planes(reference), _planes(self.references.keyframe(header)), header.steps)
         picture = _picture(walk(coder, None, known, 0))
         self.references.remember(number, picture, header)
         return picture, header

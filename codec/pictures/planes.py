@@ -31,24 +31,24 @@ Plane = list[int]
 Int = npt.NDArray[np.int64]
 
 MODES = 2
-AROUND = ((9, 12, -3, -1), (6, 14, 2, 3), (7, 9, 2, 3))
+NEIGHBOUR_WEIGHTS = ((9, 12, -3, -1), (6, 14, 2, 3), (7, 9, 2, 3))
 """Mode 1, by channel: weights of the changes to the left, above, above left, above right."""
-AGAIN = ((2,), (4, -3), (5, 3, -21))
-"""Mode 1: weights of the keyframe's own pixel minus the reference's, and of the changes of the
+CROSS_WEIGHTS = ((2,), (4, -3), (5, 3, -21))
+"""Mode 1: weights of the thumbnail's pixel minus the reference's, and of the changes of the
 channels before, here."""
-SIZE_AROUND = ((11, 17, 4, 6, 4), (5, 11, 3, 3, 3), (2, 5, 1, 1, 2))
+SIZE_NEIGHBOUR_WEIGHTS = ((11, 17, 4, 6, 4), (5, 11, 3, 3, 3), (2, 5, 1, 1, 2))
 """Weights of the sizes to the left, above, above left, above right, two above."""
-SIZE_AGAIN = ((5,), (5, 2), (3, 2, 10))
-"""Weights of |keyframe's own − reference| in steps, and of the sizes of the channels before, here."""
+SIZE_CROSS_WEIGHTS = ((5,), (5, 2), (3, 2, 10))
+"""Weights of |thumbnail − reference| in steps, and of the sizes of the channels before, here."""
 
 
 @dataclass
-class Sides:
-    """What both sides know: planes (3, S, S) of the reference and of the keyframe's own picture,
+class Shared:
+    """What encoder and decoder share: planes (3, S, S) of the reference and of the keyframe's thumbnail,
     steps by channel."""
 
     reference: Int
-    own: Int
+    thumbnail: Int
     steps: tuple[int, int, int]
 
     @property
@@ -63,29 +63,29 @@ def quantise(difference: int, step: int) -> int:
     return -size if difference < 0 else size
 
 
-def expected_bits(wanted: Int, known: Sides, mode: int) -> float:
+def expected_bits(wanted: Int, known: Shared, mode: int) -> float:
     """About what a mode would cost, by the sizes of its differences; no coding."""
     change = (wanted - known.reference).astype(np.float64)
     if mode:
         pad = np.pad(change, ((0, 0), (1, 0), (1, 1)))
         around = (pad[:, 1:, :-2], pad[:, :-1, 1:-1], pad[:, :-1, :-2], pad[:, :-1, 2:])
         guess = np.stack([
-            sum(w * a[c] for w, a in zip(AROUND[c], around, strict=True))
-            + AGAIN[c][0] * (known.own[c] - known.reference[c])
-            + sum(w * change[i] for i, w in enumerate(AGAIN[c][1:]))
+            sum(w * a[c] for w, a in zip(NEIGHBOUR_WEIGHTS[c], around, strict=True))
+            + CROSS_WEIGHTS[c][0] * (known.thumbnail[c] - known.reference[c])
+            + sum(w * change[i] for i, w in enumerate(CROSS_WEIGHTS[c][1:]))
             for c in range(3)
         ])  # fmt: skip
         change = change - guess / 64
     return float(np.log2(1 + np.abs(change) / np.array(known.steps)[:, None, None]).sum())
 
 
-def walk(coder: Coder, wanted: Int | None, known: Sides, mode: int) -> Int:
+def walk(coder: Coder, wanted: Int | None, known: Shared, mode: int) -> Int:
     """Code a picture's planes (3, S, S); gives those that the decoder will have. ``wanted`` None: decode."""
     mode = coder.code(ZERO[MODE_AT], mode)
     side, width = known.side, known.side + 2
     inner = [(y + 2) * width + x + 1 for y in range(side) for x in range(side)]
     room = (side + 3) * width  # two rows above, one column left and right: no place is special
-    gap = known.own - known.reference
+    gap = known.thumbnail - known.reference
     changes: list[Plane] = []
     sizes: list[Plane] = []
     signs: list[Plane] = []
@@ -94,13 +94,13 @@ def walk(coder: Coder, wanted: Int | None, known: Sides, mode: int) -> Int:
         reference, step = known.reference[c].reshape(-1).tolist(), known.steps[c]
         target = wanted[c].reshape(-1).tolist() if wanted is not None else reference
         far = np.minimum(np.abs(gap[c]).reshape(-1) // step, LARGEST)
-        lean, likely = AGAIN[c][0] * gap[c].reshape(-1), SIZE_AGAIN[c][0] * far
+        lean, likely = CROSS_WEIGHTS[c][0] * gap[c].reshape(-1), SIZE_CROSS_WEIGHTS[c][0] * far
         for i in range(c):
-            lean = lean + AGAIN[c][i + 1] * np.array([changes[i][at] for at in inner])
-            likely = likely + SIZE_AGAIN[c][i + 1] * np.array([sizes[i][at] for at in inner])
+            lean = lean + CROSS_WEIGHTS[c][i + 1] * np.array([changes[i][at] for at in inner])
+            likely = likely + SIZE_CROSS_WEIGHTS[c][i + 1] * np.array([sizes[i][at] for at in inner])
         before = [signs[c - 1][at] for at in inner] if c else [0] * len(inner)
         change, size, sign = [0] * room, [0] * room, [0] * room
-        quiet = _guess_empty(target, reference, lean.tolist(), inner, width, c, mode, step) if wanted is not None else 0
+        quiet = _is_empty(target, reference, lean.tolist(), inner, width, c, mode, step) if wanted is not None else 0
         empty = coder.code(ZERO[EMPTY_AT + 2 * c + blank], quiet)
         blank &= empty
         pixels = _plane(
@@ -122,11 +122,11 @@ def _predicted(old: int, lean: int, change: Plane, at: int, width: int, weights:
     return 0 if pixel < 0 else 255 if pixel > 255 else pixel
 
 
-def _guess_empty(target: Plane, reference: Plane, lean: Plane, inner: list[int], width: int, c: int, mode: int, step: int) -> int:
+def _is_empty(target: Plane, reference: Plane, lean: Plane, inner: list[int], width: int, c: int, mode: int, step: int) -> int:
     """1 where every difference of the plane is quantised to 0."""
     change = [0] * (inner[-1] + width)
     for i, at in enumerate(inner):
-        pixel = _predicted(reference[i], lean[i], change, at, width, AROUND[c]) if mode else reference[i]
+        pixel = _predicted(reference[i], lean[i], change, at, width, NEIGHBOUR_WEIGHTS[c]) if mode else reference[i]
         if quantise(target[i] - pixel, step):
             return 0
         change[at] = pixel - reference[i]
@@ -140,13 +140,13 @@ def _plane(
     change, size, sign = kept
     if empty and not mode:
         return list(reference)
-    sl, sa, sc, sr, ss = SIZE_AROUND[c]
+    sl, sa, sc, sr, ss = SIZE_NEIGHBOUR_WEIGHTS[c]
     size_at, sign_at = SIZE_AT + c * BINS * STEPS_OF_SIZE, SIGN_AT + (mode * 3 + c) * 15
     code, zero, last = coder.code, ZERO, MOST - 1
     out = []
     for i, at in enumerate(inner):
         up = at - width
-        pixel = _predicted(reference[i], lean[i], change, at, width, AROUND[c]) if mode else reference[i]
+        pixel = _predicted(reference[i], lean[i], change, at, width, NEIGHBOUR_WEIGHTS[c]) if mode else reference[i]
         if not empty:
             total = likely[i] + sl * size[at - 1] + sa * size[up] + sc * size[up - 1] + sr * size[up + 1] + ss * size[up - width]
             context = size_at + STEPS_OF_SIZE * BIN_OF[total if total < last else last]

@@ -4,7 +4,7 @@
                                                                                   │
     manifest.jsonl, SPLIT-000000.tar, … ◄─ store ◄─ people: who, which split ◄─ sync: do lips and sound fit? (optional)
 
-:mod:`job` does this for one video, :mod:`command` for a folder in many processes. It borrows the
-sender's detector and framing, so that a face moves in a training clip as in a call; nothing that
+:mod:`job` does this for one video, :mod:`command` for a folder in many processes. It uses the detector
+and the crop tracker of :mod:`models.face`, so that a face moves in a training clip as in a call; nothing that
 runs in a call imports this package.
 """

@@ -117,10 +117,10 @@ def convolve_in_bf16(model: Any) -> int:
     return len(found)
 
 
-_MEETING = threading.Lock()
+_INITIALISING = threading.Lock()
 
 
-def _meet_numpy() -> None:
+def _initialise_numpy_types() -> None:
     """Let OpenVINO learn NumPy's types in one thread alone.
 
     It does so in C++ statics, whose hidden lock it holds while it waits for the GIL: two threads
@@ -129,7 +129,7 @@ def _meet_numpy() -> None:
     """
     import openvino
 
-    with _MEETING:
+    with _INITIALISING:
         openvino.Tensor(np.zeros(1, np.float32)).element_type.to_dtype()
 
 
@@ -165,7 +165,7 @@ class OpenVinoNetwork:
     def __init__(self, path: Path, threads: int, bf16: bool) -> None:
         import openvino
 
-        _meet_numpy()
+        _initialise_numpy_types()
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads,

@@ -46,7 +46,7 @@ class FaceTrack(MediaStreamTrack):
 
 class PageOutput:
     """Output to the page: :attr:`video` goes over its peer connection, :attr:`voice` over a
-    WebSocket (page_sound.py)."""
+    WebSocket (signaling/web/audio.py)."""
 
     smooth = True
 

@@ -1,4 +1,4 @@
-"""One call from set-up to figures: session, call, keyframe transfer, pacing, statistics.
+"""One call over a connection that comes and goes: call, keyframe transfer, pacing, statistics.
 
-For signaling.web, commands and bench.
+For signaling.web, signaling.session and bench.
 """

@@ -139,7 +139,7 @@ class Call:
         loop = asyncio.get_running_loop()
         await self._look_ahead()
         while True:
-            self._climb()
+            self._apply_step()
             if (tick := await self.source.tick()) is None:
                 break
             said, self._report = self._report, None
@@ -174,8 +174,8 @@ class Call:
         await loop.run_in_executor(self._pool, self.stream.choose_early)
         await self._offer_keyframes()
 
-    def _climb(self) -> None:
-        """Between ticks, when nobody encodes: take the ladder's step."""
+    def _apply_step(self) -> None:
+        """Apply the ladder's step. Called between ticks, while the encoder is idle."""
         if self.ladder:
             self._pacer.carried(self.ladder.proven(time.monotonic()).kbps)
         if self.ladder and self.stream and self.source and self.stream.at_ms % SWITCH_MS == 0:
@@ -271,7 +271,7 @@ class Call:
         elif isinstance(message, Bye):
             self._left()
         elif peer.closed.is_set():
-            log.debug("a control message of a connection before is ignored")
+            log.debug("ignoring a control message from a previous connection")
         elif isinstance(message, KeyframeNotice):
             await self._on_notice(peer, message)
         elif isinstance(message, KeyframeChunk) and self._keyframes_in:

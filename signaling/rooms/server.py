@@ -199,7 +199,7 @@ class SignalingServer:
             return
         mine = Presence(present=True, offer=sight.first, peer=sight.other)
         its = Presence(present=True, offer=not sight.first, peer=seat.label)
-        # The one that answers hears it first: it must know who is there before that one's offer arrives.
+        # Tell the answering peer first: it must know its partner before the offer arrives.
         if sight.first:
             await self.rooms.send(room, seat, its)
             await seat.deliver(mine)

@@ -56,7 +56,7 @@ class Link:
         self.trouble = ""
         self._ice, self._on_media, self._on_control, self._on_connected = ice, on_media, on_control, on_connected
         self._on_bye = on_bye
-        self._before = (0, 0, 0.0)
+        self._closed_total = (0, 0, 0.0)
         self._renewing = False
 
     async def keep(self, client: SignalingClient) -> None:
@@ -64,7 +64,7 @@ class Link:
         ``SignalingError`` when signaling ends while there is no connection."""
         while True:
             if not await client.wait_for_peer():
-                # It hung up just when the connection was given up for lost, so that nobody heeded it.
+                # The peer hung up just as the connection was dropped as dead.
                 if self._renewing:
                     self._on_bye()
                 continue
@@ -136,8 +136,8 @@ class Link:
         return quiet > 1 and peer.unanswered >= (UNANSWERED if quiet < 2 else UNANSWERED_LONG)
 
     def _keep_count(self, peer: Peer) -> None:
-        wire, (out, into, seconds) = peer.wire(), self._before
-        self._before = (out + wire.bytes_out, into + wire.bytes_in, seconds + wire.seconds)
+        wire, (out, into, seconds) = peer.wire(), self._closed_total
+        self._closed_total = (out + wire.bytes_out, into + wire.bytes_in, seconds + wire.seconds)
 
     async def close(self) -> None:
         """End what is connected."""
@@ -149,7 +149,7 @@ class Link:
 
     def wire_total(self) -> tuple[int, int, float]:
         """(bytes out, bytes in, seconds) over all connections so far, every header with IP included."""
-        out, into, seconds = self._before
+        out, into, seconds = self._closed_total
         if self.peer:
             wire = self.peer.wire()
             out, into, seconds = out + wire.bytes_out, into + wire.bytes_in, seconds + wire.seconds

@@ -1,5 +1,5 @@
-"""The call's web page and what serves it at localhost: page, audio, capture, lobby; its files lie
-in ``static/``.
+"""The call's web page and what serves it at localhost: page, audio, capture; its files lie in
+``static/``.
 
-For commands and bench.
+For signaling.session and bench.
 """
