@@ -24,6 +24,9 @@ SIDE = 256
 MAX_KEYFRAME = 65_536
 HASH = 8
 """Bytes of SHA-256 that name a keyframe in the cache."""
+QUALITY = 70
+"""AVIF's or WebP's quality of a keyframe: beyond it LPIPS of the drawn video hardly falls
+(``bench.picture.keyframe_curve``)."""
 _MAGIC = b"FK1"
 _FORMATS = {"avif": "AVIF", "webp": "WEBP"}
 
@@ -47,7 +50,7 @@ class Keyframe:
         return hashlib.sha256(self.data).digest()[:HASH]
 
 
-def encode_keyframe(rgb: UInt8, quality: int = 70, form: str | None = None) -> Keyframe:
+def encode_keyframe(rgb: UInt8, quality: int = QUALITY, form: str | None = None) -> Keyframe:
     """Face crop (256, 256, 3) uint8 → keyframe. ``quality`` 1..100, ``form`` "avif" or "webp".
 
     Raises :class:`KeyframeError` for another size or form, or when the result is over 64 KiB.

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from codec.bundle import Bundle
+from codec.keyframe import QUALITY
 from models.runtime.upsampler import Interpolator, Upsampler
 from sender.keyframes.refresh import Refresh
 from sender.stream import SenderStream
@@ -15,7 +16,7 @@ class FileRefresh:
     """Follows a stream that is written to a file; what is written is held at once."""
 
     def __init__(
-        self, kbps: float, quality: int = 70, weights: Path | None = None, device: str = "auto", check_ms: int = CHECK_MS,
+        self, kbps: float, quality: int = QUALITY, weights: Path | None = None, device: str = "auto", check_ms: int = CHECK_MS,
         upsampler: Upsampler | None = None,
     ) -> None:  # fmt: skip
         """``kbps``: what keyframes after the first may cost on average, in kbit/s. Raises

@@ -9,6 +9,7 @@ import numpy as np
 from codec.accounting import BitCount
 from codec.bundle import TICK_MODES, TIME_UNIT, Bundle, Face, Report
 from codec.errors import PictureTooLongError
+from codec.keyframe import QUALITY
 from codec.media.types import UInt8
 from codec.pictures.header import RATES, SIZES
 from codec.pictures.picture import PictureEncoder
@@ -55,7 +56,7 @@ class StreamConfig:
     size: int = SIZE
     bitrate: int = 6_000
     tick_mode: int = 0
-    quality: int = 70
+    quality: int = QUALITY
     picture_bytes: int | None = None
     pauses: bool = False
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from codec.bundle import Bundle
-from codec.keyframe import Keyframe, encode_keyframe
+from codec.keyframe import QUALITY, Keyframe, encode_keyframe
 from codec.media.types import UInt8
 from codec.pictures.sampling import sample
 from models.runtime.upsampler import Interpolator, KeyframeFeatures, Upsampler
@@ -75,7 +75,9 @@ class RefreshCount:
 class Refresh:
     """Feed it every bundle in order, with the crop it was made of. Drive it from one thread."""
 
-    def __init__(self, upsampler: Upsampler, interpolator: Interpolator, quality: int = 70, check_ms: int = CHECK_MS) -> None:
+    def __init__(
+        self, upsampler: Upsampler, interpolator: Interpolator, quality: int = QUALITY, check_ms: int = CHECK_MS
+    ) -> None:
         """``quality``: of new keyframes. ``check_ms``: time between two looks."""
         self._upsampler, self._decoder = upsampler, TickDecoder(interpolator)
         self._quality, self._check_ms = quality, check_ms

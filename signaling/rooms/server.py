@@ -26,8 +26,8 @@ from signaling.protocol import (
     parse,
 )
 from signaling.rooms.access import check_token
+from signaling.rooms.admission import Attempts, Crowd, address_of, same_origin
 from signaling.rooms.json_log import room_label
-from signaling.rooms.limits import Attempts, Crowd, address_of, same_origin
 from signaling.rooms.metrics import Metrics
 from signaling.rooms.rooms import MemoryRooms, Rooms, Seat
 from signaling.static_files import add_headers, add_pages, errors_as_json, json_error

@@ -2,8 +2,9 @@
 :data:`signaling.transport.patches.table.PATCHES` lists them.
 
 :func:`apply` makes those that hold for the whole process, :class:`ConnectionPatches` those of one
-connection. Nothing outside this folder touches a private name of these libraries. For signaling's
-own connections: :mod:`signaling.transport` and the page's in :mod:`signaling.web`.
+connection; ``sctp_queue`` is called by the channels, ``ice_sockets`` by the wire meter. Nothing
+outside this folder touches a private name of these libraries. For signaling's own connections:
+:mod:`signaling.transport` and the page's in :mod:`signaling.web`.
 """
 
 from collections.abc import Callable
