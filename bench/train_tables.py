@@ -28,10 +28,12 @@ from codec.pictures.planes import MODES, Int, Shared, expected_bits, walk
 from models.data.cache import TICK, Cache
 
 QUANTISERS = (0, 1, 2, 3, 4, 5, 7)
-BACK, BACK_SHARE = (1, 2, 3), (0.4, 0.4, 0.2)
+BACK = (1, 2, 3)
+BACK_SHARE = (0.4, 0.4, 0.2)
 CHANGED = 0.015
 """Share of the pictures that are coded otherwise than their reference."""
-LEAST, MOST = 16, 32752
+LEAST = 16
+MOST = 32752
 
 
 class Counter:

@@ -8,7 +8,8 @@ from codec.media.timing import RATE
 from codec.media.types import Float32
 from codec.opus_library import offered
 
-MIN_BITRATE, MAX_BITRATE = 6_000, 24_000
+MIN_BITRATE = 6_000
+MAX_BITRATE = 24_000
 LOOKAHEAD = 104
 """Samples by which what libopus decodes at 16 kHz lags what was encoded: 6.5 ms, as
 :attr:`SpeechEncoder.lookahead` tells."""

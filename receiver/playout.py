@@ -11,7 +11,8 @@ from collections import deque
 
 HISTORY = 50
 """Arrivals looked at: ten seconds at the 200 ms tick mode."""
-MARGIN_MIN, MARGIN_MAX = 0.010, 0.600
+MARGIN_MIN = 0.010
+MARGIN_MAX = 0.600
 SHARE = 0.1
 """Of a tick, by which the delay may change in it."""
 STEADY = 0.004

@@ -13,7 +13,8 @@ import numpy as np
 from codec.media.types import Float64, UInt8
 from models.face.detector import Detection
 
-SHAPE, DESCRIPTOR = "shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"
+SHAPE = "shape_predictor_5_face_landmarks.dat"
+DESCRIPTOR = "dlib_face_recognition_resnet_model_v1.dat"
 
 
 def _models() -> Path:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from models.training.losses import PerceptualDistance
 
-LPIPS_WEIGHTS, DISTS_WEIGHTS = "lpips_alexnet.pth", "dists.pt"
+LPIPS_WEIGHTS = "lpips_alexnet.pth"
+DISTS_WEIGHTS = "dists.pt"
 CHANNELS = (3, 64, 128, 256, 512, 512)
 """Channels of the image and of VGG-16's stages."""
 STABLE = 1e-6

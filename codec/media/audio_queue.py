@@ -16,7 +16,8 @@ class SoundQueue:
     """
 
     LOOKS = 25
-    STEP, FADE = RATE * 10 // 1000, RATE * 5 // 1000
+    STEP = RATE * 10 // 1000
+    FADE = RATE * 5 // 1000
 
     def __init__(self, spare: int) -> None:
         """``spare``: samples that may lie there at every look."""

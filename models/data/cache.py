@@ -25,7 +25,8 @@ from models.face.shape_points import COUNT, from_mesh
 from models.lipsync.sync_file import in_sync, read_scores
 from models.runtime import mel as melmod
 
-SIDE, COARSE = 256, 64
+SIDE = 256
+COARSE = 64
 TICK = 5
 """Video frames in a tick: 25 FPS over 5 pictures a second."""
 

@@ -19,7 +19,8 @@ from models.data.find_regions import EVERY
 from models.lipsync.syncnet import MEL_ROWS, MOUTH, mouth_box
 from models.runtime.mel import BANDS
 
-MOUTHS, LIPS = "mouths.npy", "lips.npy"
+MOUTHS = "mouths.npy"
+LIPS = "lips.npy"
 ROOM = 7 / 6
 """A cached crop is this much wider and higher than what the expert sees, so that it can be jittered."""
 STORED = (56, 84)
@@ -30,7 +31,11 @@ EARLY_ROWS = 3
 # Points of the face mesh. Each ring begins at a corner of the mouth and is symmetric: mirrored, point i becomes −i + 10.
 _OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 _INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
-_CHIN, _RIGHT_EYE, _LEFT_EYE, _BRIDGE, _UNDER_NOSE = 152, 33, 263, 168, 2
+_CHIN = 152
+_RIGHT_EYE = 33
+_LEFT_EYE = 263
+_BRIDGE = 168
+_UNDER_NOSE = 2
 POINTS = len(_OUTER) + len(_INNER) + 1
 _MIRRORED = np.array([*((10 - np.arange(20)) % 20), *((10 - np.arange(20)) % 20 + 20), 40])
 LIPS_SCALE = 10.0

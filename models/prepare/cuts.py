@@ -11,7 +11,8 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-WIDTH, HEIGHT = 32, 18
+WIDTH = 32
+HEIGHT = 18
 SHARE = 0.25
 """Only the quarter of the picture that changed most is looked at, so that a jump of one talker
 before a still wall shows."""

@@ -39,10 +39,14 @@ class SampleBuffer:
     """
 
     LIMIT = RATE // 2
-    FIRST, SPARE, SLACK = (RATE * ms // 1000 for ms in (40, 30, 120))
-    """Samples left over after the first read at most; always; and at all: sound servers deliver in
-    pieces of up to a tenth of a second. The spare is for pieces of 20 ms that a clock a little off
-    lets come now just before a read, now just after."""
+    FIRST = RATE * 40 // 1000
+    """The first read leaves at most this many samples over."""
+    SPARE = RATE * 30 // 1000
+    """This many samples may be left over at every read: when a clock is a little off, a piece of
+    20 ms comes now just before a read, now just after."""
+    SLACK = RATE * 120 // 1000
+    """Any later read leaves at most this many samples over: sound servers deliver in pieces of up
+    to a tenth of a second."""
 
     def __init__(self) -> None:
         self._lock, self._queue, self._begun = threading.Lock(), SoundQueue(self.SPARE), False

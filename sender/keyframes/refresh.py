@@ -25,7 +25,8 @@ from sender.keyframes.gallery import Held
 CHECK_MS = 1000
 """Between two looks: each draws two frames, a tenth of what one core draws in a second."""
 SWITCH = 0.06
-"""Share of the distance, smoothed, that a keyframe must save which the other side holds already."""
+"""Share of the distance, smoothed, that a keyframe must save which the other side holds
+already."""
 SEND = 0.15
 """Share of the distance, smoothed, that a keyframe must save which must be sent."""
 SMOOTH = 0.5

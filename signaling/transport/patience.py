@@ -9,7 +9,8 @@ twelve (``bench.calls.connect``). To repeat some of it sooner costs little.
 SOONEST = 0.3
 """Seconds until a flight or SCTP's first message is repeated, at least."""
 LATEST = 1.0
-"""Seconds until it is repeated, at most; between the two, three round trips where they are known."""
+"""Seconds until it is repeated, at most; between the two, three round trips where they are
+known."""
 
 
 def patience(round_trip: float) -> float:

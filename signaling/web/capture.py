@@ -23,7 +23,8 @@ from signaling.static_files import json_error
 log = logging.getLogger(__name__)
 
 
-PICTURE, SOUND = 1, 2
+PICTURE = 1
+SOUND = 2
 MAX_MESSAGE = 1_048_576
 SIDE_MAX = 2048
 """Pixels: a larger picture isn't decoded."""

@@ -7,16 +7,18 @@ from typing import Any, cast
 from aioice import stun
 
 CHECK = 0.1
-"""Seconds until an ICE check is repeated for the first time; then after twice as long each time."""
+"""Seconds until an ICE check is repeated for the first time; then after twice as long each
+time."""
 CHECK_EACH = 0.2
-"""Seconds between two repetitions for each check that is under way, at most: all dead paths from an
-address share five a second."""
+"""Seconds between two repetitions for each check that is under way, at most: all dead paths from
+an address share five a second."""
 CHECK_MOST = 0.4
 """Seconds between two repetitions of a check at most, where few are under way."""
 CHECK_SPAN = 50.0
 """Seconds for which a check is repeated in all."""
 CONSENT = 0.6
-"""Seconds until a consent check (RFC 7675) is repeated for the first time; then after twice as long."""
+"""Seconds until a consent check (RFC 7675) is repeated for the first time; then after twice as
+long."""
 CONSENT_TRIES = 3
 """How often a consent check is sent. It is waited for 4.2 s, see
 :mod:`signaling.transport.patches.ice_consent`."""
