@@ -79,7 +79,7 @@ async def run_peer(arguments: list[str], on_line: Callable[[str], None]) -> dict
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """End a process: as it wishes within some seconds, else at once."""
+    """End a process: SIGTERM, then SIGKILL after :data:`END_SECONDS`."""
     if process.returncode is not None:
         return
     process.terminate()

@@ -44,7 +44,7 @@ NO_CAMERA = (Face.CAMERA_OFF, Face.AWAY)
 @dataclass(frozen=True)
 class Report:
     """What the sender of this bundle has received: the bundle number of the newest picture, and the
-    share of bundles lost (0..255 of 255)."""
+    share of bundles lost (0..255, where 255 means all)."""
 
     newest: int
     loss: int = 0
@@ -58,7 +58,7 @@ class Bundle:
     tick's first sound sample, in units of 20 ms modulo 2^16; the picture is taken at the tick's
     end. ``sound`` and ``redundant`` are Opus packets (RFC 6716) of this and of the previous tick.
     ``pausing``: nobody speaks; the sender may omit the next tick's bundle. ``picture`` then belongs
-    to the end of that omitted tick, and this tick ends halfway between the picture before and it.
+    to the end of that omitted tick, and this tick ends halfway between the previous picture and this one.
     """
 
     number: int

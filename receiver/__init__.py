@@ -1,5 +1,7 @@
 """Bundles in, a person out: playout clock, tick decoder, rendering, outputs.
 
+player.py: a bundle's way, late ones counted; tick_queue.py: what waits; playout.py: the clock.
+
 May import codec and models. The sender imports its tick decoder; signaling and all rooms behind it
 may import all of it.
 """

@@ -53,7 +53,7 @@ class Player:
     """Made inside a running event loop; :meth:`bundle` and :meth:`keyframe` are called on it as data arrives.
 
     Bundles wait in :attr:`queue` until the clock says that their tick is due. It is decoded then, and
-    :attr:`presenter` shows its frames and lets its sound be heard.
+    :attr:`presenter` shows its frames and plays its sound.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Player:
         self.face, self.muted = Face.TRACKED, False
         self._pool = ThreadPoolExecutor(1, "interpolate")
         self._arrivals = Arrivals()
-        self._missed = 0.0  # seconds by which the latest bundle since the last tick was late
+        self._missed = 0.0  # seconds by which the most overdue bundle since the last tick was late
         self._task = asyncio.ensure_future(self._run())
 
     # -- what arrives ---------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class Player:
         return bundle
 
     def _restart(self) -> None:
-        """Take the next bundle as the first of a stream; what was decoded and what is shown stay."""
+        """Take the next bundle as the first of a stream; keep the decoder's state and the frame shown."""
         self.clock.reset()
         self.queue.restart()
         self.presenter.restart()

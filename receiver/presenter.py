@@ -30,7 +30,7 @@ class Presenter:
     Attributes:
         delays: seconds by which the newest frames were shown late.
         trust: how far the frames are supported by what was sent.
-        on_shown, on_heard: told of every frame (number, picture, time) and every tick's sound.
+        on_shown, on_heard: called with every frame (number, picture, time) and every tick's sound.
     """
 
     def __init__(self, render: MakeRenderer, outputs: list[Output], double: bool) -> None:
@@ -53,16 +53,16 @@ class Presenter:
         self._due.clear()
 
     def lead(self) -> float:
-        """Seconds before its time that a tick is laid out: about what rendering takes.
+        """Seconds before its time that a tick is scheduled: about what rendering takes.
 
         A little less, so that a tick's first frame comes some ms late: nobody sees it, and all that
-        follows is sooner.
+        follows comes earlier.
         """
         return min(max(self.render.count.seconds * 0.9, 0.02), 0.12) + 0.004
 
     def present(self, at_ms: int, length: int, due: float, filled: Float32, output: TickOutput) -> None:
         """Schedule the tick that begins ``at_ms`` after the stream, ``length`` ms long, at the time
-        ``due``. Its sound lasts, as ``filled``, until the next."""
+        ``due``. Its sound, stretched to ``filled``, lasts until the next tick."""
         self._loop.call_later(max(0.0, due - EARLY - time.monotonic()), self._sound, at_ms, output.sound, filled)
         first = grid(at_ms, length).start
         if output.hidden and not self._hidden:

@@ -1,6 +1,6 @@
 """Bundles that wait for their tick: where the stream is, what comes next, and when it begins anew.
 
-Times in the stream are in ms, of a tick's beginning.
+Stream times are in ms and mark the beginning of a tick.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from codec.bundle import TIME_UNIT, Bundle
 WAITING_MAX = 100
 """Ticks that may wait to be played."""
 FAR_LATE = 1.0
-"""Seconds after its time from which a bundle is too late for jitter."""
+"""Seconds after its time beyond which jitter doesn't explain a late bundle."""
 FAR_EARLY = 1.5
-"""Seconds before its time, a tick not counted, from which a bundle is too early for jitter."""
+"""Seconds before its time, one tick not counted, beyond which jitter doesn't explain an early bundle."""
 FAR_COUNT = 3
-"""So many bundles in a row, each far off its time, mean that the sender paused or began anew."""
+"""So many bundles in a row, each far off its time, mean that the sender paused or restarted."""
 
 
 class TickQueue:
@@ -50,7 +50,7 @@ class TickQueue:
         return (expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000) * TIME_UNIT
 
     def is_new_stream(self, off: float, tick: float) -> bool:
-        """Whether the last bundles, this one ``off`` seconds after its time among them, belong to a
+        """Whether the last bundles, including this one, ``off`` seconds after its time, belong to a
         stream that has paused or begun anew. ``tick``: its length in seconds."""
         self._far = self._far + 1 if off > FAR_LATE or off < -FAR_EARLY - tick else 0
         return self._far >= FAR_COUNT

@@ -37,8 +37,8 @@ class Framing:
 
     @property
     def enlarged(self) -> float:
-        """How many times the face is enlarged to be shown at 256×256: over 1 it is further from the
-        camera than is sharp."""
+        """How many times the face is enlarged to be shown at 256×256: over 1 it is too far from the
+        camera to be sharp."""
         return float(SIDE / max(self.crop.side, 1.0)) if self.crop is not None and self._mode == "face" else 1.0
 
     def rewind(self) -> None:
@@ -49,7 +49,7 @@ class Framing:
     def see(self, tick: Tick, at_ms: int | None = None, tick_ms: int = 200) -> tuple[UInt8 | None, Face]:
         """(a tick's last picture as its crop (256, 256, 3), None while hidden; the face in it).
 
-        ``at_ms``: where the tick begins in the stream, for :attr:`on_crops`; None tells nobody.
+        ``at_ms``: where the tick begins in the stream, for :attr:`on_crops`; None: it isn't called.
         """
         frames = [f for f in tick.frames if f is not None]
         self._nothing_seen = not frames

@@ -197,7 +197,7 @@ def choose(device: str = "auto", cuda: bool = True) -> str:
     """The device that ``auto`` means here: cuda (unless told not to), else openvino, else cpu;
     another is checked.
 
-    Raises ``ValueError`` with what to install for one that is not to be had.
+    Raises ``ValueError`` with what to install for one that is unavailable.
     """
     if device not in DEVICES:
         raise ValueError(f"device {device!r} is not {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")

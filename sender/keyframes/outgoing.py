@@ -46,7 +46,7 @@ class OutgoingKeyframes:
         self._faceless = False  # the choice was made without a face
 
     def hide(self) -> None:
-        """Nobody is to be seen: who hides isn't shown as seen before."""
+        """Nobody is visible: the candidates so far are forgotten."""
         if self.choice:
             self.choice = self.choice.anew()
 

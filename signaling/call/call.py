@@ -1,4 +1,4 @@
-"""A call: one outgoing stream, one incoming, or both, over peers that may come and go; the rooms
+"""A call: one outgoing stream, one incoming, or both, over peers that may come and go; the packages
 below know no network."""
 
 import asyncio
@@ -163,7 +163,7 @@ class Call:
         await asyncio.sleep(1.0)  # what is under way is still played on the other side
 
     async def _look_ahead(self) -> None:
-        """While the other side is waited for, see who is there, so that a keyframe goes out as soon
+        """While waiting for the other side, look at the source, so that a keyframe goes out as soon
         as it comes."""
         assert self.source is not None
         assert self.stream is not None
