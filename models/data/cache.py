@@ -168,6 +168,29 @@ class Cache:
         return melmod.window_at(mel, frame + late, newest + late)
 
 
+def write_per_frame(
+    folder: Path, file: str, like: np.ndarray, of_clip: Callable[[Cache, Clip], np.ndarray], what: str,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:  # fmt: skip
+    """Write ``file`` into the prepared split ``folder``: for each of its frames an array like ``like``.
+
+    ``of_clip`` gives a clip's, (frames, …); ``say`` is told how far it is, after ``what``. An
+    interrupted run leaves nothing that looks finished. Raises ``FileNotFoundError`` when the folder
+    holds no cache.
+    """
+    cache, path = Cache(folder, in_memory=False), folder / file
+    out = np.zeros((len(cache.yuv), *like.shape), like.dtype)
+    for number, clip in enumerate(cache.clips):
+        if clip.frames:
+            out[clip.start : clip.start + clip.frames] = of_clip(cache, clip)
+        if number % 50 == 49:
+            say(f"{what}{number + 1} of {len(cache.clips)} clips")
+    part = path.with_suffix(".part.npy")
+    np.save(part, out)
+    part.replace(path)
+    return path
+
+
 def quantise(ycbcr: np.ndarray, step: int) -> np.ndarray:
     """What the codec's quantiser leaves of pictures (..., 3): YCbCr uint8 at ``step``, as the decoder gives it."""
     return np.clip(np.rint(ycbcr.astype(np.float32) / step) * step, 0, 255).astype(np.uint8)

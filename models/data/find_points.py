@@ -6,26 +6,21 @@ detector finds it where it was lost.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from models.data.cache import Cache, Clip, write_per_frame
 from models.data.mesh_points import FILE, POINTS
-
-if TYPE_CHECKING:
-    from models.data.cache import Cache, Clip
-    from models.face.detector import Detector
-    from models.face.landmarks import FaceMesh
+from models.face.detector import BlazeFace, Detector
+from models.face.landmarks import FaceMesh, region_of
 
 PROBABLE = 0.5
 """What the mesh must think of a face for its points to count."""
 
 
-def follow(cache: "Cache", clip: "Clip", detector: "Detector", mesh: "FaceMesh") -> npt.NDArray[np.float16]:
+def follow(cache: Cache, clip: Clip, detector: Detector, mesh: FaceMesh) -> npt.NDArray[np.float16]:
     """Points (frames, 468, 2) in pixels at 256×256 of every frame of a clip; zeros where no face was found."""
-    from models.face.landmarks import region_of
-
     out = np.zeros((clip.frames, POINTS, 2), np.float16)
     region = None
     for at in range(clip.frames):
@@ -57,19 +52,6 @@ def prepare_points(folder: Path, say: Callable[[str], None] = lambda _: None) ->
     path = folder / FILE
     if path.exists():
         return path
-    from models.data.cache import Cache
-    from models.face.detector import BlazeFace
-    from models.face.landmarks import FaceMesh
-
-    cache = Cache(folder, in_memory=False)
     detector, mesh = BlazeFace(), FaceMesh()
-    out = np.zeros((len(cache.yuv), POINTS, 2), np.float16)
-    for number, clip in enumerate(cache.clips):
-        if clip.frames:
-            out[clip.start : clip.start + clip.frames] = follow(cache, clip, detector, mesh)
-        if number % 50 == 49:
-            say(f"points: {number + 1} of {len(cache.clips)} clips")
-    part = path.with_suffix(".part.npy")  # so that an interrupted run leaves nothing that looks finished
-    np.save(part, out)
-    part.replace(path)
-    return path
+    each = np.zeros((POINTS, 2), np.float16)
+    return write_per_frame(folder, FILE, each, lambda cache, clip: follow(cache, clip, detector, mesh), "points: ", say)

@@ -8,17 +8,15 @@ boxes are interpolated.
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from codec.media.types import Float32, Int16
+from models.data.cache import Cache, Clip, write_per_frame
 from models.data.regions import FILE, NAMES, boxes_of
-
-if TYPE_CHECKING:
-    from models.face.detector import Detector
-    from models.face.landmarks import FaceMesh
+from models.face.detector import BlazeFace, Detector
+from models.face.landmarks import FaceMesh
 
 EVERY = 5
 """Frames between two looks."""
@@ -44,7 +42,7 @@ def spread(frames: int, looked: list[int], found: list[Float32 | None]) -> Int16
     return np.concatenate([np.floor(out[..., :2]), np.ceil(out[..., 2:])], -1).astype(np.int16)
 
 
-def find(rgb: npt.NDArray[np.uint8], detector: "Detector", mesh: "FaceMesh") -> Float32 | None:
+def find(rgb: npt.NDArray[np.uint8], detector: Detector, mesh: FaceMesh) -> Float32 | None:
     """Boxes (4, 4) of the best face in an RGB picture (256, 256, 3); None where there is no face."""
     faces = detector.detect(rgb)
     if not faces:
@@ -65,26 +63,14 @@ def prepare_regions(folder: Path, say: Callable[[str], None] = lambda _: None) -
     path = folder / FILE
     if path.exists():
         return path
-    # Here, not above: the cache itself imports this module, and only preparing needs the sender's networks.
-    from models.data.cache import Cache
-    from models.face.detector import BlazeFace
-    from models.face.landmarks import FaceMesh
-
-    cache = Cache(folder, in_memory=False)
     detector, mesh = BlazeFace(), FaceMesh()
-    out = np.zeros((len(cache.yuv), len(NAMES), 4), np.int16)
-    for number, clip in enumerate(cache.clips):
-        if not clip.frames:
-            continue
+
+    def of_clip(cache: Cache, clip: Clip) -> Int16:
         looked = sorted({*range(0, clip.frames, EVERY), clip.frames - 1})
         found = [find(np.asarray(cache.rgb256(clip.start + at), np.uint8), detector, mesh) for at in looked]
-        out[clip.start : clip.start + clip.frames] = spread(clip.frames, looked, found)
-        if number % 50 == 49:
-            say(f"{number + 1} of {len(cache.clips)} clips")
-    part = path.with_suffix(".part.npy")  # so that an interrupted run leaves nothing that looks finished
-    np.save(part, out)
-    part.replace(path)
-    return path
+        return spread(clip.frames, looked, found)
+
+    return write_per_frame(folder, FILE, np.zeros((len(NAMES), 4), np.int16), of_clip, "", say)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ unbroken one would."""
 
 import queue
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -130,13 +131,17 @@ class Sampler:
         self.frames = [np.array([c.frames for c in p], float) for p in self.people]
         weight = np.sqrt([f.sum() for f in self.frames])
         self.weight = weight / weight.sum()
-        self.basis = Basis.of(cache)
 
     def clip(self, rng: np.random.Generator) -> Clip:
         """Somebody's clip: people by the root of their footage, their clips by length."""
         person = rng.choice(len(self.people), p=self.weight)
         frames = self.frames[person]
         return self.people[person][rng.choice(len(frames), p=frames / frames.sum())]
+
+    @cached_property
+    def basis(self) -> Basis | None:
+        """Learnt when it is first asked for: other samplers than this never do."""
+        return Basis.of(self.cache)
 
     def _coded(self, shape: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The points as they come out of a coder: exactly, or with what it takes away, or not at all."""

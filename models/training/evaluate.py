@@ -56,6 +56,15 @@ def _within(output: Tensor, truth: Tensor, box: Tensor) -> float:
     return float(-10 * torch.log10(error.clamp_min(1e-7)))
 
 
+def _rows(picture: Tensor, warped: Tensor, truth: Tensor, boxes: Tensor) -> list[dict[str, float]]:
+    """PSNR of picture, warp, mouth and eyes, for each sample."""
+    rows = []
+    for i, (a, b) in enumerate(zip(psnr(picture, truth), psnr(warped, truth), strict=True)):
+        mouth, eyes = (_within(picture[i], truth[i], boxes[i, at]) for at in (LIPS, EYES))
+        rows.append({"psnr": float(a), "psnr_warp": float(b), "mouth": mouth, "eyes": eyes})
+    return rows
+
+
 @torch.no_grad()
 def evaluate_coarse(model: FaceUpsamplerNet, cache: Cache, every: int = 12, bf16: bool | None = None) -> dict[str, float]:
     """PSNR at 64×64 of picture (``psnr``) and warp alone, and of the picture at ``mouth`` and ``eyes``.
@@ -64,19 +73,20 @@ def evaluate_coarse(model: FaceUpsamplerNet, cache: Cache, every: int = 12, bf16
     (``shape_…``) and at the ticks alone, interpolated between (``shape5_…``).
     """
     device, out = next(model.parameters()).device, dict[str, float]()
-    ways = (("", None), ("shape_", None), ("shape5_", 0)) if cache.points is not None else (("", None),)
-    for name, phase in ways:
-        rows = []
+    # Pictures are the same in all: those with the points of every frame serve "without" as well.
+    ways: tuple[tuple[int | None, tuple[str, ...]], ...] = ((None, ("",)),)
+    if cache.points is not None:
+        ways = ((None, ("", "shape_")), (0, ("shape5_",)))
+    for phase, names in ways:
+        rows: dict[str, list[dict[str, float]]] = {name: [] for name in names}
         for batch in batches(cache, 64, every, 32, phase):
-            shape = batch.shape.to(device) if name else None
-            with autocast(device.type, bf16):
-                keyframe, pictures, mel = (x.to(device) for x in (batch.keyframe, batch.pictures, batch.mel))
-                picture, warped, _ = model.coarse(keyframe, pictures, mel, shape=shape)
-            truth, picture = batch.truth.to(device), picture.float()
-            for i, (a, b) in enumerate(zip(psnr(picture, truth), psnr(warped.float(), truth), strict=True)):
-                mouth, eyes = (_within(picture[i], truth[i], batch.boxes[i, at]) for at in (LIPS, EYES))
-                rows.append({"psnr": float(a), "psnr_warp": float(b), "mouth": mouth, "eyes": eyes})
-        out |= {f"{name}{k}": float(np.nanmean([r[k] for r in rows])) for k in rows[0]}
+            keyframe, pictures, mel, truth = (x.to(device) for x in (batch.keyframe, batch.pictures, batch.mel, batch.truth))
+            for name in names:
+                with autocast(device.type, bf16):
+                    shape = batch.shape.to(device) if name else None
+                    picture, warped, _ = model.coarse(keyframe, pictures, mel, shape=shape)
+                rows[name] += _rows(picture.float(), warped.float(), truth, batch.boxes)
+        out |= {f"{name}{k}": float(np.nanmean([r[k] for r in rows[name]])) for name in names for k in rows[name][0]}
     return out
 
 

@@ -22,6 +22,7 @@ from typing import Any, cast
 
 from aiortc.rtcsctptransport import SCTP_DATA_UNORDERED, SCTP_RTO_MIN, USERDATA_MAX_LENGTH, DataChunk, RTCSctpTransport
 
+from signaling.transport.patches.table import needs
 from signaling.transport.patience import LATEST, SOONEST
 
 log = logging.getLogger(__name__)
@@ -49,11 +50,6 @@ CLOCK = 0.001
 """Seconds: time still to be waited that is less has passed."""
 PROBES = 6
 """Probes without any acknowledgement after which SCTP's own timer is left to it."""
-
-_USED = (
-    "_send_sack", "_send_chunk", "_sack_needed", "_sack_misordered", "_sack_duplicates", "_receive_data_chunk", "_sent_queue",
-    "_outbound_queue", "_rto", "_cwnd",
-)  # fmt: skip
 
 
 class _Together:
@@ -83,7 +79,7 @@ class AckBundler:
         self._probe: asyncio.TimerHandle | None = None
         self._probes, self._probed = 0, -1
         self._tasks: set[asyncio.Task[None]] = set()
-        if lacking := [name for name in _USED if not hasattr(sctp, name)]:
+        if lacking := [name for name in needs("sctp_acks") if not hasattr(sctp, name)]:
             log.warning("acknowledgements are not bundled: this aiortc has no %s", ", ".join(lacking))
             self.works = False
             return

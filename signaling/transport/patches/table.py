@@ -102,6 +102,11 @@ PATCHES = (
 """In the order in which they are made: those of the process, then those of a connection."""
 
 
+def needs(module: str) -> list[str]:
+    """The names that a patch needs, without the part."""
+    return [need.split(".")[1] for patch in PATCHES if patch.module == module for need in patch.needs]
+
+
 def _parts() -> dict[str, Any]:
     peer = RTCPeerConnection()
     peer.createDataChannel("x")
@@ -120,5 +125,5 @@ def missing() -> list[str]:
     """``MODULE: PART.NAME`` for each name that a patch needs and the installed libraries lack;
     inside a running loop."""
     parts = _parts()
-    needs = [(p.module, *need.split(".")) for p in PATCHES for need in p.needs]
-    return [f"{module}: {part}.{name}" for module, part, name in needs if not hasattr(parts[part], name)]
+    wanted = [(p.module, *need.split(".")) for p in PATCHES for need in p.needs]
+    return [f"{module}: {part}.{name}" for module, part, name in wanted if not hasattr(parts[part], name)]
