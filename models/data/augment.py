@@ -5,7 +5,7 @@ Colours change linearly, so that making the picture small and changing its colou
 the 8×8 pictures are changed as their frames are.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,23 +42,42 @@ def _apply(images: Tensor, matrix: Tensor, field: Tensor, clip: bool = True) -> 
     return (x.clamp(0, 1) if clip else x).contiguous(memory_format=torch.channels_last)
 
 
-def relight(batch: Batch, rng: np.random.Generator) -> Batch:
-    """The batch with other colours and light, drawn from ``rng``."""
-    n = len(batch.truth)
-    both, own = np.stack([np.eye(3)] * n), np.stack([np.eye(3)] * n)
-    field = np.ones((n, 2, 2))
-    for i in range(n):
+@dataclass(frozen=True)
+class Light:
+    """Colours of a batch: ``keyframe`` and ``truth`` (N, 3, 3), ``field`` (N, 2, 2), light on the truth."""
+
+    keyframe: np.ndarray
+    truth: np.ndarray
+    field: np.ndarray
+
+
+def draw_light(rng: np.random.Generator, count: int) -> Light:
+    """Other colours for :data:`BOTH_SHARE` of the samples, other light for :data:`TRUTH_SHARE`."""
+    both, own = np.stack([np.eye(3)] * count), np.stack([np.eye(3)] * count)
+    field = np.ones((count, 2, 2))
+    for i in range(count):
         if rng.random() < BOTH_SHARE:
             both[i] = _matrix(rng, 0.12, 0.06, 0.25)
         if rng.random() < TRUTH_SHARE:
             own[i], field[i] = _matrix(rng, 0.2, 0.06, 0.15), _field(rng, 0.2)
-    truth = torch.from_numpy(own @ both).float()
-    light, none = torch.from_numpy(field).float(), torch.ones(n, 2, 2)
-    pictures = _apply(batch.pictures.flatten(1, 2), truth, light).reshape(batch.pictures.shape)
+    return Light(both, own @ both, field)
+
+
+def lit_by(batch: Batch, light: Light) -> Batch:
+    """The batch with these colours and this light."""
+    keyframe, truth, field = (
+        torch.from_numpy(x).float().to(batch.truth.device, non_blocking=True) for x in (light.keyframe, light.truth, light.field)
+    )
+    pictures = _apply(batch.pictures.flatten(1, 2), truth, field).reshape(batch.pictures.shape)
     return replace(
         batch,
-        keyframe=_apply(batch.keyframe, torch.from_numpy(both).float(), none),
-        truth=_apply(batch.truth, truth, light),
+        keyframe=_apply(batch.keyframe, keyframe, torch.ones_like(field)),
+        truth=_apply(batch.truth, truth, field),
         pictures=pictures.contiguous(),
-        detail=_apply(batch.detail, truth, light, clip=False),
+        detail=_apply(batch.detail, truth, field, clip=False),
     )
+
+
+def relight(batch: Batch, rng: np.random.Generator) -> Batch:
+    """The batch with other colours and light, drawn from ``rng``."""
+    return lit_by(batch, draw_light(rng, len(batch.truth)))

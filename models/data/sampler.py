@@ -17,18 +17,12 @@ from models.data.batch import Batch
 from models.data.cache import TICK, Cache, Clip, quantise, window_pictures
 from models.data.regions import mirrored_boxes
 from models.data.shape_basis import Basis
+from models.data.shares import DETAIL_SHARE, MOVED_SHARE, WITHHELD_SHARE
 from models.face.shape_points import mirrored_points
 from models.runtime.detail import detail_of
 
 if TYPE_CHECKING:
     from models.data.batch import Drawer
-
-WITHHELD_SHARE = 0.2
-"""Share of training samples whose points are withheld: archive footage has none, nor has the paper."""
-MOVED_SHARE = 0.3
-"""Share of training samples whose keyframe is turned, shifted and scaled: large motion is rare in the clips."""
-DETAIL_SHARE = 0.2
-"""Share of training samples that are given a picture of 16×16, 32×32 or 64×64 besides the 8×8 ones."""
 
 
 def _image(cache: Cache, at: int, side: int) -> np.ndarray:

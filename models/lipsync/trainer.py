@@ -25,8 +25,8 @@ from models.lipsync.landmark_expert import LipsConfig, by_lips, judge_clips, tra
 from models.lipsync.score import evaluate_sync, score_clips, whole_clips
 from models.lipsync.sync_file import in_sync, read_scores, write_scores
 from models.lipsync.syncnet import Matcher, SyncNet, match_loss
+from models.networks.blocks import channels_last
 from models.training.checkpoint import Ema, RunState
-from models.training.loop import channels_last
 from models.training.precision import autocast
 from models.training.schedule import cosine_rate
 

@@ -85,6 +85,14 @@ class CrossAttention(nn.Module):
         found = (weight @ self._split(value).transpose(2, 3)).transpose(2, 3)
         update = self.merge(found.reshape(n, -1, self.size, self.size))
         grid: Tensor = self.grid  # type: ignore[assignment]
-        places = weight.float() @ grid.reshape(1, 1, 2, -1).transpose(2, 3)
+        with torch.autocast(x.device.type, enabled=False):  # a place rounded to bf16 would be half a pixel off
+            places = weight.float() @ grid.reshape(1, 1, 2, -1).transpose(2, 3)
         shift = places.transpose(2, 3) - grid.reshape(1, 1, 2, -1)
         return update, shift.reshape(n, 2 * self.HEADS, self.size, self.size)
+
+
+def channels_last(model: nn.Module) -> None:
+    """Lay out the weights of 2-D convolutions as the fast kernels want them."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)

@@ -5,6 +5,8 @@ Arithmetic that ONNX Runtime has everywhere: matrix products and exponentials, n
 that of a 2×2 matrix.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -24,7 +26,17 @@ def hint(shape: Tensor) -> Tensor:
     in half-sides), confidence in [0, 1], and the soft places of
     :data:`models.face.shape_points.DRAWN`. All zero for a sample whose points are not known, which
     are zero."""
-    shape = shape.float()
+    # Squares of places do not bear being rounded to bf16.
+    with torch.autocast(shape.device.type, enabled=False):
+        return _hint(shape.float())
+
+
+@cache
+def _drawn(device: torch.device) -> Tensor:
+    return torch.from_numpy(groups()).to(device)
+
+
+def _hint(shape: Tensor) -> Tensor:
     key, now = shape[:, 0], shape[:, 1]
     known = ((key.abs().amax((1, 2)) > 0) & (now.abs().amax((1, 2)) > 0)).to(shape.dtype)[:, None, None]
     moved = key - now
@@ -35,7 +47,7 @@ def hint(shape: Tensor) -> Tensor:
     near = moved.transpose(1, 2) @ weight  # (N, 2, 4096)
     flow = (near + FEW * _affine(now, moved, grid)) / (total + FEW)
     confidence = total / (total + 0.3)
-    drawn = torch.from_numpy(groups()).to(shape) @ (weight * weight)
+    drawn = _drawn(shape.device) @ (weight * weight)
     out = torch.cat([flow, confidence, drawn], 1) * known
     return out.reshape(len(shape), CHANNELS, SIDE, SIDE)
 

@@ -38,11 +38,10 @@ class Ema(Generic[M]):
     def update(self, model: nn.Module, step: int) -> None:
         decay = min(self.decay, (step + 1) / (step + 10))
         mine, theirs = self.model.state_dict(), model.state_dict()
-        for name, a in mine.items():
-            if a.is_floating_point():
-                a.lerp_(theirs[name], 1 - decay)
-            else:
-                a.copy_(theirs[name])
+        smooth = [name for name, a in mine.items() if a.is_floating_point()]
+        torch._foreach_lerp_([mine[name] for name in smooth], [theirs[name] for name in smooth], 1 - decay)
+        for name in mine.keys() - set(smooth):
+            mine[name].copy_(theirs[name])
 
 
 @dataclass

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from models.data.batch import Batch
 from models.data.cache import Cache
 from models.data.sampler import Prefetch
+from models.networks.blocks import channels_last
 from models.training.checkpoint import Ema, RunState
 from models.training.distributed import join
 from models.training.precision import autocast, uses_bf16
@@ -59,13 +60,6 @@ class LoopConfig:
 
 C = TypeVar("C", bound=LoopConfig)
 M = TypeVar("M", bound=nn.Module)
-
-
-def channels_last(model: nn.Module) -> None:
-    """Lay out the weights of 2-D convolutions as the fast kernels want them."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
 
 
 class Loop(ABC, Generic[C, M]):

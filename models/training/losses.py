@@ -44,18 +44,18 @@ def _alexnet() -> tuple[nn.Sequential, tuple[int, ...]]:
 class PerceptualDistance(nn.Module):
     """LPIPS v0.1 (Zhang et al., CVPR 2018): ``vgg16`` as the training loss, ``alexnet`` to judge with.
 
-    ``path`` is a state dict with ``features.*`` and ``lin0.weight`` … ``lin4.weight``. Inputs are
-    NCHW RGB in [0, 1]; gives one value per pair. ``taps`` limits how deep it looks. Raises
-    ``FileNotFoundError`` and ``KeyError``.
+    ``path``: a file with the state dict, or that itself: ``features.*`` and ``lin0.weight`` …
+    ``lin4.weight``. Inputs are NCHW RGB in [0, 1]; gives one value per pair. ``taps`` limits how
+    deep it looks, and what is needed of the state. Raises ``FileNotFoundError`` and ``KeyError``.
     """
 
-    def __init__(self, path: Path, net: str, taps: int = 5) -> None:
+    def __init__(self, path: Path | dict[str, Tensor], net: str, taps: int = 5) -> None:
         super().__init__()
-        state = torch.load(path, weights_only=True)
+        state = path if isinstance(path, dict) else torch.load(path, weights_only=True)
         features, places = _vgg16() if net == "vgg16" else _alexnet()
-        features.load_state_dict({k[9:]: v for k, v in state.items() if k.startswith("features.")})
         self.taps = places[:taps]
         self.features: nn.Sequential = features[: self.taps[-1] + 1].eval()  # type: ignore[assignment]
+        self.features.load_state_dict({k: state[f"features.{k}"] for k in self.features.state_dict()})
         for i in range(taps):
             self.register_buffer(f"head{i}", state[f"lin{i}.weight"])
         self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1))

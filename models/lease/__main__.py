@@ -1,0 +1,71 @@
+"""``python -m models.lease pack DATA CACHE LOSSES START OUT | train PIECES OUT | rates``."""
+
+import argparse
+from pathlib import Path
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _pack(given: argparse.Namespace) -> None:
+    from models.lease.pack import pack
+
+    first, most = (round(megabytes * 1e6) for megabytes in (given.first, given.most))
+    for piece in pack(given.data, given.cache, given.losses, given.start, given.out, first, most):
+        say(f"{piece}: {piece.stat().st_size / 1e6:.1f} MB")
+
+
+def _train(given: argparse.Namespace) -> None:
+    import torch
+
+    from models.lease.train import LeaseConfig, run
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    runs = [LeaseConfig("call", given.minutes, given.batch)]
+    if given.small_minutes:  # from scratch, so that it must first learn to move the keyframe
+        runs.append(LeaseConfig("small", given.small_minutes, given.batch, rate=8e-4, warp=8.0))
+    run(given.pieces, given.out, runs, say, device)
+
+
+def _rates(given: argparse.Namespace) -> None:
+    from models.lease.rates import measure
+
+    for row in measure(given.network, given.seconds):
+        each = f"{row.milliseconds:7.2f} ms a batch  {row.frames:8.0f} frames a second"
+        say(f"{row.calls:3d} calls  {each}  {row.live:5.1f} times 25 FPS for each")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m models.lease", description="Training on a GPU that is there for minutes.")
+    commands = parser.add_subparsers(required=True)
+    pack = commands.add_parser("pack", help="lay all that training needs into pieces that can be carried")
+    for name, told in (
+        ("data", "folder of clips with clips.tsv"), ("cache", "what facewire train has prepared of it"),
+        ("losses", "folder with lpips_vgg16.pth"), ("start", "checkpoint or folder of ONNX files to begin with"),
+        ("out", "folder for the pieces"),
+    ):  # fmt: skip
+        pack.add_argument(name, type=Path, help=told)
+    pack.add_argument("--first", type=float, default=60, help="megabytes of the first piece")
+    pack.add_argument("--most", type=float, default=60, help="megabytes of the others")
+    pack.set_defaults(run=_pack)
+    train = commands.add_parser("train", help="train for the minutes given; writes call.pt (fp16) and call.jsonl")
+    train.add_argument("pieces", type=Path, help="folder with the pieces that are there")
+    train.add_argument("out", type=Path, help="folder for weights and log")
+    train.add_argument("--minutes", type=float, default=8, help="how long, without loading")
+    train.add_argument("--small-minutes", type=float, default=0, help="afterwards the small network from scratch")
+    train.add_argument("--batch", type=int, default=64)
+    train.set_defaults(run=_train)
+    rates = commands.add_parser("rates", help="frames a second that a CUDA GPU draws for 1 to 64 calls at once")
+    rates.add_argument("--network", choices=("call", "small"), default="call")
+    rates.add_argument("--seconds", type=float, default=1, help="for each number of calls")
+    rates.set_defaults(run=_rates)
+    given = parser.parse_args()
+    try:
+        given.run(given)
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Pieces: no larger than asked for, and what comes out of them is what went in."""
+
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+
+from models.data.cache import Cache
+from models.lease.footage import find_pieces, load, read_member
+from models.lease.format import ARRAYS, WEIGHTS, mel_bytes, mel_of
+from models.lease.pack import pack
+
+CPU = torch.device("cpu")
+
+
+def test_pieces_keep_to_their_size(pieces):
+    found = find_pieces(pieces)
+    assert len(found) > 2
+    assert found[0].stat().st_size <= 16_000_000
+    for piece in found[1:]:
+        with tarfile.open(piece) as tar:
+            assert piece.stat().st_size <= 60_000 or len(tar.getnames()) == 1
+
+
+def test_frames_are_the_cache_s(pieces, cache):
+    footage, kept = load(pieces, "train", CPU), Cache(cache / "train")
+    assert [c.name for c in footage.clips] == [c.name for c in kept.clips]
+    assert footage.full.shape == (72, 256, 256, 3)
+    for at in (0, 30, 71):
+        apart = np.abs(footage.full[at].numpy().astype(int) - kept.rgb256(at))
+        assert apart.mean() < 1.5  # colours are enlarged by OpenCV there, by FFmpeg here
+        small = footage.coarse[at].permute(1, 2, 0).numpy().astype(int)
+        assert np.abs(small - kept.coarse[at]).mean() < 1.5
+
+
+def test_points_and_sound_are_the_cache_s(pieces, cache):
+    footage, kept = load(pieces, "train", CPU), Cache(cache / "train")
+    assert np.abs(footage.points.numpy() - kept.points).max() <= 1 / 4096
+    assert not footage.points[17].any()
+    assert np.abs(footage.mel.numpy() - kept.mel).max() < 0.01
+
+
+def test_silence_stays_silence():
+    assert np.array_equal(mel_of(mel_bytes(np.array([-1.0, 2.0]))), [-1, 2])
+
+
+def test_a_missing_piece_leaves_its_clips_out(pieces, tmp_path):
+    for piece in find_pieces(pieces)[:-1]:
+        (tmp_path / piece.name).symlink_to(piece)
+    footage, whole = load(tmp_path, "train", CPU), load(pieces, "train", CPU)
+    assert [c.name for c in footage.clips] == ["a1.mp4", "a2.mp4"]
+    assert torch.equal(footage.full, whole.full[:48])
+    assert torch.equal(footage.points, whole.points[:48])
+
+
+def test_what_is_missing_is_named(pieces, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"piece-0\.tar"):
+        find_pieces(tmp_path)
+    (tmp_path / "piece-1.tar").symlink_to(find_pieces(pieces)[-1])
+    with pytest.raises(FileNotFoundError, match=WEIGHTS):
+        read_member(find_pieces(tmp_path), WEIGHTS)
+    with pytest.raises(FileNotFoundError, match=ARRAYS):
+        load(tmp_path, "train", CPU)
+
+
+def test_a_cache_without_points_is_refused(data, tiny_cache, perceptual_weights, start, tmp_path):
+    with pytest.raises(ValueError, match="no face points"):
+        pack(data, tiny_cache, perceptual_weights, start, tmp_path)
