@@ -39,8 +39,8 @@ MOST = 32752
 class Counter:
     """Stands for the coder while each context's probability is its own number: counts zeros and ones."""
 
-    def __init__(self) -> None:
-        self.seen = np.zeros((CONTEXTS, 2))
+    def __init__(self, contexts: int = CONTEXTS) -> None:
+        self.seen = np.zeros((contexts, 2))
 
     def code(self, zero: int, bit: int) -> int:
         self.seen[zero, bit] += 1
@@ -48,6 +48,10 @@ class Counter:
 
     def code_equal(self, value: int, count: int) -> int:
         return value
+
+    def finish(self) -> bytes:
+        """Nothing is written."""
+        return b""
 
     def probabilities(self) -> list[int]:
         """Of a 0, in units of 2^-15; one half where nothing was seen."""

@@ -114,17 +114,22 @@ def export(
     sizes in bytes.
 
     ``checkpoint`` is what :meth:`models.training.trainer.Trainer.save` wrote (its averaged weights
-    are taken), ``interpolator`` a state dict. Raises ``FileNotFoundError``, ``KeyError`` or
-    ``RuntimeError`` for files that are not those, and ``ExportError``.
+    are taken), ``interpolator`` a state dict, or an ONNX file that is taken as it is. Raises
+    ``FileNotFoundError``, ``KeyError`` or ``RuntimeError`` for files that are not those, and
+    ``ExportError``.
     """
     call = FaceUpsamplerNet(FaceUpsamplerConfig())
     call.load_state_dict(torch.load(checkpoint, weights_only=True, map_location="cpu")["ema"])
-    between = InterpolatorNet()
-    between.load_state_dict(torch.load(interpolator, weights_only=True, map_location="cpu"))
+    if interpolator.suffix == ".onnx":
+        last = onnx.load(interpolator)
+    else:
+        between = InterpolatorNet()
+        between.load_state_dict(torch.load(interpolator, weights_only=True, map_location="cpu"))
+        say("tracing the interpolator")
+        last = interpolator_graph(between, half)
     say("tracing identity and step")
     identity, step = call_graphs(call, half)
-    say("tracing the interpolator")
-    graphs = {"identity": identity, "step": step, "interpolator": interpolator_graph(between, half)}
+    graphs = {"identity": identity, "step": step, "interpolator": last}
     out.mkdir(parents=True, exist_ok=True)
     sizes = {}
     for name, graph in graphs.items():

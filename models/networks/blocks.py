@@ -1,5 +1,7 @@
 """Building blocks shared by the networks, limited to what ONNX Runtime runs on CPU, CUDA and in a browser."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,6 +27,12 @@ def zero_conv(cin: int, cout: int, bias: float = 0.0) -> nn.Conv2d:
     nn.init.normal_(conv.weight, std=1e-3)
     nn.init.constant_(conv.bias, bias)  # type: ignore[arg-type]
     return conv
+
+
+def unrounded(like: Tensor) -> AbstractContextManager[object]:
+    """Arithmetic as the tensors have it, within an autocast to 16 bits."""
+    kind = like.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 def base_grid(height: int, width: int, like: Tensor) -> Tensor:
@@ -85,7 +93,7 @@ class CrossAttention(nn.Module):
         found = (weight @ self._split(value).transpose(2, 3)).transpose(2, 3)
         update = self.merge(found.reshape(n, -1, self.size, self.size))
         grid: Tensor = self.grid  # type: ignore[assignment]
-        with torch.autocast(x.device.type, enabled=False):  # a place rounded to bf16 would be half a pixel off
+        with unrounded(x):  # a place rounded to bf16 would be half a pixel off
             places = weight.float() @ grid.reshape(1, 1, 2, -1).transpose(2, 3)
         shift = places.transpose(2, 3) - grid.reshape(1, 1, 2, -1)
         return update, shift.reshape(n, 2 * self.HEADS, self.size, self.size)

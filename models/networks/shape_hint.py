@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.face.shape_points import DRAWN, groups
-from models.networks.blocks import base_grid
+from models.networks.blocks import base_grid, unrounded
 
 SIDE = 64
 WIDTH = 0.09
@@ -27,7 +27,7 @@ def hint(shape: Tensor) -> Tensor:
     :data:`models.face.shape_points.DRAWN`. All zero for a sample whose points are not known, which
     are zero."""
     # Squares of places do not bear being rounded to bf16.
-    with torch.autocast(shape.device.type, enabled=False):
+    with unrounded(shape):
         return _hint(shape.float())
 
 
