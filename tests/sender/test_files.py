@@ -158,7 +158,7 @@ def test_reader_is_given_bytes_not_names(encoded: tuple[Path, Path]) -> None:
 
 @pytest.mark.parametrize("size", [16, 32])
 def test_larger_pictures_show_more(tmp_path: Path, size: int, interpolator: Interpolator) -> None:
-    clip = short_clip(tmp_path / "clip.mp4", 33)
+    clip = short_clip(tmp_path / "clip.mp4", 90)
     files = {side: tmp_path / f"{side}.fw" for side in (8, size)}
     costs = {
         side: encode_file(clip, file, StreamConfig(crop="none", keyframe="first", size=side)).count.bits_per_picture
