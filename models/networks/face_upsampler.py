@@ -170,7 +170,7 @@ class CoarsePredictor(nn.Module):
         return Coarse(flow, target + head[:, :3], torch.sigmoid(head[:, 3:]), h)
 
 
-LEANING = 0.85
+LEANING = 0.7
 """How far the finished picture goes from the moved keyframe to what the generator makes of it.
 Chosen on training people for LPIPS (docs/decisions.md); the losses see the picture without it."""
 SHARPENING = 0.1
