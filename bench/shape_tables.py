@@ -23,8 +23,9 @@ from codec.media.types import Float32, Int32
 from codec.pictures.header import PictureHeader
 from codec.shape.basis import COEFFICIENTS, LIDS, LIPS, POINTS, SCALE, coefficients, movements, weights
 from codec.shape.shape import ShapeDecoder, ShapeEncoder, frames_of
-from codec.shape.syntax import CONTEXTS, STEPS
-from models.data.cache import TICK, Cache
+from codec.shape.syntax import CONTEXTS, STEPS, USUAL_STEP
+from models.data.cache import Cache
+from models.data.clip import TICK
 
 PAIRS = 20000
 """Pairs of frames that the components are learnt from."""
@@ -76,9 +77,8 @@ def count(folder: Path, seed: int = 0) -> Counter:
         for number, frames in enumerate(ticks(moved)):
             back = int(rng.choice(BACK, p=BACK_SHARE))
             rare = rng.random()
-            encoder.step = encoder.step if rare > 0.01 else int(rng.integers(len(STEPS)))
+            encoder.step = USUAL_STEP if rare > 0.01 else int(rng.integers(len(STEPS)))
             encoder.encode(number, PictureHeader(back if number >= back else 0), frames if rare < 0.95 else frames[-1:])
-            encoder.step = 3
     return counter
 
 

@@ -25,7 +25,8 @@ from codec.pictures.contexts import CONTEXTS
 from codec.pictures.header import STEPS, PictureHeader, code_distance, code_rest
 from codec.pictures.picture import PictureDecoder, PictureEncoder
 from codec.pictures.planes import MODES, Int, Shared, expected_bits, walk
-from models.data.cache import TICK, Cache
+from models.data.cache import Cache
+from models.data.clip import TICK
 
 QUANTISERS = (0, 1, 2, 3, 4, 5, 7)
 BACK = (1, 2, 3)

@@ -8,7 +8,6 @@ are laid end to end in memory-mapped arrays; ``index.json`` tells where each one
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -19,29 +18,12 @@ import numpy as np
 from codec.media.scaler import Scaler
 from codec.pictures.colour import ycbcr_to_rgb
 from codec.pictures.sampling import sample
+from models.data.clip import COARSE, SIDE, TICK, Clip
 from models.data.mesh_points import load_points
 from models.data.regions import load_regions
 from models.face.shape_points import COUNT, from_mesh
 from models.lipsync.sync_file import in_sync, read_scores
 from models.runtime import mel as melmod
-
-SIDE = 256
-COARSE = 64
-TICK = 5
-"""Video frames in a tick: 25 FPS over 5 pictures a second."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One clip in the cache: frames ``start .. start + frames``, mel rows ``mel_start .. mel_start
-    + mel_frames``."""
-
-    name: str
-    identity: str
-    start: int
-    frames: int
-    mel_start: int
-    mel_frames: int
 
 
 def _sound(path: Path) -> np.ndarray:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.data.cache import Cache, Clip, write_per_frame
+from models.data.cache import Cache, write_per_frame
+from models.data.clip import Clip
 from models.data.mesh_points import FILE, POINTS
 from models.face.detector import BlazeFace, Detector
 from models.face.landmarks import FaceMesh, region_of

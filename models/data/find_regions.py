@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from codec.media.types import Float32, Int16
-from models.data.cache import Cache, Clip, write_per_frame
+from models.data.cache import Cache, write_per_frame
+from models.data.clip import Clip
 from models.data.regions import FILE, NAMES, boxes_of
 from models.face.detector import BlazeFace, Detector
 from models.face.landmarks import FaceMesh

@@ -14,10 +14,11 @@ from torch import Tensor
 from codec.pictures.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from models.data.augment import relight
 from models.data.batch import Batch
-from models.data.cache import TICK, Cache, Clip, quantise, window_pictures
+from models.data.cache import Cache, quantise, window_pictures
+from models.data.clip import TICK, Clip
 from models.data.regions import mirrored_boxes
 from models.data.shape_basis import Basis
-from models.data.shares import DETAIL_SHARE, MOVED_SHARE, WITHHELD_SHARE
+from models.data.shares import DETAIL_SHARE, MOVED_SHARE, SILENCED_SHARE, WITHHELD_SHARE
 from models.face.shape_points import mirrored_points
 from models.runtime.detail import detail_of
 
@@ -162,7 +163,7 @@ class Sampler:
                 picked = moved_keyframe(picked, rng)
             if rng.random() < 0.5:
                 picked = mirrored(picked)
-            if rng.random() < 0.15:  # so that the picture alone is enough where there is no sound
+            if rng.random() < SILENCED_SHARE:
                 picked = (*picked[:3], np.full_like(picked[3], -1.0), *picked[4:])
             out.append(picked)
         return relight(collate(out), rng)

@@ -29,7 +29,8 @@ from codec.errors import system_reason
 from codec.media.scaler import Scaler
 from codec.pictures.sampling import sample as sample_8x8
 from models.data.batch import Batch, MakeDrawer
-from models.data.cache import COARSE, Cache, CacheWriter, Clip
+from models.data.cache import Cache, CacheWriter
+from models.data.clip import COARSE, Clip
 from models.data.regions import FILE as REGIONS
 from models.prepare.samples import Sample, read_infos, read_samples
 from models.prepare.store import MANIFEST, read_lines

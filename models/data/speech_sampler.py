@@ -8,16 +8,16 @@ import torch
 
 from models.data.augment import relight
 from models.data.batch import PLACES, WINDOW, Batch
-from models.data.cache import SIDE, TICK, Cache, Clip
+from models.data.cache import Cache
+from models.data.clip import SIDE, TICK, Clip
 from models.data.sampler import Sampler, example, mirrored
+from models.data.shares import SILENCED_SHARE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TALKING_SHARE = 0.75
 """Share of the runs that are drawn from clips whose sound is their own."""
-SILENCED_SHARE = 0.15
-"""Share of the runs whose sound is taken away, so that the picture alone is enough."""
 
 
 class SpeechSampler(Sampler):

@@ -17,7 +17,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from models.data.cache import COARSE, SIDE
+from models.data.clip import COARSE, SIDE
 from models.export.graph import check, fold, halve
 from models.export.sampling import gather_rows
 from models.face.shape_points import COUNT

@@ -23,7 +23,8 @@ from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from codec.media.types import Float32
-from models.data.cache import SIDE, Cache
+from models.data.cache import Cache
+from models.data.clip import SIDE
 from models.data.sampler import Sampler
 from models.export.graph import halve
 from models.runtime.backends import int8_path, load, sha256

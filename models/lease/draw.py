@@ -9,20 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.data.augment import draw_light, lit_by
-from models.data.batch import Batch
-from models.data.shares import DETAIL_SHARE, MOVED_SHARE, WITHHELD_SHARE
+from models.data.batch import WINDOW, Batch
+from models.data.clip import SIDE, TICK
+from models.data.shares import DETAIL_SHARE, MOVED_SHARE, SILENCED_SHARE, WITHHELD_SHARE
 from models.face.shape_points import EYE_CORNERS, LIDS_ABOVE, LIDS_BELOW, MESH, OUTER_LIPS
 from models.lease.deform import Strength, draw_affine, draw_deformation, grid, index, on, take
-from models.lease.footage import SIDE, Footage
+from models.lease.footage import Footage
 from models.runtime.mel import LOOKAHEAD_FRAMES, SILENCE, WINDOW_FRAMES
 
-TICK, WINDOW = 5, 5
 DEFORMED_SHARE = 0.5
 FOREIGN_SHARE = 0.04
 """Share of samples whose keyframe is of another clip: of the same person where there is one, else of somebody."""
 FAR_SHARE = 0.4
 """Share of samples whose keyframe is the farther one of two: large motion is rare in the clips."""
-SILENCED_SHARE = 0.15
 MOVED = Strength(turn=0.15, size=0.1, aspect=0.0, shift=0.12, smooth=0.0)
 _LIPS = tuple(MESH.index(p) for p in OUTER_LIPS)
 _EYES = tuple(MESH.index(p) for p in (*LIDS_ABOVE, *LIDS_BELOW, *EYE_CORNERS))

@@ -17,25 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from codec.media.types import UInt8
+from models.data.clip import COARSE, SIDE, Clip
 from models.face.shape_points import COUNT
 from models.lease.format import ARRAYS, POINT_STEP, PREFIX, mel_of
 
-SIDE, COARSE = 256, 64
 CHUNK = 2048
 """Frames that are sent to the GPU at once."""
 
 
 @dataclass(frozen=True)
-class Span:
-    """A clip: frames ``start .. start + frames``, mel rows ``mel_start .. mel_start + mel_frames``;
-    ``late``: frames that its sound comes late, None where the sound isn't its own."""
+class Span(Clip):
+    """A clip and ``late``: frames that its sound comes late, None where the sound isn't its own."""
 
-    name: str
-    identity: str
-    start: int
-    frames: int
-    mel_start: int
-    mel_frames: int
     late: int | None
 
 

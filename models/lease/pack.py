@@ -16,6 +16,7 @@ from models.data.shape_basis import Basis
 from models.lease.format import ARRAYS, POINT_STEP, PREFIX, VGG, WEIGHTS, mel_bytes
 from models.networks.face_upsampler import FaceUpsamplerNet
 from models.training.checkpoint import learnt
+from models.training.trainer import SHAPE
 
 MOST = 60_000_000
 """Bytes of a piece."""
@@ -65,7 +66,7 @@ def _arrays(cache: Cache) -> bytes:
 def half_weights(start: Path) -> bytes:
     """Weights that a run begins with (a checkpoint or a folder of ONNX files), as fp16."""
     model = FaceUpsamplerNet()
-    own, known = model.state_dict(), learnt(start, model.named_parameters(), ("predictor.shape", "predictor.lean"))
+    own, known = model.state_dict(), learnt(start, model.named_parameters(), SHAPE)
     fitting = {k: v.half() for k, v in known.items() if k in own and v.shape == own[k].shape}
     if (old := known.get("predictor.lean")) is not None:
         fitting |= {f"predictor.lean{side}": v.half() for side, v in zip((16, 32, 64), old, strict=True)}

@@ -21,7 +21,7 @@ from models.lease.format import VGG, WEIGHTS
 from models.networks.blocks import channels_last
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
 from models.training.checkpoint import Ema
-from models.training.losses import EYES, LIPS, PerceptualDistance, consistency, importance
+from models.training.losses import EYES, LIPS, PerceptualDistance, consistency, importance, inside
 from models.training.precision import autocast
 
 SMALL = FaceUpsamplerConfig(
@@ -148,7 +148,7 @@ class LeaseTrainer:
     def run(self, out: Path, say: Callable[[str], None]) -> dict[str, float]:
         """Train; writes ``NETWORK.pt`` (the average, fp16) at every judgement and ``NETWORK.jsonl``; gives the last figures."""
         config, began = self.config, time.monotonic()
-        limit, step, judged, last = config.minutes * 60, 0, began, {}
+        limit, step, judged = config.minutes * 60, 0, began
         parts: list[Tensor] = []
         while (now := time.monotonic()) - began < limit:
             parts.append(self.train_step(step, (now - began) / limit))
@@ -197,15 +197,10 @@ class LeaseTrainer:
                 rows.setdefault(f"{name}psnr", []).append(psnr(out, batch.truth, torch.ones_like(out[:, :1])))
                 rows.setdefault(f"{name}seen", []).append(seen)
                 for part, row in (("mouth", LIPS), ("eyes", EYES)):
-                    rows.setdefault(f"{name}{part}", []).append(psnr(out, batch.truth, inside(batch.boxes[:, row], 256)))
+                    rows.setdefault(f"{name}{part}", []).append(
+                        psnr(out, batch.truth, inside(batch.boxes[:, row], 256).float()[:, None])
+                    )
         return {name: float(torch.nanmean(torch.cat(values))) for name, values in rows.items()}
-
-
-def inside(boxes: Tensor, side: int) -> Tensor:
-    """Ones within boxes (N, 4), (N, 1, side, side)."""
-    at = torch.arange(side, device=boxes.device) + 0.5
-    x0, y0, x1, y1 = (v[:, None] for v in boxes.unbind(1))
-    return (((at >= y0) & (at < y1))[:, :, None] & ((at >= x0) & (at < x1))[:, None, :]).float()[:, None]
 
 
 def psnr(output: Tensor, truth: Tensor, where: Tensor) -> Tensor:

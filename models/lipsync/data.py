@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.data.cache import Cache, Clip
+from models.data.cache import Cache
+from models.data.clip import Clip
 from models.data.find_regions import EVERY
 from models.lipsync.syncnet import MEL_ROWS, MOUTH, mouth_box
 from models.runtime.mel import BANDS

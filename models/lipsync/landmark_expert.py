@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.data.cache import Clip
+from models.data.clip import Clip
 from models.lipsync.data import SyncData, SyncSampler
 from models.lipsync.score import Embed, clip_score, distances
 from models.lipsync.sync_file import LEAST_CONFIDENCE, MOST_LATE, Score, in_sync

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data.cache import Clip
+from models.data.clip import Clip
 from models.lipsync.data import SyncData
 from models.lipsync.offset import REACH, nearest
 from models.lipsync.sync_file import Score

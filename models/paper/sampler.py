@@ -8,7 +8,8 @@ import torch
 
 from models.data.augment import relight
 from models.data.batch import PLACES, WINDOW, Batch
-from models.data.cache import SIDE, TICK, Cache, Clip, window_pictures
+from models.data.cache import Cache, window_pictures
+from models.data.clip import SIDE, TICK, Clip
 from models.data.regions import mirrored_boxes
 from models.data.sampler import Sampler
 from models.face.shape_points import COUNT

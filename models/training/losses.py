@@ -87,16 +87,21 @@ EYES = 2
 """Row of the eyes."""
 
 
+def inside(boxes: Tensor, side: int) -> Tensor:
+    """Which pixels' centres lie within boxes (N, 4) in 256ths of the side: (N, side, side) bool."""
+    at = (torch.arange(side, device=boxes.device) + 0.5) * (256 / side)
+    x0, y0, x1, y1 = (v[:, None] for v in boxes.unbind(1))
+    return ((at >= y0) & (at < y1))[:, :, None] & ((at >= x0) & (at < x1))[:, None, :]
+
+
 def importance(boxes: Tensor, side: int) -> Tensor:
     """Weights (N, 1, side, side) of mean 1 for a loss: three times as much in lips and eyes as elsewhere.
 
     People look at mouths and eyes; in a mean over the picture they hardly count.
     """
-    at = (torch.arange(side, device=boxes.device) + 0.5) * (256 / side)
     weight = torch.ones(len(boxes), side, side, device=boxes.device)
     for row in (LIPS, EYES):
-        x0, y0, x1, y1 = (v[:, None] for v in boxes[:, row].unbind(1))
-        weight = weight + 2.0 * (((at >= y0) & (at < y1))[:, :, None] & ((at >= x0) & (at < x1))[:, None, :])
+        weight = weight + 2.0 * inside(boxes[:, row], side)
     return (weight / weight.mean())[:, None]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from models.data.batch import WINDOW, Batch
 from models.lipsync.syncnet import SyncNet, mouths_of, sync_loss
 from models.runtime.mel import SILENCE
-from models.training.losses import LIPS
+from models.training.losses import LIPS, inside
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,9 @@ def motion_loss(output: Tensor, truth: Tensor) -> Tensor:
 def mouth_error(output: Tensor, truth: Tensor, boxes: Tensor) -> Tensor:
     """Mean squared error within the lips' boxes (N, 4, 4) of pictures (N, 3, S, S); pictures
     without lips count for nothing."""
-    at = (torch.arange(output.shape[-1], device=output.device) + 0.5) * (256 / output.shape[-1])
-    x0, y0, x1, y1 = (v[:, None] for v in boxes[:, LIPS].unbind(1))
-    inside = (((at >= y0) & (at < y1))[:, :, None] & ((at >= x0) & (at < x1))[:, None, :]).to(output.dtype)
-    error = ((output - truth) ** 2).mean(1) * inside
-    return error.sum() / inside.sum().clamp_min(1)
+    where = inside(boxes[:, LIPS], output.shape[-1]).to(output.dtype)
+    error = ((output - truth) ** 2).mean(1) * where
+    return error.sum() / where.sum().clamp_min(1)
 
 
 class SpeechLoss:
