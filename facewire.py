@@ -20,6 +20,7 @@ from commands.options import (
     Device,
     Json,
     KeyframeOption,
+    ShapeOption,
     Threads,
     Video,
     Weights,
@@ -58,7 +59,7 @@ def encode(
     size: Annotated[int, typer.Option(help="Side of the pictures: 8, 16 or 32.")] = 8,
     tick: Annotated[int, typer.Option(help="Milliseconds from picture to picture: 200, 100 or 60.")] = 200,
     refresh: Annotated[float, typer.Option(min=0, help="kbit/s for further keyframes where they serve better; 0: none.")] = 0.0,
-    weights: Weights = None, device: Device = "auto", json: Json = False,
+    shape: ShapeOption = True, weights: Weights = None, device: Device = "auto", json: Json = False,
 ) -> None:  # fmt: skip
     """A video file to a .fw file."""
     from bench.progress import progress
@@ -67,14 +68,14 @@ def encode(
     from sender.file_refresh import FileRefresh
 
     with progress(f"encoding {source.name}", expected_frames(source), "frames", json) as tell:
-        watch = FileRefresh(refresh, weights=weights, device=device) if refresh else None
-        encoded = encode_file(source, out, stream_config(crop, keyframe, bitrate, size, tick), tell, watch)
+        watch = FileRefresh(refresh, weights=weights, device=device, shape=shape) if refresh else None
+        encoded = encode_file(source, out, stream_config(crop, keyframe, bitrate, size, tick, shape=shape), tell, watch)
     count = encoded.count
     if encoded.faceless_frames:
         errors.print(without_face(source, encoded.faceless_frames, encoded.frames), markup=False)
     show({
-        "bpp_video": count.bpp_video, "bpp_with_keyframe": count.bpp_with_keyframe, "pictures": count.pictures,
-        "bits_per_picture": count.bits_per_picture, "lowres_psnr_db": encoded.lowres_psnr_db,
+        "bpp_video": count.bpp_video, "bpp_shape": count.bpp_shape, "bpp_with_keyframe": count.bpp_with_keyframe,
+        "pictures": count.pictures, "bits_per_picture": count.bits_per_picture, "lowres_psnr_db": encoded.lowres_psnr_db,
         "keyframe_bytes": count.keyframe_bytes, "seconds": count.seconds, "wire_kbps": count.wire_kbps, "frames": encoded.frames,
         "faceless_frames": encoded.faceless_frames, "bytes": out.stat().st_size,
     }, json)  # fmt: skip

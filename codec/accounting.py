@@ -9,6 +9,7 @@ other way (:mod:`signaling.transport.patches.sctp_acks`).
 
 from dataclasses import dataclass
 
+from codec.bundle import Bundle
 from codec.media.timing import FRAME_RATE
 
 PIXELS = 256 * 256
@@ -21,6 +22,7 @@ class BitCount:
     """Sums of what one direction sent. Durations in seconds, sizes in bytes."""
 
     picture_bytes: int = 0
+    shape_bytes: int = 0
     pictures: int = 0
     keyframe_bytes: int = 0
     sound_bytes: int = 0
@@ -28,14 +30,15 @@ class BitCount:
     bundles: int = 0
     seconds: float = 0.0
 
-    def add_bundle(self, packed: int, picture: bytes | None, sound: int, seconds: float) -> None:
-        """One bundle of ``packed`` bytes that stands for ``seconds`` of the call; ``sound`` is its Opus bytes."""
+    def add_bundle(self, packed: int, bundle: Bundle, seconds: float) -> None:
+        """One bundle of ``packed`` bytes that stands for ``seconds`` of the call."""
         self.bundle_bytes += packed
         self.bundles += 1
-        self.sound_bytes += sound
+        self.sound_bytes += sum(map(len, bundle.sound))
+        self.shape_bytes += len(bundle.shape or b"")
         self.seconds += seconds
-        if picture is not None:
-            self.picture_bytes += len(picture)
+        if bundle.picture is not None:
+            self.picture_bytes += len(bundle.picture)
             self.pictures += 1
 
     def _bpp(self, size: int) -> float:
@@ -43,13 +46,23 @@ class BitCount:
         return size * 8 / pixels if pixels else 0.0
 
     @property
+    def video_bytes(self) -> int:
+        """Those of pictures and shapes."""
+        return self.picture_bytes + self.shape_bytes
+
+    @property
     def bpp_video(self) -> float:
-        """Bits of the 8×8 pictures, their headers included, per pixel shown."""
-        return self._bpp(self.picture_bytes)
+        """Bits of the 8×8 pictures and of the face's shape, headers included, per pixel shown."""
+        return self._bpp(self.video_bytes)
+
+    @property
+    def bpp_shape(self) -> float:
+        """What the shape has of :attr:`bpp_video`."""
+        return self._bpp(self.shape_bytes)
 
     @property
     def bpp_with_keyframe(self) -> float:
-        return self._bpp(self.picture_bytes + self.keyframe_bytes)
+        return self._bpp(self.video_bytes + self.keyframe_bytes)
 
     @property
     def bits_per_picture(self) -> float:

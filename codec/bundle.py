@@ -19,7 +19,7 @@ _REPORT = 4
 _REDUNDANT = 8
 _STATUS = 16
 _TICK_MODE_AT = 5
-_RESERVED = 128
+_SHAPE = 128
 # Bits of the status byte.
 _FACE = 15
 _MUTED = 16
@@ -59,6 +59,7 @@ class Bundle:
     end. ``sound`` and ``redundant`` are Opus packets (RFC 6716) of this and of the previous tick.
     ``pausing``: nobody speaks; the sender may omit the next tick's bundle. ``picture`` then belongs
     to the end of that omitted tick, and this tick ends halfway between the previous picture and this one.
+    ``shape``: how the face stands (:mod:`codec.shape`), only beside a picture, whose header it rests on.
     """
 
     number: int
@@ -71,6 +72,7 @@ class Bundle:
     face: Face = Face.TRACKED
     muted: bool = False
     pausing: bool = False
+    shape: bytes | None = None
 
     @property
     def tick_ms(self) -> int:
@@ -92,6 +94,11 @@ class Bundle:
         if self.picture is not None:
             flags |= _PICTURE
             parts.append(pack_length(len(self.picture)) + self.picture)
+        if self.shape is not None:
+            if self.picture is None:
+                raise SyntaxLimitError("a shape needs a picture beside it")
+            flags |= _SHAPE
+            parts.append(pack_length(len(self.shape)) + self.shape)
         for bit, packets in ((_SOUND, self.sound), (_REDUNDANT, self.redundant)):
             if packets:
                 flags |= bit
@@ -110,16 +117,15 @@ class Bundle:
         reader = Reader(data)
         flags = reader.number(1)
         tick_mode = (flags >> _TICK_MODE_AT) & 3
-        if flags & _RESERVED or tick_mode >= len(TICK_MODES):
+        if tick_mode >= len(TICK_MODES) or (flags & _SHAPE and not flags & _PICTURE):
             raise SyntaxLimitError(f"bundle flags {flags:#04x} are not known")
         number, time = reader.number(2), reader.number(2)
         report = Report(reader.number(2), reader.number(1)) if flags & _REPORT else None
         status = reader.number(1) if flags & _STATUS else 0
         if status & ~(_FACE | _MUTED | _PAUSING) or (status & _FACE) > max(Face):
             raise SyntaxLimitError(f"bundle status {status:#04x} is not known")
-        picture = None
-        if flags & _PICTURE:
-            picture = reader.take(reader.length())
+        picture = reader.take(reader.length()) if flags & _PICTURE else None
+        shape = reader.take(reader.length()) if flags & _SHAPE else None
         sound = _parse_packets(reader) if flags & _SOUND else ()
         redundant = _parse_packets(reader) if flags & _REDUNDANT else ()
         if reader.left:
@@ -135,6 +141,7 @@ class Bundle:
             Face(status & _FACE),
             bool(status & _MUTED),
             bool(status & _PAUSING),
+            shape,
         )
 
 

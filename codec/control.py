@@ -17,7 +17,7 @@ from codec.keyframe import HASH, MAX_KEYFRAME, Keyframe, parse_keyframe
 from codec.pictures.header import SIZES, SLOTS
 from codec.wirebytes import Reader, unsigned
 
-VERSION = 2
+VERSION = 3
 MAX_CHUNK = 16_384
 MAX_HELLO = 1024
 MAX_TICK_MODES = 8

@@ -1,4 +1,5 @@
-"""The keyframe: one sharp 256×256 picture of the person, as AVIF or WebP, with its own 8×8 picture.
+"""The keyframe: one sharp 256×256 picture of the person, as AVIF or WebP, with its own 8×8 picture
+and, where they are known, the places of its face's points.
 
 Its bytes carry the 8×8 picture explicitly (coded against grey at step 1), so that what later
 pictures are predicted from does not hang on how some version of some image library decodes. Layout
@@ -15,9 +16,10 @@ from PIL import Image, UnidentifiedImageError, features
 
 from codec.errors import CodecError, KeyframeError
 from codec.imagesize import image_size
-from codec.media.types import UInt8
+from codec.media.types import Float32, UInt8
 from codec.pictures.picture import decode_alone, encode_alone
 from codec.pictures.sampling import sample
+from codec.shape.points import pack_points, parse_points
 from codec.wirebytes import Reader, pack_length
 
 SIDE = 256
@@ -27,7 +29,7 @@ HASH = 8
 QUALITY = 70
 """AVIF's or WebP's quality of a keyframe: beyond it LPIPS of the drawn video hardly falls
 (``bench.picture.keyframe_curve``)."""
-_MAGIC = b"FK1"
+_MAGIC = b"FK2"
 _FORMATS = {"avif": "AVIF", "webp": "WEBP"}
 
 
@@ -39,19 +41,21 @@ def default_format() -> str:
 @dataclass(frozen=True)
 class Keyframe:
     """A parsed keyframe: ``data`` is what is sent, hashed and compared, ``rgb`` (256, 256, 3),
-    ``thumbnail`` (8, 8, 3) YCbCr."""
+    ``thumbnail`` (8, 8, 3) YCbCr, ``points`` (54, 2) of its face in pixels, None where they are not known."""
 
     data: bytes
     rgb: UInt8 = field(compare=False, repr=False)
     thumbnail: UInt8 = field(compare=False, repr=False)
+    points: Float32 | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def digest(self) -> bytes:
         return hashlib.sha256(self.data).digest()[:HASH]
 
 
-def encode_keyframe(rgb: UInt8, quality: int = QUALITY, form: str | None = None) -> Keyframe:
-    """Face crop (256, 256, 3) uint8 → keyframe. ``quality`` 1..100, ``form`` "avif" or "webp".
+def encode_keyframe(rgb: UInt8, quality: int = QUALITY, form: str | None = None, points: Float32 | None = None) -> Keyframe:
+    """Face crop (256, 256, 3) uint8 → keyframe. ``quality`` 1..100, ``form`` "avif" or "webp",
+    ``points``: see :class:`Keyframe`.
 
     Raises :class:`KeyframeError` for another size or form, or when the result is over 64 KiB.
     """
@@ -63,7 +67,9 @@ def encode_keyframe(rgb: UInt8, quality: int = QUALITY, form: str | None = None)
     options = {"speed": 6, "subsampling": "4:2:0"} if form == "avif" else {"method": 6}
     Image.fromarray(rgb).save(buffer, _FORMATS[form], quality=quality, **options)
     thumbnail = encode_alone(sample(rgb))
-    data = _MAGIC + pack_length(len(thumbnail)) + thumbnail + buffer.getvalue()
+    told = b"" if points is None else pack_points(points)
+    parts = (pack_length(len(part)) + part for part in (thumbnail, told))
+    data = _MAGIC + b"".join(parts) + buffer.getvalue()
     return parse_keyframe(data)
 
 
@@ -79,12 +85,14 @@ def parse_keyframe(data: bytes) -> Keyframe:
         if reader.take(len(_MAGIC)) != _MAGIC:
             raise KeyframeError("not a keyframe")
         thumbnail = decode_alone(reader.take(reader.length()))
+        told = reader.take(reader.length())
+        points = parse_points(told) if told else None
         image_bytes = reader.take(reader.left)
     except KeyframeError:
         raise
     except CodecError as error:
         raise KeyframeError(f"keyframe: {error}") from error
-    return Keyframe(data, _decode_image(image_bytes), thumbnail)
+    return Keyframe(data, _decode_image(image_bytes), thumbnail, points)
 
 
 def _decode_image(data: bytes) -> UInt8:

@@ -31,6 +31,7 @@ from commands.options import (
     RefreshOption,
     Seconds,
     Server,
+    ShapeOption,
     Stats,
     Threads,
     TraceFolder,
@@ -41,7 +42,10 @@ from commands.options import (
 )
 
 
-def stream_config(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, tick: int = 200, live: bool = False) -> Any:
+def stream_config(
+    crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, tick: int = 200, live: bool = False,
+    shape: bool = True,
+) -> Any:  # fmt: skip
     """The :class:`sender.stream.StreamConfig` of the options. Raises ``typer.BadParameter``."""
     from codec.bundle import TICK_MODES
     from sender.stream import DRAWN, StreamConfig
@@ -55,7 +59,9 @@ def stream_config(crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, 
     if tick not in TICK_MODES:
         raise typer.BadParameter(f"{tick} is not {', '.join(map(str, TICK_MODES))}", param_hint="--tick")
     tick_mode = TICK_MODES.index(tick)
-    return StreamConfig(crop=crop, keyframe=keyframe, bitrate=bitrate, size=size, tick_mode=tick_mode, pauses=live)  # type: ignore[arg-type]
+    return StreamConfig(
+        crop=crop, keyframe=keyframe, bitrate=bitrate, size=size, tick_mode=tick_mode, pauses=live, shape=shape,  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 def _session(
@@ -89,7 +95,7 @@ def call(
     room: Annotated[str | None, typer.Argument(help="The name that both sides know; without one the page asks for it.")] = None,
     server: Server = DEFAULT_SERVER, token: Access = None, video: CallVideo = None, audio: CallAudio = None,
     out: Outs = None, ice: Ice = None, ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto",
-    bitrate: Bitrate = 6000, limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None,
+    bitrate: Bitrate = 6000, limit: Limit = 12, refresh: RefreshOption = True, shape: ShapeOption = True, seconds: Seconds = None,
     loop: Loop = False, page_port: Port = 8791, open_page: OpenPage = True, fps: Fps = None, device: Device = "auto",
     weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None, light: LightFolder = None, stats: Stats = None,
     json: Json = False,
@@ -102,9 +108,9 @@ def call(
         raise typer.BadParameter("needs --out page", param_hint="ROOM" if room is None else "page")
     _session(
         json, ice, ice_file, open_page, server=server, room=room, access=token, video=video, audio=audio, outs=outs,
-        stream=stream_config(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, page_port=page_port, device=device,
-        weights=weights, threads=threads, trace=trace, light=light, limit_kbps=limit, refresh=refresh, stats=stats,
-        fps=_fps(fps),
+        stream=stream_config(crop, keyframe, bitrate, live=True, shape=shape), seconds=seconds, loop=loop, page_port=page_port,
+        device=device, weights=weights, threads=threads, trace=trace, light=light, limit_kbps=limit, refresh=refresh,
+        stats=stats, fps=_fps(fps),
     )  # fmt: skip
 
 
@@ -117,15 +123,15 @@ def _fps(wanted: int | None) -> int | None:
 def send(
     room: str, server: Server = DEFAULT_SERVER, token: Access = None, video: Video = "cam0", audio: Audio = None, ice: Ice = None,
     ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000,
-    limit: Limit = 12, refresh: RefreshOption = True, seconds: Seconds = None, loop: Loop = False,
+    limit: Limit = 12, refresh: RefreshOption = True, shape: ShapeOption = True, seconds: Seconds = None, loop: Loop = False,
     trace: TraceFolder = None, light: LightFolder = None, stats: Stats = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Send a face, receive nothing."""
     audio = audio or ("mic" if video is None or video.startswith("cam") else None)
     _session(
         json, ice, ice_file, False, server=server, room=room, access=token, video=video, audio=audio,
-        stream=stream_config(crop, keyframe, bitrate, live=True), seconds=seconds, loop=loop, trace=trace, light=light,
-        limit_kbps=limit, refresh=refresh, stats=stats,
+        stream=stream_config(crop, keyframe, bitrate, live=True, shape=shape), seconds=seconds, loop=loop, trace=trace,
+        light=light, limit_kbps=limit, refresh=refresh, stats=stats,
     )  # fmt: skip
 
 

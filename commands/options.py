@@ -28,6 +28,10 @@ Outs = Annotated[list[str] | None, typer.Option(
 )]  # fmt: skip
 OpenPage = Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")]
 Crop = Annotated[str, typer.Option("--crop", help="face: follow the face; none: take the frame as it is.")]
+ShapeOption = Annotated[
+    bool,
+    typer.Option("--shape/--no-shape", help="Send how mouth, lids and head stand; without, it is the paper's form."),
+]
 KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
 Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]
 Limit = Annotated[float, typer.Option("--limit", min=12, help="kbit/s to send at most, where the network carries it.")]

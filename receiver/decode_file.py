@@ -55,7 +55,7 @@ def decode_file(
                     continue
                 elif isinstance(record, StoredKeyframe):
                     keyframes[record.slot] = record.keyframe.rgb
-                    decoder.set_keyframe(record.slot, record.keyframe.thumbnail)
+                    decoder.set_keyframe(record.slot, record.keyframe.thumbnail, record.keyframe.points)
                     slot = None if slot == record.slot else slot
                 elif record is not None:
                     decoder.arrived(record)
@@ -69,7 +69,7 @@ def decode_file(
                                 upsampler.set_identity(keyframes[frame.slot])
                                 slot = frame.slot
                             if slot is not None and (total is None or frame.number < total) and place.missing <= DRAWN_MISSING:
-                                rgb = upsampler.step(frame.pictures, frame.speech, frame.detail)
+                                rgb = upsampler.step(*frame.inputs)
                                 trust.update(rgb, frame.pictures[2])
                                 video.frame(frame.number, rgb)
                                 progress(video.frames)

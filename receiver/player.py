@@ -77,7 +77,7 @@ class Player:
 
     def keyframe(self, slot: int, keyframe: Keyframe) -> None:
         """A whole keyframe is here."""
-        self.decoder.set_keyframe(slot, keyframe.thumbnail)
+        self.decoder.set_keyframe(slot, keyframe.thumbnail, keyframe.points)
         self.presenter.render.set_keyframe(slot, keyframe.rgb)
         self.bits.keyframe_bytes += len(keyframe.data)
         if self.recorder:
@@ -99,7 +99,7 @@ class Player:
         if queue.next is not None and self.clock.started and queue.is_new_stream(now - self.clock.due(at / 1000), tick):
             self._restart()
         queue.arrived(at, bundle, now)
-        self.bits.add_bundle(len(data), bundle.picture, sum(map(len, bundle.sound)), tick)
+        self.bits.add_bundle(len(data), bundle, tick)
         self.clock.arrived(at / 1000 + tick, now)
         self._arrivals.add(bundle.number, self.decoder.arrived(bundle))
         self.face, self.muted = bundle.face, bundle.muted

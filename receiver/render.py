@@ -136,7 +136,7 @@ class RenderThreads:
                 if keyframe is not current:
                     upsampler.set_identity(keyframe)
                     current, began = keyframe, time.perf_counter()
-                rgb = upsampler.step(frame.pictures, frame.speech, frame.detail)
+                rgb = upsampler.step(*frame.inputs)
             except Exception as error:  # memory is short for a moment, say: the next frame may do
                 if not self.count.failed:  # once: there may be fifty a second
                     log.error("a frame could not be drawn: %s", error, exc_info=error)

@@ -121,7 +121,7 @@ class RenderMany:
 
     def _draw(self, ready: list[tuple[int, _Stream, FrameInput]]) -> None:
         began = time.perf_counter()
-        drawn = self._upsampler.step([FrameRequest(n, f.pictures, f.speech, f.detail) for n, _, f in ready])
+        drawn = self._upsampler.step([FrameRequest(n, *f.inputs) for n, _, f in ready])
         seconds, now = time.perf_counter() - began, time.monotonic()
         for (_, stream, frame), rgb in zip(ready, drawn, strict=True):
             self._finish(stream, frame, rgb, seconds, now)

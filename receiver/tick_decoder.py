@@ -18,6 +18,7 @@ from codec.speech import SpeechDecoder
 from models.runtime.detail import detail_of, shrink
 from models.runtime.mel import HOP, WINDOW, WINDOW_FRAMES, log_mel, window_rows
 from models.runtime.upsampler import FRAMES, Interpolator
+from receiver.shape_track import ShapeTrack
 
 HISTORY = 4
 KEEP = HOP * (-(-WINDOW // HOP) + 2 * WINDOW_FRAMES)
@@ -32,7 +33,7 @@ class FrameInput:
 
     ``detail`` (3, 64, 64): what pictures larger than 8×8 show beyond these
     (:func:`models.runtime.detail.detail_of`). ``half``: it lies halfway between the one before and
-    ``number``.
+    ``number``. ``shape`` (2, 54, 2): the points of the keyframe's face and of the frame's, None where they are not known.
     """
 
     number: int
@@ -41,6 +42,12 @@ class FrameInput:
     slot: int
     detail: Float32 | None = None
     half: bool = False
+    shape: Float32 | None = None
+
+    @property
+    def inputs(self) -> tuple[Float32, Float32, Float32 | None, Float32 | None]:
+        """What :meth:`models.runtime.upsampler.Upsampler.step` takes."""
+        return self.pictures, self.speech, self.detail, self.shape
 
     @property
     def at(self) -> int:
@@ -57,7 +64,8 @@ def halfway(before: FrameInput, frame: FrameInput) -> FrameInput | None:
     detail = frame.detail
     if before.detail is not None and detail is not None:
         detail = _middle(before.detail, detail)
-    return FrameInput(frame.number, _middle(before.pictures, frame.pictures), speech, frame.slot, detail, half=True)
+    shape = None if before.shape is None or frame.shape is None else _middle(before.shape, frame.shape)
+    return FrameInput(frame.number, _middle(before.pictures, frame.pictures), speech, frame.slot, detail, True, shape)
 
 
 @dataclass
@@ -91,6 +99,7 @@ class TickDecoder:
         self.interpolator = interpolator
         self.pictures = PictureDecoder()
         self.speech = SpeechDecoder()
+        self.shapes = ShapeTrack()
         self.decoded: dict[int, tuple[UInt8, PictureHeader]] = {}
         self.errors = 0
         self._sent: deque[Float32] = deque(maxlen=FRAMES)  # pictures as sent, newest last
@@ -105,9 +114,11 @@ class TickDecoder:
         """Whether the next tick has no bundle: the one before said so."""
         return self._pausing
 
-    def set_keyframe(self, slot: int, own: UInt8) -> None:
-        """A keyframe arrived; ``own`` is its 8×8 picture. It stands for the picture before the first."""
+    def set_keyframe(self, slot: int, own: UInt8, points: Float32 | None = None) -> None:
+        """A keyframe arrived; ``own`` is its 8×8 picture, which stands for the picture before the
+        first; ``points`` (54, 2) its face's, in pixels."""
         self.pictures.set_keyframe(slot, own)
+        self.shapes.set_keyframe(slot, points)
         if not self._sent:
             self._sent.append(to_network(own)[0])
             self._slot = slot
@@ -122,9 +133,18 @@ class TickDecoder:
         except CodecError:
             self.errors += 1
             return False
+        self._shape_arrived(bundle)
         for old in [n for n in list(self.decoded) if (bundle.number - n) & 0xFFFF > 64 and (n - bundle.number) & 0xFFFF > 64]:
             self.decoded.pop(old, None)
         return True
+
+    def _shape_arrived(self, bundle: Bundle) -> None:
+        if bundle.shape is None:
+            return
+        try:
+            self.shapes.arrived(bundle.number, self.decoded[bundle.number][1], bundle.shape)
+        except CodecError:  # the picture is good all the same
+            self.errors += 1
 
     def _heard(self, sound: Float32) -> Float32:
         """Mel rows of the newest sound; the last belongs to the tick's end, and all lie within what is kept."""
@@ -151,6 +171,7 @@ class TickDecoder:
             self._larger.clear()
             self._shown.clear()
             self._coming = None
+            self.shapes.reset()
             self._heard(sound)
             return TickOutput([], sound, lost, hidden=True)
         coming, self._coming = self._coming, None
@@ -166,6 +187,7 @@ class TickDecoder:
             self._append(self._sent[-1], self._larger[-1] if self._larger else None)
         frames = grid(at_ms, tick_ms)
         mel = self._heard(sound)
+        shapes = self.shapes.tick(bundle, found is not None, len(frames))
         if not self._sent:
             return TickOutput([], sound, lost)
         shown = [*self._shown, *self._between(len(frames))]
@@ -178,7 +200,7 @@ class TickDecoder:
             window = [shown[min(max(j, 0), len(shown) - 1)] for j in range(at - 2, at + 3)]
             speech = window_rows(mel, newest - 4 * (frames[-1] - frame), newest)
             detail = self._detail(window[2], (i + 1) / len(frames))
-            out.append(FrameInput(frame, np.stack(window), speech, self._slot, detail))
+            out.append(FrameInput(frame, np.stack(window), speech, self._slot, detail, shape=shapes[i]))
         self._shown.extend(shown[first:])
         return TickOutput(out, sound, lost)
 

@@ -17,11 +17,11 @@ class FileRefresh:
 
     def __init__(
         self, kbps: float, quality: int = QUALITY, weights: Path | None = None, device: str = "auto", check_ms: int = CHECK_MS,
-        upsampler: Upsampler | None = None,
+        upsampler: Upsampler | None = None, shape: bool = True,
     ) -> None:  # fmt: skip
-        """``kbps``: what keyframes after the first may cost on average, in kbit/s. Raises
-        ``WeightsMissingError``."""
-        self.refresh = Refresh(upsampler or Upsampler(weights, device), Interpolator(weights), quality, check_ms)
+        """``kbps``: what keyframes after the first may cost on average, in kbit/s; ``shape``: they
+        carry their face's points, as the stream's do. Raises ``WeightsMissingError``."""
+        self.refresh = Refresh(upsampler or Upsampler(weights, device), Interpolator(weights), quality, check_ms, shape)
         self._kbps, self._first = kbps, 0
         self.slots: list[int] = []
 

@@ -18,6 +18,7 @@ class Framing:
     Attributes:
         away, camera_off: set from outside; nothing is shown then.
         crop: where the newest crop lies in the picture; None before the first.
+        crops: the newest tick's, (256, 256, 3) each; none while nothing is shown.
         on_crops: told of a tick's crops, with the number of their first frame.
     """
 
@@ -26,6 +27,7 @@ class Framing:
         self.tracker = Tracker(detector, mesh)
         self.away = self.camera_off = False
         self.crop: Crop | None = None
+        self.crops: list[UInt8] = []
         self.on_crops: Callable[[int, list[UInt8]], None] | None = None
         self._mode = mode
         self._nothing_seen = False  # in the last tick
@@ -55,13 +57,23 @@ class Framing:
         self._nothing_seen = not frames
         if self.hidden:
             self.tracker.reset()
+            self.crops = []
             return None, Face.AWAY if self.away else Face.CAMERA_OFF
         newest, before = frames[-1], self.crop
         if self._mode == "none":
             self.crop, face = whole(newest), Face.TRACKED
         else:
             self.crop, face = self.tracker.update(newest)
+        self.crops = self._cut(frames, before or self.crop, self.crop)
         if self.on_crops and at_ms is not None:
-            step = [(before or self.crop).towards(self.crop, (i + 1) / len(frames)) for i in range(len(frames))]
-            self.on_crops(grid(at_ms, tick_ms)[0], [c.cut(f) for c, f in zip(step, frames, strict=True)])
-        return self.crop.cut(newest), face
+            self.on_crops(grid(at_ms, tick_ms)[0], self.crops)
+        return self.crops[-1], face
+
+    @staticmethod
+    def _cut(frames: list[UInt8], before: Crop, crop: Crop) -> list[UInt8]:
+        """The frames' crops, on the way from one to the other; the same one for a picture that comes again."""
+        out: list[UInt8] = []
+        for i, frame in enumerate(frames):
+            again = i and frame is frames[i - 1] and before == crop
+            out.append(out[-1] if again else before.towards(crop, (i + 1) / len(frames)).cut(frame))
+        return out

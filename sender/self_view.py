@@ -35,7 +35,7 @@ class Preview:
         for slot, keyframe in keyframes.items():
             if self._keyframes.get(slot) is not keyframe:
                 self._keyframes[slot] = keyframe
-                self._decoder.set_keyframe(slot, keyframe.thumbnail)
+                self._decoder.set_keyframe(slot, keyframe.thumbnail, keyframe.points)
         if bundle is not None:
             self._decoder.arrived(bundle)
             self._tick_ms = bundle.tick_ms
@@ -51,7 +51,8 @@ class Preview:
             if drawn is not self._drawn:
                 self._drawn = drawn
                 self._upsampler.set_identity(drawn.rgb)
-            loop.call_soon_threadsafe(self._show, self._upsampler.step(frame.pictures, frame.speech, frame.detail))
+            rgb = self._upsampler.step(*frame.inputs)
+            loop.call_soon_threadsafe(self._show, rgb)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)

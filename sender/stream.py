@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from codec.accounting import BitCount
-from codec.bundle import TICK_MODES, TIME_UNIT, Bundle, Face, Report
+from codec.bundle import NO_CAMERA, TICK_MODES, TIME_UNIT, Bundle, Face, Report
 from codec.errors import PictureTooLongError
 from codec.keyframe import QUALITY
 from codec.media.types import UInt8
@@ -21,6 +21,7 @@ from models.face.landmarks import FaceMesh
 from sender.capture.sources import Tick
 from sender.framing import Framing
 from sender.keyframes.outgoing import OutgoingKeyframes
+from sender.shapes import OutgoingShapes
 from sender.vad import VoiceActivity
 
 DRAWN = {8: 44, 16: 120, 32: 320}
@@ -46,6 +47,7 @@ class StreamConfig:
         tick_mode: index into ``TICK_MODES``.
         quality: of the keyframe's AVIF, 1..100.
         picture_bytes: what a picture may cost on average; by default as DRAWN says.
+        shape: tell how the face stands, beside the pictures; without it the stream has the paper's form.
         pauses: in silence send no sound and, at ticks of 200 ms, only every other tick's bundle.
     """
 
@@ -58,6 +60,7 @@ class StreamConfig:
     tick_mode: int = 0
     quality: int = QUALITY
     picture_bytes: int | None = None
+    shape: bool = True
     pauses: bool = False
 
 
@@ -80,7 +83,10 @@ class SenderStream:
             config.luma, config.chroma, SIZES.index(config.size), RATES.index(TICK_MODES[config.tick_mode])
         )
         self.count, self.rate = BitCount(), RateControl(config.picture_bytes or DRAWN[config.size])
-        self.keyframes = OutgoingKeyframes(self.pictures, self.count, detector, mesh, config.keyframe, config.quality)
+        self.keyframes = OutgoingKeyframes(
+            self.pictures, self.count, detector, mesh, config.keyframe, config.quality, config.shape
+        )
+        self.shapes = OutgoingShapes(detector, mesh) if config.shape else None
         self.speech = SpeechEncoder(config.bitrate, TICK_MODES[config.tick_mode])
         self.tick_mode, self.at_ms, self.number = config.tick_mode, 0, 0
         self.muted = self.redundant = False
@@ -134,6 +140,8 @@ class SenderStream:
         self.seen, self.face = self.framing.see(tick, self.at_ms, self.tick_ms)
         if self.seen is None:
             self.keyframes.hide()
+            if self.shapes:
+                self.shapes.hide()
         return self.seen
 
     def bundle(self, tick: Tick, report: Report | None = None) -> Bundle | None:
@@ -150,15 +158,16 @@ class SenderStream:
         picture = None if crop is None or self.keyframes.newest is None else self._encode(crop)
         sound = self._encode_silence(len(samples)) if silent else self.speech.encode(samples)
         self._paused = silent and self.tick_ms == PAUSING_TICK and self.keyframes.newest is not None
+        shape = self._encode_shape(picture is not None)
         bundle = Bundle(
             self.number, (self.at_ms // TIME_UNIT) & 0xFFFF, self.tick_mode, picture, sound, report,
             self._last_sound if self.redundant else (), self.face, muted,
-            self._paused,
+            self._paused, shape,
         )  # fmt: skip
         self._last_sound = sound
         self.number = (self.number + 1) & 0xFFFF
         self.at_ms += self.tick_ms
-        self.count.add_bundle(len(bundle.pack()), picture, sum(map(len, sound)), len(tick.frames) / 25)
+        self.count.add_bundle(len(bundle.pack()), bundle, len(tick.frames) / 25)
         return bundle
 
     def _encode(self, crop: UInt8) -> bytes | None:
@@ -174,6 +183,18 @@ class SenderStream:
         self._error += float(((decoded.astype(np.float64) - wanted) ** 2).mean())
         return picture
 
+    def _encode_shape(self, beside_picture: bool) -> bytes | None:
+        """How the face stands; None where it isn't known, or there is no picture that it can rest on."""
+        if self.shapes is None:
+            return None
+        if not beside_picture or self.face in (Face.NONE, *NO_CAMERA):
+            self.shapes.pass_over()
+            return None
+        self.shapes.see(self.framing.crops)
+        header = self.pictures.header
+        every = self.tick_ms == TICK_MODES[0] and not self._paused
+        return self.shapes.encode(self.number, header, self.keyframes.gallery.keyframes[header.slot], every)
+
     def leave_out(self, tick: Tick) -> None:
         """Consume a tick without sending it; the receiver conceals its sound."""
         self._see(tick)
@@ -181,6 +202,8 @@ class SenderStream:
 
     def _pass_over(self, tick: Tick) -> None:
         self._paused, self._last_sound = False, ()
+        if self.shapes:
+            self.shapes.pass_over()
         self._encode_silence(len(tick.sound))
         self.at_ms += self.tick_ms
         self.count.seconds += len(tick.frames) / 25

@@ -82,7 +82,9 @@ def test_encode_tells_what_the_issue_asks(tmp_path: Path) -> None:
     assert {"bpp_video", "bpp_with_keyframe", "pictures", "bits_per_picture", "lowres_psnr_db"} <= figures.keys()
     assert figures["pictures"] == 100
     assert figures["bpp_video"] < 0.0012
-    assert figures["bpp_video"] == pytest.approx(figures["bits_per_picture"] * 5 / (25 * 65536), rel=1e-6)
+    pictures = figures["bits_per_picture"] * 5 / (25 * 65536)
+    assert figures["bpp_video"] == pytest.approx(pictures + figures["bpp_shape"], rel=1e-6)
+    assert 0 < figures["bpp_shape"] < 0.0003
     assert figures["lowres_psnr_db"] > 45
     assert figures["bytes"] == (tmp_path / "o.fw").stat().st_size
 

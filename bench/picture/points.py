@@ -80,7 +80,7 @@ def our_points(
         frames = renderer.render("ours", sent, [min(n, len(inputs) - 1) for n in numbers])
         drawing = (time.process_time() - began) / max(1, len(numbers))
         cost = Cost(
-            count.keyframe_bytes, count.picture_bytes, len(truth), encoding / len(truth) * 1e3, drawing * 1e3
+            count.keyframe_bytes, count.video_bytes, len(truth), encoding / len(truth) * 1e3, drawing * 1e3
         )  # fmt: skip
         yield our_setting(tick_mode, size), cost, frames
 

@@ -95,7 +95,7 @@ def judge(clip: Path, way: Way, tools: tuple[Upsampler, Renderer, Interpolator, 
     sent = refresh.refresh.count if refresh else None
     later = count.keyframe_bytes - len(frames[0][1].data)
     return {
-        **mean(rows), "kbps": (count.picture_bytes + later) * 8e-3 / count.seconds, "keyframes": 1.0 + (sent.sent if sent else 0),
+        **mean(rows), "kbps": (count.video_bytes + later) * 8e-3 / count.seconds, "keyframes": 1.0 + (sent.sent if sent else 0),
         "switches": float(sent.switched if sent else 0),
     }  # fmt: skip
 

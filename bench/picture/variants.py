@@ -5,7 +5,7 @@ asked for are drawn.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -31,7 +31,7 @@ from sender.encode_file import encode_file
 from sender.stream import StreamConfig
 
 BASELINES = ("held", "difference", "bicubic")
-ABLATIONS = ("no_speech", "no_keyframe", "no_animation")
+ABLATIONS = ("no_shape", "no_speech", "no_keyframe", "no_animation")
 VARIANTS = ("ours", *BASELINES, *ABLATIONS)
 
 
@@ -40,7 +40,7 @@ class Sent:
     """One clip: the originals (256, 256, 3), the keyframe as decoded, each frame's network inputs,
     and what it cost.
 
-    ``cost``: ``bpp_video``, ``bpp_with_keyframe``, ``wire_kbps``, ``lowres_psnr_db``; empty at 25
+    ``cost``: ``bpp_video``, ``bpp_shape``, ``bpp_with_keyframe``, ``wire_kbps``, ``lowres_psnr_db``; empty at 25
     pictures a second.
     """
 
@@ -61,7 +61,7 @@ def stored_frames(stored: Path, interpolator: Interpolator) -> tuple[list[tuple[
         for record in read_file(file):
             if isinstance(record, StoredKeyframe):
                 keyframes[record.slot] = record.keyframe
-                decoder.set_keyframe(record.slot, record.keyframe.thumbnail)
+                decoder.set_keyframe(record.slot, record.keyframe.thumbnail, record.keyframe.points)
             elif isinstance(record, Bundle):
                 decoder.arrived(record)
                 tick = decoder.tick(at_ms, record.tick_ms, record)
@@ -97,13 +97,15 @@ def transmit(clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5)
     truth = [whole(f).cut(f) for f in file_frames(clip)][: len(frames)]
     if fps == 5:
         cost = {
-            "bpp_video": count.bpp_video, "bpp_with_keyframe": count.bpp_with_keyframe, "wire_kbps": count.wire_kbps,
-            "lowres_psnr_db": encoded.lowres_psnr_db,
+            "bpp_video": count.bpp_video, "bpp_shape": count.bpp_shape, "bpp_with_keyframe": count.bpp_with_keyframe,
+            "wire_kbps": count.wire_kbps, "lowres_psnr_db": encoded.lowres_psnr_db,
         }  # fmt: skip
         return Sent(truth, keyframe, frames, cost)
     small, mel = np.stack([sample(f) for f in truth]), log_mel(sound)
     every = [
-        FrameInput(f.number, window_pictures(small, f.number, None, STEP), window_at(mel, f.number, f.number + 2), f.slot)
+        FrameInput(
+            f.number, window_pictures(small, f.number, None, STEP), window_at(mel, f.number, f.number + 2), f.slot, shape=f.shape
+        )
         for f in frames
     ]
     return Sent(truth, keyframe, every, {})
@@ -141,8 +143,8 @@ class Renderer:
         that it can't draw.
 
         ``held``, ``difference`` and ``bicubic`` have the keyframe and the 8×8 pictures that
-        ``ours`` has. ``no_speech``: silence is heard. ``no_keyframe``: the keyframe is its own 8×8
-        picture, enlarged. ``no_animation``: the keyframe isn't moved.
+        ``ours`` has. ``no_shape``: the face's points are not known. ``no_speech``: silence is heard.
+        ``no_keyframe``: the keyframe is its own 8×8 picture, enlarged. ``no_animation``: the keyframe isn't moved.
         """
         if variant not in self.variants:
             raise ValueError(f"{variant} cannot be drawn: choose from {', '.join(self.variants)}")
@@ -155,13 +157,16 @@ class Renderer:
         own = to_tensor([ycbcr_to_rgb(sent.keyframe.thumbnail)])
         plain = to_frame(baselines(to_tensor([sent.keyframe.rgb]), own)["bicubic"][0])
         self._upsampler.set_identity(plain if variant == "no_keyframe" else sent.keyframe.rgb)
-        silent = variant == "no_speech"
-        return [self._upsampler.step(i.pictures, np.full_like(i.speech, -1.0) if silent else i.speech, i.detail) for i in inputs]
+        if variant == "no_shape":
+            inputs = [replace(i, shape=None) for i in inputs]
+        if variant == "no_speech":
+            inputs = [replace(i, speech=np.full_like(i.speech, -1.0)) for i in inputs]
+        return [self._upsampler.step(*i.inputs) for i in inputs]
 
     def draw(self, keyframe: UInt8, inputs: Sequence[FrameInput]) -> list[UInt8]:
-        """Frames as ``ours`` has them, from another keyframe (256, 256, 3)."""
+        """Frames as ``ours`` has them, from another coding of the same keyframe (256, 256, 3)."""
         self._upsampler.set_identity(keyframe)
-        return [self._upsampler.step(i.pictures, i.speech, i.detail) for i in inputs]
+        return [self._upsampler.step(*i.inputs) for i in inputs]
 
     @torch.no_grad()
     def _still(self, keyframe: UInt8, inputs: list[FrameInput]) -> list[UInt8]:
@@ -170,5 +175,6 @@ class Renderer:
         parts = self._call.set_identity(to_tensor([keyframe]))
         for frame in inputs:
             pictures, speech = (torch.from_numpy(x[None].astype(np.float32)) for x in (frame.pictures, frame.speech))
-            out.append(to_frame(self._call.step(parts, pictures, speech, still=True)[0][0]))
+            shape = None if frame.shape is None else torch.from_numpy(frame.shape[None])
+            out.append(to_frame(self._call.step(parts, pictures, speech, still=True, shape=shape)[0][0]))
         return out

@@ -53,7 +53,7 @@ class Drawers:
         """Frames (256, 256, 3) at these places of the clip; ask for :data:`EXACT` first."""
         drawer = self._drawers[variant]
         drawer.set_identity(sent.keyframe.rgb)
-        frames = [drawer.step(i.pictures, i.speech, i.detail) for i in (sent.frames[n] for n in numbers)]
+        frames = [drawer.step(*i.inputs) for i in (sent.frames[n] for n in numbers)]
         if variant == EXACT:
             self._exact = frames
         else:

@@ -87,7 +87,7 @@ def _receive(ticks: Sequence[Tick], clock: Clock, device: str) -> None:
         assert stream.keyframes.newest is not None
         data = bundle.pack()
         if not upsampler.ready:
-            decoder.set_keyframe(0, stream.keyframes.newest.thumbnail)
+            decoder.set_keyframe(0, stream.keyframes.newest.thumbnail, stream.keyframes.newest.points)
             pictures.set_keyframe(0, stream.keyframes.newest.thumbnail)
             with clock.step("receiver", "keyframe", "take the keyframe in"):
                 upsampler.set_identity(stream.keyframes.newest.rgb)
@@ -104,7 +104,7 @@ def _receive(ticks: Sequence[Tick], clock: Clock, device: str) -> None:
         decoder.arrived(bundle)
         for frame in decoder.tick(at * 200, 200, bundle).frames:
             with clock.step("receiver", "frame", "draw"):
-                rgb = upsampler.step(frame.pictures, frame.speech, frame.detail)
+                rgb = upsampler.step(*frame.inputs)
             with clock.step("receiver", "frame", "trust"):
                 trust.update(rgb, frame.pictures[2])
             with clock.step("receiver", "frame", "encode for the page (VP8)"):

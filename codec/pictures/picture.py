@@ -90,6 +90,8 @@ class PictureEncoder:
         self.references = References()
         self.acknowledged: int | None = None
         self.slot: int | None = None
+        self.header = PictureHeader()
+        """The newest picture's."""
 
     def set_keyframe(self, slot: int, own: UInt8) -> None:
         """Use the keyframe in ``slot`` from now on; ``own`` is its 8×8 picture.
@@ -136,6 +138,7 @@ class PictureEncoder:
                     break
             coarser += 1
         self.references.remember(number, decoded, header)
+        self.header = header
         return data, decoded
 
     def _distances(self, number: int) -> list[int]:

@@ -1,8 +1,4 @@
-"""The face mesh's points in every frame of a prepared cache: what the shape input is trained with.
-
-The mesh follows the face from frame to frame, turned upright by the line between the eyes; the
-detector finds it where it was lost.
-"""
+"""The face mesh's points in every frame of a prepared cache: what the shape input is trained with."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,32 +10,18 @@ from models.data.cache import Cache, write_per_frame
 from models.data.clip import Clip
 from models.data.mesh_points import FILE, POINTS
 from models.face.detector import BlazeFace, Detector
-from models.face.landmarks import FaceMesh, region_of
-
-PROBABLE = 0.5
-"""What the mesh must think of a face for its points to count."""
+from models.face.following import PointFollower
+from models.face.landmarks import FaceMesh
 
 
 def follow(cache: Cache, clip: Clip, detector: Detector, mesh: FaceMesh) -> npt.NDArray[np.float16]:
     """Points (frames, 468, 2) in pixels at 256×256 of every frame of a clip; zeros where no face was found."""
     out = np.zeros((clip.frames, POINTS, 2), np.float16)
-    region = None
+    follower = PointFollower(detector, mesh)
     for at in range(clip.frames):
-        rgb = np.asarray(cache.rgb256(clip.start + at), np.uint8)
-        if region is None:
-            faces = detector.detect(rgb)
-            if not faces:
-                continue
-            points, probability = mesh.points(rgb, faces[0])
-            if probability < PROBABLE:
-                continue
-            region = region_of(points)
-        points, probability = mesh.within(rgb, region)
-        if probability < PROBABLE:
-            region = None
-            continue
-        out[at] = points[:, :2]
-        region = region_of(points)
+        points = follower.see(np.asarray(cache.rgb256(clip.start + at), np.uint8))
+        if points is not None:
+            out[at] = points
     return out
 
 

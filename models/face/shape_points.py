@@ -38,9 +38,19 @@ DRAWN = (INNER_LIPS_ABOVE, INNER_LIPS_BELOW, LIDS_ABOVE, LIDS_BELOW, OUTER_LIPS,
 
 def from_mesh(points: npt.NDArray[np.floating]) -> Float32:
     """Mesh points (..., 468, 2 or 3) in pixels at 256×256 → (..., 54, 2) in [-1, 1]; what is all zero stays so."""
-    picked = points[..., list(MESH), :2].astype(np.float32)
+    picked = pixels_of(points)
     known = picked.any((-1, -2), keepdims=True)
-    return np.where(known, picked / 128 - 1, 0).astype(np.float32)
+    return np.where(known, network_points(picked), 0).astype(np.float32)
+
+
+def pixels_of(mesh: npt.NDArray[np.floating]) -> Float32:
+    """Mesh points (..., 468, 2 or 3) → the 54 that are told, (..., 54, 2), still in pixels."""
+    return np.asarray(mesh[..., list(MESH), :2], np.float32)
+
+
+def network_points(pixels: Float32) -> Float32:
+    """Points (..., 54, 2) in pixels at 256×256 → in [-1, 1], as the network takes them."""
+    return np.asarray(pixels / 128 - 1, np.float32)
 
 
 def mirrored_points(points: Float32) -> Float32:

@@ -76,6 +76,10 @@ class VisualEncoder(nn.Module):
         return self.net(torch.cat([pictures.reshape(n, 15, 8, 8) * 2 - 1, change, own * 2 - 1], 1))
 
 
+LEAK = 0.1
+"""Slope of the audio encoder's units below zero. Without one they died in training at a high rate, all of a layer."""
+
+
 class AudioEncoder(nn.Module):
     """Log-mel (N, 20, 80) → (N, C, 8, 8): 1-D convolutions over time, then spread over the picture.
 
@@ -87,8 +91,8 @@ class AudioEncoder(nn.Module):
     def __init__(self, c: FaceUpsamplerConfig) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.Conv1d(80, 128, 3), nn.ReLU(), nn.Conv1d(128, 128, 4, 2), nn.ReLU(),
-            nn.Conv1d(128, 128, 4, 2), nn.ReLU(), nn.Conv1d(128, 256, 3), nn.ReLU(),
+            nn.Conv1d(80, 128, 3), nn.LeakyReLU(LEAK), nn.Conv1d(128, 128, 4, 2), nn.LeakyReLU(LEAK),
+            nn.Conv1d(128, 128, 4, 2), nn.LeakyReLU(LEAK), nn.Conv1d(128, 256, 3), nn.LeakyReLU(LEAK),
         )  # fmt: skip
         self.spread = nn.Linear(256, c.audio * 4)
         self.place = nn.Parameter(torch.randn(1, 4, 1, 8, 8) * 0.5)

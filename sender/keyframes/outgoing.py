@@ -11,6 +11,7 @@ from models.face.detector import Detector
 from models.face.landmarks import FaceMesh
 from sender.keyframes.choice import KeyframeChoice
 from sender.keyframes.gallery import Gallery, Held
+from sender.shapes import points_of
 
 CHOICE_TICKS = 5
 """Ticks of candidates before the keyframe is chosen: one second at the 200 ms tick mode."""
@@ -32,11 +33,13 @@ class OutgoingKeyframes:
 
     def __init__(
         self, pictures: PictureEncoder, count: BitCount, detector: Detector, mesh: FaceMesh, mode: Literal["auto", "first"],
-        quality: int,
+        quality: int, shape: bool = True,
     ) -> None:  # fmt: skip
         """``mode``: "auto" chooses within the first second, "first" takes the first picture.
-        ``count``: what keyframes cost is added to it. ``quality``: AVIF's."""
-        self._pictures, self._count, self._detector = pictures, count, detector
+        ``count``: what keyframes cost is added to it. ``quality``: AVIF's.
+        ``shape``: they carry their face's points."""
+        self._pictures, self._count, self._detector, self._mesh = pictures, count, detector, mesh
+        self._shape = shape
         self._mode, self._quality = mode, quality
         self.choice: KeyframeChoice | None = KeyframeChoice(detector, mesh)
         self.gallery = Gallery()
@@ -90,12 +93,16 @@ class OutgoingKeyframes:
         The first is used at once; a later one only when the other side has it (:meth:`confirm`), so
         that no picture refers to a keyframe that is still under way.
         """
-        keyframe = crop if isinstance(crop, Keyframe) else encode_keyframe(crop, self._quality)
+        keyframe = crop if isinstance(crop, Keyframe) else self._encoded(crop)
         self.newest, self.slot = keyframe, self.gallery.add(keyframe, self._pictures.slot)
         self._newest_used = False
         self._count.keyframe_bytes += len(keyframe.data)
         if self._pictures.slot is None:
             self._use(self.slot)
+
+    def _encoded(self, crop: UInt8) -> Keyframe:
+        points = points_of(crop, self._detector, self._mesh) if self._shape else None
+        return encode_keyframe(crop, self._quality, points=points)
 
     def _use(self, slot: int) -> None:
         self._pictures.set_keyframe(slot, self.gallery.keyframes[slot].thumbnail)

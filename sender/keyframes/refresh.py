@@ -17,10 +17,14 @@ from codec.bundle import Bundle
 from codec.keyframe import QUALITY, Keyframe, encode_keyframe
 from codec.media.types import UInt8
 from codec.pictures.sampling import sample
+from models.face.detector import BlazeFace
+from models.face.landmarks import FaceMesh
 from models.runtime.upsampler import Interpolator, KeyframeFeatures, Upsampler
+from receiver.shape_track import against
 from receiver.tick_decoder import FrameInput, TickDecoder
 from sender.keyframes.distance import distance
 from sender.keyframes.gallery import Held
+from sender.shapes import points_of
 
 CHECK_MS = 1000
 """Between two looks: each draws two frames, a tenth of what one core draws in a second."""
@@ -77,11 +81,14 @@ class Refresh:
     """Feed it every bundle in order, with the crop it was made of. Drive it from one thread."""
 
     def __init__(
-        self, upsampler: Upsampler, interpolator: Interpolator, quality: int = QUALITY, check_ms: int = CHECK_MS
-    ) -> None:
-        """``quality``: of new keyframes. ``check_ms``: time between two looks."""
+        self, upsampler: Upsampler, interpolator: Interpolator, quality: int = QUALITY, check_ms: int = CHECK_MS,
+        shape: bool = True,
+    ) -> None:  # fmt: skip
+        """``quality``: of new keyframes. ``check_ms``: time between two looks. ``shape``: new keyframes
+        carry their face's points."""
         self._upsampler, self._decoder = upsampler, TickDecoder(interpolator)
         self._quality, self._check_ms = quality, check_ms
+        self._face = (BlazeFace(), FaceMesh()) if shape else None
         self._known: dict[int, Keyframe] = {}
         self._identities: OrderedDict[bytes, KeyframeFeatures] = OrderedDict()
         self._rivals: dict[int, Rival] = {}
@@ -100,7 +107,7 @@ class Refresh:
             if self._known.get(slot) is not keyframe:
                 self._known[slot] = keyframe
                 self._rivals.pop(slot, None)
-                self._decoder.set_keyframe(slot, keyframe.thumbnail)
+                self._decoder.set_keyframe(slot, keyframe.thumbnail, keyframe.points)
         if bundle is not None:
             self._decoder.arrived(bundle)
         output = self._decoder.tick(at_ms, tick_ms, bundle)
@@ -119,7 +126,8 @@ class Refresh:
         while len(self._identities) > IDENTITIES:
             self._identities.popitem(last=False)
         self._upsampler.use(identity)
-        return distance(self._upsampler.step(frame.pictures, frame.speech, frame.detail), crop)
+        shape = against(frame.shape, keyframe.points)
+        return distance(self._upsampler.step(frame.pictures, frame.speech, frame.detail, shape), crop)
 
     def _look(self, frame: FrameInput, crop: UInt8, held: Held) -> Advice | None:
         using = held.keyframes[frame.slot]
@@ -149,7 +157,8 @@ class Refresh:
     def _challenge(self, frame: FrameInput, crop: UInt8, current: float) -> Advice | None:
         challenger = self._challenger
         if challenger is None:
-            self._challenger = Rival(encode_keyframe(crop, self._quality))
+            points = points_of(crop, *self._face) if self._face else None
+            self._challenger = Rival(encode_keyframe(crop, self._quality, points=points))
             return None
         challenger.judged(current, self._draw(challenger.keyframe, frame, crop))
         if challenger.looks >= SEND_LOOKS and challenger.saving > SEND:

@@ -108,7 +108,7 @@ class Session:
 
     def _refresh(self) -> Refresh:
         (looking, *_), interpolator = self._networks(1)
-        return Refresh(looking, interpolator, self.config.stream.quality)
+        return Refresh(looking, interpolator, self.config.stream.quality, shape=self.config.stream.shape)
 
     def _load(self) -> tuple[MakeRenderer, Interpolator]:
         config = self.config

@@ -9,12 +9,13 @@ from codec.errors import CodecError, SyntaxLimitError, TruncatedError
 
 NUMBER = st.integers(0, 65535)
 PACKETS = st.lists(st.binary(max_size=300), max_size=MAX_PACKETS).map(tuple)
+PICTURES = st.one_of(st.just((None, None)), st.tuples(st.binary(max_size=1275), st.one_of(st.none(), st.binary(max_size=1275))))
 BUNDLES = st.builds(
-    Bundle,
+    lambda pair, **fields: Bundle(picture=pair[0], shape=pair[1], **fields),
+    pair=PICTURES,
     number=NUMBER,
     time=NUMBER,
     tick_mode=st.integers(0, len(TICK_MODES) - 1),
-    picture=st.one_of(st.none(), st.binary(max_size=1275)),
     sound=PACKETS,
     report=st.one_of(st.none(), st.builds(Report, NUMBER, st.integers(0, 255))),
     redundant=PACKETS,
@@ -54,6 +55,7 @@ def test_bytes_of_a_small_bundle() -> None:
     bundle = Bundle(0x1234, 0x5678, 1, b"\xaa\xbb", (b"\x01",), Report(0x0102, 3), (b"", b"\x02\x03"), Face.LEAVING, True)
     assert bundle.pack().hex(" ") == "3f 12 34 56 78 01 02 03 13 02 aa bb 01 01 01 02 00 02 02 03"
     assert Bundle(1, 2).pack().hex(" ") == "00 00 01 00 02"
+    assert Bundle(1, 2, 0, b"\xaa", (b"\x05",), shape=b"\xcc\xdd").pack().hex(" ") == "83 00 01 00 02 01 aa 02 cc dd 01 01 05"
 
 
 @pytest.mark.parametrize("tick_mode", range(len(TICK_MODES)))
@@ -74,6 +76,8 @@ def test_tick_lengths(tick_mode: int) -> None:
         Bundle(0, 0, report=Report(0, 256)),
         Bundle(0, 0, report=Report(0, -1)),
         Bundle(0, 0, picture=bytes(1276)),
+        Bundle(0, 0, picture=b"", shape=bytes(1276)),
+        Bundle(0, 0, shape=b""),
         Bundle(0, 0, sound=(bytes(1276),)),
         Bundle(0, 0, sound=(b"",) * 21),
         Bundle(0, 0, redundant=(bytes(1000),) * 17),
@@ -86,7 +90,7 @@ def test_what_does_not_fit_is_refused_when_packing(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    ["80 0000 0000", "60 0000 0000", "10 0000 0000 06", "10 0000 0000 40", "02 0000 0000 00", "02 0000 0000 15" + " 00" * 21],
+    ["80 0000 0000 00", "60 0000 0000", "10 0000 0000 06", "10 0000 0000 40", "02 0000 0000 00", "02 0000 0000 15" + " 00" * 21],
 )
 def test_flags_status_and_counts_that_are_not_known_are_refused(data: str) -> None:
     with pytest.raises(SyntaxLimitError):

@@ -10,7 +10,7 @@ from codec.container import End, FileWriter, StoredKeyframe, read_file
 from codec.errors import CodecError, ContainerError, KeyframeError, SyntaxLimitError, TruncatedError
 from codec.keyframe import Keyframe
 
-HEAD = b"FACEWIRE\x02"
+HEAD = b"FACEWIRE\x03"
 Item = StoredKeyframe | Bundle | End
 
 
@@ -101,7 +101,7 @@ def test_records_of_unknown_kind_are_skipped(items: list[Item]) -> None:
 
 def test_a_whole_record_with_bad_contents_is_reported_and_passed() -> None:
     good = record(b"B", Bundle(1, 2).pack())
-    bad = [record(b"B", b""), record(b"B", b"\x80" * 5), record(b"K", b""), record(b"K", b"\x10"), record(b"K", b"\0FK1")]
+    bad = [record(b"B", b""), record(b"B", b"\x80" * 5), record(b"K", b""), record(b"K", b"\x10"), record(b"K", b"\0FK2")]
     data = HEAD + good + b"".join(bad) + record(b"E", b"\0\0\1") + good
     kinds = [TruncatedError, SyntaxLimitError, SyntaxLimitError, SyntaxLimitError, KeyframeError, SyntaxLimitError]
     assert read_on(data) == [Bundle(1, 2), *kinds, Bundle(1, 2)]

@@ -35,6 +35,9 @@ from codec.errors import CodecError
 from codec.keyframe import encode_keyframe, parse_keyframe
 from codec.pictures.header import PictureHeader
 from codec.pictures.picture import PictureDecoder, PictureEncoder, encode_picture
+from codec.shape.basis import COEFFICIENTS, POINTS, movements
+from codec.shape.shape import ShapeDecoder, ShapeEncoder, frames_of
+from codec.shape.syntax import BETWEEN, LARGEST
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -78,6 +81,7 @@ def bundles() -> Target:
     valid = [
         Bundle(1, 2).pack(),
         Bundle(3, 4, 1, bytes(50), (bytes(60),) * 2, Report(5, 6), (bytes(30),) * 2, Face.MANY, True).pack(),
+        Bundle(9, 9, 0, bytes(range(40)), (bytes(60),), shape=bytes(range(12))).pack(),
         Bundle(65535, 65535, 2, bytes(range(256)), (bytes(300), b""), None, (), Face.NONE).pack(),
     ]
     return valid, Bundle.parse
@@ -109,10 +113,29 @@ def pictures() -> Target:
     return valid, decode
 
 
+def shapes() -> Target:
+    rng, encoder, valid = np.random.default_rng(3), ShapeEncoder(), []
+    for number in range(8):
+        frames = rng.normal(0, 30 * 3 ** (number % 4), (5, COEFFICIENTS)).astype(np.float32)
+        valid.append(encoder.encode(number, PictureHeader(int(number > 0)), frames if number % 3 else frames[-1:])[0])
+    decoder, number = ShapeDecoder(), 0
+
+    def decode(data: bytes) -> None:
+        nonlocal number
+        number = (number + 1) & 0xFFFF
+        found = decoder.decode(number, PictureHeader(1), data)
+        assert np.abs(found.end).max() <= LARGEST
+        assert len(found.between) in (0, BETWEEN)
+        assert np.isfinite(movements(frames_of(found, None, 5))).all()
+
+    return valid, decode
+
+
 def keyframes() -> Target:
     rng = np.random.default_rng(1)
     soft = np.kron(rng.integers(0, 256, (16, 16, 3)), np.ones((16, 16, 1))).astype(np.uint8)
-    valid = [encode_keyframe(soft, 20, form).data for form in ("avif", "webp")]
+    points = rng.uniform(0, 256, (POINTS, 2)).astype(np.float32)
+    valid = [encode_keyframe(soft, 20, form, points).data for form in ("avif", "webp")]
     return valid, parse_keyframe
 
 
@@ -169,7 +192,7 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-@pytest.mark.parametrize(("make", "share"), [(bundles, 1), (pictures, 5), (keyframes, 5), (files, 5), (messages, 1)])
+@pytest.mark.parametrize(("make", "share"), [(bundles, 1), (pictures, 5), (shapes, 2), (keyframes, 5), (files, 5), (messages, 1)])
 def test_spoilt_inputs_raise_codec_errors_only(make: Callable[[], Target], share: int) -> None:
     valid, target = make()
     for data in valid:

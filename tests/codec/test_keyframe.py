@@ -20,7 +20,7 @@ EXIF[0x010E] = "a description"
 
 
 def wrap(image: bytes, own: bytes = b"\0\0") -> bytes:
-    return b"FK1" + pack_length(len(own)) + own + image
+    return b"FK2" + pack_length(len(own)) + own + b"\0" + image
 
 
 def saved(size: tuple[int, int], form: str, **options: object) -> bytes:
@@ -111,6 +111,6 @@ def test_animations_and_metadata_are_refused(form: str) -> None:
 
 
 def test_other_heads_are_refused(keyframe: Keyframe) -> None:
-    for data in (b"", b"FK2" + keyframe.data[3:], keyframe.data[:3] + b"\x01\0" + keyframe.data[5:], bytes(MAX_KEYFRAME + 1)):
+    for data in (b"", b"FK1" + keyframe.data[3:], keyframe.data[:3] + b"\x01\0" + keyframe.data[5:], bytes(MAX_KEYFRAME + 1)):
         with pytest.raises(KeyframeError):
             parse_keyframe(data)

@@ -4,6 +4,7 @@ what it says."""
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -15,11 +16,16 @@ import pytest
 
 import codec.pictures.contexts
 import codec.pictures.picture
+import codec.shape.probabilities
+import codec.shape.shape
 from codec.bundle import Bundle
 from codec.container import End, StoredKeyframe, read_file
 from codec.pictures.picture import PictureDecoder
 from codec.pictures.probabilities import ZERO
 from codec.pictures.rangecoder import Coder
+from codec.shape.basis import BASIS, POINTS, movements
+from codec.shape.shape import ShapeDecoder, frames_of
+from models.face.shape_points import MESH
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "tests" / "vectors"
@@ -47,7 +53,9 @@ def test_the_file_is_the_one_described(data: bytes, expected: dict[str, Any]) ->
 
 
 def test_the_codec_decodes_it_to_the_byte(data: bytes, expected: dict[str, Any]) -> None:
-    decoder, wanted = PictureDecoder(), iter(zip(expected["pictures"], _pixels(expected), strict=True))
+    decoder, shapes, before = PictureDecoder(), ShapeDecoder(), None
+    points: dict[int, np.ndarray] = {}
+    wanted = iter(zip(expected["pictures"], _pixels(expected), strict=True))
     frames, bundles = None, 0
     for item in read_file(io.BytesIO(data)):
         if isinstance(item, StoredKeyframe):
@@ -55,11 +63,14 @@ def test_the_codec_decodes_it_to_the_byte(data: bytes, expected: dict[str, Any])
             assert item.keyframe.digest.hex() == told["digest"]
             assert hashlib.sha256(item.keyframe.thumbnail.tobytes()).hexdigest() == told["own_sha256"]
             decoder.set_keyframe(item.slot, item.keyframe.thumbnail)
+            assert item.keyframe.points is not None
+            points[item.slot] = item.keyframe.points
         elif isinstance(item, End):
             frames = item.frames
         else:
             bundles += 1
             assert Bundle.parse(item.pack()) == item
+            last, before = before, None
             if item.picture is None:
                 continue
             told, pixels = next(wanted)
@@ -70,6 +81,13 @@ def test_the_codec_decodes_it_to_the_byte(data: bytes, expected: dict[str, Any])
             assert len(item.picture) == told["bytes"]
             assert picture.tobytes() == pixels.tobytes(), f"picture {item.number}"
             assert hashlib.sha256(picture.tobytes()).hexdigest() == told["sha256"]
+            assert (item.shape is None) == ("shape" not in told)
+            if item.shape is not None:
+                before = shapes.decode(item.number, header, item.shape)
+                assert before.end.tolist() == told["shape"]["end"]
+                assert len(item.shape) == told["shape"]["bytes"]
+                places = points[header.slot] * 1024 + movements(frames_of(before, last, 5)) * 1024
+                assert hashlib.sha256(places.astype(">i4").tobytes()).hexdigest() == told["shape"]["sha256"]
     assert next(wanted, None) is None
     assert frames == expected["frames"] == 5 * bundles
 
@@ -97,7 +115,17 @@ def test_it_uses_every_part_of_the_syntax(data: bytes, expected: dict[str, Any],
     walk, golomb = codec.pictures.picture.walk, codec.pictures.contexts._golomb
     monkeypatch.setattr(codec.pictures.picture, "walk", watched)
     monkeypatch.setattr(codec.pictures.contexts, "_golomb", counted)
-    decoder = PictureDecoder()
+    steps, full = set[int](), set[int]()
+
+    def listed(*given: Any) -> Any:
+        step, end, rows = walk_shape(*given)
+        steps.add(step)
+        full.add(int(bool(rows)))
+        return step, end, rows
+
+    walk_shape = codec.shape.shape._walk
+    monkeypatch.setattr(codec.shape.shape, "_walk", listed)
+    decoder, shapes = PictureDecoder(), ShapeDecoder()
     bundles = []
     for item in read_file(io.BytesIO(data)):
         if isinstance(item, StoredKeyframe):
@@ -106,7 +134,9 @@ def test_it_uses_every_part_of_the_syntax(data: bytes, expected: dict[str, Any],
         elif isinstance(item, Bundle):
             bundles.append(item)
             if item.picture is not None:
-                decoder.decode(item.number, item.picture)
+                _, header = decoder.decode(item.number, item.picture)
+                if item.shape is not None:
+                    shapes.decode(item.number, header, item.shape)
     assert modes == {0, 1}
     assert max(sizes) > 10
     pictures = expected["pictures"]
@@ -117,6 +147,11 @@ def test_it_uses_every_part_of_the_syntax(data: bytes, expected: dict[str, Any],
     assert len({p["rate"] for p in pictures}) >= 2
     assert {b.tick_mode for b in bundles} == {0, 1, 2}
     assert any(b.muted for b in bundles)
+    ends = [p["shape"]["end"] for p in pictures if "shape" in p]
+    assert any(b.picture is not None and b.shape is None for b in bundles)
+    assert any(max(map(abs, end)) > 300 for end in ends), "no residual is in Exp-Golomb"
+    assert {0, 7, 5, 3} <= steps
+    assert full == {0, 1}
     assert any(b.face for b in bundles)
     assert any(b.redundant for b in bundles)
     assert any(b.report for b in bundles)
@@ -128,10 +163,24 @@ def test_the_second_decoder_agrees(expected: dict[str, Any]) -> None:
     """Run as its own program with nothing of the codec at hand."""
     command = [sys.executable, "-I", str(VECTORS / "decode.py"), str(VECTORS / "moving-face.fw")]
     lines = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
-    assert lines == [f"{p['number']} {p['slot']} {p['sha256']}" for p in expected["pictures"]]
+    for line, picture in zip(lines, expected["pictures"], strict=True):
+        shape = picture.get("shape")
+        told = [*shape["end"], shape["sha256"]] if shape else []
+        assert line.split() == [str(word) for word in (picture["number"], picture["slot"], picture["sha256"], *told)]
 
 
-def test_the_page_prints_the_table_in_use() -> None:
-    text = (ROOT / "docs" / "format.md").read_text().split("<!-- table -->")[1].split("<!-- end of table -->")[0]
+@pytest.mark.parametrize(
+    ("name", "used"),
+    [("table", ZERO), ("shape table", codec.shape.probabilities.ZERO), ("basis", tuple(BASIS.reshape(-1).tolist()))],
+)
+def test_the_page_prints_the_tables_in_use(name: str, used: tuple[int, ...]) -> None:
+    text = (ROOT / "docs" / "format.md").read_text().split(f"<!-- {name} -->")[1].split(f"<!-- end of {name} -->")[0]
     numbers = [int(word) for line in text.splitlines() if ":" not in line for word in line.split()]
-    assert tuple(numbers) == ZERO
+    assert tuple(numbers) == used
+
+
+def test_the_page_lists_the_points_in_use() -> None:
+    text = (ROOT / "docs" / "format.md").read_text().split("## Shape")[1].split("Coefficients c move")[0]
+    rows = [line.split("|") for line in text.splitlines() if re.match(r"\| \d", line)]
+    assert tuple(int(n) for row in rows for n in row[3].split(",")) == MESH
+    assert [row[1].strip() for row in rows][-1] == f"{POINTS - 8}–{POINTS - 1}"

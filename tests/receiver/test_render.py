@@ -65,7 +65,9 @@ class SlowUpsampler:
     def set_identity(self, keyframe: np.ndarray) -> None:
         pass
 
-    def step(self, pictures: np.ndarray, speech: np.ndarray, detail: np.ndarray | None = None) -> np.ndarray:
+    def step(
+        self, pictures: np.ndarray, speech: np.ndarray, detail: np.ndarray | None = None, shape: object = None
+    ) -> np.ndarray:
         self.go.acquire()
         return np.zeros((256, 256, 3), np.uint8)
 

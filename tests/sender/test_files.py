@@ -83,7 +83,7 @@ def test_bits_are_counted_as_the_paper_counts(encoded: tuple[Path, Path], tmp_pa
     told = encode_file(encoded[0], tmp_path / "again.fw", StreamConfig(crop="none", keyframe="first"))
     count = told.count
     bundles = [r for r in read_file((tmp_path / "again.fw").open("rb")) if isinstance(r, Bundle)]
-    bits = sum(len(b.picture) for b in bundles) * 8
+    bits = sum(len(b.picture) + len(b.shape or b"") for b in bundles) * 8
     frames = count.seconds * 25
     assert count.bpp_video == pytest.approx(bits / (frames * 65536))
     assert count.bpp_video < 0.0012

@@ -3,7 +3,8 @@ python decode.py FILE.fw.
 
 Shares no code with the codec on purpose, so that the page, this file and the codec check each
 other. It takes no care of hostile input. Prints number, slot and the SHA-256 of each picture's
-bytes.
+bytes, and of its shape the coefficients and the
+SHA-256 of where the points lie.
 """
 
 import hashlib
@@ -23,11 +24,15 @@ Picture = tuple[int, bytes]
 """side, and the bytes of Y, Cb, Cr in raster order, pixel by pixel"""
 
 
-def table(page: Path) -> list[int]:
-    """The initial probabilities as the page prints them."""
-    text = page.read_text().split("<!-- table -->")[1].split("<!-- end of table -->")[0]
+Shape = tuple[int, list[int], list[list[int]]]
+"""slot, coefficients at the tick's end, and what the four frames before it have beyond the straight way"""
+
+
+def table(page: Path, name: str = "table") -> list[int]:
+    """The numbers of one of the page's tables."""
+    text = page.read_text().split(f"<!-- {name} -->")[1].split(f"<!-- end of {name} -->")[0]
     rows = [line for line in text.splitlines() if line.strip() and ":" not in line]
-    return [int(number) for number in re.findall(r"\d+", " ".join(rows))]
+    return [int(number) for number in re.findall(r"-?\d+", " ".join(rows))]
 
 
 class RangeDecoder:
@@ -127,6 +132,62 @@ def planes(coder: RangeDecoder, side: int, steps: list[int], reference: Picture,
     return side, bytes(out)
 
 
+def shape_size(coder: RangeDecoder, at: int) -> int:
+    size = 1
+    while size < 20 and coder.bit(at + min(size, 6) - 1):
+        size += 1
+    if size == 20:
+        prefix = 0
+        while coder.equal():
+            prefix += 1
+        size += 2**prefix - 1 + coder.equal(prefix)
+    return size
+
+
+def shape(coder: RangeDecoder, slot: int, reference: list[int]) -> Shape:
+    """The page's section of that name, up to the values."""
+    step = [4, 6, 8, 10, 12, 14, 16, 20][coder.equal(3) if coder.bit(0) else 3]
+    full = coder.bit(1)
+    d: list[int] = []
+    for i in range(16):
+        size = 0
+        if coder.bit(4 + 4 * i + min(sum(map(abs, d[-3:])), 3)):
+            negative = coder.equal()
+            size = shape_size(coder, 68 + 6 * i) * (-1 if negative else 1)
+        d.append(size)
+    frames, before = [], [0] * 16
+    for _ in range(4 if full else 0):
+        e = [0] * 16
+        if coder.bit(2 + any(before)):
+            for i in range(16):
+                near = min(sum(map(abs, e[max(i - 2, 0) : i])), 3)
+                if coder.bit(164 + 2 * (4 * i + near) + (before[i] != 0)):
+                    negative = coder.bit(293 + (before[i] > 0) - (before[i] < 0))
+                    e[i] = shape_size(coder, 295) * (-1 if negative else 1)
+        frames.append([held(value * step) for value in e])
+        before = e
+    return slot, [held(r + value * step) for r, value in zip(reference, d, strict=True)], frames
+
+
+def held(value: int) -> int:
+    return max(-4095, min(4095, value))
+
+
+def places(found: Shape, before: Shape | None, points: list[int], basis: list[int]) -> bytes:
+    """Where the points are in the five frames, in 1024ths of a pixel, as big-endian numbers of 32 bits."""
+    slot, end, between = found
+    start = before[1] if before and before[0] == slot else end
+    out = b""
+    for k in range(1, 6):
+        values = [(2 * b * (5 - k) + 2 * k * e + 5) // 10 for b, e in zip(start, end, strict=True)]
+        if between and k < 5:
+            values = [value + more for value, more in zip(values, between[k - 1], strict=True)]
+        for j, point in enumerate(points):
+            moved = sum(value * basis[108 * i + j] for i, value in enumerate(values))
+            out += (point * 256 + moved).to_bytes(4, "big", signed=True)
+    return out
+
+
 def steps_of(fields: Header) -> list[int]:
     return [STEPS[fields[1]], STEPS[fields[2]], STEPS[fields[2]]]
 
@@ -136,12 +197,15 @@ def length(data: bytes, at: int) -> tuple[int, int]:
     return (data[at], at + 1) if data[at] < 252 else (data[at] + 4 * data[at + 1], at + 2)
 
 
-def decode(data: bytes, probabilities: list[int]) -> Iterator[tuple[int, int, bytes]]:
-    """(number, slot, bytes) of each picture in a .fw file."""
-    assert data[:9] == b"FACEWIRE\x02"
+def decode(data: bytes, page: Path) -> Iterator[tuple[int, int, bytes, list[int], bytes]]:
+    """(number, slot, bytes; coefficients and places of the shape, none where there is none) of each picture in a .fw file."""
+    assert data[:9] == b"FACEWIRE\x03"
+    probabilities, of_shape, basis = (table(page, name) for name in ("table", "shape table", "basis"))
     grey = (8, bytes([128]) * 192)
     keyframes: dict[int, Picture] = {}
     pictures: dict[int, tuple[Header, Picture]] = {}
+    points: dict[int, list[int]] = {}
+    shapes: dict[int, Shape] = {}
     at = 9
     while at < len(data):
         kind, size = data[at : at + 1], int.from_bytes(data[at + 1 : at + 4], "big")
@@ -151,6 +215,9 @@ def decode(data: bytes, probabilities: list[int]) -> Iterator[tuple[int, int, by
             coder = RangeDecoder(payload[start : start + own], probabilities)
             _, fields = header(coder, {})
             keyframes[payload[0]] = planes(coder, 8, steps_of(fields), grey, grey)
+            size, start = length(payload, start + own)
+            bits = "".join(f"{byte:08b}" for byte in payload[start : start + size])
+            points[payload[0]] = [int(bits[i : i + 10], 2) for i in range(0, len(bits), 10)]
         elif kind == b"B" and payload[0] & 1:
             number = int.from_bytes(payload[1:3], "big")
             size, start = length(payload, 5 + 3 * bool(payload[0] & 4) + bool(payload[0] & 16))
@@ -160,13 +227,22 @@ def decode(data: bytes, probabilities: list[int]) -> Iterator[tuple[int, int, by
             own_picture = keyframes[fields[0]]
             reference = back[distance][1] if distance else own_picture
             pictures[number] = fields, planes(coder, SIDES[fields[3]], steps_of(fields), reference, own_picture)
-            yield number, fields[0], pictures[number][1][1]
+            moved, where, before = [], b"", shapes.get((number - 1) & 0xFFFF)
+            shapes.pop(number, None)
+            if payload[0] & 128:
+                size, start = length(payload, start + size)
+                there = shapes.get((number - distance) & 0xFFFF) if distance else None
+                reference_end = there[1] if there and there[0] == fields[0] else [0] * 16
+                shapes[number] = shape(RangeDecoder(payload[start : start + size], of_shape), fields[0], reference_end)
+                moved, where = shapes[number][1], places(shapes[number], before, points[fields[0]], basis)
+            yield number, fields[0], pictures[number][1][1], moved, where
 
 
 def main() -> None:
-    probabilities = table(Path(__file__).parents[2] / "docs" / "format.md")
-    for number, slot, pixels in decode(Path(sys.argv[1]).read_bytes(), probabilities):
-        print(number, slot, hashlib.sha256(pixels).hexdigest())
+    page = Path(__file__).parents[2] / "docs" / "format.md"
+    for number, slot, pixels, moved, where in decode(Path(sys.argv[1]).read_bytes(), page):
+        hashes = [hashlib.sha256(part).hexdigest() for part in (pixels, where) if part]
+        print(number, slot, hashes[0], *moved, *hashes[1:])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ from codec.keyframe import encode_keyframe
 from codec.pictures.header import SIZES
 from codec.pictures.picture import PictureDecoder, PictureEncoder
 from codec.pictures.sampling import sample
+from codec.shape.basis import COEFFICIENTS, POINTS, movements
+from codec.shape.points import pack_points, parse_points
+from codec.shape.shape import Shape, ShapeDecoder, ShapeEncoder, frames_of
 
 HERE = Path(__file__).parent
 BUNDLES, FIRST = 40, 65_520
@@ -37,11 +40,28 @@ def draw(turn: float, mouth: float, blink: float) -> np.ndarray:
     return np.clip(np.stack(planes, axis=-1), 0, 255).astype(np.uint8)
 
 
+def stand(i: int) -> np.ndarray:
+    """Coefficients (5, 16) of the tick of bundle ``i``: still, then moving, at times wildly."""
+    at = i + np.arange(-4, 1)[:, None] / 5
+    order = np.arange(1, COEFFICIENTS + 1)
+    values = 120 * np.sin(at * 0.9 / order + order) / order + (i in (11, 20)) * 900 * np.cos(at * order * 7)
+    return np.asarray(values * (i > 3), np.float32)
+
+
+def place(points: np.ndarray, shape: Shape, before: Shape | None) -> str:
+    """SHA-256 of where the points are in the five frames, in 1024ths of a pixel, as big-endian int32."""
+    moved = movements(frames_of(shape, before, 5)) * 1024
+    return hashlib.sha256((points * 1024 + moved).astype(">i4").tobytes()).hexdigest()
+
+
 def main() -> None:
     rng = random.Random(2022)
     encoder, decoder = PictureEncoder(1, 2), PictureDecoder()
-    keyframes = [encode_keyframe(draw(0, 0, 0), 60, "avif"), encode_keyframe(draw(0.15, 0.8, 0), 60, "webp")]
+    shapes, shape_decoder = ShapeEncoder(), ShapeDecoder()
+    points = parse_points(pack_points(np.random.default_rng(5).uniform(-4, 260, (POINTS, 2)).astype(np.float32)))
+    keyframes = [encode_keyframe(draw(0, 0, 0), 60, "avif", points), encode_keyframe(draw(0.15, 0.8, 0), 60, "webp", points / 2)]
     expected, decoded, acknowledged = [], [], 0
+    before: Shape | None = None
     with (HERE / "moving-face.fw").open("wb") as file:
         writer = FileWriter(file)
         for i in range(BUNDLES):
@@ -57,7 +77,8 @@ def main() -> None:
                 encoder.acknowledge((FIRST + acknowledged) & 0xFFFF)
             encoder.luma, encoder.chroma = [(1, 2), (0, 0), (3, 5), (7, 15)][i // 6 % 4]
             encoder.size, encoder.rate = {14: 2, 15: 2, 19: 1, 22: 3, 23: 3}.get(i, 0), i // 20
-            picture = None
+            picture = told = None
+            last, before = before, None
             if i % 13 != 12:
                 # At the greatest distance the pose comes back, so that the acknowledged picture is the better reference.
                 pose = acknowledged if i - acknowledged == 15 else i
@@ -80,6 +101,15 @@ def main() -> None:
                         "sha256": hashlib.sha256(result.tobytes()).hexdigest(),
                     }
                 )
+                if i % 11 != 7:
+                    shapes.step = {9: 0, 10: 7, 21: 5}.get(i, 3)
+                    told, _ = shapes.encode(number, header, stand(i)[4 if i % 6 == 5 else 0 :])
+                    before = shape_decoder.decode(number, header, told)
+                    known = keyframes[header.slot // 9].points
+                    assert known is not None
+                    expected[-1]["shape"] = {"bytes": len(told), "end": before.end.tolist(), "sha256": place(known, before, last)}
+            if told is None:
+                shapes.pass_over()
             bundle = Bundle(
                 number,
                 (65_500 + 10 * i) & 0xFFFF,
@@ -90,6 +120,7 @@ def main() -> None:
                 redundant=(rng.randbytes(30),) * (i % 3 == 2),
                 face=Face.TRACKED if picture else Face.NONE,
                 muted=i % 7 == 6,
+                shape=told,
             )
             writer.bundle(bundle)
         writer.end(BUNDLES * 5)

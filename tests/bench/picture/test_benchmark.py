@@ -127,8 +127,8 @@ def test_the_command_writes_json_csv_and_a_page_that_stands_alone(data, losses, 
         assert {"psnr", "ssim", "lpips", "dists", "fd_vgg16", "lmd", "motion"} <= set(p["figures"]), p
     # What the .fw file's own count says is what is told here.
     count = encode_file(clip, tmp_path / "a.fw", StreamConfig(crop="none", keyframe="first")).count
-    assert ours[0]["figures"]["bpp_video"] == pytest.approx(count.picture_bytes * 8 / (43 * PIXELS))
-    assert ours[0]["figures"]["bpp"] == pytest.approx((count.picture_bytes + count.keyframe_bytes) * 8 / (43 * PIXELS))
+    assert ours[0]["figures"]["bpp_video"] == pytest.approx(count.video_bytes * 8 / (43 * PIXELS))
+    assert ours[0]["figures"]["bpp"] == pytest.approx((count.video_bytes + count.keyframe_bytes) * 8 / (43 * PIXELS))
     rows = list(csv.DictReader((out / "bench.csv").open()))
     assert len(rows) == 2 * len(found["points"])
     assert {r["clip"] for r in rows} == {"astronaut.mp4", "mean"}

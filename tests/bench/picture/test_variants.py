@@ -36,7 +36,7 @@ def test_inputs_are_what_decode_file_gives_the_network(sent, tmp_path, monkeypat
         def set_identity(self, keyframe):
             keyframes.append(keyframe)
 
-        def step(self, pictures, speech, detail=None):
+        def step(self, pictures, speech, detail=None, shape=None):
             given.append((pictures, speech))
             return np.zeros((256, 256, 3), np.uint8)
 

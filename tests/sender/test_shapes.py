@@ -1,0 +1,167 @@
+"""The face's shape from ticks to bundles, with the real mesh and codec: what a receiver has of it lies where the mesh does."""
+
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codec.bundle import Bundle, Face, Report
+from codec.pictures.header import PictureHeader
+from codec.pictures.picture import PictureDecoder
+from codec.shape.basis import POINTS
+from models.face.detector import BlazeFace
+from models.face.landmarks import FaceMesh
+from models.face.shape_points import network_points
+from receiver.shape_track import ShapeTrack
+from sender.capture.sources import Tick, file_ticks
+from sender.shapes import OutgoingShapes, points_of
+from sender.stream import SenderStream, StreamConfig
+
+CONFIG = StreamConfig(crop="none", keyframe="first")
+
+
+class Watcher:
+    """The other side's shapes, and the pictures that they rest on."""
+
+    def __init__(self, stream: SenderStream) -> None:
+        self.stream, self.pictures, self.track = stream, PictureDecoder(), ShapeTrack()
+
+    def see(self, bundle: Bundle | None) -> list[np.ndarray | None]:
+        """The shapes of a tick's frames."""
+        for slot, keyframe in self.stream.keyframes.gallery.keyframes.items():
+            self.pictures.set_keyframe(slot, keyframe.thumbnail)
+            self.track.set_keyframe(slot, keyframe.points)
+        whole = bundle is not None and bundle.picture is not None
+        if whole:
+            _, header = self.pictures.decode(bundle.number, bundle.picture)
+            if bundle.shape is not None:
+                self.track.arrived(bundle.number, header, bundle.shape)
+        return self.track.tick(bundle, whole, 5)
+
+
+@pytest.fixture(scope="module")
+def face() -> Callable[[np.ndarray], np.ndarray | None]:
+    detector, mesh = BlazeFace(), FaceMesh()
+    return lambda rgb: points_of(rgb, detector, mesh)
+
+
+def apart(shape: np.ndarray | None, points: np.ndarray | None) -> float:
+    """Mean distance in pixels between where the network is told the points are and ``points``."""
+    assert shape is not None
+    assert points is not None
+    return float(np.linalg.norm(shape[1] - network_points(points), axis=-1).mean() * 128)
+
+
+def test_every_frame_is_told_to_within_a_pixel(clip: Path, face) -> None:
+    stream = SenderStream(CONFIG)
+    watcher, sizes, errors = Watcher(stream), [], []
+    for tick in islice(file_ticks(clip), 12):
+        bundle = stream.bundle(tick)
+        shown = watcher.see(Bundle.parse(bundle.pack()))
+        stream.acknowledge(Report(bundle.number))
+        sizes.append(len(bundle.shape))
+        errors += [apart(s, face(crop)) for s, crop in zip(shown, stream.framing.crops, strict=True)]
+        key = stream.keyframes.newest.points
+        assert all(np.abs(s[0] - network_points(key)).max() < 1e-6 for s in shown)
+    assert np.mean(errors[5:]) < 1.0
+    assert 0 < np.mean(sizes) < 20
+    assert stream.count.shape_bytes == sum(sizes)
+    assert apart(network_points(np.stack([key, key])), face(stream.keyframes.newest.rgb)) < 0.7  # AVIF's own loss and quarters
+
+
+def test_without_shape_it_is_the_papers_form(clip: Path) -> None:
+    with_shape, without = (SenderStream(StreamConfig(crop="none", keyframe="first", shape=told)) for told in (True, False))
+    for tick in islice(file_ticks(clip), 4):
+        told, untold = with_shape.bundle(tick), without.bundle(tick)
+        assert told.shape is not None
+        assert untold.shape is None
+        assert told.picture == untold.picture
+    assert without.keyframes.newest.points is None
+    assert without.count.shape_bytes == 0
+
+
+def test_where_no_face_is_found_there_is_no_shape(clip: Path, faceless: Path) -> None:
+    stream = SenderStream(StreamConfig(keyframe="first"))
+    assert all(stream.bundle(t).shape is None for t in islice(file_ticks(faceless), 3))
+    stream = SenderStream(CONFIG)
+    watcher, face_tick = Watcher(stream), next(file_ticks(clip))
+    blank = Tick([np.full((256, 256, 3), 90, np.uint8)] * 5, face_tick.sound, 0.0)
+    assert all(s is not None for s in watcher.see(stream.bundle(face_tick)))
+    assert watcher.see(stream.bundle(blank)) == [None] * 5
+    again = stream.bundle(face_tick)
+    assert all(s is not None for s in watcher.see(again))
+
+
+def test_a_camera_that_goes_off_begins_anew(clip: Path) -> None:
+    stream = SenderStream(CONFIG)
+    watcher, ticks = Watcher(stream), list(islice(file_ticks(clip), 6))
+    watcher.see(stream.bundle(ticks[0]))
+    stream.framing.camera_off = True
+    off = stream.bundle(ticks[1])
+    assert (off.face, off.shape) == (Face.CAMERA_OFF, None)
+    watcher.track.reset()
+    stream.framing.camera_off = False
+    assert all(s is not None for s in watcher.see(stream.bundle(ticks[5])))
+
+
+@pytest.mark.parametrize("tick_mode", [1, 2])
+def test_shorter_ticks_tell_their_end_alone(clip: Path, tick_mode: int) -> None:
+    stream = SenderStream(StreamConfig(crop="none", keyframe="first", tick_mode=tick_mode))
+    track = ShapeTrack()
+    for tick in islice(file_ticks(clip, tick_ms=stream.tick_ms), 6):
+        bundle = stream.bundle(tick)
+        track.set_keyframe(0, stream.keyframes.newest.points)
+        track.arrived(bundle.number, stream.pictures.header, bundle.shape)
+        assert all(s is not None for s in track.tick(bundle, True, 3))
+        assert not len(track._last.between)
+
+
+def test_in_silence_the_face_goes_on_halfway_and_then_all_the_way(clip: Path, face) -> None:
+    stream = SenderStream(StreamConfig(crop="none", keyframe="first", pauses=True))
+    watcher, ends = Watcher(stream), []
+    quiet = [Tick(t.frames, np.zeros_like(t.sound), t.captured) for t in islice(file_ticks(clip), 24)]
+    for tick in quiet:
+        bundle = stream.bundle(tick)
+        shown = watcher.see(bundle)
+        if bundle is None:
+            assert ends[-1] is not None
+            assert apart(shown[-1], ends[-1]) < 1.0
+        ends.append(face(stream.framing.crops[-1]))
+        assert all(s is not None for s in shown)
+    assert stream.count.bundles < len(quiet)
+
+
+def test_a_picture_that_comes_again_is_looked_at_once(face, clip: Path) -> None:
+    looks = []
+
+    class Counting(FaceMesh):
+        def within(self, rgb, region):
+            looks.append(region)
+            return super().within(rgb, region)
+
+    frame = next(file_ticks(clip)).frames[0]
+    shapes = OutgoingShapes(BlazeFace(), Counting())
+    shapes.see([frame] * 5)
+    assert len(looks) == 2  # where the detector found it, and again from there
+    shapes.see([frame.copy() for _ in range(5)])
+    assert len(looks) == 7
+
+
+def test_a_keyframe_without_points_has_no_shapes(clip: Path) -> None:
+    stream = SenderStream(CONFIG)
+    tick = next(file_ticks(clip))
+    stream.bundle(tick)
+    untold = SenderStream(StreamConfig(crop="none", keyframe="first", shape=False))
+    untold.bundle(tick)
+    assert stream.shapes.encode(1, PictureHeader(), untold.keyframes.newest, True) is None
+    assert stream.shapes.encode(1, PictureHeader(), stream.keyframes.newest, True) is not None
+
+
+def test_points_alone(face, clip: Path) -> None:
+    frame = next(file_ticks(clip)).frames[0]
+    found = face(frame)
+    assert found.shape == (POINTS, 2)
+    assert found[:20].mean(0)[1] > found[20:32].mean(0)[1] + 20  # lips below lids
+    assert face(np.full((256, 256, 3), 90, np.uint8)) is None
