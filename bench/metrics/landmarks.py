@@ -15,6 +15,8 @@ from models.face.landmarks import LEFT_EYE, RIGHT_EYE, FaceMesh
 
 SEEN = 0.5
 """From this probability on the mesh has seen a face."""
+FAR = 0.15
+"""A face whose landmarks lie farther than this away on average, over the eyes' distance, is another one or none."""
 LIPS = (
     61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409,
     78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
@@ -57,14 +59,16 @@ class Landmarks:
         return FoundFace(faces[0], points, boxes_of(points)[0]) if probability >= SEEN else None
 
     def judge(self, output: UInt8, face: FoundFace) -> dict[str, float]:
-        """``lmd`` over all points, ``lmd_lips``, and ``face_seen``: 1 where the mesh sees a face in
-        the output, else 0.
+        """``lmd`` over all points, ``lmd_lips``, ``face_seen``: 1 where the mesh sees a face in the output,
+        else 0, and ``broken``: 1 where it sees none or one that lies :data:`FAR` off.
 
         The mesh looks at the output within the original's box, and its points count even where it sees no face.
         """
         points, probability = self._mesh.points(output, face.box)
+        away = landmark_distance(points, face.points)
         return {
-            "lmd": landmark_distance(points, face.points),
+            "lmd": away,
             "lmd_lips": landmark_distance(points, face.points, LIPS),
             "face_seen": float(probability >= SEEN),
+            "broken": float(probability < SEEN or away > FAR),
         }

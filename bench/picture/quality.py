@@ -3,7 +3,8 @@ by many measures.
 
 ``python -m bench.picture.quality DATA LOSSES OUT.json``: DATA holds dev/*.mp4, LOSSES the weights
 of the measuring networks (what is missing is left out and named). Every N-th frame is judged;
-motion looks at the frame before it too, lip sync at one run of frames from the clip's middle. With
+motion looks at the frame before it too, the opening of lips and lids at every second frame
+(``--opening``), lip sync at one run of frames from the clip's middle. With
 the ``sync.json`` of the prepared dev split (``--offsets``) each clip's sound is moved to its lips
 first, and what speech gives is told for the clips whose sound is their own. Needs the ``bench``
 extra.
@@ -25,6 +26,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from bench.metrics.motion import motion_figures
+from bench.metrics.opening import Openings
 from bench.metrics.panel import TRUTH, Panel, Row
 from bench.metrics.pixel import to_tensor
 from bench.metrics.sync import Expert, face_embeddings, load_expert, region_boxes, scores, sound_embeddings
@@ -47,12 +49,14 @@ IDENTITY_FRAMES = 2
 """Judged frames of a clip that get the slow identity descriptors."""
 AUDIBLE = -0.5
 """A log-mel value that silence and hiss don't reach."""
-WIDTH = 140
+WIDTH = 150
 """Columns of the table where the output is no terminal."""
 FIGURES = {
     "psnr": ("PSNR, dB", "↑"), "ssim": ("SSIM (luma)", "↑"), "psnr_mouth": ("PSNR of the mouth, dB", "↑"),
     "lpips": ("LPIPS (AlexNet)", "↓"), "dists": ("DISTS", "↓"), "fd_vgg16": ("fd_vgg16", "↓"),
     "lmd": ("landmark distance", "↓"), "lmd_lips": ("landmark distance, lips", "↓"), "face_seen": ("face seen", "↑"),
+    "broken": ("broken frames, share", "↓"), "worst": ("LPIPS, worst quarter of the clips", "↓"),
+    "lips_follow": ("lips' opening, correlation", "↑"), "lids_follow": ("lids' opening, correlation", "↑"),
     "yaw": ("yaw error, °", "↓"), "pitch": ("pitch error, °", "↓"), "roll": ("roll error, °", "↓"),
     "pose_mae": ("pose error, °", "↓"), "identity_cos": ("identity, cosine", "↑"),
     "identity_distance": ("identity, distance", "↓"), "motion": ("motion error", "↓"),
@@ -80,6 +84,11 @@ def mean(rows: Sequence[Row]) -> Row:
     return out
 
 
+def worst(values: Sequence[float]) -> float:
+    """Mean of the largest quarter; nan where any is."""
+    return float(np.mean(sorted(values)[-max(1, len(values) // 4) :])) if values and not math.isnan(sum(values)) else math.nan
+
+
 def clip_mel(clip: Path) -> Float32 | None:
     """The original sound's log-mel; None for a clip without sound or in silence."""
     pieces = list(file_sound(clip))
@@ -99,11 +108,12 @@ class Judge:
 
     def __init__(
         self, panel: Panel, renderer: Drawer, variants: Sequence[str], every: int = 25, expert: Expert | None = None,
-        sync_seconds: float = 2.0,
+        sync_seconds: float = 2.0, opening: int = 0,
     ) -> None:  # fmt: skip
+        """``opening``: how far lips and lids are open is looked at in every so many frames; 0: not at all."""
         self.panel, self.renderer, self.variants = panel, renderer, tuple(variants)
         self.every, self.expert, self.sync_seconds = every, expert, sync_seconds
-        self._detector, self._mesh = BlazeFace(), FaceMesh()
+        self._detector, self._mesh, self._opening = BlazeFace(), FaceMesh(), opening
 
     def clip(self, path: Path, sent: Sent) -> dict[str, Row]:
         """Each variant's figures of one clip, and the original's own lip sync."""
@@ -111,7 +121,8 @@ class Judge:
         picked = sampled(total, self.every)
         mel = clip_mel(path) if self.expert else None
         run = middle_run(total, self.sync_seconds) if mel is not None else []
-        numbers = sorted({*picked, *(n - 1 for n in picked if n), *run})
+        opening = list(range(0, total, self._opening)) if self._opening else []
+        numbers = sorted({*picked, *(n - 1 for n in picked if n), *run, *opening})
         shown = {v: dict(zip(numbers, self.renderer.render(v, sent, numbers), strict=True)) for v in self.variants}
         rows: dict[str, list[Row]] = {v: [] for v in self.variants}
         looks = set(picked[:: -(-len(picked) // IDENTITY_FRAMES)])
@@ -120,6 +131,10 @@ class Judge:
             for v, row in judged.items():
                 rows[v].append(row | self._motion(sent.truth, shown[v], n))
         out = {v: mean(r) for v, r in rows.items()}
+        if opening:
+            seen = {v: [shown[v][n] for n in opening] for v in self.variants}
+            opened = Openings(self._detector, self._mesh).judge([sent.truth[n] for n in opening], seen)
+            out = {v: row | opened[v] for v, row in out.items()}
         if mel is not None:
             for v, row in self._sync(mel, sent.truth[:total], shown, run).items():
                 out[v] = out.get(v, {}) | row
@@ -192,6 +207,8 @@ def report(
     means, spoken = (
         {v: mean([r["variants"].get(v, {}) for r in some]) for v in (*judge.variants, TRUTH)} for some in (rows, speaking)
     )
+    for name in judge.variants:
+        means[name]["worst"] = worst([r["variants"][name].get("lpips", math.nan) for r in rows])
     for name, value in judge.panel.frechet().items():
         means[name]["fd_vgg16"] = value
     return {
@@ -225,8 +242,8 @@ def _show(table: Table, markdown: str, plain: bool) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """What the command line does. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
-    if min(options.every, options.threads, 1 if options.clips is None else options.clips) < 1:
-        raise ValueError("--every, --threads and --clips are 1 or more")
+    if options.opening < 0 or min(options.every, options.threads, 1 if options.clips is None else options.clips) < 1:
+        raise ValueError("--every, --threads and --clips are 1 or more, --opening is 0 or more")
     clips, late = chosen(options.data, options.clips), _late(options.offsets)
     if not options.out.parent.is_dir():
         raise FileNotFoundError(f"{options.out.parent} is no folder")
@@ -243,7 +260,7 @@ def run(options: argparse.Namespace) -> None:
         notes.append("no_animation left out: no --checkpoint")
     for note in notes:
         print(note, file=sys.stderr)
-    judge = Judge(panel, renderer, variants, options.every, expert, options.sync_seconds)
+    judge = Judge(panel, renderer, variants, options.every, expert, options.sync_seconds, options.opening)
     found = report(clips, judge, Interpolator(options.weights), options.fps, late)
     settings = {k: v.name if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("data", "losses", "out")}
     options.out.write_text(json.dumps(plain({"settings": settings, "notes": notes, **found}), indent=1) + "\n")
@@ -266,6 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sync", type=Path, help="weights of the lip-sync expert")
     parser.add_argument("--offsets", type=Path, help="sync.json of the prepared dev split: how late each clip's sound comes")
     parser.add_argument("--sync-seconds", type=float, default=2.0, help="length of the run judged for lip sync in each clip")
+    parser.add_argument("--opening", type=int, default=2, help="look at lips and lids in every N-th frame; 0: not at all")
     parser.add_argument("--clips", type=int, help="only K clips, evenly from the list")
     parser.add_argument("--variants", help=f"some of {','.join(VARIANTS)}")
     parser.add_argument("--device", default="auto", help=", ".join(DEVICES))

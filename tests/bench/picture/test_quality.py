@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from bench.metrics.panel import Panel
-from bench.picture.quality import FIGURES, main, mean, middle_run, tables
+from bench.picture.quality import FIGURES, main, mean, middle_run, tables, worst
 from models.lipsync.syncnet import SyncNet
 
 
@@ -23,6 +23,13 @@ def test_mean_leaves_out_what_is_missing():
     assert (found["a"], found["b"]) == (2.0, 5.0)
     assert math.isnan(found["c"])
     assert mean([]) == {}
+
+
+def test_the_worst_quarter_of_the_clips():
+    assert worst([0.1, 0.5, 0.2, 0.3, 0.4, 0.0, 0.6, 0.2]) == pytest.approx(0.55)
+    assert worst([0.3]) == 0.3
+    assert math.isnan(worst([0.3, math.nan]))
+    assert math.isnan(worst([]))
 
 
 def test_the_table_shows_what_is_known_alone():
@@ -77,7 +84,19 @@ def test_a_whole_run(data, losses, tmp_path, capsys):
     assert means["ours"]["lpips"] < means["bicubic"]["lpips"]
     assert means["held"]["motion"] > 0
     for name in ("ours", "held", "bicubic"):
-        assert {"dists", "lmd", "psnr_mouth", "ssim", "sync_d", "sync_c", "sync_hit"} <= set(means[name])
+        assert {
+            "dists",
+            "lmd",
+            "broken",
+            "worst",
+            "lips_follow",
+            "lids_follow",
+            "psnr_mouth",
+            "ssim",
+            "sync_d",
+            "sync_c",
+            "sync_hit",
+        } <= set(means[name])
         assert set(means[name]) <= {*FIGURES, "sync_offset"}
     assert all(0 <= means[name]["sync_d"] <= 2**0.5 for name in means)
     printed = capsys.readouterr()
@@ -92,6 +111,7 @@ def test_a_whole_run(data, losses, tmp_path, capsys):
         ({"data": "nowhere"}, "no dev/"), ({"losses": "nowhere"}, "no folder"), ({"losses": "."}, "holds none of"),
         ({"out": "nowhere/out.json"}, "no folder"), ({"more": ["--variants", "theirs"]}, "is none of"),
         ({"more": ["--variants", "no_animation"]}, "--checkpoint"), ({"more": ["--every", "0"]}, "1 or more"),
+        ({"more": ["--opening", "-1"]}, "0 or more"),
         ({"more": ["--sync", "nowhere.pt"]}, "nowhere.pt"), ({"more": ["--weights", "nowhere"]}, "missing"),
         ({"more": ["--offsets", "dev"]}, "no sync.json"),
     ],

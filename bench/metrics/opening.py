@@ -1,0 +1,59 @@
+"""How far mouth and lids are open, and whether the output opens and shuts them with the original."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bench.metrics.landmarks import SEEN
+from codec.media.types import Float32, UInt8
+from models.face.detector import BlazeFace, Detection
+from models.face.landmarks import LEFT_EYE, RIGHT_EYE, FaceMesh, eye_opening
+
+INNER_LIPS = (13, 14)
+"""Mesh points in the middle of the upper and of the lower lip's inner edge."""
+LEAST = 3
+"""Frames without which there is no correlation."""
+
+
+def lips_opening(points: Float32) -> float:
+    """Distance of the inner lips' middles over that of the outer eye corners, of mesh points (468, 2 or 3)."""
+    eyes = float(np.linalg.norm(points[RIGHT_EYE[0], :2] - points[LEFT_EYE[0], :2]))
+    above, below = (points[i, :2] for i in INNER_LIPS)
+    return float(np.linalg.norm(below - above)) / max(eyes, 1e-6)
+
+
+def correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Pearson's; nan for too few values, or where either stays the same."""
+    if len(a) < LEAST or np.std(a) < 1e-9 or np.std(b) < 1e-9:
+        return math.nan
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+class Openings:
+    """Looks at frames of one clip with the face mesh, 7 ms a frame."""
+
+    def __init__(self, detector: BlazeFace, mesh: FaceMesh) -> None:
+        self._detector, self._mesh = detector, mesh
+
+    def judge(self, truth: Sequence[UInt8], shown: Mapping[str, Sequence[UInt8]]) -> dict[str, dict[str, float]]:
+        """Originals in order, and each variant's frames → ``lips_follow`` and ``lids_follow`` of each variant:
+        correlation over time with the original's opening. Frames whose original shows no face are left out."""
+        boxes = [self._box(frame) for frame in truth]
+        kept = [i for i, box in enumerate(boxes) if box is not None]
+        wanted = [self._open(truth[i], boxes[i]) for i in kept]
+        out = {}
+        for name, frames in shown.items():
+            found = [self._open(frames[i], boxes[i]) for i in kept]
+            lips, lids = (correlation([f[part] for f in found], [w[part] for w in wanted]) for part in (0, 1))
+            out[name] = {"lips_follow": lips, "lids_follow": lids}
+        return out
+
+    def _box(self, frame: UInt8) -> Detection | None:
+        faces = self._detector.detect(frame)
+        return faces[0] if faces and self._mesh.points(frame, faces[0])[1] >= SEEN else None
+
+    def _open(self, frame: UInt8, box: Detection | None) -> tuple[float, float]:
+        assert box is not None
+        points, _ = self._mesh.points(frame, box)
+        return lips_opening(points), eye_opening(points)
