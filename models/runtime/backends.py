@@ -214,8 +214,8 @@ def choose(device: str = "auto", cuda: bool = True) -> str:
 
 def load(path: Path, device: str, threads: int, exact: bool = False) -> Network:
     """Load a network for a device as :func:`choose` names it; ``exact``: in fp32 throughout. Raises
-    ``ValueError`` for a file or device that does not work, and for int8 that is asked for where it
-    can't be had."""
+    ``ValueError`` for a file or device that does not work, and for int8 where it is
+    unavailable."""
     runtime, _, precision = device.partition("-")
     try:
         bf16 = not exact and device == "openvino" and _has_bf16()
@@ -223,7 +223,7 @@ def load(path: Path, device: str, threads: int, exact: bool = False) -> Network:
             small = int8_of(path) if has_int8_dots() else None
             if precision == "int8" and small is None:
                 lacks = f"{int8_path(path).name}, made of these weights" if has_int8_dots() else "int8 dot products (VNNI)"
-                raise ValueError(f"{device} is not to be had here: there is no {lacks}")
+                raise ValueError(f"{device} is unavailable on this machine: there is no {lacks}")
             path = small or path
         if runtime == "openvino":
             return OpenVinoNetwork(path, threads, bf16)

@@ -61,7 +61,7 @@ class Call:
         self._keyframes_in = KeyframesIn(player.keyframe) if player else None
         self._control: asyncio.Queue[tuple[Peer, bytes]] = asyncio.Queue(256)
         self._report: Report | None = None
-        self._reports = 0
+        self._reports_sent = 0
         self.errors = 0
 
     # -- the connection -------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ class Call:
         return self.link.connected
 
     async def _greet(self) -> None:
-        """A new connection is up: everything that was said on the one before counts no more."""
+        """A new connection is up: what was said on the previous one is void."""
         self._report = None
         if self._keyframes_out:
             self._keyframes_out.reconnected()
@@ -142,10 +142,10 @@ class Call:
             self._apply_step()
             if (tick := await self.source.tick()) is None:
                 break
-            said, self._report = self._report, None
+            acknowledged, self._report = self._report, None
             report = self.player.report() if self.player else None
             left_out = self._keyframes_out.first
-            bundle = await loop.run_in_executor(self._pool, self._encode, tick, said, report, left_out)
+            bundle = await loop.run_in_executor(self._pool, self._encode, tick, acknowledged, report, left_out)
             if self.stream.framing.hidden:
                 self._keyframes_out.withhold()
             if self.peer and bundle:
@@ -183,12 +183,12 @@ class Call:
             self.stream.set_step(step.tick_mode, step.bitrate)
             self.source.tick_ms = self.stream.tick_ms
 
-    def _encode(self, tick: Tick, said: Report | None, report: Report | None, left_out: bool) -> Bundle | None:
+    def _encode(self, tick: Tick, acknowledged: Report | None, report: Report | None, left_out: bool) -> Bundle | None:
         """``left_out``: nothing is sent of this tick."""
         assert self.stream
         stream, mirror, at_ms = self.stream, self.mirror, self.stream.at_ms
-        if said:
-            stream.acknowledge(said)
+        if acknowledged:
+            stream.acknowledge(acknowledged)
         if mirror and (advice := mirror.advice()):
             if advice.slot is not None:
                 stream.keyframes.use(advice.slot)
@@ -209,8 +209,8 @@ class Call:
             await asyncio.sleep(REPORT_SECONDS)
             report = self.player.report() if self.player else None
             if report and report != last and self.peer:
-                self.peer.send_media(Bundle(self._reports & 0xFFFF, 0, report=report).pack())
-                self._reports += 1
+                self.peer.send_media(Bundle(self._reports_sent & 0xFFFF, 0, report=report).pack())
+                self._reports_sent += 1
                 last = report
 
     async def _offer_keyframes(self) -> None:

@@ -55,7 +55,7 @@ class Attempts:
         return allowed
 
 
-class Crowd:
+class OpenSockets:
     """How many sockets each address has open."""
 
     def __init__(self, most: int) -> None:

@@ -1,7 +1,7 @@
 """Rooms that several servers share, in Redis: the two peers of a room may be connected to different servers.
 
-A room is a JSON list of seats under a key made of its name's hash. Seats that nobody has renewed
-for :data:`TTL` seconds are void: their server is gone. Scripts run inside Redis, so that two
+A room is a JSON list of members under a key made of its name's hash. A membership that has not been
+renewed for :data:`TTL` seconds is void: its server is gone. Scripts run inside Redis, so that two
 servers can't give the same place away. Messages go to the server that has the other peer, on a
 channel of its own; nothing is stored of them.
 """
@@ -20,12 +20,12 @@ from redis.exceptions import RedisError
 
 from codec.errors import reason
 from signaling.protocol import Message, SignalingError, parse
-from signaling.rooms.rooms import REPLACED, SEATS, Deliver, Seat, Sight
+from signaling.rooms.rooms import REPLACED, ROOM_SIZE, Deliver, Member, RoomView
 
 log = logging.getLogger(__name__)
 
 TTL = 45.0
-"""Seconds for which a seat is good after it was renewed."""
+"""Seconds for which a membership is valid after it was renewed."""
 SUBSCRIBE_SECONDS = 5.0
 """What Redis is given to confirm that a channel is heard."""
 PAUSE = 1.0
@@ -34,13 +34,13 @@ PAUSE = 1.0
 _LIVE = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local seats = {}
+local members = {}
 for _, s in ipairs(cjson.decode(redis.call('GET', KEYS[1]) or '[]')) do
-  if s['until'] > now then seats[#seats + 1] = s end
+  if s['until'] > now then members[#members + 1] = s end
 end
 local function keep()
-  if #seats == 0 then redis.call('DEL', KEYS[1])
-  else redis.call('SET', KEYS[1], cjson.encode(seats), 'PX', 2 * tonumber(ARGV[1])) end
+  if #members == 0 then redis.call('DEL', KEYS[1])
+  else redis.call('SET', KEYS[1], cjson.encode(members), 'PX', 2 * tonumber(ARGV[1])) end
 end
 """
 ENTER = (
@@ -48,15 +48,15 @@ ENTER = (
     + """
 local label, connection, server, most = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local mine = {label = label, connection = connection, server = server, ['until'] = now + tonumber(ARGV[1])}
-for i, s in ipairs(seats) do
+for i, s in ipairs(members) do
   if s.label == label then
-    seats[i] = mine
+    members[i] = mine
     keep()
     return {'again', s.server, s.connection}
   end
 end
-if #seats >= most then return {'full'} end
-seats[#seats + 1] = mine
+if #members >= most then return {'full'} end
+members[#members + 1] = mine
 keep()
 return {'new'}
 """
@@ -64,9 +64,9 @@ return {'new'}
 LEAVE = (
     _LIVE
     + """
-for i, s in ipairs(seats) do
+for i, s in ipairs(members) do
   if s.connection == ARGV[2] then
-    table.remove(seats, i)
+    table.remove(members, i)
     keep()
     return 1
   end
@@ -77,7 +77,7 @@ return 0
 RENEW = (
     _LIVE
     + """
-for _, s in ipairs(seats) do
+for _, s in ipairs(members) do
   if s.connection == ARGV[2] then
     s['until'] = now + tonumber(ARGV[1])
     keep()
@@ -87,11 +87,11 @@ end
 return 0
 """
 )
-LOOK = (
+LIST = (
     _LIVE
     + """
 local out = {}
-for _, s in ipairs(seats) do
+for _, s in ipairs(members) do
   out[#out + 1] = s.label
   out[#out + 1] = s.connection
   out[#out + 1] = s.server
@@ -116,12 +116,12 @@ class RedisRooms:
         self._redis: Redis = Redis.from_url(url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=5.0)
         self._limit, self._ttl = limit, ttl
         self._server = secrets.token_hex(8)
-        self._seats: dict[str, tuple[str, Seat]] = {}
+        self._members: dict[str, tuple[str, Member]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._hearing = asyncio.Event()
 
     async def open(self) -> None:
-        """Begin to hear this server's channel and to renew its seats. Raises ``SignalingError``
+        """Begin to hear this server's channel and to renew its members. Raises ``SignalingError``
         (``unavailable``)."""
         await self._ask(self._redis.ping())
         self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._renew())]
@@ -145,48 +145,48 @@ class RedisRooms:
         text = json.dumps({"to": connection, **content})
         return bool(await self._ask(self._redis.publish("facewire:server:" + server, text)))
 
-    async def enter(self, name: str, token: str | None, deliver: Deliver) -> Seat:
-        seat = Seat(token or secrets.token_hex(16), deliver)
-        known = any(room == name for room, _ in self._seats.values())
+    async def enter(self, name: str, token: str | None, deliver: Deliver) -> Member:
+        member = Member(token or secrets.token_hex(16), deliver)
+        known = any(room == name for room, _ in self._members.values())
         if not known and self.totals()[0] >= self._limit:
             raise SignalingError("server_full", "this server has no room left, try again later")
-        self._seats[seat.connection] = name, seat  # from now on messages for it may come
+        self._members[member.connection] = name, member  # from now on messages for it may come
         try:
-            found = await self._run(ENTER, name, seat.label, seat.connection, self._server, SEATS)
+            found = await self._run(ENTER, name, member.label, member.connection, self._server, ROOM_SIZE)
             if found[0] == "full":
                 raise SignalingError("room_full", "two peers are in this room already")
         except BaseException:
-            del self._seats[seat.connection]
+            del self._members[member.connection]
             raise
         if found[0] == "again":
             await self._publish(found[1], found[2], {"code": "replaced", "error": REPLACED})
-        return seat
+        return member
 
-    async def leave(self, name: str, seat: Seat) -> bool:
-        self._seats.pop(seat.connection, None)
-        with contextlib.suppress(SignalingError):  # then the seat runs out by itself
-            return bool(await self._run(LEAVE, name, seat.connection))
+    async def leave(self, name: str, member: Member) -> bool:
+        self._members.pop(member.connection, None)
+        with contextlib.suppress(SignalingError):  # then the membership runs out by itself
+            return bool(await self._run(LEAVE, name, member.connection))
         return False
 
-    async def _others(self, name: str, seat: Seat) -> tuple[list[list[str]], bool]:
-        found = await self._run(LOOK, name)
-        seats = [found[i : i + 3] for i in range(0, len(found), 3)]
-        first = bool(seats) and seats[0][1] == seat.connection
-        return [s for s in seats if s[0] != seat.label], first
+    async def _others(self, name: str, member: Member) -> tuple[list[list[str]], bool]:
+        found = await self._run(LIST, name)
+        members = [found[i : i + 3] for i in range(0, len(found), 3)]
+        first = bool(members) and members[0][1] == member.connection
+        return [s for s in members if s[0] != member.label], first
 
-    async def look(self, name: str, seat: Seat) -> Sight:
-        others, first = await self._others(name, seat)
-        return Sight(others[0][0] if others else None, first)
+    async def view(self, name: str, member: Member) -> RoomView:
+        others, first = await self._others(name, member)
+        return RoomView(others[0][0] if others else None, first)
 
-    async def send(self, name: str, seat: Seat, message: Message) -> bool:
-        others, _ = await self._others(name, seat)
+    async def send(self, name: str, member: Member, message: Message) -> bool:
+        others, _ = await self._others(name, member)
         return bool(others) and await self._publish(others[0][2], others[0][1], {"message": message.model_dump_json()})
 
     async def count(self, name: str) -> int:
-        return len(await self._run(LOOK, name)) // 3
+        return len(await self._run(LIST, name)) // 3
 
     def totals(self) -> tuple[int, int]:
-        return len({room for room, _ in self._seats.values()}), len(self._seats)
+        return len({room for room, _ in self._members.values()}), len(self._members)
 
     async def ready(self) -> bool:
         try:
@@ -220,18 +220,18 @@ class RedisRooms:
         """One message, in order; whoever doesn't read is closed by its own server and holds up nobody for long."""
         try:
             content = json.loads(text)
-            _, seat = self._seats[content["to"]]
+            _, member = self._members[content["to"]]
             told = parse(content["message"]) if "message" in content else SignalingError(content["code"], content["error"])
         except (KeyError, TypeError, ValueError, SignalingError):
             return  # the peer has left meanwhile, or another program uses the channel
-        await seat.deliver(told)
+        await member.deliver(told)
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._ttl / 3)
-            for connection, (name, seat) in list(self._seats.items()):
+            for connection, (name, member) in list(self._members.items()):
                 try:
-                    if not await self._run(RENEW, name, connection) and connection in self._seats:
-                        await seat.deliver(SignalingError("lost", "the place in the room was lost, join again"))
+                    if not await self._run(RENEW, name, connection) and connection in self._members:
+                        await member.deliver(SignalingError("lost", "the place in the room was lost, join again"))
                 except SignalingError:
                     break  # once more at the next turn

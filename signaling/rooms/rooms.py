@@ -1,4 +1,4 @@
-"""Who sits in which room, and how one peer's message reaches the other. A seat knows no socket, but
+"""Who is in which room, and how one peer's message reaches the other. A member knows no socket, only
 a way to deliver."""
 
 import hashlib
@@ -9,7 +9,7 @@ from typing import Protocol
 
 from signaling.protocol import Message, SignalingError
 
-SEATS = 2
+ROOM_SIZE = 2
 
 Deliver = Callable[[Message | SignalingError], Awaitable[bool]]
 """Hand a message to a peer, or tell it why its socket closes now; False where the peer is gone."""
@@ -18,7 +18,7 @@ REPLACED = "this peer has joined again from another connection"
 
 
 @dataclass(eq=False)
-class Seat:
+class Member:
     """One peer in a room. ``connection`` names this very connection; ``label`` the peer."""
 
     token: str
@@ -32,9 +32,9 @@ class Seat:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What a peer sees of its room: the other's label, None while that one is away; and whether it
-    came first, and so offers."""
+class RoomView:
+    """A room as one of its members sees it. ``other``: the other peer's label, None while it is away;
+    ``first``: this member came first, so it makes the offer."""
 
     other: str | None
     first: bool
@@ -49,19 +49,19 @@ class Rooms(Protocol):
     async def open(self) -> None:
         """Before anything else, inside the event loop."""
 
-    async def enter(self, name: str, token: str | None, deliver: Deliver) -> Seat:
-        """Take a place; with the token of a peer that is there, that peer's place and order: its
+    async def enter(self, name: str, token: str | None, deliver: Deliver) -> Member:
+        """Become a member. The token of a present peer takes over its membership and order; its old
         connection is told ``replaced``.
 
         Raises ``SignalingError``: ``room_full`` or ``server_full``."""
 
-    async def leave(self, name: str, seat: Seat) -> bool:
-        """Free a place; False where another connection holds it by now."""
+    async def leave(self, name: str, member: Member) -> bool:
+        """End a membership; False where another connection has taken it over."""
 
-    async def look(self, name: str, seat: Seat) -> Sight:
-        """What the peer in this seat sees."""
+    async def view(self, name: str, member: Member) -> RoomView:
+        """The room as this member sees it."""
 
-    async def send(self, name: str, seat: Seat, message: Message) -> bool:
+    async def send(self, name: str, member: Member, message: Message) -> bool:
         """Hand a message to the other peer; False while it is away."""
 
     async def count(self, name: str) -> int:
@@ -82,45 +82,45 @@ class MemoryRooms:
 
     def __init__(self, limit: int) -> None:
         """``limit``: how many rooms may be open at once."""
-        self._rooms: dict[str, list[Seat]] = {}
+        self._rooms: dict[str, list[Member]] = {}
         self._limit = limit
 
     async def open(self) -> None:
         pass
 
-    async def enter(self, name: str, token: str | None, deliver: Deliver) -> Seat:
-        seats = self._rooms.get(name, [])
-        for index, seat in enumerate(seats):
-            if token is not None and secrets.compare_digest(seat.token, token):
-                seats[index] = Seat(token, deliver)
-                await seat.deliver(SignalingError("replaced", REPLACED))
-                return seats[index]
-        if len(seats) >= SEATS:
+    async def enter(self, name: str, token: str | None, deliver: Deliver) -> Member:
+        members = self._rooms.get(name, [])
+        for index, member in enumerate(members):
+            if token is not None and secrets.compare_digest(member.token, token):
+                members[index] = Member(token, deliver)
+                await member.deliver(SignalingError("replaced", REPLACED))
+                return members[index]
+        if len(members) >= ROOM_SIZE:
             raise SignalingError("room_full", "two peers are in this room already")
-        if not seats and len(self._rooms) >= self._limit:
+        if not members and len(self._rooms) >= self._limit:
             raise SignalingError("server_full", "this server has no room left, try again later")
-        seat = Seat(token or secrets.token_hex(16), deliver)
-        self._rooms.setdefault(name, []).append(seat)
-        return seat
+        member = Member(token or secrets.token_hex(16), deliver)
+        self._rooms.setdefault(name, []).append(member)
+        return member
 
-    async def leave(self, name: str, seat: Seat) -> bool:
-        seats = self._rooms.get(name, [])
-        if seat not in seats:
+    async def leave(self, name: str, member: Member) -> bool:
+        members = self._rooms.get(name, [])
+        if member not in members:
             return False
-        seats.remove(seat)
-        if not seats:
+        members.remove(member)
+        if not members:
             del self._rooms[name]
         return True
 
-    def _other(self, name: str, seat: Seat) -> Seat | None:
-        return next((one for one in self._rooms.get(name, []) if one is not seat), None)
+    def _other(self, name: str, member: Member) -> Member | None:
+        return next((one for one in self._rooms.get(name, []) if one is not member), None)
 
-    async def look(self, name: str, seat: Seat) -> Sight:
-        other, seats = self._other(name, seat), self._rooms.get(name, [])
-        return Sight(other.label if other else None, bool(seats) and seats[0] is seat)
+    async def view(self, name: str, member: Member) -> RoomView:
+        other, members = self._other(name, member), self._rooms.get(name, [])
+        return RoomView(other.label if other else None, bool(members) and members[0] is member)
 
-    async def send(self, name: str, seat: Seat, message: Message) -> bool:
-        other = self._other(name, seat)
+    async def send(self, name: str, member: Member, message: Message) -> bool:
+        other = self._other(name, member)
         return other is not None and await other.deliver(message)
 
     async def count(self, name: str) -> int:

@@ -26,10 +26,10 @@ from signaling.protocol import (
     parse,
 )
 from signaling.rooms.access import check_token
-from signaling.rooms.admission import Attempts, Crowd, address_of, same_origin
+from signaling.rooms.admission import Attempts, OpenSockets, address_of, same_origin
 from signaling.rooms.json_log import room_label
 from signaling.rooms.metrics import Metrics
-from signaling.rooms.rooms import MemoryRooms, Rooms, Seat
+from signaling.rooms.rooms import Member, MemoryRooms, Rooms
 from signaling.static_files import add_headers, add_pages, errors_as_json, json_error
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ class ServerConfig:
     that a new socket has to join a room. ``idle_timeout``: seconds that a peer may wait alone.
     ``max_rooms``: rooms open at once. ``secret``: peers need a token made with it
     (:mod:`signaling.rooms.access`). ``origins``: sites whose pages may connect besides this
-    server's own, as ``https://HOST``. ``per_minute``: sockets that one address may open, and looks
-    into rooms; ``per_address``: sockets that it may have open. ``behind_proxy``: addresses come
+    server's own, as ``https://HOST``. ``per_minute``: sockets that one address may open, and queries
+    about rooms; ``per_address``: sockets that it may have open. ``behind_proxy``: addresses come
     from X-Forwarded-For. ``redis``: URL of the Redis that keeps the rooms, where several servers
     share them; in memory where None.
     """
@@ -99,8 +99,8 @@ class SignalingServer:
         self.config, self.rooms = config, rooms
         self.sockets: set[web.WebSocketResponse] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        self.attempts, self.looks = Attempts(config.per_minute), Attempts(config.per_minute)
-        self.crowd = Crowd(config.per_address)
+        self.attempts, self.room_queries = Attempts(config.per_minute), Attempts(config.per_minute)
+        self.open_sockets = OpenSockets(config.per_address)
         self.metrics = Metrics(rooms.totals, lambda: len(self.sockets))
         # Two to a room, and some that have yet to join or wait to be refused.
         self.max_sockets = 3 * config.max_rooms
@@ -116,7 +116,7 @@ class SignalingServer:
             return json_error(426, "upgrade_required", "this address speaks WebSocket only")
         address = self._address(request)
         self.sockets.add(socket)
-        self.crowd.enter(address)
+        self.open_sockets.enter(address)
         try:
             await socket.prepare(request)
             await self._converse(socket)
@@ -125,7 +125,7 @@ class SignalingServer:
             await _refuse(socket, error)
         finally:
             self.sockets.discard(socket)
-            self.crowd.leave(address)
+            self.open_sockets.leave(address)
             await _quietly(socket.close())
         return socket
 
@@ -138,7 +138,7 @@ class SignalingServer:
             return 403, "bad_origin", "pages of other sites may not use this server"
         if not self.attempts.allow(self._address(request), time.monotonic()):
             return 429, "too_many_attempts", "too many connections from this address, try again in a minute"
-        if self.crowd.full(self._address(request)):
+        if self.open_sockets.full(self._address(request)):
             return 429, "too_many_sockets", "too many open connections from this address"
         if len(self.sockets) >= self.max_sockets:
             return 503, "server_full", "this server has no place left, try again later"
@@ -173,43 +173,43 @@ class SignalingServer:
                 return len(early) < BURST
             return await _send(socket, told)
 
-        seat = await self.rooms.enter(join.room, join.token, deliver)
+        member = await self.rooms.enter(join.room, join.token, deliver)
         self.metrics.joins.inc()
         label = room_label(join.room)
         log.info("a peer has joined", extra={"event": "joined", "room": label})
         try:
-            sight = await self.rooms.look(join.room, seat)
-            await _send(socket, Joined(room=join.room, polite=not sight.first, ice=self.config.ice.entries()))
+            view = await self.rooms.view(join.room, member)
+            await _send(socket, Joined(room=join.room, polite=not view.first, ice=self.config.ice.entries()))
             while early:
                 await _send(socket, early.popleft())
             early = None
             self.metrics.join_seconds.observe(time.perf_counter() - began)
-            await self._tell_both(join.room, seat)
-            await self._relay(join.room, seat, socket)
+            await self._tell_both(join.room, member)
+            await self._relay(join.room, member, socket)
         finally:
-            if await self.rooms.leave(join.room, seat):
+            if await self.rooms.leave(join.room, member):
                 with contextlib.suppress(SignalingError):
-                    await self.rooms.send(join.room, seat, Presence(present=False))
+                    await self.rooms.send(join.room, member, Presence(present=False))
             log.info("a peer has left", extra={"event": "left", "room": label})
 
-    async def _tell_both(self, room: str, seat: Seat) -> None:
-        sight = await self.rooms.look(room, seat)
-        if sight.other is None:
-            await seat.deliver(Presence(present=False))
+    async def _tell_both(self, room: str, member: Member) -> None:
+        view = await self.rooms.view(room, member)
+        if view.other is None:
+            await member.deliver(Presence(present=False))
             return
-        mine = Presence(present=True, offer=sight.first, peer=sight.other)
-        its = Presence(present=True, offer=not sight.first, peer=seat.label)
+        mine = Presence(present=True, offer=view.first, peer=view.other)
+        its = Presence(present=True, offer=not view.first, peer=member.label)
         # Tell the answering peer first: it must know its partner before the offer arrives.
-        if sight.first:
-            await self.rooms.send(room, seat, its)
-            await seat.deliver(mine)
+        if view.first:
+            await self.rooms.send(room, member, its)
+            await member.deliver(mine)
         else:
-            await seat.deliver(mine)
-            await self.rooms.send(room, seat, its)
+            await member.deliver(mine)
+            await self.rooms.send(room, member, its)
 
-    async def _relay(self, room: str, seat: Seat, socket: web.WebSocketResponse) -> None:
+    async def _relay(self, room: str, member: Member, socket: web.WebSocketResponse) -> None:
         async def alone() -> bool:
-            return (await self.rooms.look(room, seat)).other is None
+            return (await self.rooms.view(room, member)).other is None
 
         allowance, last = float(BURST), time.monotonic()
         while (text := await self._next(socket, alone)) is not None:
@@ -224,8 +224,8 @@ class SignalingServer:
                 raise SignalingError("unknown_type", f"a peer does not send {message.type!r}")
             self.metrics.messages.labels(message.type).inc()
             # Nothing is kept for a peer that is not there; the sender learns that instead.
-            if not await self.rooms.send(room, seat, message):
-                await seat.deliver(Presence(present=False))
+            if not await self.rooms.send(room, member, message):
+                await member.deliver(Presence(present=False))
 
     async def _next(self, socket: web.WebSocketResponse, alone: Callable[[], Awaitable[bool]] | None = None) -> str | None:
         """The next text message, None once the socket is closed. A peer that lets two pings pass is
@@ -266,7 +266,7 @@ class SignalingServer:
         nobody is told."""
         if self.config.secret is not None:
             return json_error(403, "no_token", "who is in a room is told to who has joined it")
-        if not self.looks.allow(self._address(request), time.monotonic()):
+        if not self.room_queries.allow(self._address(request), time.monotonic()):
             return json_error(429, "too_many_attempts", "too many questions from this address, try again in a minute")
         name = request.match_info["name"]
         if not re.fullmatch(ROOM_PATTERN, name):

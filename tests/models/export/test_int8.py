@@ -70,7 +70,7 @@ def test_of_other_weights_it_is_not_used(tmp_path):
 def test_a_processor_without_such_products_gets_fp32(monkeypatch):
     monkeypatch.setattr(backends, "has_int8_dots", lambda: False)
     assert load(weights_folder() / "step.onnx", "cpu", 1).name == "CPUExecutionProvider"
-    with pytest.raises(ValueError, match="openvino-int8 is not to be had here: there is no int8 dot products"):
+    with pytest.raises(ValueError, match="openvino-int8 is unavailable on this machine: there is no int8 dot products"):
         load(weights_folder() / "step.onnx", "openvino-int8", 1)
 
 

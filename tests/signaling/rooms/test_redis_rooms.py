@@ -122,19 +122,19 @@ async def test_the_seats_of_a_server_that_died_run_out(redis):
     await dead.open()
     await alive.open()
     await dead.enter("r", None, deliver)
-    seat = await alive.enter("r", None, deliver)
+    member = await alive.enter("r", None, deliver)
     await asyncio.sleep(4.0)  # both renew, each second
     assert await alive.count("r") == 2
-    assert await alive.send("r", seat, Ready())
+    assert await alive.send("r", member, Ready())
     await dead.close()  # without a word to the room
-    assert not await alive.send("r", seat, Ready())  # nobody hears that channel
+    assert not await alive.send("r", member, Ready())  # nobody hears that channel
     async with asyncio.timeout(PATIENCE):
         while await alive.count("r") == 2:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-    assert (await alive.look("r", seat)).first
+    assert (await alive.view("r", member)).first
     assert alive.totals() == (1, 1)
-    assert await alive.leave("r", seat)
-    assert not await alive.leave("r", seat)
+    assert await alive.leave("r", member)
+    assert not await alive.leave("r", member)
     await alive.close()
 
 

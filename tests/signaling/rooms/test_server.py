@@ -55,13 +55,13 @@ async def connect(server):
 
 
 async def test_what_comes_for_a_peer_before_it_has_joined_waits_until_it_has(connect, monkeypatch):
-    look = MemoryRooms.look
+    look = MemoryRooms.view
 
-    async def early(rooms, name, seat):
-        await seat.deliver(Ready())
-        return await look(rooms, name, seat)
+    async def early(rooms, name, member):
+        await member.deliver(Ready())
+        return await look(rooms, name, member)
 
-    monkeypatch.setattr(MemoryRooms, "look", early)
+    monkeypatch.setattr(MemoryRooms, "view", early)
     _, joined, then = await connect("r")
     assert (joined["type"], then["type"]) == ("joined", "ready")
 
