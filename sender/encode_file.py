@@ -3,15 +3,23 @@
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from codec.accounting import BitCount
 from codec.bundle import TICK_MODES, Face
 from codec.container import FileWriter
+from codec.keyframe import Keyframe
+from codec.media.types import UInt8
+from models.face.detector import BlazeFace
+from models.face.landmarks import FaceMesh
 from receiver.decode_file import Progress
 from receiver.outputs.video_file import check_name
 from sender.capture.sources import file_ticks
 from sender.file_refresh import FileRefresh
+from sender.framing import Framing
+from sender.keyframes.choice import KeyframeChoice
 from sender.keyframes.outgoing import CHOICE_TICKS, CHOICE_TICKS_MAX
+from sender.scenes import Scenes, find_scenes, slot_for
 from sender.stream import SenderStream, StreamConfig
 
 
@@ -33,34 +41,72 @@ def without_face(source: Path, count: int, frames: int) -> str:
     return f"{source}: no face in any of its {frames} frames, so its middle was encoded (--crop none takes the whole picture)"
 
 
+class _Writer(FileWriter):
+    """Writes a stream's keyframes as they are made; what is written is held by the other side."""
+
+    def __init__(self, file: BinaryIO, stream: SenderStream) -> None:
+        super().__init__(file)
+        self._keyframes = stream.keyframes
+        self._written: Keyframe | None = None
+
+    def keyframes(self) -> None:
+        """Write the newest keyframe, unless it is there."""
+        newest, slot = self._keyframes.newest, self._keyframes.slot
+        if newest is not None and newest is not self._written:
+            self.keyframe(slot, newest)
+            self._written = newest
+            self._keyframes.confirm(slot, newest.digest)
+
+
+def _look_through(video: Path, stream: SenderStream, tick_ms: int) -> Scenes:
+    """Choose the first keyframe, and find the scenes after it."""
+    for number, tick in enumerate(islice(file_ticks(video, tick_ms=tick_ms), CHOICE_TICKS_MAX)):
+        stream.candidates(tick)
+        if number + 1 >= CHOICE_TICKS and stream.keyframes.choice and stream.keyframes.choice.has_face:
+            break
+    stream.keyframes.choose()
+    stream.framing.rewind()
+    detector, mesh = BlazeFace(), FaceMesh()
+    scenes = find_scenes(
+        file_ticks(video, tick_ms=tick_ms), Framing(stream.config.crop, detector, mesh), KeyframeChoice(detector, mesh)
+    )
+    scenes.keyframes.pop(0, None)
+    return scenes
+
+
+def _begin_scene(stream: SenderStream, crop: UInt8) -> None:
+    """Use the keyframe that suits the scene, a new one where none does."""
+    slot = slot_for(crop, stream.keyframes.gallery.keyframes)
+    if slot is None or not stream.keyframes.use(slot):
+        stream.keyframes.set(crop)
+
+
 def encode_file(
     video: Path, out: Path, config: StreamConfig, progress: Progress = lambda _: None, refresh: FileRefresh | None = None
 ) -> Encoded:
-    """Video file → ``.fw``. ``refresh`` brings other keyframes.
+    """Video file → ``.fw``. After a cut the keyframe is chosen anew, unless ``config.keyframe`` is "first";
+    ``refresh`` brings further ones.
 
     The file appears under its name only when it is whole. Raises ``OutputError`` for another name
     than ``.fw``, ``SourceError`` and ``OSError``.
     """
     check_name(out, ".fw")
-    stream, tick_ms = SenderStream(config), TICK_MODES[config.tick_mode]
+    stream, tick_ms, scenes = SenderStream(config), TICK_MODES[config.tick_mode], Scenes()
     if config.keyframe == "auto":
-        for number, tick in enumerate(islice(file_ticks(video, tick_ms=tick_ms), CHOICE_TICKS_MAX)):
-            stream.candidates(tick)
-            if number + 1 >= CHOICE_TICKS and stream.keyframes.choice and stream.keyframes.choice.has_face:
-                break
-        stream.keyframes.choose()
-        stream.framing.rewind()
+        scenes = _look_through(video, stream, tick_ms)
     part = out.with_name(out.name + ".part")
     try:
         with part.open("wb") as file:
-            writer, frames, faceless, written = FileWriter(file), 0, 0, None
-            for tick in file_ticks(video, tick_ms=tick_ms):
+            writer, frames, faceless = _Writer(file, stream), 0, 0
+            for number, tick in enumerate(file_ticks(video, tick_ms=tick_ms)):
+                if number in scenes.cuts:
+                    stream.framing.cut()
+                if number in scenes.keyframes:
+                    _begin_scene(stream, scenes.keyframes[number])
+                    writer.keyframes()
                 bundle = stream.bundle(tick)
                 assert bundle is not None  # a file leaves no tick out
-                if stream.keyframes.newest is not written and stream.keyframes.newest is not None:
-                    writer.keyframe(stream.keyframes.slot, stream.keyframes.newest)
-                    written = stream.keyframes.newest
-                    stream.keyframes.confirm(stream.keyframes.slot, written.digest)
+                writer.keyframes()
                 writer.bundle(bundle)
                 if bundle.picture is not None:
                     stream.pictures.acknowledge(bundle.number)

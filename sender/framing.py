@@ -43,6 +43,11 @@ class Framing:
         camera to be sharp."""
         return float(SIDE / max(self.crop.side, 1.0)) if self.crop is not None and self._mode == "face" else 1.0
 
+    def cut(self) -> None:
+        """The next picture shows another scene: the crop jumps there."""
+        self.tracker.reset()
+        self.crop = None
+
     def rewind(self) -> None:
         """A file is read a second time, from its beginning."""
         self.tracker.rewind()

@@ -45,9 +45,10 @@ class IdentityGraph(nn.Module):
 
 class StepGraph(nn.Module):
     """The nine :data:`PARTS`, pictures (1, 5, 3, 8, 8), speech (1, 20, 80), detail (1, 3, 64, 64),
-    shape (1, 2, 54, 2) → frame.
+    shape (1, 2, 54, 2) → frame, doubt.
 
-    The frame is (1, 3, 256, 256) in [0, 1]; ``shape``: the face's points in the
+    The frame is (1, 3, 256, 256) in [0, 1], doubt (1,) in [0, 1]
+    (:meth:`models.networks.face_upsampler.FaceUpsamplerNet.guarded`); ``shape``: the face's points in the
     keyframe and now, zero where they are not known. ``detail`` is zero where the pictures are 8×8.
     """
 
@@ -55,9 +56,9 @@ class StepGraph(nn.Module):
         super().__init__()
         self.call = call
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         *parts, pictures, speech, detail, shape = inputs
-        return self.call.step(tuple(parts), pictures, speech, detail, shape=shape)[0].clamp(0, 1)
+        return self.call.guarded(tuple(parts), pictures, speech, detail, shape)
 
 
 def _trace(model: nn.Module, inputs: tuple[Tensor, ...], names: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
@@ -97,7 +98,7 @@ def call_graphs(call: FaceUpsamplerNet, half: bool = True) -> tuple[onnx.ModelPr
         torch.rand(1, 2, COUNT, 2),
     )
     inputs = (*parts, *driven)
-    second = _trace(StepGraph(call), inputs, [*PARTS, "pictures", "speech", "detail", "shape"], ["frame"])
+    second = _trace(StepGraph(call), inputs, [*PARTS, "pictures", "speech", "detail", "shape"], ["frame", "doubt"])
     return _finish(first, half), _finish(second, half)
 
 

@@ -174,7 +174,7 @@ class CoarsePredictor(nn.Module):
         return Coarse(flow, target + head[:, :3], torch.sigmoid(head[:, 3:]), h)
 
 
-LEANING = 0.7
+LEANING = 0.85
 """How far the finished picture goes from the moved keyframe to what the generator makes of it.
 Chosen on training people for LPIPS (docs/decisions.md); the losses see the picture without it."""
 SHARPENING = 0.1
@@ -185,6 +185,21 @@ def finished(picture: Tensor, warped: Tensor) -> Tensor:
     """The picture as it is shown: :data:`LEANING`, :data:`SHARPENING`."""
     picture = warped + LEANING * (picture - warped)
     return picture + SHARPENING * (picture - F.avg_pool2d(picture, 3, 1, 1, count_include_pad=False))
+
+
+DOUBT_FROM, DOUBT_WHOLE = 0.10, 0.16
+"""Where :func:`doubt` begins and is whole; chosen on dev clips with their own keyframe and with another person's
+(docs/decisions.md)."""
+
+
+def doubt(light: Tensor, mask: Tensor) -> Tensor:
+    """How little the keyframe explains the face, in [0, 1], of each sample (N, 1, 1, 1).
+
+    ``light`` (N, 3, 8, 8): what the moved keyframe lacks of the sent picture; ``mask`` (N, 1, S, S):
+    how far the network itself relies on it.
+    """
+    lacking = (light * light).mean((1, 2, 3), keepdim=True).sqrt() * (1 - mask.mean((1, 2, 3), keepdim=True))
+    return ((lacking - DOUBT_FROM) * (1 / (DOUBT_WHOLE - DOUBT_FROM))).clamp(0, 1)
 
 
 def no_detail(pictures: Tensor) -> Tensor:
@@ -273,6 +288,26 @@ class FaceUpsamplerNet(nn.Module):
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1].
         In training mode it is not :func:`finished`.
+        """
+        picture, warped, *_ = self.drawn(parts, pictures, mel, detail, still, shape)
+        return picture if self.training else finished(picture, warped), warped
+
+    def guarded(
+        self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, shape: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """One frame as it is shown: (picture (N, 3, 256, 256) in [0, 1], its :func:`doubt` (N,)). As far as that
+        goes, the soft picture F_int stands in for one that the keyframe can't explain."""
+        picture, warped, light, mask, f_int = self.drawn(parts, pictures, mel, detail, shape=shape)
+        doubted = doubt(light, mask)
+        picture = finished(picture, warped)
+        return (picture + doubted * (up(f_int, 4) - picture)).clamp(0, 1), doubted.flatten()
+
+    def drawn(
+        self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, still: bool = False,
+        shape: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+        """(picture before :func:`finished`, warped keyframe with light; what it lacked of the sent picture
+        (N, 3, 8, 8), mask and F_int at 64×64).
 
         ``detail``: see :class:`CoarsePredictor`. ``still`` leaves the keyframe where it is, to
         measure what moving it gives.
@@ -282,7 +317,8 @@ class FaceUpsamplerNet(nn.Module):
         if still:
             c = replace(c, flow=torch.zeros_like(c.flow))
         warped = warp(parts[-1], up(c.flow, 4))
-        light = up(pictures[:, 2] - F.avg_pool2d(warped, 32), 16)
+        lacking = pictures[:, 2] - F.avg_pool2d(warped, 32)
+        light = up(lacking, 16)
         joined = torch.cat([
             F.pixel_unshuffle(warped, 2) * 2 - 1, warp(parts[-2], up(c.flow, 2)), up(c.features, 2),
             up(c.f_int, 2) * 2 - 1, up(c.mask, 2), light * 4,
@@ -291,7 +327,7 @@ class FaceUpsamplerNet(nn.Module):
         warped = warped + up(light, 2)
         mask = mask * up(c.mask, 4)
         picture = mask * warped + (1 - mask) * up(c.f_int, 4) + residual
-        return picture if self.training else finished(picture, warped), warped
+        return picture, warped, lacking, c.mask, c.f_int
 
     def forward(
         self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None, shape: Tensor | None = None

@@ -98,7 +98,7 @@ def _take_seats(graph: onnx.GraphProto, driven: Sequence[str]) -> None:
 
 def _give_bytes(graph: onnx.GraphProto) -> None:
     """frame (N, 3, H, W) in [0, 1] → RGB (N, H, W, 3), rounded."""
-    (frame,) = graph.output
+    frame = next(value for value in graph.output if value.name == "frame")
     sides = [d.dim_value for d in frame.type.tensor_type.shape.dim[2:]]
     for name, value in (("rgb/255", 255.0), ("rgb/half", 0.5)):
         graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))

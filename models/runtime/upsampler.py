@@ -58,6 +58,8 @@ class Upsampler:
         if lacking := set(self._step.inputs) - {"keyframe", *self._identity.outputs, *DRIVEN}:
             raise ValueError(f"step.onnx wants {', '.join(sorted(lacking))}, which identity.onnx doesn't give: export both anew")
         self._fixed: KeyframeFeatures = {}
+        self.doubt = 0.0
+        """How little the keyframe explained the newest frame, in [0, 1]; from 1 on it is soft all over."""
 
     @property
     def runtime(self) -> str:
@@ -100,7 +102,8 @@ class Upsampler:
             "detail": NO_DETAIL if detail is None else detail[None].astype(np.float32),
             "shape": NO_SHAPE if shape is None else shape[None].astype(np.float32),
         }  # fmt: skip
-        frame = self._step.run({name: inputs[name] for name in self._step.inputs})["frame"][0]
+        found = self._step.run({name: inputs[name] for name in self._step.inputs})
+        frame, self.doubt = found["frame"][0], float(found["doubt"][0]) if "doubt" in found else 0.0
         return np.ascontiguousarray((frame * 255.0 + 0.5).astype(np.uint8).transpose(1, 2, 0))
 
     def warmup(self) -> None:

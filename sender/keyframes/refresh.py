@@ -5,7 +5,8 @@ The mirror decodes the stream's own bundles as the other side does and draws a f
 from the keyframe in use and from others: those that the other side holds already, which cost
 nothing but a word in the next picture's header, and a challenger, a recent picture of the camera
 that nobody has sent. A challenger is sent only when it has drawn *later* pictures better for some
-time: that it shows itself well says nothing.
+time: that it shows itself well says nothing. Where the keyframe in use explains next to nothing, a
+held one is tried first, and else a challenger is sent at once.
 """
 
 from collections import OrderedDict
@@ -37,6 +38,9 @@ SMOOTH = 0.5
 """Weight of the newest look."""
 SEND_LOOKS = 4
 """Looks that a challenger must be judged by before it is sent."""
+DOUBT = 0.5
+"""Doubt (:func:`models.networks.face_upsampler.doubt`) from which on the keyframe in use explains so little that
+a challenger is sent unjudged: somebody else has come, or the face is seen from another side."""
 LIFE = 8
 """Looks after which a challenger that was not sent makes room for a newer one."""
 IDENTITIES = 6
@@ -137,16 +141,17 @@ class Refresh:
             if self._challenger:
                 self._challenger = None
         current = self._draw(using, frame, crop)
+        doubted = self._upsampler.doubt >= DOUBT
         self.count.looks += 1
         self.count.distance.append(current)
         nearest = self._nearest(crop, held)
         if nearest is not None:
             rival = self._rivals.setdefault(nearest, Rival(held.keyframes[nearest]))
             rival.judged(current, self._draw(rival.keyframe, frame, crop))
-            if rival.looks > 1 and rival.saving > SWITCH:
+            if (rival.looks > 1 or doubted) and rival.saving > SWITCH:
                 self.count.switched += 1
                 return Advice(slot=nearest)
-        return self._challenge(frame, crop, current) if held.may_send else None
+        return self._challenge(frame, crop, current, doubted) if held.may_send else None
 
     def _nearest(self, crop: UInt8, held: Held) -> int | None:
         """The slot, of those held and not in use, whose 8×8 picture is most like this crop's."""
@@ -154,17 +159,20 @@ class Refresh:
         others = [s for s in held.slots if s != held.current and s in held.keyframes]
         return min(others, key=lambda s: float(np.abs(held.keyframes[s].thumbnail - small).mean()), default=None)
 
-    def _challenge(self, frame: FrameInput, crop: UInt8, current: float) -> Advice | None:
+    def _challenge(self, frame: FrameInput, crop: UInt8, current: float, doubted: bool) -> Advice | None:
         challenger = self._challenger
-        if challenger is None:
+        if challenger is None or doubted:
             points = points_of(crop, *self._face) if self._face else None
             self._challenger = Rival(encode_keyframe(crop, self._quality, points=points))
-            return None
+            return self._send(self._challenger) if doubted else None
         challenger.judged(current, self._draw(challenger.keyframe, frame, crop))
         if challenger.looks >= SEND_LOOKS and challenger.saving > SEND:
-            self._challenger = None
-            self.count.sent += 1
-            return Advice(keyframe=challenger.keyframe)
+            return self._send(challenger)
         if challenger.looks >= LIFE or (challenger.looks >= 2 and challenger.saving < SEND / 2):
             self._challenger = None
         return None
+
+    def _send(self, challenger: Rival) -> Advice:
+        self._challenger = None
+        self.count.sent += 1
+        return Advice(keyframe=challenger.keyframe)
