@@ -27,6 +27,9 @@ from sender.vad import VoiceActivity
 DRAWN = {8: 44, 16: 120, 32: 320}
 """Sides of pictures that the network is trained to draw from (the codec carries 12 as well), and
 what one may cost on average, in bytes."""
+QUANTISERS = {True: (4, 4), False: (2, 3)}
+"""Quantiser numbers of luma and chroma with the face's shape (steps of 5) and without it (3 and 4). What the
+shape tells the pictures needn't (docs/decisions.md)."""
 PAUSING_TICK = 200
 """Ticks of so many milliseconds are left out in silence; at the faster tick modes there is room."""
 SWITCH_MS = 600
@@ -41,7 +44,7 @@ class StreamConfig:
     Attributes:
         crop: "face" follows the face, "none" takes the frame as it is.
         keyframe: "auto" chooses within the first second, "first" takes the first picture.
-        luma, chroma: quantiser numbers (2 and 3 are steps of 3 and 4).
+        luma, chroma: quantiser numbers; None takes :data:`QUANTISERS`.
         size: side of the pictures, one of :data:`DRAWN`.
         bitrate: of Opus, bit/s.
         tick_mode: index into ``TICK_MODES``.
@@ -53,8 +56,8 @@ class StreamConfig:
 
     crop: Literal["face", "none"] = "face"
     keyframe: Literal["auto", "first"] = "auto"
-    luma: int = 2
-    chroma: int = 3
+    luma: int | None = None
+    chroma: int | None = None
     size: int = SIZE
     bitrate: int = 6_000
     tick_mode: int = 0
@@ -79,9 +82,9 @@ class SenderStream:
         self.config = config = config or StreamConfig()
         detector, mesh = BlazeFace(), FaceMesh()
         self.framing = Framing(config.crop, detector, mesh)
-        self.pictures = PictureEncoder(
-            config.luma, config.chroma, SIZES.index(config.size), RATES.index(TICK_MODES[config.tick_mode])
-        )
+        usual = QUANTISERS[config.shape]
+        luma, chroma = (u if given is None else given for u, given in zip(usual, (config.luma, config.chroma), strict=True))
+        self.pictures = PictureEncoder(luma, chroma, SIZES.index(config.size), RATES.index(TICK_MODES[config.tick_mode]))
         self.count, self.rate = BitCount(), RateControl(config.picture_bytes or DRAWN[config.size])
         self.keyframes = OutgoingKeyframes(
             self.pictures, self.count, detector, mesh, config.keyframe, config.quality, config.shape

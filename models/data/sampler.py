@@ -116,8 +116,10 @@ class Sampler:
     """Draws (keyframe, target) pairs of one clip, mirrored at random, people with little footage
     not drowned out."""
 
-    def __init__(self, cache: Cache, side: int, batch: int, seed: int = 0) -> None:
+    def __init__(self, cache: Cache, side: int, batch: int, seed: int = 0, harder: bool = True) -> None:
+        """``harder``: also samples that a call hardly gives, with moved keyframes and larger pictures."""
         self.cache, self.side, self.batch, self.seed = cache, side, batch, seed
+        self._detail, self._moved = (DETAIL_SHARE, MOVED_SHARE) if harder else (0.0, 0.0)
         people: dict[str, list[Clip]] = {}
         for clip in cache.clips:
             if clip.frames >= 10:
@@ -155,11 +157,11 @@ class Sampler:
             clip = self.clip(rng)
             key, frame = (int(i) for i in rng.integers(0, clip.frames, 2))
             phase = None if rng.random() < 0.25 else int(rng.integers(0, TICK))
-            size = int(rng.choice([16, 32, 64], p=[0.5, 0.3, 0.2])) if rng.random() < DETAIL_SHARE else 8
+            size = int(rng.choice([16, 32, 64], p=[0.5, 0.3, 0.2])) if rng.random() < self._detail else 8
             shape_phase = phase if rng.random() < 0.4 else None
             picked = example(self.cache, clip, key, frame, self.side, phase, int(rng.choice([1, 2, 3, 4])), size, shape_phase)
             picked = (*picked[:6], self._coded(picked[6], rng))
-            if rng.random() < MOVED_SHARE:
+            if rng.random() < self._moved:
                 picked = moved_keyframe(picked, rng)
             if rng.random() < 0.5:
                 picked = mirrored(picked)

@@ -146,6 +146,8 @@ class Refresh:
         self.count.distance.append(current)
         nearest = self._nearest(crop, held)
         if nearest is not None:
+            if doubted:  # how it did before says nothing now
+                self._rivals.pop(nearest, None)
             rival = self._rivals.setdefault(nearest, Rival(held.keyframes[nearest]))
             rival.judged(current, self._draw(rival.keyframe, frame, crop))
             if (rival.looks > 1 or doubted) and rival.saving > SWITCH:

@@ -77,9 +77,9 @@ def test_without_shape_it_is_the_papers_form(clip: Path) -> None:
         told, untold = with_shape.bundle(tick), without.bundle(tick)
         assert told.shape is not None
         assert untold.shape is None
-        assert told.picture == untold.picture
     assert without.keyframes.newest.points is None
     assert without.count.shape_bytes == 0
+    assert without.lowres_psnr_db > with_shape.lowres_psnr_db > 42  # what the shape tells the pictures needn't
 
 
 def test_where_no_face_is_found_there_is_no_shape(clip: Path, faceless: Path) -> None:

@@ -35,7 +35,7 @@ def test_landmark_distance_of_a_known_shift():
 
 def test_lmd_is_zero_for_the_original_and_grows_as_the_face_is_shifted(faces, landmarks):
     face = landmarks.find(faces[0])
-    assert landmarks.judge(faces[0], face) == {"lmd": 0, "lmd_lips": 0, "face_seen": 1}
+    assert landmarks.judge(faces[0], face) == {"lmd": 0, "lmd_lips": 0, "face_seen": 1, "broken": 0}
     eyes = np.linalg.norm(face.points[RIGHT_EYE[0], :2] - face.points[LEFT_EYE[0], :2])
     found = [landmarks.judge(shifted(faces[0], n), face)["lmd"] for n in (2, 5, 10, 15)]
     assert found == sorted(found)

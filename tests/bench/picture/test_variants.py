@@ -79,7 +79,10 @@ def test_baselines_have_the_keyframe_and_picture_that_ours_has(sent, renderer):
 
 def test_ablations_take_away_speech_and_keyframe(sent, renderer):
     clip, _ = sent
-    ours, silent, plain = (renderer.render(v, clip, [30])[0].astype(int) for v in ("ours", "no_speech", "no_keyframe"))
+    variants = ("ours", "no_speech", "no_keyframe", "no_shape")
+    ours, silent, plain, shapeless = (renderer.render(v, clip, [30])[0].astype(int) for v in variants)
+    assert all(f.shape is not None for f in clip.frames)
+    assert np.abs(ours - shapeless).mean() > 0.5
     truth = clip.truth[30].astype(int)
     assert np.abs(ours - silent).max() > 0
     assert np.abs(plain - truth).mean() > 1.5 * np.abs(ours - truth).mean()

@@ -47,6 +47,24 @@ def test_without_a_larger_picture_there_is_no_detail(tiny_cache, monkeypatch):
     assert Sampler(Cache(tiny_cache / "train"), 64, 4).draw(0).detail.abs().mean((1, 2, 3)).min() > 0
 
 
+def test_calls_alone_have_neither_moved_keyframes_nor_larger_pictures(tiny_cache, monkeypatch):
+    monkeypatch.setattr("models.data.sampler.DETAIL_SHARE", 1.0)
+    monkeypatch.setattr("models.data.sampler.MOVED_SHARE", 1.0)
+    monkeypatch.setattr("models.data.sampler.relight", lambda batch, rng: batch)
+    cache = Cache(tiny_cache / "train")
+    hard, easy = (Sampler(cache, 64, 4, harder=harder).draw(0) for harder in (True, False))
+    assert hard.detail.any()
+    assert not easy.detail.any()
+    frames = torch.from_numpy(cache.coarse[:].astype("float32") / 255)
+
+    def in_cache(image):
+        image = image.permute(1, 2, 0)
+        return min(float((frames - seen).abs().mean((1, 2, 3)).min()) for seen in (image, image.flip(1))) < 0.05
+
+    assert all(map(in_cache, easy.keyframe))
+    assert not all(map(in_cache, hard.keyframe))
+
+
 def test_mirroring_twice_changes_nothing(tiny_cache):
     cache = Cache(tiny_cache / "train")
     found = example(cache, cache.clips[0], 0, 9, 64, 0, 1, 16)
