@@ -26,12 +26,14 @@ from codec.pictures.picture import PictureDecoder, PictureEncoder
 from codec.pictures.sampling import sample
 from codec.speech import SpeechDecoder, SpeechEncoder
 from models.face.detector import BlazeFace
+from models.face.landmarks import FaceMesh
 from models.face.tracker import Tracker
 from models.runtime.mel import log_mel
 from models.runtime.upsampler import Interpolator, Upsampler
 from receiver.tick_decoder import KEEP, TickDecoder, to_network
 from receiver.trust import TrustMeter
 from sender.capture.sources import Tick, file_ticks
+from sender.shapes import OutgoingShapes
 from sender.stream import SenderStream, StreamConfig
 
 A_SECOND = {"tick": 5, "frame": 25, "keyframe": 0}
@@ -58,6 +60,7 @@ def _send(ticks: Sequence[Tick], clock: Clock) -> None:
     stream.bundle(ticks[0])
     assert stream.keyframes.newest is not None
     pictures.set_keyframe(0, stream.keyframes.newest.thumbnail)
+    shapes = OutgoingShapes(BlazeFace(), FaceMesh())
     for number, tick in enumerate(ticks):
         frame = tick.frames[-1]
         assert frame is not None
@@ -65,8 +68,12 @@ def _send(ticks: Sequence[Tick], clock: Clock) -> None:
             crop, _ = tracker.update(frame)
         with clock.step("sender", "tick", "cut the crop, average to 8×8"):
             small = sample(crop.cut(frame))
+        with clock.step("sender", "tick", "lay the face mesh on five crops"):
+            shapes.see([crop.cut(f) for f in tick.frames if f is not None])
         with clock.step("sender", "tick", "code the picture"):
             data, _ = pictures.encode(number, small)
+        with clock.step("sender", "tick", "code the shape"):
+            shapes.encode(number, pictures.header, stream.keyframes.newest, True)
         with clock.step("sender", "tick", "code the speech"):
             packets = speech.encode(tick.sound)
         with clock.step("sender", "tick", "pack the bundle"):

@@ -12,7 +12,7 @@ PROBABLE = 0.5
 
 
 class PointFollower:
-    """Follows the one face of a steady crop. Feed it pictures in order; about 5 ms each."""
+    """Follows the one face of a steady crop. Feed it pictures in order; 2 to 5 ms each."""
 
     def __init__(self, detector: Detector, mesh: FaceMesh) -> None:
         self._detector, self._mesh = detector, mesh
