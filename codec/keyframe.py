@@ -19,7 +19,7 @@ from codec.imagesize import image_size
 from codec.media.types import Float32, UInt8
 from codec.pictures.picture import decode_alone, encode_alone
 from codec.pictures.sampling import sample
-from codec.shape.points import pack_points, parse_points
+from codec.shape.keyframe_points import pack_points, parse_points
 from codec.wirebytes import Reader, pack_length
 
 SIDE = 256

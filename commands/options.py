@@ -30,7 +30,7 @@ OpenPage = Annotated[bool, typer.Option("--open/--no-open", help="Open the page 
 Crop = Annotated[str, typer.Option("--crop", help="face: follow the face; none: take the frame as it is.")]
 ShapeOption = Annotated[
     bool,
-    typer.Option("--shape/--no-shape", help="Send how mouth, lids and head stand; without, it is the paper's form."),
+    typer.Option("--shape/--no-shape", help="Send the positions of mouth, lids and head with each picture."),
 ]
 KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
 Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]

@@ -6,15 +6,16 @@ from codec.bundle import Bundle
 from codec.media.types import Float32, Int32
 from codec.pictures.header import PictureHeader
 from codec.shape.basis import movements
-from codec.shape.shape import Shape, ShapeDecoder, frames_of, straight_way
+from codec.shape.shape import Shape, ShapeDecoder, frames_of, interpolate
 from models.face.shape_points import network_points
 
 KEPT = 64
 """Shapes that wait for their tick, by the distance of their numbers."""
 
 
-def against(shape: Float32 | None, points: Float32 | None) -> Float32 | None:
-    """A frame's shape (2, 54, 2) as the network takes it, told against another keyframe's ``points`` (54, 2) in pixels."""
+def relative_to_keyframe(shape: Float32 | None, points: Float32 | None) -> Float32 | None:
+    """A frame's shape (2, 54, 2) as the network takes it, with another keyframe's ``points`` (54, 2), in pixels, in place
+    of its own."""
     if shape is None or points is None:
         return None
     return np.stack([network_points(points), shape[1]])
@@ -27,16 +28,17 @@ class ShapeTrack:
         self._decoder = ShapeDecoder()
         self._points: dict[int, Float32 | None] = {}  # of the keyframes, in pixels
         self._waiting: dict[int, Shape] = {}
-        self._last: Shape | None = None  # at the newest tick's end, as far as it is known
-        self._coming: tuple[Int32, Shape] | None = None  # where a tick that may be left out begins, and its end
+        self._before: Shape | None = None  # where the next tick's movement begins
+        self._held: Shape | None = None  # what a lost tick shows
+        self._pending: tuple[Int32, Shape] | None = None  # where the next tick begins and ends, if it has no bundle
 
     def set_keyframe(self, slot: int, points: Float32 | None) -> None:
-        """``points`` (54, 2) of the keyframe's face, None where it tells none."""
+        """``points`` (54, 2) of the keyframe's face; None if it has none."""
         self._points[slot] = points
 
     def reset(self) -> None:
         """Nothing is shown for a while."""
-        self._last = self._coming = None
+        self._before = self._held = self._pending = None
 
     def arrived(self, number: int, header: PictureHeader, data: bytes) -> None:
         """The shape beside picture ``number``, which was decoded. Raises :class:`codec.errors.CodecError`."""
@@ -44,35 +46,36 @@ class ShapeTrack:
         for old in [n for n in self._waiting if KEPT < (number - n) & 0xFFFF < 0x10000 - KEPT]:
             del self._waiting[old]
 
-    def tick(self, bundle: Bundle | None, whole: bool, count: int) -> list[Float32 | None]:
+    def tick(self, bundle: Bundle | None, picture_decoded: bool, count: int) -> list[Float32 | None]:
         """The ``count`` frames of a tick: the keyframe's points and the frame's own, (2, 54, 2) as the
         network takes them; None where they are not known.
 
-        ``bundle`` None: lost or left out; ``whole``: its picture could be decoded.
+        ``bundle`` None: lost or omitted; ``picture_decoded``: its picture could be decoded.
         """
-        coming, self._coming = self._coming, None
-        if bundle is None or not whole:
-            return self._without(coming if bundle is None else None, count)
-        shape, before = self._waiting.pop(bundle.number, None), self._last
-        self._last = shape
+        pending, self._pending = self._pending, None
+        if bundle is None or not picture_decoded:
+            return self._without(pending if bundle is None else None, count)
+        shape, before = self._waiting.pop(bundle.number, None), self._before
+        self._before = self._held = shape
         if shape is None:
             return [None] * count
         if not bundle.pausing:
             return self._shown(shape.slot, frames_of(shape, before, count))
         start = before.end if before is not None and before.slot == shape.slot else shape.end
         middle = (start + shape.end) // 2
-        self._coming = middle, shape
-        return self._shown(shape.slot, straight_way(start, middle, count))
+        self._pending = middle, shape
+        return self._shown(shape.slot, interpolate(start, middle, count))
 
-    def _without(self, coming: tuple[Int32, Shape] | None, count: int) -> list[Float32 | None]:
-        """A tick without a bundle: the second half of the way, where the bundle before told of it, else the face rests."""
-        if coming is not None:
-            self._last = None  # the sender's way begins anew, too
-            middle, shape = coming
-            return self._shown(shape.slot, straight_way(middle, shape.end, count))
-        if self._last is None:
+    def _without(self, pending: tuple[Int32, Shape] | None, count: int) -> list[Float32 | None]:
+        """A tick without a bundle. If the previous bundle announced it, its movement goes on to its end; otherwise the
+        face stays where it is."""
+        if pending is not None:
+            middle, shape = pending
+            self._before, self._held = None, shape  # the sender's interpolation restarts, too
+            return self._shown(shape.slot, interpolate(middle, shape.end, count))
+        if self._held is None:
             return [None] * count
-        return self._shown(self._last.slot, np.repeat(self._last.end[None], count, 0))
+        return self._shown(self._held.slot, np.repeat(self._held.end[None], count, 0))
 
     def _shown(self, slot: int, values: Int32) -> list[Float32 | None]:
         key = self._points.get(slot)

@@ -22,8 +22,8 @@ from receiver.shape_track import ShapeTrack
 
 HISTORY = 4
 KEEP = HOP * (-(-WINDOW // HOP) + 2 * WINDOW_FRAMES)
-"""Samples of sound kept for the windows of a tick's frames: whole hops, or the rows would not fall
-where training has them."""
+"""Samples of sound kept for the windows of a tick's frames: a whole number of hops, so that mel rows
+align as in training."""
 
 
 @dataclass
@@ -105,7 +105,7 @@ class TickDecoder:
         self._sent: deque[Float32] = deque(maxlen=FRAMES)  # pictures as sent, newest last
         self._larger: deque[Float32 | None] = deque(maxlen=2)  # the newest two, where they are larger than 8×8
         self._shown: deque[Float32] = deque(maxlen=HISTORY)  # the same on the 25 FPS grid
-        self._coming: tuple[Float32, Float32 | None] | None = None  # the end of a tick that may be left out
+        self._pending: tuple[Float32, Float32 | None] | None = None  # the end of a tick that may be left out
         self._slot, self._hidden, self._pausing, self._tick_ms = 0, False, False, 0
         self._samples = np.zeros(KEEP, np.float32)
 
@@ -114,13 +114,13 @@ class TickDecoder:
         """Whether the next tick has no bundle: the one before said so."""
         return self._pausing
 
-    def set_keyframe(self, slot: int, own: UInt8, points: Float32 | None = None) -> None:
-        """A keyframe arrived; ``own`` is its 8×8 picture, which stands for the picture before the
-        first; ``points`` (54, 2) its face's, in pixels."""
-        self.pictures.set_keyframe(slot, own)
+    def set_keyframe(self, slot: int, thumbnail: UInt8, points: Float32 | None = None) -> None:
+        """A keyframe arrived. ``thumbnail``: its 8×8 picture, used as the previous picture until the first
+        one arrives; ``points`` (54, 2) of its face, in pixels."""
+        self.pictures.set_keyframe(slot, thumbnail)
         self.shapes.set_keyframe(slot, points)
         if not self._sent:
-            self._sent.append(to_network(own)[0])
+            self._sent.append(to_network(thumbnail)[0])
             self._slot = slot
 
     def arrived(self, bundle: Bundle) -> bool:
@@ -155,7 +155,7 @@ class TickDecoder:
         """The tick that begins ``at_ms`` after the stream. ``bundle`` None: lost; ``redundant`` is its
         sound from the next one."""
         if tick_ms != self._tick_ms:
-            # What comes from now on lies otherwise in time than what the interpolator was to look back on.
+            # Older pictures are spaced differently in time, so the interpolator must not use them.
             self._tick_ms, self._sent = tick_ms, deque(list(self._sent)[-1:], FRAMES)
         samples = RATE * tick_ms // 1000
         packets = bundle.sound if bundle else redundant
@@ -170,19 +170,19 @@ class TickDecoder:
             self._sent.clear()
             self._larger.clear()
             self._shown.clear()
-            self._coming = None
+            self._pending = None
             self.shapes.reset()
             self._heard(sound)
             return TickOutput([], sound, lost, hidden=True)
-        coming, self._coming = self._coming, None
+        pending, self._pending = self._pending, None
         if found:
             pair = to_network(found[0])
             if bundle is not None and bundle.pausing and self._sent:
-                self._coming, pair = pair, self._halfway(*pair)
+                self._pending, pair = pair, self._halfway(*pair)
             self._append(*pair)
             self._slot = found[1].slot
-        elif bundle is None and coming is not None:
-            self._append(*coming)
+        elif bundle is None and pending is not None:
+            self._append(*pending)
         elif self._sent:
             self._append(self._sent[-1], self._larger[-1] if self._larger else None)
         frames = grid(at_ms, tick_ms)

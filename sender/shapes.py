@@ -1,4 +1,4 @@
-"""The face's shape in a stream: the mesh laid on a tick's crops, told against the keyframe's points."""
+"""The face's shape in a stream: mesh points of a tick's crops, coded relative to the keyframe's points."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def points_of(rgb: UInt8, detector: Detector, mesh: FaceMesh) -> Float32 | None:
 
 
 class OutgoingShapes:
-    """The shapes of one stream. For each tick :meth:`see`, and then :meth:`encode` or :meth:`pass_over`."""
+    """The shapes of one stream. For each tick :meth:`see`, and then :meth:`encode` or :meth:`skip`."""
 
     def __init__(self, detector: Detector, mesh: FaceMesh) -> None:
         self._follower, self._encoder = PointFollower(detector, mesh), ShapeEncoder()
@@ -32,7 +32,7 @@ class OutgoingShapes:
         """Nobody is to be seen."""
         self._follower.reset()
         self._tick, self._last = [], None
-        self._encoder.pass_over()
+        self._encoder.skip()
 
     def see(self, crops: list[UInt8]) -> None:
         """A tick's crops (256, 256, 3), in order."""
@@ -44,19 +44,20 @@ class OutgoingShapes:
             self._last = crop, None if found is None else pixels_of(found)
         return self._last[1]
 
-    def pass_over(self) -> None:
-        """The tick goes out without a shape."""
-        self._encoder.pass_over()
+    def skip(self) -> None:
+        """The tick is sent without a shape, or not at all."""
+        self._encoder.skip()
 
-    def encode(self, number: int, header: PictureHeader, keyframe: Keyframe, every: bool) -> bytes | None:
-        """The shape of the tick that was seen, beside picture ``number``; None where it can't be told.
+    def encode(self, number: int, header: PictureHeader, keyframe: Keyframe, all_frames: bool) -> bytes | None:
+        """The shape of the newest tick, to go with picture ``number``; None if keyframe or tick show no face.
 
-        ``every``: all five frames rather than the last alone; where not all show a face it is the last.
+        ``all_frames``: code all five frames, not the last alone. If a face is missing in any of them, only
+        the last is coded.
         """
         key, end = keyframe.points, self._tick[-1] if self._tick else None
         if key is None or end is None:
-            self.pass_over()
+            self.skip()
             return None
         known = [points for points in self._tick if points is not None]
-        told = known if every and len(known) == len(self._tick) == BETWEEN + 1 else [end]
+        told = known if all_frames and len(known) == len(self._tick) == BETWEEN + 1 else [end]
         return self._encoder.encode(number, header, coefficients(np.stack(told) - key))[0]

@@ -28,8 +28,8 @@ DRAWN = {8: 44, 16: 120, 32: 320}
 """Sides of pictures that the network is trained to draw from (the codec carries 12 as well), and
 what one may cost on average, in bytes."""
 QUANTISERS = {True: (4, 4), False: (2, 3)}
-"""Quantiser numbers of luma and chroma with the face's shape (steps of 5) and without it (3 and 4). What the
-shape tells the pictures needn't (docs/decisions.md)."""
+"""Quantiser numbers of luma and chroma, with the face's shape and without it: steps of 5 and 5, or of 3 and 4. The
+shape carries the motion, so the pictures can be coarser (docs/decisions.md)."""
 PAUSING_TICK = 200
 """Ticks of so many milliseconds are left out in silence; at the faster tick modes there is room."""
 SWITCH_MS = 600
@@ -50,7 +50,7 @@ class StreamConfig:
         tick_mode: index into ``TICK_MODES``.
         quality: of the keyframe's AVIF, 1..100.
         picture_bytes: what a picture may cost on average; by default as DRAWN says.
-        shape: tell how the face stands, beside the pictures; without it the stream has the paper's form.
+        shape: send the face's shape (mesh points) with each picture; without it the stream is as in the paper.
         pauses: in silence send no sound and, at ticks of 200 ms, only every other tick's bundle.
     """
 
@@ -117,7 +117,7 @@ class SenderStream:
         self.speech.set_bitrate(bitrate)
 
     def acknowledge(self, report: Report) -> None:
-        """What the other side said it holds: references follow."""
+        """Process a report: the next pictures use an acknowledged picture as their reference."""
         self.pictures.acknowledge(report.newest)
 
     def reconnected(self) -> None:
@@ -135,7 +135,7 @@ class SenderStream:
             self.keyframes.candidate(crop)
 
     def choose_early(self) -> None:
-        """The stream starts: end the choice of the keyframe if enough was seen of a face before."""
+        """Choose the keyframe now if enough candidates showed a face before the stream started."""
         if not self.framing.hidden:
             self.keyframes.choose_early()
 
@@ -155,7 +155,7 @@ class SenderStream:
         samples = np.zeros_like(tick.sound) if muted else tick.sound
         silent = self._voice is not None and not self._voice.heard(samples)
         if silent and self._paused and self.tick_ms == PAUSING_TICK and self.keyframes.choice is None:
-            self._pass_over(tick)
+            self._skip(tick)
             return None
         self.keyframes.see(crop, self.face)
         picture = None if crop is None or self.keyframes.newest is None else self._encode(crop)
@@ -187,26 +187,26 @@ class SenderStream:
         return picture
 
     def _encode_shape(self, beside_picture: bool) -> bytes | None:
-        """How the face stands; None where it isn't known, or there is no picture that it can rest on."""
+        """The face's shape in bits; None if it is unknown, or if there is no picture to refer to."""
         if self.shapes is None:
             return None
         if not beside_picture or self.face in (Face.NONE, *NO_CAMERA):
-            self.shapes.pass_over()
+            self.shapes.skip()
             return None
         self.shapes.see(self.framing.crops)
         header = self.pictures.header
         every = self.tick_ms == TICK_MODES[0] and not self._paused
         return self.shapes.encode(self.number, header, self.keyframes.gallery.keyframes[header.slot], every)
 
-    def leave_out(self, tick: Tick) -> None:
+    def skip(self, tick: Tick) -> None:
         """Consume a tick without sending it; the receiver conceals its sound."""
         self._see(tick)
-        self._pass_over(tick)
+        self._skip(tick)
 
-    def _pass_over(self, tick: Tick) -> None:
+    def _skip(self, tick: Tick) -> None:
         self._paused, self._last_sound = False, ()
         if self.shapes:
-            self.shapes.pass_over()
+            self.shapes.skip()
         self._encode_silence(len(tick.sound))
         self.at_ms += self.tick_ms
         self.count.seconds += len(tick.frames) / 25

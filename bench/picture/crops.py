@@ -21,7 +21,7 @@ def face_crops(video: Path) -> list[UInt8]:
     stream.keyframes.choice = None
     stream.framing.on_crops = lambda _, crops: out.extend(crops)
     for tick in file_ticks(video):
-        stream.leave_out(tick)
+        stream.skip(tick)
     return out
 
 

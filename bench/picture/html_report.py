@@ -15,7 +15,7 @@ import av
 from bench.picture.benchmark import HIGHER, RATE, Tools
 from bench.picture.crops import cropped
 from bench.picture.points import OURS, our_points, rival_point
-from bench.picture.quality import plain
+from bench.picture.quality import json_value
 from bench.picture.results import COLUMNS, PAPER_TABLE_3
 from bench.rivals.codecs import CODECS, parse_format
 from codec.media.timing import FRAME_RATE
@@ -79,4 +79,4 @@ def html(found: dict[str, Any], shown: Sequence[dict[str, str]] = ()) -> str:
     }  # fmt: skip
     page = resources.files("bench.picture").joinpath("report.html").read_text("utf-8")
     # "</" would end the script that the data stands in.
-    return page.replace("/*DATA*/null", json.dumps(plain(data)).replace("</", "<\\/"))
+    return page.replace("/*DATA*/null", json.dumps(json_value(data)).replace("</", "<\\/"))

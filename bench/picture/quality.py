@@ -5,8 +5,8 @@ by many measures.
 of the measuring networks (what is missing is left out and named). Every N-th frame is judged;
 motion looks at the frame before it too, the opening of lips and lids at every second frame
 (``--opening``), lip sync at one run of frames from the clip's middle. With
-the ``sync.json`` of the prepared dev split (``--offsets``) each clip's sound is moved to its lips
-first, and what speech gives is told for the clips whose sound is their own. Needs the ``bench``
+the ``sync.json`` of the prepared dev split (``--offsets``) each clip's sound is first aligned with its
+lips, and the gain from speech is reported for the clips whose sound belongs to the speaker. Needs the ``bench``
 extra.
 """
 
@@ -65,7 +65,7 @@ FIGURES = {
 }  # fmt: skip
 """What the tables show: name, and whether more is better."""
 SPEECH_FIGURES = ("psnr_mouth", "lmd_lips", "sync_d", "sync_c", "sync_hit")
-"""Those that speech should better, told again for the clips where it can."""
+"""Figures that speech should improve; also reported for the speaking clips alone."""
 
 
 def middle_run(frames: int, seconds: float) -> list[int]:
@@ -157,9 +157,9 @@ class Judge:
         return motion_figures(shown[n - 1], shown[n], truth[n - 1], truth[n])
 
 
-def tables(means: dict[str, Row], chosen: Sequence[str] = tuple(FIGURES)) -> tuple[Table, str]:
-    """The means, a row for each ``chosen`` figure and a column a variant: for the terminal, and as Markdown."""
-    figures = [k for k in chosen if any(not math.isnan(row.get(k, math.nan)) for row in means.values())]
+def tables(means: dict[str, Row], which: Sequence[str] = tuple(FIGURES)) -> tuple[Table, str]:
+    """The means, a row for each of ``which`` figures and a column a variant: for the terminal, and as Markdown."""
+    figures = [k for k in which if any(not math.isnan(row.get(k, math.nan)) for row in means.values())]
     table = Table("", *(Column(name, no_wrap=True) for name in means))
     lines = ["| | " + " | ".join(means) + " |", "|---|" + "---|" * len(means)]
     for key in figures:
@@ -173,37 +173,37 @@ def tables(means: dict[str, Row], chosen: Sequence[str] = tuple(FIGURES)) -> tup
     return table, "\n".join(lines)
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """JSON has neither nan nor infinity: null stands for them."""
     if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
+        return {k: json_value(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [plain(v) for v in value]
+        return [json_value(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def report(
-    clips: Sequence[Path], judge: Judge, interpolator: Interpolator, fps: int = 5, late: dict[str, int] | None = None
+    clips: Sequence[Path], judge: Judge, interpolator: Interpolator, fps: int = 5, offsets: dict[str, int] | None = None
 ) -> dict[str, Any]:
     """Judge the clips, printing a line for each → ``mean`` of each variant over the clips' means,
-    ``speaking``: the same over the clips named in ``late`` (frames that their sound is moved by),
+    ``speaking``: the same over the clips named in ``offsets`` (frames that their sound is moved by),
     ``clips``, ``cost`` in bits, and how many frames were ``judged`` and of these ``faceless``.
     Raises ``SourceError``."""
     rows: list[dict[str, Any]] = []
-    late = late or {}
+    offsets = offsets or {}
     for clip in clips:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            heard = realign(clip, late.get(clip.name, 0), Path(folder))
+            heard = realign(clip, offsets.get(clip.name, 0), Path(folder))
             sent = transmit(heard, Path(folder), interpolator, fps)
             found = judge.clip(heard, sent)
         rows.append(
-            {"clip": clip.name, "frames": len(sent.truth), "cost": sent.cost, "speaking": clip.name in late, "variants": found}
+            {"clip": clip.name, "frames": len(sent.truth), "cost": sent.cost, "speaking": clip.name in offsets, "variants": found}
         )
         first = found[judge.variants[0]]
         text = " ".join(f"{k} {first[k]:.3f}" for k in ("psnr", "ssim", "lpips", "dists", "lmd") if k in first)
         print(f"{clip.name:32s} {text}  {time.monotonic() - began:.1f} s", flush=True)
-    speaking = [r for r in rows if r["clip"] in late]
+    speaking = [r for r in rows if r["clip"] in offsets]
     means, spoken = (
         {v: mean([r["variants"].get(v, {}) for r in some]) for v in (*judge.variants, TRUTH)} for some in (rows, speaking)
     )
@@ -218,7 +218,7 @@ def report(
     }  # fmt: skip
 
 
-def chosen(data: Path, count: int | None) -> list[Path]:
+def pick_clips(data: Path, count: int | None) -> list[Path]:
     """So many of the dev clips, evenly; all by default. Raises ``FileNotFoundError`` where there are none."""
     clips = sorted((data / "dev").glob("*.mp4"))
     if not clips:
@@ -227,7 +227,7 @@ def chosen(data: Path, count: int | None) -> list[Path]:
     return [clips[i] for i in np.linspace(0, len(clips) - 1, count).round().astype(int)]
 
 
-def _late(offsets: Path | None) -> dict[str, int]:
+def _read_offsets(offsets: Path | None) -> dict[str, int]:
     if offsets is None:
         return {}
     try:
@@ -236,15 +236,15 @@ def _late(offsets: Path | None) -> dict[str, int]:
         raise ValueError(f"{offsets.name} is no sync.json of a prepared split") from error
 
 
-def _show(table: Table, markdown: str, plain: bool) -> None:
-    print(markdown) if plain else Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+def _show(table: Table, markdown: str, as_markdown: bool) -> None:
+    print(markdown) if as_markdown else Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 
 def run(options: argparse.Namespace) -> None:
     """What the command line does. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
     if options.opening < 0 or min(options.every, options.threads, 1 if options.clips is None else options.clips) < 1:
         raise ValueError("--every, --threads and --clips are 1 or more, --opening is 0 or more")
-    clips, late = chosen(options.data, options.clips), _late(options.offsets)
+    clips, offsets = pick_clips(options.data, options.clips), _read_offsets(options.offsets)
     if not options.out.parent.is_dir():
         raise FileNotFoundError(f"{options.out.parent} is no folder")
     torch.set_num_threads(options.threads)
@@ -261,9 +261,9 @@ def run(options: argparse.Namespace) -> None:
     for note in notes:
         print(note, file=sys.stderr)
     judge = Judge(panel, renderer, variants, options.every, expert, options.sync_seconds, options.opening)
-    found = report(clips, judge, Interpolator(options.weights), options.fps, late)
+    found = report(clips, judge, Interpolator(options.weights), options.fps, offsets)
     settings = {k: v.name if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("data", "losses", "out")}
-    options.out.write_text(json.dumps(plain({"settings": settings, "notes": notes, **found}), indent=1) + "\n")
+    options.out.write_text(json.dumps(json_value({"settings": settings, "notes": notes, **found}), indent=1) + "\n")
     _show(*tables(found["mean"]), options.markdown)
     if found["speaking"]:
         print(f"\nThe {sum(1 for r in found['clips'] if r['speaking'])} clips whose sound is their own:")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bench.picture.benchmark import HIGHER, RATE
 from bench.picture.points import OURS
-from bench.picture.quality import plain
+from bench.picture.quality import json_value
 
 COMPRESSAI = {"psnr": "psnr-rgb", "encode_ms": "encoding_time", "decode_ms": "decoding_time"}
 """CompressAI's names for figures of ours; its times are in seconds a picture."""
@@ -46,7 +46,7 @@ def compressai(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def to_json(found: dict[str, Any]) -> str:
     """Everything that was found; ``codecs`` is in CompressAI's form."""
-    return json.dumps(plain({"codecs": compressai(found["points"]), **found}), indent=1) + "\n"
+    return json.dumps(json_value({"codecs": compressai(found["points"]), **found}), indent=1) + "\n"
 
 
 def to_csv(found: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.metrics.panel import Panel
-from bench.picture.quality import Judge, chosen, plain, report, tables
+from bench.picture.quality import Judge, json_value, pick_clips, report, tables
 from bench.picture.variants import Sent
 from bench.speed.frame_time import runtimes
 from codec.errors import reason
@@ -80,14 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     try:
-        clips, drawers = chosen(options.data, options.clips), Drawers(options.weights, options.threads)
+        clips, drawers = pick_clips(options.data, options.clips), Drawers(options.weights, options.threads)
         judge = Judge(Panel(options.losses, bf16=True), drawers, drawers.variants, options.every)
         found = report(clips, judge, Interpolator(options.weights))
         apart = {
             device: {"mean_db": decibels(float(np.mean(errors))), "worst_db": decibels(max(errors))}
             for device, errors in drawers.apart.items()
         }  # fmt: skip
-        options.out.write_text(json.dumps(plain({"runtimes": drawers.names, "from_fp32": apart, **found}), indent=1) + "\n")
+        options.out.write_text(json.dumps(json_value({"runtimes": drawers.names, "from_fp32": apart, **found}), indent=1) + "\n")
     except (OSError, ValueError, SourceError, WeightsMissingError) as error:
         print(reason(error), file=sys.stderr)
         return 1

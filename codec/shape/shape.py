@@ -46,7 +46,7 @@ class Shape:
     between: Int32
 
 
-def straight_way(before: np.ndarray, end: np.ndarray, count: int = BETWEEN + 1) -> Int32:
+def interpolate(before: np.ndarray, end: np.ndarray, count: int = BETWEEN + 1) -> Int32:
     """Coefficients (count, 16) on the way from one tick's end to the next, that one the last; in integers, halves upwards."""
     share = np.arange(1, count + 1)[:, None]
     return ((before * (count - share) * 2 + end * share * 2 + count) // (2 * count)).astype(np.int32)
@@ -105,7 +105,7 @@ class ShapeEncoder:
         self._held = _Held()
         self._last: tuple[int, Int32] | None = None
 
-    def pass_over(self) -> None:
+    def skip(self) -> None:
         """A tick went out without a shape: the next one's way begins anew."""
         self._last = None
 
@@ -122,7 +122,7 @@ class ShapeEncoder:
         residual = [_rounded(float(v), step, NEAR_END) for v in frames[-1] - predicted]
         end = _within(predicted + np.array(residual, np.int64) * step)
         before = self._last[1] if self._last and self._last[0] == header.slot else end
-        way = straight_way(before, end)[:-1]
+        way = interpolate(before, end)[:-1]
         between = [[_rounded(float(v), step, NEAR_BETWEEN) for v in row] for row in frames[:-1] - way[: len(frames) - 1]]
         coder = Encoder()
         _walk(coder, self.step, residual, between)
@@ -156,7 +156,7 @@ def frames_of(shape: Shape, before: Shape | None, count: int) -> Int32:
     """Coefficients (count, 16) of a tick's frames, its end last. ``before``: the shape at the end of the
     tick before, None where it is not known; the face is then held where it is at the end."""
     start = before.end if before is not None and before.slot == shape.slot else shape.end
-    way = straight_way(start, shape.end, count)
+    way = interpolate(start, shape.end, count)
     if count == BETWEEN + 1 and len(shape.between):
         way[:-1] += shape.between
     return way

@@ -9,7 +9,7 @@ The paper's idea (pictures and speech drive the keyframe) with a dense flow in p
                                                                                               │            step.onnx
     keyframe 256 ── warped by the flow ─► + light from the 8×8 ─► generator at 128 ─► residual and mask at 256
 
-What stays out of the identity part is small, so that a frame costs few GFLOP. ``FaceUpsamplerNet.coarse`` alone
+The part that runs for every frame is small, so a frame costs few GFLOP. ``FaceUpsamplerNet.coarse`` alone
 is what is trained first, at 64×64.
 """
 
@@ -46,7 +46,7 @@ def _block(cin: int, cout: int, count: int = 1, stride: int = 1) -> nn.Sequentia
 
 
 class IdentityEncoder(nn.Module):
-    """Keyframe at 64×64 → features at 64, 32, 16, 8, and the attention's keys and values at 16."""
+    """Keyframe at 64×64 → features at 64, 32, 16 and 8."""
 
     def __init__(self, c: FaceUpsamplerConfig) -> None:
         super().__init__()
@@ -145,8 +145,8 @@ class CoarsePredictor(nn.Module):
         self.lean16, self.lean32, self.lean64 = (nn.Parameter(torch.tensor(share)) for share in (0.5, 0.5, 0.3))
 
     @staticmethod
-    def _led(flow: Tensor, shape: Tensor, lean: Tensor) -> Tensor:
-        """The flow, led to the hint as far as that is trusted."""
+    def _blend_hint(flow: Tensor, shape: Tensor, lean: Tensor) -> Tensor:
+        """The flow, moved towards the hint by the hint's confidence and a learnt share."""
         return flow + lean * shape[:, 2:3] * (shape[:, :2] - flow)
 
     def forward(
@@ -159,22 +159,22 @@ class CoarsePredictor(nn.Module):
         update, shift = self.attend(h, key, value)
         h = h + update
         both = torch.cat([h, shift.to(h.dtype)], 1)
-        flow = self._led(self.flow16(both), shape16, self.lean16)
+        flow = self._blend_hint(self.flow16(both), shape16, self.lean16)
         h = self.fuse16(torch.cat([self.found(both), warp(f16, flow)], 1))
         flow = up(flow.float(), 2)
         h = self.to32(torch.cat([up(h, 2), flow.to(h.dtype)], 1)) + self.detail32(F.avg_pool2d(detail, 2) * 4)
         h = h + self.shape32(shape32)
         h = self.fuse32(torch.cat([h, warp(f32, flow)], 1))
-        flow = up(self._led(flow + self.flow32(h), shape32, self.lean32).float(), 2)
+        flow = up(self._blend_hint(flow + self.flow32(h), shape32, self.lean32).float(), 2)
         h = self.to64(torch.cat([up(h, 2), flow.to(h.dtype)], 1)) + self.shape64(shape)
         target = up(pictures[:, 2], 8) + detail
         h = self.fuse64(torch.cat([h, warp(f64, flow), target.to(h.dtype) * 2 - 1], 1))
-        flow = self._led(flow + self.flow64(h).float(), shape, self.lean64)
+        flow = self._blend_hint(flow + self.flow64(h).float(), shape, self.lean64)
         head = self.head(h).float()
         return Coarse(flow, target + head[:, :3], torch.sigmoid(head[:, 3:]), h)
 
 
-LEANING = 0.85
+GENERATED_SHARE = 0.85
 """How far the finished picture goes from the moved keyframe to what the generator makes of it.
 Chosen on training people for LPIPS (docs/decisions.md); the losses see the picture without it."""
 SHARPENING = 0.1
@@ -182,13 +182,13 @@ SHARPENING = 0.1
 
 
 def finished(picture: Tensor, warped: Tensor) -> Tensor:
-    """The picture as it is shown: :data:`LEANING`, :data:`SHARPENING`."""
-    picture = warped + LEANING * (picture - warped)
+    """The picture as it is shown: :data:`GENERATED_SHARE`, :data:`SHARPENING`."""
+    picture = warped + GENERATED_SHARE * (picture - warped)
     return picture + SHARPENING * (picture - F.avg_pool2d(picture, 3, 1, 1, count_include_pad=False))
 
 
 DOUBT_FROM, DOUBT_WHOLE = 0.10, 0.16
-"""Where :func:`doubt` begins and is whole; chosen on dev clips with their own keyframe and with another person's
+"""Doubt is 0 below the first and 1 above the second; chosen on dev clips with their own keyframe and with another person's
 (docs/decisions.md)."""
 
 
@@ -295,8 +295,8 @@ class FaceUpsamplerNet(nn.Module):
     def guarded(
         self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, shape: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """One frame as it is shown: (picture (N, 3, 256, 256) in [0, 1], its :func:`doubt` (N,)). As far as that
-        goes, the soft picture F_int stands in for one that the keyframe can't explain."""
+        """One frame as it is shown: (picture (N, 3, 256, 256) in [0, 1], its :func:`doubt` (N,)). F_int, which
+        is soft, is blended in by the doubt."""
         picture, warped, light, mask, f_int = self.drawn(parts, pictures, mel, detail, shape=shape)
         doubted = doubt(light, mask)
         picture = finished(picture, warped)

@@ -21,7 +21,7 @@ from codec.pictures.sampling import sample
 from models.face.detector import BlazeFace
 from models.face.landmarks import FaceMesh
 from models.runtime.upsampler import Interpolator, KeyframeFeatures, Upsampler
-from receiver.shape_track import against
+from receiver.shape_track import relative_to_keyframe
 from receiver.tick_decoder import FrameInput, TickDecoder
 from sender.keyframes.distance import distance
 from sender.keyframes.gallery import Held
@@ -130,7 +130,7 @@ class Refresh:
         while len(self._identities) > IDENTITIES:
             self._identities.popitem(last=False)
         self._upsampler.use(identity)
-        shape = against(frame.shape, keyframe.points)
+        shape = relative_to_keyframe(frame.shape, keyframe.points)
         return distance(self._upsampler.step(frame.pictures, frame.speech, frame.detail, shape), crop)
 
     def _look(self, frame: FrameInput, crop: UInt8, held: Held) -> Advice | None:

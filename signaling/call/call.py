@@ -144,8 +144,8 @@ class Call:
                 break
             acknowledged, self._report = self._report, None
             report = self.player.report() if self.player else None
-            left_out = self._keyframes_out.first
-            bundle = await loop.run_in_executor(self._pool, self._encode, tick, acknowledged, report, left_out)
+            skip = self._keyframes_out.first
+            bundle = await loop.run_in_executor(self._pool, self._encode, tick, acknowledged, report, skip)
             if self.stream.framing.hidden:
                 self._keyframes_out.withhold()
             if self.peer and bundle:
@@ -183,8 +183,8 @@ class Call:
             self.stream.set_step(step.tick_mode, step.bitrate)
             self.source.tick_ms = self.stream.tick_ms
 
-    def _encode(self, tick: Tick, acknowledged: Report | None, report: Report | None, left_out: bool) -> Bundle | None:
-        """``left_out``: nothing is sent of this tick."""
+    def _encode(self, tick: Tick, acknowledged: Report | None, report: Report | None, skip: bool) -> Bundle | None:
+        """``skip``: nothing is sent of this tick."""
         assert self.stream
         stream, mirror, at_ms = self.stream, self.mirror, self.stream.at_ms
         if acknowledged:
@@ -195,8 +195,8 @@ class Call:
             elif advice.keyframe:
                 stream.keyframes.set(advice.keyframe)
         bundle = None
-        if left_out:
-            stream.leave_out(tick)
+        if skip:
+            stream.skip(tick)
         else:
             bundle = stream.bundle(tick, report)
         if mirror:
@@ -214,7 +214,7 @@ class Call:
                 last = report
 
     async def _offer_keyframes(self) -> None:
-        """Unless the camera is off: who comes then is shown nothing, not even what was seen before."""
+        """Offer the keyframes. While the camera is off none is offered, so that a new peer sees nothing."""
         if self.peer and self.stream and self._keyframes_out and not self.stream.framing.hidden:
             await self._keyframes_out.offer(self.peer, self.stream.pictures.slot)
 

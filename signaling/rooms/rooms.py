@@ -10,6 +10,7 @@ from typing import Protocol
 from signaling.protocol import Message, SignalingError
 
 ROOM_SIZE = 2
+"""Peers that a room takes."""
 
 Deliver = Callable[[Message | SignalingError], Awaitable[bool]]
 """Hand a message to a peer, or tell it why its socket closes now; False where the peer is gone."""

@@ -26,8 +26,8 @@ from signaling.protocol import (
     parse,
 )
 from signaling.rooms.access import check_token
-from signaling.rooms.admission import Attempts, OpenSockets, address_of, same_origin
 from signaling.rooms.json_log import room_label
+from signaling.rooms.limits import Attempts, OpenSockets, address_of, same_origin
 from signaling.rooms.metrics import Metrics
 from signaling.rooms.rooms import Member, MemoryRooms, Rooms
 from signaling.static_files import add_headers, add_pages, errors_as_json, json_error
@@ -93,7 +93,7 @@ class _Socket(web.WebSocketResponse):
 
 
 class SignalingServer:
-    """State of one server: its rooms and open sockets. ``create_app`` makes the one of an application."""
+    """State of one server: its rooms and open sockets. ``create_app`` creates one per application."""
 
     def __init__(self, config: ServerConfig, rooms: Rooms) -> None:
         self.config, self.rooms = config, rooms
@@ -163,7 +163,7 @@ class SignalingServer:
         early: deque[Message] | None = deque()
 
         async def deliver(told: Message | SignalingError) -> bool:
-            if isinstance(told, SignalingError):  # whoever takes the place doesn't wait: closing a dead socket takes seconds
+            if isinstance(told, SignalingError):  # in the background: closing a dead socket takes seconds
                 task = asyncio.create_task(_refuse(socket, told))
                 self._closing.add(task)
                 task.add_done_callback(self._closing.discard)
@@ -262,8 +262,8 @@ class SignalingServer:
         return web.json_response(content, status=200 if ready else 503)
 
     async def room(self, request: web.Request) -> web.Response:
-        """Handle GET ``/rooms/NAME``: how many peers are in it, for the landing page; with tokens
-        nobody is told."""
+        """Handle GET ``/rooms/NAME``: how many peers are in it, for the landing page. Refused if the server
+        requires tokens."""
         if self.config.secret is not None:
             return json_error(403, "no_token", "who is in a room is told to who has joined it")
         if not self.room_queries.allow(self._address(request), time.monotonic()):

@@ -9,7 +9,7 @@ from codec.pictures.header import PictureHeader
 from codec.shape.basis import COEFFICIENTS, POINTS, movements
 from codec.shape.shape import ShapeEncoder
 from models.face.shape_points import network_points
-from receiver.shape_track import ShapeTrack, against
+from receiver.shape_track import ShapeTrack, relative_to_keyframe
 from receiver.tick_decoder import FrameInput, TickDecoder, halfway
 
 POSE = np.random.default_rng(0).uniform(60, 190, (POINTS, 2)).astype(np.float32)
@@ -75,7 +75,8 @@ def test_a_tick_left_out_ends_where_the_bundle_before_said():
     side.first(side.bundle(100))
     assert side.first(side.bundle(200, pausing=True)) == [110, 120, 130, 140, 150]
     assert side.first(None) == [160, 170, 180, 190, 200]
-    side.encoder.pass_over()
+    assert side.first(None) == [200] * 5  # the next one is lost
+    side.encoder.skip()
     assert side.first(side.bundle(300)) == [300] * 5  # the sender's way begins anew
 
 
@@ -111,11 +112,11 @@ def test_shapes_that_never_come_due_are_dropped():
 
 def test_another_keyframes_points():
     shape = np.stack([network_points(POSE), network_points(POSE + 5)])
-    other = against(shape, POSE + 20)
+    other = relative_to_keyframe(shape, POSE + 20)
     assert np.array_equal(other[1], shape[1])
     assert np.allclose(other[0], network_points(POSE + 20))
-    assert against(None, POSE) is None
-    assert against(shape, None) is None
+    assert relative_to_keyframe(None, POSE) is None
+    assert relative_to_keyframe(shape, None) is None
 
 
 def test_halfway_between_two_frames():

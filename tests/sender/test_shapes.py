@@ -115,7 +115,7 @@ def test_shorter_ticks_tell_their_end_alone(clip: Path, tick_mode: int) -> None:
         track.set_keyframe(0, stream.keyframes.newest.points)
         track.arrived(bundle.number, stream.pictures.header, bundle.shape)
         assert all(s is not None for s in track.tick(bundle, True, 3))
-        assert not len(track._last.between)
+        assert not len(track._held.between)
 
 
 def test_in_silence_the_face_goes_on_halfway_and_then_all_the_way(clip: Path, face) -> None:

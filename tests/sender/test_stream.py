@@ -257,7 +257,7 @@ def test_a_tick_that_is_left_out_leaves_the_rest_as_it_is(clip: Path) -> None:
     ticks = list(islice(file_ticks(clip), 3))
     first = stream.bundle(ticks[0])
     stream.redundant = True
-    stream.leave_out(ticks[1])
+    stream.skip(ticks[1])
     third = stream.bundle(ticks[2])
     assert third.number == first.number + 1
     assert third.time == first.time + 20

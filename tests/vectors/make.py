@@ -20,7 +20,7 @@ from codec.pictures.header import SIZES
 from codec.pictures.picture import PictureDecoder, PictureEncoder
 from codec.pictures.sampling import sample
 from codec.shape.basis import COEFFICIENTS, POINTS, movements
-from codec.shape.points import pack_points, parse_points
+from codec.shape.keyframe_points import pack_points, parse_points
 from codec.shape.shape import Shape, ShapeDecoder, ShapeEncoder, frames_of
 
 HERE = Path(__file__).parent
@@ -109,7 +109,7 @@ def main() -> None:
                     assert known is not None
                     expected[-1]["shape"] = {"bytes": len(told), "end": before.end.tolist(), "sha256": place(known, before, last)}
             if told is None:
-                shapes.pass_over()
+                shapes.skip()
             bundle = Bundle(
                 number,
                 (65_500 + 10 * i) & 0xFFFF,

@@ -1,5 +1,5 @@
 """Every change to aiortc, aioice and pyOpenSSL, in one place:
-:data:`signaling.transport.patches.table.PATCHES` lists them.
+:data:`signaling.transport.patches.patch_list.PATCHES` lists them.
 
 :func:`apply` makes those that hold for the whole process, :class:`ConnectionPatches` those of one
 connection; ``sctp_queue`` is called by the channels, ``ice_sockets`` by the wire meter. Nothing

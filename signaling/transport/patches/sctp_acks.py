@@ -22,7 +22,7 @@ from typing import Any, cast
 
 from aiortc.rtcsctptransport import SCTP_DATA_UNORDERED, SCTP_RTO_MIN, USERDATA_MAX_LENGTH, DataChunk, RTCSctpTransport
 
-from signaling.transport.patches.table import needs
+from signaling.transport.patches.patch_list import needs
 from signaling.transport.patience import LATEST, SOONEST
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from codec.errors import CodecError, SyntaxLimitError
 from codec.pictures.header import PictureHeader
 from codec.shape.basis import BASIS, COEFFICIENTS, POINTS, SCALE, coefficients, movements
 from codec.shape.probabilities import ZERO
-from codec.shape.shape import ShapeDecoder, ShapeEncoder, frames_of, straight_way
+from codec.shape.shape import ShapeDecoder, ShapeEncoder, frames_of, interpolate
 from codec.shape.syntax import BETWEEN, CONTEXTS, LARGEST, STEPS
 
 
@@ -76,7 +76,7 @@ def test_one_frame_alone():
 
 
 def test_the_way_is_straight_and_ends_at_the_end():
-    way = straight_way(np.array([0, -7]), np.array([10, 3]))
+    way = interpolate(np.array([0, -7]), np.array([10, 3]))
     assert way[:, 0].tolist() == [2, 4, 6, 8, 10]
     assert way[:, 1].tolist() == [-5, -3, -1, 1, 3]
 

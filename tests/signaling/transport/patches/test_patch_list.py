@@ -9,28 +9,28 @@ import pytest
 from aiortc.rtcdtlstransport import RTCCertificate
 
 from signaling.transport import patches
-from signaling.transport.patches import ice_checks, ice_consent, ice_loopback, table
+from signaling.transport.patches import ice_checks, ice_consent, ice_loopback, patch_list
 
 FOLDER = Path(patches.__file__).parent
 SIGNALING = FOLDER.parents[1]
-PRIVATE = {need.split(".")[1] for patch in table.PATCHES for need in patch.needs if need.split(".")[1].startswith("_")}
+PRIVATE = {need.split(".")[1] for patch in patch_list.PATCHES for need in patch.needs if need.split(".")[1].startswith("_")}
 
 
 async def test_nothing_that_a_patch_needs_is_missing():
-    assert table.missing() == []
+    assert patch_list.missing() == []
 
 
 async def test_what_is_missing_is_named(monkeypatch):
     monkeypatch.delattr(aioice.ice, "CONSENT_INTERVAL")
-    assert table.missing() == ["ice_consent: ice.CONSENT_INTERVAL"]
+    assert patch_list.missing() == ["ice_consent: ice.CONSENT_INTERVAL"]
 
 
 def test_every_module_is_listed_and_every_patch_is_a_module():
-    modules = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "table"}
-    assert modules == {patch.module for patch in table.PATCHES}
+    modules = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "patch_list"}
+    assert modules == {patch.module for patch in patch_list.PATCHES}
 
 
-@pytest.mark.parametrize("patch", table.PATCHES, ids=lambda patch: patch.module)
+@pytest.mark.parametrize("patch", patch_list.PATCHES, ids=lambda patch: patch.module)
 def test_every_patch_is_told_upstream(patch):
     text = (SIGNALING.parent / "docs" / "upstream.md").read_text("utf-8")
     assert f"\n## {patch.module}: " in text

@@ -1,4 +1,4 @@
-"""codec.shape.points: a keyframe's points come back to a quarter of a pixel; other bytes are a typed error."""
+"""codec.shape.keyframe_points: a keyframe's points come back to a quarter of a pixel; other bytes are a typed error."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from codec.errors import KeyframeError, SyntaxLimitError
 from codec.keyframe import encode_keyframe, parse_keyframe
 from codec.shape.basis import POINTS
-from codec.shape.points import SIZE, pack_points, parse_points
+from codec.shape.keyframe_points import SIZE, pack_points, parse_points
 
 
 def test_they_come_back_to_a_quarter_of_a_pixel():
