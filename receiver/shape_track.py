@@ -42,9 +42,16 @@ class ShapeTrack:
 
     def arrived(self, number: int, header: PictureHeader, data: bytes) -> None:
         """The shape beside picture ``number``, which was decoded. Raises :class:`codec.errors.CodecError`."""
+        self.forget(number)
         self._waiting[number] = self._decoder.decode(number, header, data)
-        for old in [n for n in self._waiting if KEPT < (number - n) & 0xFFFF < 0x10000 - KEPT]:
-            del self._waiting[old]
+        # Ticks are laid out in another thread, which takes shapes out meanwhile.
+        for old in [n for n in list(self._waiting) if KEPT < (number - n) & 0xFFFF < 0x10000 - KEPT]:
+            self._waiting.pop(old, None)
+
+    def forget(self, number: int) -> None:
+        """Picture ``number`` came without a shape: one of an earlier picture of this number counts no more."""
+        self._waiting.pop(number, None)
+        self._decoder.forget(number)
 
     def tick(self, bundle: Bundle | None, picture_decoded: bool, count: int) -> list[Float32 | None]:
         """The ``count`` frames of a tick: the keyframe's points and the frame's own, (2, 54, 2) as the
@@ -54,6 +61,8 @@ class ShapeTrack:
         """
         pending, self._pending = self._pending, None
         if bundle is None or not picture_decoded:
+            if bundle is not None and bundle.shape is None:
+                self._before = None
             return self._without(pending if bundle is None else None, count)
         shape, before = self._waiting.pop(bundle.number, None), self._before
         self._before = self._held = shape

@@ -140,6 +140,7 @@ class TickDecoder:
 
     def _shape_arrived(self, bundle: Bundle) -> None:
         if bundle.shape is None:
+            self.shapes.forget(bundle.number)
             return
         try:
             self.shapes.arrived(bundle.number, self.decoded[bundle.number][1], bundle.shape)

@@ -76,9 +76,11 @@ def _look_through(video: Path, stream: SenderStream, tick_ms: int) -> Scenes:
 
 def _begin_scene(stream: SenderStream, crop: UInt8) -> None:
     """Use the keyframe that suits the scene, a new one where none does."""
-    slot = slot_for(crop, stream.keyframes.gallery.keyframes)
+    gallery = stream.keyframes.gallery
+    slot = slot_for(crop, {slot: keyframe for slot, keyframe in gallery.keyframes.items() if slot in gallery.held})
     if slot is None or not stream.keyframes.use(slot):
         stream.keyframes.set(crop)
+    stream.keyframes.settle()
 
 
 def encode_file(
@@ -102,6 +104,7 @@ def encode_file(
                 if number in scenes.cuts:
                     stream.framing.cut()
                 if number in scenes.keyframes:
+                    writer.keyframes()  # one that the refresh has set since: it is held before another is chosen
                     _begin_scene(stream, scenes.keyframes[number])
                     writer.keyframes()
                 bundle = stream.bundle(tick)

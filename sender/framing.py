@@ -61,7 +61,7 @@ class Framing:
         frames = [f for f in tick.frames if f is not None]
         self._nothing_seen = not frames
         if self.hidden:
-            self.tracker.reset()
+            self.cut()
             self.crops = []
             return None, Face.AWAY if self.away else Face.CAMERA_OFF
         newest, before = frames[-1], self.crop

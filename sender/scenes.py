@@ -33,13 +33,18 @@ def _thumbnail(rgb: UInt8) -> UInt8:
     return np.asarray(cv2.resize(rgb, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def _apart(a: UInt8, b: UInt8) -> float:
+    return float(np.abs(sample(a).astype(np.float32) - sample(b)).mean())
+
+
 def find_scenes(ticks: Iterable[Tick], framing: Framing, choice: KeyframeChoice) -> Scenes:
     """Look through a file once. Pass a fresh ``framing`` and ``choice``, set up like the stream's."""
     scenes, detector, begun = Scenes(), CutDetector(), 0
 
     def end() -> None:
         if choice.has_face:
-            scenes.keyframes[begun] = choice.best()
+            best = choice.best()
+            scenes.keyframes[begun] = next((crop for crop in scenes.keyframes.values() if _apart(crop, best) <= ALIKE), best)
 
     for number, tick in enumerate(ticks):
         if sum(detector.update(_thumbnail(f)) for f in tick.frames if f is not None):  # each must be seen

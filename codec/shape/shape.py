@@ -87,6 +87,9 @@ class _Held:
         slot, end = self._ends.get((number - header.distance) & 0xFFFF, (-1, None)) if header.distance else (-1, None)
         return end if end is not None and slot == header.slot else np.zeros(COEFFICIENTS, np.int32)
 
+    def forget(self, number: int) -> None:
+        self._ends.pop(number, None)
+
     def remember(self, number: int, slot: int, end: Int32) -> None:
         self._ends[number] = slot, end
         for old in [n for n in self._ends if KEPT <= (number - n) & 0xFFFF < 0x10000 - KEPT]:
@@ -139,6 +142,10 @@ class ShapeDecoder:
 
     def __init__(self) -> None:
         self._held = _Held()
+
+    def forget(self, number: int) -> None:
+        """Picture ``number`` has no shape: nothing is predicted from one that an earlier picture of this number had."""
+        self._held.forget(number)
 
     def decode(self, number: int, header: PictureHeader, data: bytes) -> Shape:
         """``number`` and ``header`` are those of the picture in the same bundle, which was decoded.

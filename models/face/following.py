@@ -4,11 +4,19 @@ line between the eyes; the detector finds the face where it was lost."""
 import numpy as np
 
 from codec.media.types import Float32, UInt8
-from models.face.detector import Detector
+from models.face.detector import Detection, Detector
 from models.face.landmarks import FaceMesh, Region, region_of
+from models.face.tracker import ABOVE, SCALE, SIDE
 
 PROBABLE = 0.5
 """What the mesh must think of a face for its points to count."""
+
+
+def _off_centre(face: Detection) -> float:
+    """How far a face lies from where the tracker's crops have theirs, in place and size."""
+    usual = SIDE / SCALE
+    x, y = face.centre
+    return float(np.hypot(x - SIDE / 2, y - SIDE * ABOVE) / usual + abs(np.log(face.height / usual)))
 
 
 class PointFollower:
@@ -35,5 +43,5 @@ class PointFollower:
         faces = self._detector.detect(rgb)
         if not faces:
             return nothing
-        points, probability = self._mesh.points(rgb, faces[0])
+        points, probability = self._mesh.points(rgb, min(faces, key=_off_centre))
         return self._mesh.within(rgb, region_of(points)) if probability >= PROBABLE else nothing

@@ -1,5 +1,5 @@
 """Face landmarks: 468 points from MediaPipe's face mesh (Kartynnik et al., 2019; Apache-2.0), for
-the keyframe's choice.
+the keyframe's choice and for the face's shape.
 
 ``FaceAlignment`` is the optional other backend (68 points, PyPI ``face-alignment``), loaded when
 asked for: it needs torch and fetches its own weights on first use.
@@ -53,7 +53,10 @@ class FaceMesh:
 
     def __init__(self) -> None:
         path = Path(str(resources.files("models").joinpath("weights", "face_landmark.onnx")))
-        self._network = load(path, choose("auto", cuda=False), 1, exact=True)
+        try:
+            self._network = load(path, choose("auto", cuda=False), 1, exact=True)
+        except ValueError:  # an OpenVINO that is there and does not work
+            self._network = load(path, "cpu", 1, exact=True)
         (self._input,) = self._network.inputs
 
     def points(self, rgb: UInt8, face: Detection) -> tuple[Float32, float]:

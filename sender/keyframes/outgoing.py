@@ -73,10 +73,14 @@ class OutgoingKeyframes:
             self.set(self.choice.best())
             self.choice = None
 
+    def settle(self) -> None:
+        """End a choice that goes on: a keyframe was set or taken up by other means."""
+        self.choice, self._faceless = None, False
+
     def see(self, crop: UInt8 | None, face: Face) -> None:
         """A tick's crop while the stream runs; a choice that was made without a face is made again with one."""
         if self._faceless and face == Face.TRACKED:
-            self.choice, self._faceless = KeyframeChoice(self._detector), False
+            self.choice, self._faceless = KeyframeChoice(self._detector, self._mesh), False
         if crop is None or self.choice is None:
             return
         if self._mode == "first":

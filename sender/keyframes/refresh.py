@@ -92,7 +92,7 @@ class Refresh:
         carry their face's points."""
         self._upsampler, self._decoder = upsampler, TickDecoder(interpolator)
         self._quality, self._check_ms = quality, check_ms
-        self._face = (BlazeFace(), FaceMesh()) if shape else None
+        self._detector, self._mesh = BlazeFace(), FaceMesh() if shape else None
         self._known: dict[int, Keyframe] = {}
         self._identities: OrderedDict[bytes, KeyframeFeatures] = OrderedDict()
         self._rivals: dict[int, Rival] = {}
@@ -164,7 +164,9 @@ class Refresh:
     def _challenge(self, frame: FrameInput, crop: UInt8, current: float, doubted: bool) -> Advice | None:
         challenger = self._challenger
         if challenger is None or doubted:
-            points = points_of(crop, *self._face) if self._face else None
+            if doubted and not self._detector.detect(crop):
+                return None  # nobody to be seen: an empty room must not become the keyframe
+            points = points_of(crop, self._detector, self._mesh) if self._mesh else None
             self._challenger = Rival(encode_keyframe(crop, self._quality, points=points))
             return self._send(self._challenger) if doubted else None
         challenger.judged(current, self._draw(challenger.keyframe, frame, crop))

@@ -110,6 +110,18 @@ def test_shapes_that_never_come_due_are_dropped():
     assert len(side.track._waiting) <= 65
 
 
+def test_a_picture_without_a_shape_ends_what_an_earlier_one_of_its_number_had():
+    """The other side began anew, its numbers too."""
+    side = Side()
+    side.bundle(200)
+    side.track.forget(0)
+    fresh = ShapeEncoder(0)
+    data, made = fresh.encode(1, PictureHeader(1, 3), values(0))
+    side.track.arrived(1, PictureHeader(1, 3), data)
+    assert side.track._waiting[1].end.tolist() == made.end.tolist()
+    assert 0 not in side.track._waiting
+
+
 def test_another_keyframes_points():
     shape = np.stack([network_points(POSE), network_points(POSE + 5)])
     other = relative_to_keyframe(shape, POSE + 20)
