@@ -80,8 +80,8 @@ class TickOutput:
 
 
 def to_network(picture: UInt8) -> tuple[Float32, Float32 | None]:
-    """Picture YCbCr (S, S, 3) → RGB (3, 8, 8) in [0, 1], a larger one averaged as the sender would
-    have; and that larger one, RGB (S, S, 3) in [0, 1], None for an 8×8 one."""
+    """Picture YCbCr (S, S, 3) → (RGB (3, 8, 8) in [0, 1], averaged down as the sender does; the picture itself as
+    RGB (S, S, 3) in [0, 1], None if it is 8×8)."""
     rgb = shrink(ycbcr_to_rgb(picture), len(picture))
     small = np.ascontiguousarray(shrink(rgb, SIZE).transpose(2, 0, 1))
     return small, rgb if len(rgb) > SIZE else None

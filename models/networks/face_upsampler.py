@@ -83,9 +83,8 @@ LEAK = 0.1
 class AudioEncoder(nn.Module):
     """Log-mel (N, 20, 80) → (N, C, 8, 8): 1-D convolutions over time, then spread over the picture.
 
-    The convolutions are those of :class:`models.lipsync.syncnet.Matcher`, whose knowledge of what
-    sound tells about lips they can begin with
-    (:func:`models.lipsync.audio_initialisation.initialise_audio`).
+    The convolutions have the shapes of those of :class:`models.lipsync.syncnet.Matcher`, and can be
+    initialised from its trained weights (:func:`models.lipsync.audio_initialisation.initialise_audio`).
     """
 
     def __init__(self, c: FaceUpsamplerConfig) -> None:
