@@ -18,7 +18,7 @@ class Framing:
     Attributes:
         away, camera_off: set from outside; nothing is shown then.
         crop: where the newest crop lies in the picture; None before the first.
-        crops: the newest tick's, (256, 256, 3) each; none while nothing is shown.
+        placed: the newest tick's pictures, each with its crop; none while nothing is shown.
         on_crops: told of a tick's crops, with the number of their first frame.
     """
 
@@ -27,7 +27,7 @@ class Framing:
         self.tracker = Tracker(detector, mesh)
         self.away = self.camera_off = False
         self.crop: Crop | None = None
-        self.crops: list[UInt8] = []
+        self.placed: list[tuple[UInt8, Crop]] = []
         self.on_crops: Callable[[int, list[UInt8]], None] | None = None
         self._mode = mode
         self._nothing_seen = False  # in the last tick
@@ -62,23 +62,20 @@ class Framing:
         self._nothing_seen = not frames
         if self.hidden:
             self.cut()
-            self.crops = []
+            self.placed = []
             return None, Face.AWAY if self.away else Face.CAMERA_OFF
         newest, before = frames[-1], self.crop
         if self._mode == "none":
             self.crop, face = whole(newest), Face.TRACKED
         else:
             self.crop, face = self.tracker.update(newest)
-        self.crops = self._cut(frames, before or self.crop, self.crop)
+        before = before or self.crop
+        self.placed = [(f, before.towards(self.crop, (i + 1) / len(frames))) for i, f in enumerate(frames)]
         if self.on_crops and at_ms is not None:
             self.on_crops(grid(at_ms, tick_ms)[0], self.crops)
-        return self.crops[-1], face
+        return self.crop.cut(newest), face
 
-    @staticmethod
-    def _cut(frames: list[UInt8], before: Crop, crop: Crop) -> list[UInt8]:
-        """The frames' crops, on the way from one to the other; the same one for a picture that comes again."""
-        out: list[UInt8] = []
-        for i, frame in enumerate(frames):
-            again = i and frame is frames[i - 1] and before == crop
-            out.append(out[-1] if again else before.towards(crop, (i + 1) / len(frames)).cut(frame))
-        return out
+    @property
+    def crops(self) -> list[UInt8]:
+        """The newest tick's crops, (256, 256, 3) each."""
+        return [crop.cut(frame) for frame, crop in self.placed]

@@ -1,4 +1,6 @@
-"""The face's shape in a stream: mesh points of a tick's crops, coded relative to the keyframe's points."""
+"""The face's shape in a stream: mesh points of a tick's pictures, coded relative to the keyframe's points."""
+
+from collections import deque
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from models.face.detector import Detector
 from models.face.following import PointFollower
 from models.face.landmarks import FaceMesh
 from models.face.shape_points import pixels_of
+from models.face.tracker import Crop
 
 
 def points_of(rgb: UInt8, detector: Detector, mesh: FaceMesh) -> Float32 | None:
@@ -26,23 +29,31 @@ class OutgoingShapes:
     def __init__(self, detector: Detector, mesh: FaceMesh) -> None:
         self._follower, self._encoder = PointFollower(detector, mesh), ShapeEncoder()
         self._tick: list[Float32 | None] = []
-        self._last: tuple[UInt8, Float32 | None] | None = None
+        # The camera's newest pictures that were looked at, with their points in its pixels.
+        self._known: deque[tuple[UInt8, Float32 | None]] = deque(maxlen=BETWEEN + 1)
 
     def hide(self) -> None:
         """Nobody is to be seen."""
         self._follower.reset()
-        self._tick, self._last = [], None
+        self._tick = []
+        self._known.clear()
         self._encoder.skip()
 
-    def see(self, crops: list[UInt8]) -> None:
-        """A tick's crops (256, 256, 3), in order."""
-        self._tick = [self._points(crop) for crop in crops]
+    def look(self, frame: UInt8, crop: Crop) -> Float32 | None:
+        """The camera's newest picture (H, W, 3): its face's points (54, 2) in its pixels. May be called as soon as it
+        is there, before its tick ends, so that :meth:`see` finds it done. ``crop``: about where the face is."""
+        for seen, points in self._known:
+            if seen is frame:  # looked at early, or a slow camera's picture that comes several times
+                return points
+        found = self._follower.see(frame, crop)
+        points = None if found is None else pixels_of(found)
+        self._known.append((frame, points))
+        return points
 
-    def _points(self, crop: UInt8) -> Float32 | None:
-        if self._last is None or self._last[0] is not crop:  # a slow camera's picture comes several times
-            found = self._follower.see(crop)
-            self._last = crop, None if found is None else pixels_of(found)
-        return self._last[1]
+    def see(self, placed: list[tuple[UInt8, Crop]]) -> None:
+        """A tick's pictures, in order, each with its crop."""
+        found = [(self.look(frame, crop), crop) for frame, crop in placed]
+        self._tick = [None if points is None else crop.inside(points) for points, crop in found]
 
     def skip(self) -> None:
         """The tick is sent without a shape, or not at all."""

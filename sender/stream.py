@@ -139,6 +139,11 @@ class SenderStream:
         if not self.framing.hidden:
             self.keyframes.choose_early()
 
+    def look_early(self, frame: UInt8) -> None:
+        """The camera's newest picture, before its tick ends: what takes longest is done now, and delays nothing."""
+        if self.shapes and self.framing.crop and not self.framing.hidden and self.pictures.slot is not None:
+            self.shapes.look(frame, self.framing.crop)
+
     def _see(self, tick: Tick) -> UInt8 | None:
         self.seen, self.face = self.framing.see(tick, self.at_ms, self.tick_ms)
         if self.seen is None:
@@ -193,7 +198,7 @@ class SenderStream:
         if not beside_picture or self.face in (Face.NONE, *NO_CAMERA):
             self.shapes.skip()
             return None
-        self.shapes.see(self.framing.crops)
+        self.shapes.see(self.framing.placed)
         header = self.pictures.header
         every = self.tick_ms == TICK_MODES[0] and not self._paused
         return self.shapes.encode(self.number, header, self.keyframes.gallery.keyframes[header.slot], every)

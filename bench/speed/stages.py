@@ -68,8 +68,8 @@ def _send(ticks: Sequence[Tick], clock: Clock) -> None:
             crop, _ = tracker.update(frame)
         with clock.step("sender", "tick", "cut the crop, average to 8×8"):
             small = sample(crop.cut(frame))
-        with clock.step("sender", "tick", "lay the face mesh on five crops"):
-            shapes.see([crop.cut(f) for f in tick.frames if f is not None])
+        with clock.step("sender", "tick", "lay the face mesh on five pictures"):
+            shapes.see([(f, crop) for f in tick.frames if f is not None])
         with clock.step("sender", "tick", "code the picture"):
             data, _ = pictures.encode(number, small)
         with clock.step("sender", "tick", "code the shape"):

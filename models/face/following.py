@@ -6,7 +6,7 @@ import numpy as np
 from codec.media.types import Float32, UInt8
 from models.face.detector import Detection, Detector
 from models.face.landmarks import FaceMesh, Region, region_of
-from models.face.tracker import ABOVE, SCALE, SIDE
+from models.face.tracker import ABOVE, SCALE, SIDE, Crop
 
 PROBABLE = 0.5
 """What the mesh must think of a face for its points to count."""
@@ -19,8 +19,16 @@ def _off_centre(face: Detection) -> float:
     return float(np.hypot(x - SIDE / 2, y - SIDE * ABOVE) / usual + abs(np.log(face.height / usual)))
 
 
+def _seen_in(region: Region, crop: Crop | None) -> Region:
+    """A region of the picture, in pixels of its crop."""
+    if crop is None:
+        return region
+    x, y = crop.inside(np.array((region.x, region.y), np.float32)).tolist()
+    return Region(x, y, region.half / crop.scale, region.angle)
+
+
 class PointFollower:
-    """Follows the one face of a steady crop. Feed it pictures in order; 2 to 5 ms each."""
+    """Follows the one face of a steady crop. Feed it the camera's pictures in order; 2 to 5 ms each."""
 
     def __init__(self, detector: Detector, mesh: FaceMesh) -> None:
         self._detector, self._mesh = detector, mesh
@@ -30,18 +38,22 @@ class PointFollower:
         """The next picture shows another place or person."""
         self._region = None
 
-    def see(self, rgb: UInt8) -> Float32 | None:
-        """Crop (256, 256, 3) → the mesh's points (468, 2) in its pixels; None where no face is found."""
-        points, probability = self._look(rgb)
-        self._region = region_of(points) if probability >= PROBABLE else None
-        return np.ascontiguousarray(points[:, :2]) if self._region is not None else None
+    def see(self, rgb: UInt8, crop: Crop | None = None) -> Float32 | None:
+        """Picture (H, W, 3) → the mesh's points (468, 2) in its pixels; None where no face is found. ``crop``: what
+        is looked at of it, which may move from one picture to the next; None: the picture is a crop (256, 256, 3) itself."""
+        view = crop.cut(rgb) if crop else rgb
+        region = self._find(view) if self._region is None else _seen_in(self._region, crop)
+        points, probability = self._mesh.within(view, region) if region else (np.zeros((468, 3), np.float32), 0.0)
+        if probability < PROBABLE:
+            self._region = None
+            return None
+        found = crop.outside(points[:, :2]) if crop else np.ascontiguousarray(points[:, :2])
+        self._region = region_of(found)
+        return found
 
-    def _look(self, rgb: UInt8) -> tuple[Float32, float]:
-        if self._region is not None:
-            return self._mesh.within(rgb, self._region)
-        nothing = np.zeros((468, 3), np.float32), 0.0
-        faces = self._detector.detect(rgb)
+    def _find(self, view: UInt8) -> Region | None:
+        faces = self._detector.detect(view)
         if not faces:
-            return nothing
-        points, probability = self._mesh.points(rgb, min(faces, key=_off_centre))
-        return self._mesh.within(rgb, region_of(points)) if probability >= PROBABLE else nothing
+            return None
+        points, probability = self._mesh.points(view, min(faces, key=_off_centre))
+        return region_of(points) if probability >= PROBABLE else None

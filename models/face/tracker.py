@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from codec.bundle import Face
-from codec.media.types import UInt8
+from codec.media.types import Float32, UInt8
 from models.face.detector import Detection, Detector
 from models.face.finder import FaceFinder, Mesh
 
@@ -53,6 +53,21 @@ class Crop:
             return np.ascontiguousarray(inside)
         method = cv2.INTER_AREA if side > SIDE else cv2.INTER_CUBIC
         return np.asarray(cv2.resize(inside, (SIDE, SIDE), interpolation=method), np.uint8)
+
+    def inside(self, points: Float32) -> Float32:
+        """Points (..., 2) of the source picture, in pixels, where :meth:`cut` puts them."""
+        corner = np.array((round(self.x), round(self.y)), np.float32)
+        return np.asarray((points + 0.5 - corner) / np.float32(self.scale) - 0.5, np.float32)
+
+    def outside(self, points: Float32) -> Float32:
+        """Inverse of :meth:`inside`."""
+        corner = np.array((round(self.x), round(self.y)), np.float32)
+        return np.asarray((points + 0.5) * np.float32(self.scale) + corner - 0.5, np.float32)
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the source picture in one of the crop's."""
+        return max(2, round(self.side)) / SIDE
 
     def towards(self, other: "Crop", share: float) -> "Crop":
         return Crop(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -42,6 +42,8 @@ class Source(Protocol):
 
     live: bool
     tick_ms: int
+    on_frame: Callable[[UInt8], None] | None
+    """Told of each picture when it is captured, before its tick ends."""
 
     async def glimpse(self) -> Tick | None:
         """Before the first tick: what can be seen already, for choosing a keyframe; None where that
@@ -78,6 +80,7 @@ class FileSource:
     """A file in real time, ``seconds`` of it at most, again from the start when ``loop``."""
 
     live = False
+    on_frame: Callable[[UInt8], None] | None = None
 
     def __init__(
         self, video: Path, audio: Path | AudioInput | None = None, loop: bool = False, seconds: float | None = None,
@@ -110,6 +113,10 @@ class FileSource:
         if tick is None:
             return None
         self._start = self._start or time.monotonic()
+        for index, frame in zip(grid(self._at, self.tick_ms), tick.frames, strict=False):
+            await asyncio.sleep(max(0.0, self._start + (index + 1) / FRAME_RATE - time.monotonic()))
+            if self.on_frame and frame is not None:
+                self.on_frame(frame)
         self._at += self.tick_ms
         due = self._start + self._at / 1000
         await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -128,6 +135,7 @@ class LiveSource:
     """Camera, microphone or tracks, sampled against the wall clock. Either may be missing or switched off."""
 
     live = True
+    on_frame: Callable[[UInt8], None] | None = None
 
     def __init__(
         self, video: VideoInput | None, audio: AudioInput | None, tick_ms: int = 200, seconds: float | None = None
@@ -148,7 +156,9 @@ class LiveSource:
         frames: list[UInt8 | None] = []
         for index in grid(self._at, self.tick_ms):
             await asyncio.sleep(max(0.0, self._start + (index + 1) / FRAME_RATE - time.monotonic()))
-            frames.append(self.video.latest() if self.video else None)
+            frames.append(frame := self.video.latest() if self.video else None)
+            if self.on_frame and frame is not None:
+                self.on_frame(frame)
         self._at += self.tick_ms
         due = self._start + self._at / 1000
         late = time.monotonic() - due

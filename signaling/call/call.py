@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from codec.bundle import Bundle, Report
 from codec.control import VERSION, Bye, Hello, KeyframeChunk, KeyframeNotice, Verb, parse_message
 from codec.errors import CodecError
+from codec.media.types import UInt8
 from receiver.player import Player
 from sender.adaptation.congestion import QueueWatch
 from sender.adaptation.ladder import Ladder
@@ -138,6 +139,7 @@ class Call:
         assert self._keyframes_out is not None
         loop = asyncio.get_running_loop()
         await self._look_ahead()
+        self.source.on_frame = self._look_early
         while True:
             self._apply_step()
             if (tick := await self.source.tick()) is None:
@@ -161,6 +163,10 @@ class Call:
             if self.preview:
                 self.preview.bundle(bundle, dict(self.stream.keyframes.gallery.keyframes))
         await asyncio.sleep(1.0)  # what is under way is still played on the other side
+
+    def _look_early(self, frame: UInt8) -> None:
+        assert self.stream is not None
+        self._pool.submit(self.stream.look_early, frame)
 
     async def _look_ahead(self) -> None:
         """While waiting for the other side, look at the source, so that a keyframe goes out as soon

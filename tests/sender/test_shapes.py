@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from codec.shape.basis import POINTS
 from models.face.detector import BlazeFace
 from models.face.landmarks import FaceMesh
 from models.face.shape_points import network_points
+from models.face.tracker import Crop, whole
 from receiver.shape_track import ShapeTrack
 from sender.capture.sources import Tick, file_ticks
 from sender.shapes import OutgoingShapes, points_of
@@ -143,10 +145,36 @@ def test_a_picture_that_comes_again_is_looked_at_once(face, clip: Path) -> None:
 
     frame = next(file_ticks(clip)).frames[0]
     shapes = OutgoingShapes(BlazeFace(), Counting())
-    shapes.see([frame] * 5)
+    whole_frame = whole(frame)
+    shapes.see([(frame, whole_frame)] * 5)
     assert len(looks) == 2  # where the detector found it, and again from there
-    shapes.see([frame.copy() for _ in range(5)])
+    shapes.see([(frame.copy(), whole_frame) for _ in range(5)])
     assert len(looks) == 7
+
+
+def test_pictures_looked_at_before_their_tick_ends_give_the_same_shape_and_are_not_looked_at_again(clip: Path) -> None:
+    early, usual = SenderStream(CONFIG), SenderStream(CONFIG)
+    looks = []
+    see = early.shapes._follower.see
+    early.shapes._follower.see = lambda frame, crop: looks.append(frame) or see(frame, crop)
+    for number, tick in enumerate(islice(file_ticks(clip), 5)):
+        for frame in tick.frames:
+            early.look_early(frame)
+        assert len(looks) == (5 * (number + 1) if number else 0)  # none before there is a keyframe
+        assert early.bundle(tick).shape == usual.bundle(tick).shape
+        assert len(looks) == 5 * (number + 1)
+
+
+def test_points_lie_in_the_crop_where_its_picture_shows_them(clip: Path, face) -> None:
+    """The same face in a larger picture, enlarged and off the middle."""
+    frame = whole(first := next(file_ticks(clip)).frames[0]).cut(first)
+    room = np.full((700, 1000, 3), 60, np.uint8)
+    room[150:662, 300:812] = cv2.resize(frame, (512, 512), interpolation=cv2.INTER_CUBIC)
+    shapes, crop = OutgoingShapes(BlazeFace(), FaceMesh()), Crop(300, 150, 512)
+    shapes.see([(room, crop)])
+    assert np.linalg.norm(shapes._tick[0] - face(frame), axis=1).mean() < 1.0
+    shapes.see([(room.copy(), Crop(310, 150, 512))])  # the crop has gone on
+    assert np.linalg.norm(shapes._tick[0] + (5, 0) - face(frame), axis=1).mean() < 1.0
 
 
 def test_a_keyframe_without_points_has_no_shapes(clip: Path) -> None:

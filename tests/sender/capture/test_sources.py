@@ -180,3 +180,15 @@ async def test_a_camera_can_be_glimpsed_at_before_it_is_needed() -> None:
     assert LiveSource.live
     assert not FileSource.live
     assert await LiveSource(None, None).glimpse() is None
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_pictures_are_told_of_before_their_tick_ends(live: bool) -> None:
+    source = LiveSource(StillCamera(), None) if live else FileSource(shipped_clip())
+    told: list[np.ndarray] = []
+    source.on_frame = told.append
+    for number in (1, 2):
+        tick = await source.tick()
+        assert len(told) == 5 * number
+        assert all(a is b for a, b in zip(told[-5:], tick.frames, strict=True))
+    source.close()
