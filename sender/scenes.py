@@ -13,6 +13,7 @@ from models.prepare.cuts import HEIGHT, WIDTH, CutDetector
 from sender.capture.sources import Tick
 from sender.framing import Framing
 from sender.keyframes.choice import KeyframeChoice
+from sender.keyframes.gallery import nearest
 from sender.keyframes.outgoing import CHOICE_TICKS, CHOICE_TICKS_MAX
 
 ALIKE = 12.0
@@ -61,7 +62,5 @@ def find_scenes(ticks: Iterable[Tick], framing: Framing, choice: KeyframeChoice)
 
 def slot_for(crop: UInt8, keyframes: dict[int, Keyframe]) -> int | None:
     """The slot of the keyframe most like ``crop``; None where none is :data:`ALIKE`."""
-    small = sample(crop).astype(np.float32)
-    apart = {slot: float(np.abs(keyframe.thumbnail - small).mean()) for slot, keyframe in keyframes.items()}
-    nearest = min(apart, key=lambda slot: apart[slot], default=None)
-    return nearest if nearest is not None and apart[nearest] <= ALIKE else None
+    found = nearest(crop, keyframes)
+    return found[0] if found and found[1] <= ALIKE else None

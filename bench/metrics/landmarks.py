@@ -58,13 +58,17 @@ class Landmarks:
         points, probability = self._mesh.points(truth, faces[0])
         return FoundFace(faces[0], points, boxes_of(points)[0]) if probability >= SEEN else None
 
+    def points(self, output: UInt8, face: FoundFace) -> tuple[Float32, float]:
+        """Mesh points of an output, looked at within the original's box, and how probable a face is."""
+        return self._mesh.points(output, face.box)
+
     def judge(self, output: UInt8, face: FoundFace) -> dict[str, float]:
         """``lmd`` over all points, ``lmd_lips``, ``face_seen``: 1 where the mesh sees a face in the output,
         else 0, and ``broken``: 1 where it sees none or one that lies :data:`FAR` off.
 
         The mesh looks at the output within the original's box, and its points count even where it sees no face.
         """
-        points, probability = self._mesh.points(output, face.box)
+        points, probability = self.points(output, face)
         away = landmark_distance(points, face.points)
         return {
             "lmd": away,

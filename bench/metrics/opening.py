@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.metrics.landmarks import SEEN
+from bench.metrics.landmarks import Landmarks
 from codec.media.types import Float32, UInt8
-from models.face.detector import BlazeFace, Detection
-from models.face.landmarks import LEFT_EYE, RIGHT_EYE, FaceMesh, eye_opening
+from models.face.landmarks import LEFT_EYE, RIGHT_EYE, eye_opening
 
 INNER_LIPS = (13, 14)
 """Mesh points in the middle of the upper and of the lower lip's inner edge."""
@@ -33,27 +32,21 @@ def correlation(a: Sequence[float], b: Sequence[float]) -> float:
 class Openings:
     """Looks at frames of one clip with the face mesh, 7 ms a frame."""
 
-    def __init__(self, detector: BlazeFace, mesh: FaceMesh) -> None:
-        self._detector, self._mesh = detector, mesh
+    def __init__(self, landmarks: Landmarks) -> None:
+        self._landmarks = landmarks
 
     def judge(self, truth: Sequence[UInt8], shown: Mapping[str, Sequence[UInt8]]) -> dict[str, dict[str, float]]:
         """Originals in order, and each variant's frames → ``lips_follow`` and ``lids_follow`` of each variant:
         correlation over time with the original's opening. Frames whose original shows no face are left out."""
-        boxes = [self._box(frame) for frame in truth]
-        kept = [i for i, box in enumerate(boxes) if box is not None]
-        wanted = [self._open(truth[i], boxes[i]) for i in kept]
+        faces = [(i, face) for i, frame in enumerate(truth) if (face := self._landmarks.find(frame))]
+        wanted = [_opening(face.points) for _, face in faces]
         out = {}
         for name, frames in shown.items():
-            found = [self._open(frames[i], boxes[i]) for i in kept]
+            found = [_opening(self._landmarks.points(frames[i], face)[0]) for i, face in faces]
             lips, lids = (correlation([f[part] for f in found], [w[part] for w in wanted]) for part in (0, 1))
             out[name] = {"lips_follow": lips, "lids_follow": lids}
         return out
 
-    def _box(self, frame: UInt8) -> Detection | None:
-        faces = self._detector.detect(frame)
-        return faces[0] if faces and self._mesh.points(frame, faces[0])[1] >= SEEN else None
 
-    def _open(self, frame: UInt8, box: Detection | None) -> tuple[float, float]:
-        assert box is not None
-        points, _ = self._mesh.points(frame, box)
-        return lips_opening(points), eye_opening(points)
+def _opening(points: Float32) -> tuple[float, float]:
+    return lips_opening(points), eye_opening(points)

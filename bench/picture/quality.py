@@ -25,6 +25,7 @@ import torch
 from rich.console import Console
 from rich.table import Column, Table
 
+from bench.metrics.landmarks import Landmarks
 from bench.metrics.motion import motion_figures
 from bench.metrics.opening import Openings
 from bench.metrics.panel import TRUTH, Panel, Row
@@ -113,7 +114,8 @@ class Judge:
         """``opening``: how far lips and lids are open is looked at in every so many frames; 0: not at all."""
         self.panel, self.renderer, self.variants = panel, renderer, tuple(variants)
         self.every, self.expert, self.sync_seconds = every, expert, sync_seconds
-        self._detector, self._mesh, self._opening = BlazeFace(), FaceMesh(), opening
+        self._detector, self._mesh = BlazeFace(), FaceMesh()
+        self._opening, self._openings = opening, Openings(Landmarks())
 
     def clip(self, path: Path, sent: Sent) -> dict[str, Row]:
         """Each variant's figures of one clip, and the original's own lip sync."""
@@ -133,7 +135,7 @@ class Judge:
         out = {v: mean(r) for v, r in rows.items()}
         if opening:
             seen = {v: [shown[v][n] for n in opening] for v in self.variants}
-            opened = Openings(self._detector, self._mesh).judge([sent.truth[n] for n in opening], seen)
+            opened = self._openings.judge([sent.truth[n] for n in opening], seen)
             out = {v: row | opened[v] for v, row in out.items()}
         if mel is not None:
             for v, row in self._sync(mel, sent.truth[:total], shown, run).items():

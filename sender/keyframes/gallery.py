@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from codec.keyframe import Keyframe
+from codec.media.types import UInt8
 from codec.pictures.header import SLOTS
+from codec.pictures.sampling import sample
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,14 @@ class Held:
     def limited(self, may_send: bool) -> "Held":
         """The same, where besides there may be no room to send another."""
         return replace(self, may_send=self.may_send and may_send)
+
+
+def nearest(crop: UInt8, keyframes: Mapping[int, Keyframe]) -> tuple[int, float] | None:
+    """The slot whose 8×8 picture is most like that of ``crop`` (256, 256, 3), and their mean difference in levels;
+    None for no keyframes."""
+    small = sample(crop).astype(np.float32)
+    apart = {slot: float(np.abs(keyframe.thumbnail - small).mean()) for slot, keyframe in keyframes.items()}
+    return min(apart.items(), key=lambda pair: pair[1], default=None)
 
 
 class Gallery:

@@ -12,19 +12,16 @@ held one is tried first, and else a challenger is sent at once.
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from codec.bundle import Bundle
 from codec.keyframe import QUALITY, Keyframe, encode_keyframe
 from codec.media.types import UInt8
-from codec.pictures.sampling import sample
 from models.face.detector import BlazeFace
 from models.face.landmarks import FaceMesh
 from models.runtime.upsampler import Interpolator, KeyframeFeatures, Upsampler
 from receiver.shape_track import relative_to_keyframe
 from receiver.tick_decoder import FrameInput, TickDecoder
 from sender.keyframes.distance import distance
-from sender.keyframes.gallery import Held
+from sender.keyframes.gallery import Held, nearest
 from sender.shapes import points_of
 
 CHECK_MS = 1000
@@ -144,22 +141,22 @@ class Refresh:
         doubted = self._upsampler.doubt >= DOUBT
         self.count.looks += 1
         self.count.distance.append(current)
-        nearest = self._nearest(crop, held)
-        if nearest is not None:
+        other = self._nearest(crop, held)
+        if other is not None:
             if doubted:  # how it did before says nothing now
-                self._rivals.pop(nearest, None)
-            rival = self._rivals.setdefault(nearest, Rival(held.keyframes[nearest]))
+                self._rivals.pop(other, None)
+            rival = self._rivals.setdefault(other, Rival(held.keyframes[other]))
             rival.judged(current, self._draw(rival.keyframe, frame, crop))
             if (rival.looks > 1 or doubted) and rival.saving > SWITCH:
                 self.count.switched += 1
-                return Advice(slot=nearest)
+                return Advice(slot=other)
         return self._challenge(frame, crop, current, doubted) if held.may_send else None
 
     def _nearest(self, crop: UInt8, held: Held) -> int | None:
         """The slot, of those held and not in use, whose 8×8 picture is most like this crop's."""
-        small = sample(crop).astype(np.float32)
-        others = [s for s in held.slots if s != held.current and s in held.keyframes]
-        return min(others, key=lambda s: float(np.abs(held.keyframes[s].thumbnail - small).mean()), default=None)
+        others = {s: held.keyframes[s] for s in held.slots if s != held.current and s in held.keyframes}
+        found = nearest(crop, others)
+        return found[0] if found else None
 
     def _challenge(self, frame: FrameInput, crop: UInt8, current: float, doubted: bool) -> Advice | None:
         challenger = self._challenger

@@ -80,11 +80,12 @@ def header(coder: RangeDecoder, before: dict[int, Header]) -> tuple[int, Header]
     return distance, (slot, luma, chroma, size, rate)
 
 
-def size_of(coder: RangeDecoder, at: int) -> int:
+def size_of(coder: RangeDecoder, at: int, contexts: int, escape: int) -> int:
+    """A size past 0, whose contexts begin at ``at``; from ``escape`` on in Exp-Golomb."""
     size = 1
-    while size < 15 and coder.bit(at + min(size, 7)):
+    while size < escape and coder.bit(at + min(size, contexts) - 1):
         size += 1
-    if size == 15:
+    if size == escape:
         prefix = 0
         while coder.equal():
             prefix += 1
@@ -121,7 +122,7 @@ def planes(coder: RangeDecoder, side: int, steps: list[int], reference: Picture,
                     total = min(sum(w * t for w, t in zip(SIZE[c], terms, strict=True)), 255)
                     at = (c * 20 + (min((len(bin(total**5)) - 3) // 2, 19) if total else 0)) * 8
                     if coder.bit(at):
-                        d = size_of(coder, at)
+                        d = size_of(coder, at + 1, 7, 15)
                         around = sign.get(near[0], 0) + sign.get(near[1], 0)
                         before = sign.get((x, y, c - 1), 0)
                         if coder.bit(480 + (mode * 3 + c) * 15 + (around + 2) * 3 + before + 1):
@@ -130,18 +131,6 @@ def planes(coder: RangeDecoder, side: int, steps: list[int], reference: Picture,
                 change[x, y, c], size[x, y, c], sign[x, y, c] = value - old, min(abs(d), 20), (d > 0) - (d < 0)
                 out[(y * side + x) * 3 + c] = value
     return side, bytes(out)
-
-
-def shape_size(coder: RangeDecoder, at: int) -> int:
-    size = 1
-    while size < 20 and coder.bit(at + min(size, 6) - 1):
-        size += 1
-    if size == 20:
-        prefix = 0
-        while coder.equal():
-            prefix += 1
-        size += 2**prefix - 1 + coder.equal(prefix)
-    return size
 
 
 def shape(coder: RangeDecoder, slot: int, reference: list[int]) -> Shape:
@@ -153,7 +142,7 @@ def shape(coder: RangeDecoder, slot: int, reference: list[int]) -> Shape:
         size = 0
         if coder.bit(4 + 4 * i + min(sum(map(abs, d[-3:])), 3)):
             negative = coder.equal()
-            size = shape_size(coder, 68 + 6 * i) * (-1 if negative else 1)
+            size = size_of(coder, 68 + 6 * i, 6, 20) * (-1 if negative else 1)
         d.append(size)
     frames, before = [], [0] * 16
     for _ in range(4 if full else 0):
@@ -163,7 +152,7 @@ def shape(coder: RangeDecoder, slot: int, reference: list[int]) -> Shape:
                 near = min(sum(map(abs, e[max(i - 2, 0) : i])), 3)
                 if coder.bit(164 + 2 * (4 * i + near) + (before[i] != 0)):
                     negative = coder.bit(293 + (before[i] > 0) - (before[i] < 0))
-                    e[i] = shape_size(coder, 295) * (-1 if negative else 1)
+                    e[i] = size_of(coder, 295, 6, 20) * (-1 if negative else 1)
         frames.append([held(value * step) for value in e])
         before = e
     return slot, [held(r + value * step) for r, value in zip(reference, d, strict=True)], frames

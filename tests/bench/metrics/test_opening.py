@@ -7,13 +7,11 @@ import pytest
 
 from bench.metrics.landmarks import Landmarks
 from bench.metrics.opening import Openings, correlation, lips_opening
-from models.face.detector import BlazeFace
-from models.face.landmarks import FaceMesh
 
 
 @pytest.fixture(scope="module")
 def openings():
-    return Openings(BlazeFace(), FaceMesh())
+    return Openings(Landmarks())
 
 
 def test_correlation():
