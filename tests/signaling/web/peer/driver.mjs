@@ -2,12 +2,17 @@
 // An error of the codec is an answer, {"error": its class}; any other is {"crash": its stack}, which fails the test.
 
 import { webcrypto } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
 
 globalThis.crypto ??= webcrypto;
 
-const codec = new URL("../../../../signaling/web/peer/codec/", import.meta.url);
-const load = (name) => import(new URL(name, codec));
+const root = new URL("../../../../", import.meta.url);
+const peer = new URL("signaling/web/peer/", root);
+const room = (folder) => (name) => import(new URL(`${folder}/${name}`, peer));
+const load = room("codec");
 const { CodecError } = await load("errors.js");
 const { makeBundle, packBundle, parseBundle } = await load("bundle.js");
 const { KeyframeAssembler, packMessage, parseMessage } = await load("control.js");
@@ -21,6 +26,33 @@ const { USUAL } = await load("pictures/header.js");
 const { ShapeDecoder, ShapeEncoder, framesOf } = await load("shape/shape.js");
 const { coefficients, movements } = await load("shape/basis.js");
 const { packPoints, parsePoints } = await load("shape/keyframe_points.js");
+
+const models = room("models");
+const { BlazeFace } = await models("detector.js");
+const { FaceMesh, eyeOpening, frontality, regionAround } = await models("landmarks.js");
+const { Tracker } = await models("tracker.js");
+const { PointFollower } = await models("following.js");
+const { Crop } = await models("crop.js");
+const { Network } = await models("networks.js");
+const { Interpolator, Upsampler } = await models("upsampler.js");
+const { logMel, windowRows } = await models("mel.js");
+const { planes, resize } = await import(new URL("media/image.js", peer));
+
+let ort;
+const networks = new Map();
+/** One of the shipped networks, as the page runs it without a GPU. */
+async function network(name) {
+  if (!ort) {
+    ort = await import(pathToFileURL(createRequire(new URL("package.json", peer)).resolve("onnxruntime-web")));
+    ort.env.wasm.numThreads = 1;
+  }
+  if (!networks.has(name)) networks.set(name, await Network.load(ort, readFileSync(new URL(`models/weights/${name}`, root))));
+  return networks.get(name);
+}
+const detector = async () => new BlazeFace(await network("blazeface.onnx"));
+const mesh = async () => new FaceMesh(await network("face_landmark.onnx"));
+const image = ({ width, height, data }) => ({ width, height, data: new Uint8ClampedArray(Buffer.from(data, "base64")) });
+const floats = (list) => Float32Array.from(list);
 
 const bytes = (hex) => Uint8Array.from(Buffer.from(hex, "hex"));
 const hex = (data) => Buffer.from(data).toString("hex");
@@ -75,6 +107,38 @@ const requests = {
     const out = [];
     for await (const item of readFile(bytes(data))) out.push(item instanceof CodecError ? { error: item.name } : item);
     return out;
+  },
+  resize: ({ picture, width, height }) => Buffer.from(resize(image(picture), width, height).data).toString("base64"),
+  detect: async ({ picture }) => (await detector()).detect(image(picture)),
+  mesh: async ({ picture, face }) => {
+    const found = await (await mesh()).within(image(picture), regionAround(face));
+    return { ...found, eyes: eyeOpening(found.points), frontal: frontality(found.points) };
+  },
+  track: async ({ pictures }) => {
+    const tracker = new Tracker(await detector(), await mesh());
+    const follower = new PointFollower(await detector(), await mesh());
+    const out = [];
+    for (const each of pictures.map(image)) {
+      const found = await tracker.update(each);
+      out.push({ ...found, points: await follower.see(each, found.crop) });
+    }
+    return out;
+  },
+  inside: ({ x, y, side, points }) => {
+    const crop = new Crop(x, y, side);
+    return { inside: crop.inside(floats(points)), back: crop.outside(crop.inside(floats(points))) };
+  },
+  cut: ({ picture, x, y, side }) => Buffer.from(new Crop(x, y, side).cut(image(picture)).data).toString("base64"),
+  mel: ({ samples, row, newest }) => {
+    const found = logMel(floats(samples));
+    return { rows: found.map((each) => [...each]), window: windowRows(found, row, newest) };
+  },
+  interpolate: async ({ pictures }) => (await new Interpolator(await network("interpolator.onnx")).tick(pictures.map(floats))).map((each) => [...each]),
+  draw: async ({ keyframe, pictures, speech, shape }) => {
+    const upsampler = new Upsampler(await network("identity.onnx"), await network("step.onnx"));
+    upsampler.use(await upsampler.identity(planes(image(keyframe))));
+    const frame = await upsampler.step({ pictures: floats(pictures), speech: floats(speech), detail: null, shape: shape && floats(shape) });
+    return { frame: Buffer.from(frame).toString("base64"), doubt: upsampler.doubt };
   },
   many: async ({ requests: list }) => {
     const out = [];

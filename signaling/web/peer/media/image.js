@@ -1,0 +1,133 @@
+// Pictures in memory: cut out, made smaller or larger, turned. Without a canvas, so that every browser gives the same.
+
+/** `data`: red, green, blue, alpha of each pixel, row by row. @typedef {{ width: number, height: number, data: Uint8ClampedArray | Uint8Array }} Rgba */
+
+/** OpenCV's cubic kernel has this slope at 1. */
+const SLOPE = -0.75;
+
+/**
+ * For each of `size` places which of `length` pixels make it up, and by how much: their mean where it gets smaller, a cubic
+ * through four where it gets larger. Places are those of OpenCV's INTER_AREA and INTER_CUBIC.
+ * @param {number} length @param {number} size
+ */
+function weights(length, size) {
+  const scale = length / size;
+  return Array.from({ length: size }, (_, i) => {
+    /** @type {[number, number][]} */
+    const out = [];
+    if (scale >= 1) {
+      const [low, high] = [i * scale, (i + 1) * scale];
+      for (let at = Math.floor(low); at < Math.min(Math.ceil(high - 1e-9), length); at += 1) {
+        out.push([at, (Math.min(at + 1, high) - Math.max(at, low)) / scale]);
+      }
+      return out;
+    }
+    const place = (i + 0.5) * scale - 0.5;
+    const first = Math.floor(place) - 1;
+    for (let k = 0; k < 4; k += 1) {
+      const far = Math.abs(place - first - k);
+      const near = (SLOPE + 2) * far ** 3 - (SLOPE + 3) * far ** 2 + 1;
+      const outer = SLOPE * (far ** 3 - 5 * far ** 2 + 8 * far - 4);
+      out.push([Math.min(Math.max(first + k, 0), length - 1), far <= 1 ? near : outer]);
+    }
+    return out;
+  });
+}
+
+/** The whole picture at another size. @param {Rgba} image @param {number} width @param {number} height @returns {Rgba} */
+export function resize(image, width, height) {
+  if (width === image.width && height === image.height) return image;
+  const rows = new Float32Array(image.height * width * 3);
+  const across = weights(image.width, width);
+  for (let y = 0; y < image.height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      let [r, g, b] = [0, 0, 0];
+      for (const [at, weight] of across[x]) {
+        const from = 4 * (y * image.width + at);
+        r += weight * image.data[from];
+        g += weight * image.data[from + 1];
+        b += weight * image.data[from + 2];
+      }
+      rows.set([r, g, b], 3 * (y * width + x));
+    }
+  }
+  const data = new Uint8ClampedArray(width * height * 4).fill(255);
+  const sums = new Float32Array(3 * width);
+  for (const [y, column] of weights(image.height, height).entries()) {
+    sums.fill(0);
+    for (const [at, weight] of column) {
+      const from = 3 * at * width;
+      for (let i = 0; i < 3 * width; i += 1) sums[i] += weight * rows[from + i];
+    }
+    for (let x = 0; x < width; x += 1) {
+      for (let c = 0; c < 3; c += 1) data[4 * (y * width + x) + c] = sums[3 * x + c];
+    }
+  }
+  return { width, height, data };
+}
+
+/**
+ * A square part, which may reach outside: the picture's border is repeated there.
+ * @param {Rgba} image @param {number} x @param {number} y @param {number} side in whole pixels @returns {Rgba}
+ */
+export function square(image, x, y, side) {
+  const data = new Uint8ClampedArray(side * side * 4);
+  const pixels = new Uint32Array(data.buffer);
+  const from = new Uint32Array(image.data.buffer, image.data.byteOffset, image.width * image.height);
+  for (let row = 0; row < side; row += 1) {
+    const line = Math.min(Math.max(y + row, 0), image.height - 1) * image.width;
+    for (let column = 0; column < side; column += 1) {
+      pixels[row * side + column] = from[line + Math.min(Math.max(x + column, 0), image.width - 1)];
+    }
+  }
+  return { width: side, height: side, data };
+}
+
+/** A part that lies within the picture. @param {Rgba} image @param {number} x @param {number} y @param {number} width @param {number} height @returns {Rgba} */
+export function part(image, x, y, width, height) {
+  const data = new Uint8ClampedArray(width * height * 4);
+  for (let row = 0; row < height; row += 1) {
+    const from = 4 * ((y + row) * image.width + x);
+    data.set(image.data.subarray(from, from + 4 * width), 4 * row * width);
+  }
+  return { width, height, data };
+}
+
+/**
+ * `size` × `size` pixels of a turned square as planes of red, green and blue in [0, 1]; between pixels bilinear, outside the
+ * border repeated. The square begins at `x`, `y` and goes along (`ax`, `ay`), then along (`bx`, `by`).
+ * @param {Rgba} image @param {{ x: number, y: number, ax: number, ay: number, bx: number, by: number }} square @param {number} size
+ */
+export function warped(image, { x, y, ax, ay, bx, by }, size) {
+  const { width, height, data } = image;
+  const out = new Float32Array(3 * size * size);
+  const plane = size * size;
+  for (let v = 0; v < size; v += 1) {
+    for (let u = 0; u < size; u += 1) {
+      const px = Math.min(Math.max(x + (u * ax + v * bx) / size, 0), width - 1);
+      const py = Math.min(Math.max(y + (u * ay + v * by) / size, 0), height - 1);
+      const [x0, y0] = [Math.floor(px), Math.floor(py)];
+      const [fx, fy] = [px - x0, py - y0];
+      const right = x0 + 1 < width ? 4 : 0;
+      const below = y0 + 1 < height ? 4 * width : 0;
+      const at = 4 * (y0 * width + x0);
+      for (let c = 0; c < 3; c += 1) {
+        const i = at + c;
+        const top = data[i] + (data[i + right] - data[i]) * fx;
+        const bottom = data[i + below] + (data[i + below + right] - data[i + below]) * fx;
+        out[c * plane + v * size + u] = (top + (bottom - top) * fy) / 255;
+      }
+    }
+  }
+  return out;
+}
+
+/** Planes of red, green and blue in [0, 1]. @param {Rgba} image */
+export function planes({ width, height, data }) {
+  const count = width * height;
+  const out = new Float32Array(3 * count);
+  for (let i = 0; i < count; i += 1) {
+    for (let c = 0; c < 3; c += 1) out[c * count + i] = data[4 * i + c] / 255;
+  }
+  return out;
+}

@@ -1,0 +1,98 @@
+// The two networks that draw: a keyframe's features once, then a frame for each step; and the one that fills in pictures.
+
+import { POINTS } from "../codec/shape/basis.js";
+
+/** Frames in a tick of 200 ms, and pictures in the network's window. */
+export const FRAMES = 5;
+const SIDE = 256;
+const NO_DETAIL = new Float32Array(3 * 64 * 64);
+const NO_SHAPE = new Float32Array(2 * POINTS * 2);
+
+/** @typedef {import("./networks.js").Network} Network */
+/** @typedef {Record<string, Float32Array>} KeyframeFeatures */
+
+/**
+ * What changes with every frame: pictures (5, 3, 8, 8) RGB in [0, 1] around it, log-mel (20, 80), what larger pictures show
+ * beyond it (3, 64, 64), the points of the keyframe's face and of the frame's (2, 54, 2); the last two null where unknown.
+ * @typedef {{ pictures: Float32Array, speech: Float32Array, detail: Float32Array | null, shape: Float32Array | null }} Driven
+ */
+
+/** Keyframe + pictures + speech → frames. One call at a time. */
+export class Upsampler {
+  #identity;
+  #step;
+  /** @type {KeyframeFeatures | null} */
+  #fixed = null;
+
+  /** @param {Network} identity @param {Network} step */
+  constructor(identity, step) {
+    this.#identity = identity;
+    this.#step = step;
+    /** How little the keyframe explained the newest frame, in [0, 1]; from 1 on it is soft all over. */
+    this.doubt = 0;
+  }
+
+  /** What a keyframe, planes (3, 256, 256) in [0, 1], tells the network. @param {Float32Array} keyframe @returns {Promise<KeyframeFeatures>} */
+  async identity(keyframe) {
+    return { keyframe, ...(await this.#identity.run({ keyframe })) };
+  }
+
+  /** Draw this person from now on. @param {KeyframeFeatures} features */
+  use(features) {
+    this.#fixed = features;
+  }
+
+  /** The frame, RGBA 256×256. Throws before the first {@link use}. @param {Driven} driven @returns {Promise<Uint8ClampedArray<ArrayBuffer>>} */
+  async step({ pictures, speech, detail, shape }) {
+    if (!this.#fixed) throw new Error("no identity is set");
+    const found = await this.#step.run({
+      ...this.#fixed,
+      pictures,
+      speech,
+      detail: detail ?? NO_DETAIL,
+      shape: shape ?? NO_SHAPE,
+    });
+    this.doubt = found.doubt?.[0] ?? 0;
+    const rgba = new Uint8ClampedArray(4 * SIDE * SIDE).fill(255);
+    const { frame } = found;
+    for (let i = 0; i < SIDE * SIDE; i += 1) {
+      rgba[4 * i] = frame[i] * 255;
+      rgba[4 * i + 1] = frame[SIDE * SIDE + i] * 255;
+      rgba[4 * i + 2] = frame[2 * SIDE * SIDE + i] * 255;
+    }
+    return rgba;
+  }
+
+  /** Run both once, so that the first frame of a call isn't the slow one; gives the milliseconds of a frame then. */
+  async warmup() {
+    this.use(await this.identity(new Float32Array(3 * SIDE * SIDE).fill(0.5)));
+    const driven = { pictures: new Float32Array(FRAMES * 192).fill(0.5), speech: new Float32Array(1600).fill(-1) };
+    await this.step({ ...driven, detail: null, shape: null });
+    const began = performance.now();
+    await this.step({ ...driven, detail: null, shape: null });
+    this.#fixed = null;
+    return performance.now() - began;
+  }
+}
+
+/** Pictures at 5 FPS → 25 FPS (paper section 3.3). */
+export class Interpolator {
+  #network;
+
+  /** @param {Network} network */
+  constructor(network) {
+    this.#network = network;
+  }
+
+  /** The newest five pictures (3, 8, 8), oldest first → the five frames of the newest tick; the last of them is the newest picture itself. @param {Float32Array[]} pictures */
+  async tick(pictures) {
+    const size = pictures[0].length;
+    const window = new Float32Array(FRAMES * size);
+    for (const [i, picture] of pictures.entries()) window.set(picture, i * size);
+    const { frames } = await this.#network.run({ pictures: window });
+    return Array.from({ length: FRAMES }, (_, i) => {
+      const at = frames.length - (FRAMES - i) * size;
+      return frames.slice(at, at + size).map((value) => Math.min(Math.max(value, 0), 1));
+    });
+  }
+}

@@ -1,0 +1,123 @@
+"""What the page sees and draws, against Python: face, points, crop, speech, frames. All in WebAssembly, as in a browser without a GPU."""
+
+import base64
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from codec.media.types import UInt8
+from models.face.detector import BlazeFace
+from models.face.following import PointFollower
+from models.face.landmarks import FaceMesh, eye_opening, frontality
+from models.face.shape_points import network_points, pixels_of
+from models.face.tracker import Crop, Tracker
+from models.runtime.mel import log_mel, window_rows
+from models.runtime.upsampler import Interpolator, Upsampler
+from tests.signaling.web.peer.conftest import Browser
+
+
+def rgba(rgb: UInt8) -> dict[str, Any]:
+    """As the page's code takes a picture."""
+    data = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
+    return {"width": rgb.shape[1], "height": rgb.shape[0], "data": base64.b64encode(data.tobytes()).decode()}
+
+
+def rgb_of(data: str, side: int = 256) -> UInt8:
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(-1, side, 4)[..., :3]
+
+
+def psnr(a: UInt8, b: UInt8) -> float:
+    return float(10 * np.log10(255**2 / max(1e-9, ((a.astype(float) - b) ** 2).mean())))
+
+
+@pytest.fixture(scope="module")
+def wide(frames: list[UInt8]) -> list[UInt8]:
+    """The clip's person before a wide camera, moving to the right."""
+    out = []
+    for i, frame in enumerate(frames[::3]):
+        small = cv2.resize(frame, (300, 300), interpolation=cv2.INTER_AREA)
+        picture = np.full((480, 640, 3), 90, np.uint8)
+        picture[120:420, 60 + 20 * i : 360 + 20 * i] = small
+        out.append(picture)
+    return out
+
+
+def test_pictures_are_resized_as_in_python(browser: Browser, frames: list[UInt8]) -> None:
+    for side, method in ((96, cv2.INTER_AREA), (128, cv2.INTER_AREA), (401, cv2.INTER_CUBIC)):
+        wanted = cv2.resize(frames[0], (side, side), interpolation=method)
+        found = rgb_of(browser.ask("resize", picture=rgba(frames[0]), width=side, height=side), side)
+        assert np.abs(found.astype(int) - wanted).max() <= 2, side
+
+
+def test_a_face_is_found_where_python_finds_it(browser: Browser, wide: list[UInt8]) -> None:
+    (face,) = BlazeFace().detect(wide[0])
+    (found,) = browser.ask("detect", picture=rgba(wide[0]))
+    for name in ("x", "y", "width", "height"):
+        assert abs(found[name] - getattr(face, name)) < 2, name
+    points, sure = FaceMesh().points(wide[0], face)
+    told = browser.ask("mesh", picture=rgba(wide[0]), face={k: float(getattr(face, k)) for k in ("x", "y", "width", "height")})
+    apart = np.abs(np.array(told["points"]).reshape(468, 2) - points[:, :2])
+    assert apart.mean() < 0.25
+    assert abs(told["probability"] - sure) < 0.05
+    assert abs(told["eyes"] - eye_opening(points)) < 0.02
+    assert abs(told["frontal"] - frontality(points)) < 0.05
+
+
+def test_crop_and_points_follow_as_in_python(browser: Browser, wide: list[UInt8]) -> None:
+    detector, mesh = BlazeFace(), FaceMesh()
+    tracker, follower = Tracker(detector, mesh), PointFollower(detector, mesh)
+    answers = browser.ask("track", pictures=[rgba(picture) for picture in wide])
+    for picture, answer in zip(wide, answers, strict=True):
+        crop, face = tracker.update(picture)
+        assert answer["face"] == face
+        for name in ("x", "y", "side"):
+            assert abs(answer["crop"][name] - getattr(crop, name)) < 4, name
+        points = follower.see(picture, crop)
+        assert points is not None
+        assert np.abs(np.array(answer["points"]).reshape(468, 2) - points).mean() < 0.6
+
+
+def test_a_crop_is_cut_as_in_python(browser: Browser, wide: list[UInt8]) -> None:
+    for crop in (Crop(30.4, 20.2, 400.3), Crop(-60, 300, 200), Crop(500.4, -40, 256)):
+        fields = {"x": crop.x, "y": crop.y, "side": crop.side}
+        assert psnr(rgb_of(browser.ask("cut", picture=rgba(wide[0]), **fields)), crop.cut(wide[0])) > 45
+        points = np.array([[10.0, 20.0], [300.0, 200.0]], np.float32)
+        told = browser.ask("inside", **fields, points=points.reshape(-1).tolist())
+        assert np.allclose(told["inside"], crop.inside(points).reshape(-1), atol=1e-3)
+        assert np.allclose(told["back"], points.reshape(-1), atol=1e-3)
+
+
+def test_speech_is_heard_as_in_python(browser: Browser) -> None:
+    rng = np.random.default_rng(5)
+    sound = (np.sin(np.arange(8000) * 0.2) * 0.3 + rng.normal(0, 0.02, 8000)).astype(np.float32)
+    told, mel = browser.ask("mel", samples=sound.tolist(), row=7, newest=40), log_mel(sound)
+    assert np.allclose(told["rows"], mel, atol=2e-3)
+    assert np.allclose(np.array(told["window"]).reshape(20, 80), window_rows(mel, 7, 40), atol=2e-3)
+
+
+def test_pictures_are_filled_in_as_in_python(browser: Browser) -> None:
+    pictures = np.random.default_rng(6).random((5, 3, 8, 8)).astype(np.float32)
+    told = browser.ask("interpolate", pictures=[p.reshape(-1).tolist() for p in pictures])
+    assert np.allclose(np.array(told).reshape(5, 3, 8, 8), Interpolator().tick(pictures), atol=2e-3)
+
+
+def test_a_frame_is_drawn_as_in_python(browser: Browser, frames: list[UInt8]) -> None:
+    keyframe, target = (cv2.resize(frames[i], (256, 256), interpolation=cv2.INTER_AREA) for i in (0, 20))
+    small = cv2.resize(target, (8, 8), interpolation=cv2.INTER_AREA).transpose(2, 0, 1)[None].repeat(5, 0) / np.float32(255)
+    speech = np.full((20, 80), -1, np.float32)
+    detector, mesh = BlazeFace(), FaceMesh()
+    places = [pixels_of(mesh.points(f, detector.detect(f)[0])[0]) for f in (keyframe, target)]
+    shape = np.stack([network_points(p) for p in places])
+    upsampler = Upsampler(device="cpu")
+    upsampler.set_identity(keyframe)
+    for told in (shape, None):
+        wanted = upsampler.step(small, speech, shape=told)
+        found = browser.ask(
+            "draw", keyframe=rgba(keyframe), pictures=small.reshape(-1).tolist(), speech=speech.reshape(-1).tolist(),
+            shape=None if told is None else told.reshape(-1).tolist(),
+        )  # fmt: skip
+        assert np.abs(rgb_of(found["frame"]).astype(int) - wanted).max() <= 4
+        assert psnr(rgb_of(found["frame"]), wanted) > 48
+        assert abs(found["doubt"] - upsampler.doubt) < 0.02
