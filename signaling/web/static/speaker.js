@@ -18,7 +18,9 @@ class Speaker extends AudioWorkletProcessor {
     this.looks = [];
     this.had = false;
     this.last = this.residue = 0;
-    this.port.onmessage = ({ data }) => this.put(new Int16Array(data));
+    const heard = ({ data }) => this.put(new Int16Array(data));
+    // Samples come by this port, or by one that it brings.
+    this.port.onmessage = (message) => (message.data.port ? (message.data.port.onmessage = heard) : heard(message));
   }
 
   put(pcm) {

@@ -25,6 +25,7 @@ const PAUSING = 32;
 /** What the sender's tracker sees; TRACKED is the usual case and costs nothing on the wire. AWAY: the person has gone for a
  * while, with camera and microphone off. */
 export const Face = Object.freeze({ TRACKED: 0, NONE: 1, MANY: 2, LEAVING: 3, CAMERA_OFF: 4, AWAY: 5 });
+/** @type {readonly number[]} */
 export const NO_CAMERA = [Face.CAMERA_OFF, Face.AWAY];
 
 /**

@@ -1,4 +1,4 @@
-"""What the page sees and draws, against Python: face, points, crop, speech, frames. All in WebAssembly, as in a browser without a GPU."""
+"""What the page sees and draws, against Python: face, points, crop, speech, frames. In WebAssembly, as without a GPU."""
 
 import base64
 from typing import Any

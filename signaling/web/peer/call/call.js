@@ -1,0 +1,341 @@
+// One call of this page: workers that send, receive and draw, the connection between them, and what the page is told.
+
+import { Face, makeBundle, packBundle } from "../codec/bundle.js";
+import { packMessage, parseMessage, VERSION, Verb } from "../codec/control.js";
+import { CodecError } from "../codec/errors.js";
+import { now } from "../media/clock.js";
+import { Ladder, QueueWatch, Redundancy } from "../sender/adaptation.js";
+import { Capture, Speaker } from "./devices.js";
+import { KeyframesIn, KeyframesOut } from "./keyframe_transfer.js";
+import { Link } from "./link.js";
+import { SignalingClient, SignalingError } from "./signaling_client.js";
+
+/** Kbit/s that a call may take each way, as `facewire call` has it by default. */
+const LIMIT_KBPS = 12;
+/** Bundles whose time of sending is remembered, to tell how long a report about them takes. */
+const SENT_KEPT = 64;
+/** Seconds between two reports while nothing is sent that could carry them. */
+const REPORT_SECONDS = 0.4;
+
+/** @typedef {import("../workers/load.js").Files} Files */
+/** What goes on: `state` is one word. @typedef {"lobby" | "waiting" | "connecting" | "connected" | "ended"} State */
+/**
+ * What the page is told. `state`: with a line for people where there is one. `view`: own crop, null while hidden. `shown`: the
+ * 8×8 pixels of the frame on the canvas. `loading`: bytes more are here. `ready`: milliseconds of a frame.
+ * @typedef {{
+ *   state(state: State, told: string): void, view(crop: { width: number, data: Uint8ClampedArray<ArrayBuffer> } | null, face: number, enlarged: number): void,
+ *   shown(frame: { small: Uint8ClampedArray, rough: boolean, consistency?: number }): void, hidden(): void,
+ *   loading(bytes: number): void, ready(ms: number): void, devices(): void, sound(needsTouch: boolean): void, failed(what: string): void,
+ * }} Told
+ */
+
+/** @param {string} name */
+const worker = (name) => new Worker(new URL(`../workers/${name}_worker.js`, import.meta.url), { type: "module" });
+
+/** From the lobby to hanging up. */
+export class Call {
+  #told;
+  #sender = worker("sender");
+  #receiver = worker("receiver");
+  #drawer = worker("draw");
+  /** @type {SignalingClient | null} */
+  #client = null;
+  /** @type {Link | null} */
+  #link = null;
+  /** @type {KeyframesOut | null} */
+  #keyframesOut = null;
+  /** @type {KeyframesIn | null} */
+  #keyframesIn = null;
+  /** Ours, kept for the connection that is yet to come. @type {{ slot: number, data: Uint8Array, digest: Uint8Array }[]} */
+  #made = [];
+  #ladder = new Ladder(LIMIT_KBPS);
+  #queue = new QueueWatch();
+  #redundancy = new Redundancy();
+  /** @type {Map<number, number>} */
+  #sentAt = new Map();
+  /** @type {import("../codec/bundle.js").Report | null} */
+  #report = null;
+  #lastSent = 0;
+  #wanted = {
+    live: false,
+    skip: false,
+    muted: false,
+    cameraOff: false,
+    away: false,
+    redundant: false,
+    tickMode: 0,
+    bitrate: 6000,
+  };
+  /** Control messages are handled one after the other. */
+  #control = Promise.resolve();
+  #wire = { out: 0, in: 0, seconds: 0 };
+  #shownAt = /** @type {number[]} */ ([]);
+  #timer = 0;
+  /** @type {State} */
+  state = "lobby";
+  /** What the receiver counts. @type {Record<string, number | boolean>} */
+  stats = {};
+  drawLate = 0;
+  errors = 0;
+
+  /** @param {OffscreenCanvas} canvas where the face is drawn @param {Files} files @param {{ gpu: boolean, threads: number }} drawing @param {Told} told */
+  constructor(canvas, files, drawing, told) {
+    this.#told = told;
+    const { port1, port2 } = new MessageChannel();
+    this.#sender.onmessage = ({ data }) => this.#fromSender(data);
+    this.#receiver.onmessage = ({ data }) => this.#fromReceiver(data);
+    this.#drawer.onmessage = ({ data }) => this.#fromDrawer(data);
+    for (const each of [this.#sender, this.#receiver, this.#drawer]) {
+      each.onerror = (event) => told.failed(event.message || "a part of the page could not be loaded");
+    }
+    this.#sender.postMessage({ kind: "start", files });
+    this.#receiver.postMessage({ kind: "start", files, port: port1 }, [port1]);
+    this.#drawer.postMessage({ kind: "start", files, port: port2, canvas, ...drawing }, [port2, canvas]);
+    this.capture = new Capture(this.#sender, () => told.devices());
+    this.speaker = new Speaker(this.#receiver, (yes) => told.sound(yes));
+  }
+
+  /** @param {State} state */
+  #become(state, told = "") {
+    this.state = state;
+    this.#told.state(state, told);
+  }
+
+  /** Enter a room. @param {string} room @param {string | null} access */
+  async join(room, access) {
+    this.#become("waiting");
+    await this.speaker.start().catch((error) => this.#told.failed(`sound cannot be played: ${error.message}`));
+    const certificate = await RTCPeerConnection.generateCertificate(
+      /** @type {EcKeyGenParams} */ ({ name: "ECDSA", namedCurve: "P-256" }),
+    );
+    const client = new SignalingClient(room, access, {
+      event: (event) => {
+        if (event.type === "peer" && this.state !== "connected") this.#become(event.present ? "connecting" : "waiting");
+        this.#link?.event(event);
+      },
+      ended: (error) => (this.#link?.connected ? undefined : this.#end(error.message)),
+      lost: () => this.state === "connected" || this.#become("waiting", "the signaling server is looked for"),
+      joined: () => this.state === "connected" || this.#become("waiting"),
+    });
+    const link = new Link(client, certificate, {
+      media: (data) =>
+        this.#receiver.postMessage({ kind: "media", data: data.buffer }, [/** @type {ArrayBuffer} */ (data.buffer)]),
+      control: (data) => {
+        this.#control = this.#control.then(() => this.#onControl(data));
+      },
+      up: () => this.#up(),
+      down: () => this.#become(client.peer.present ? "connecting" : "waiting"),
+      bye: () => this.#end("The other person has hung up."),
+    });
+    this.#client = client;
+    this.#link = link;
+    this.#keyframesOut = new KeyframesOut(link);
+    this.#keyframesIn = new KeyframesIn(link, (slot, keyframe) => this.#keyframe(slot, keyframe));
+    for (const { slot, data, digest } of this.#made) this.#keyframesOut.add(slot, data, digest);
+    this.#timer = window.setInterval(() => this.#every(), 200);
+    client.run();
+  }
+
+  /** A new connection is up: what was said on the previous one is void. */
+  #up() {
+    this.#become("connected");
+    this.#sentAt.clear();
+    this.#queue.restarted();
+    this.#redundancy.restarted();
+    this.#ladder.restarted(now());
+    this.#sender.postMessage({ kind: "reconnected" });
+    const hello = packMessage({ kind: "hello", version: VERSION, size: 8, tickModes: [200, 100, 60], model: "call" });
+    this.#link?.sendControl(hello);
+    this.#keyframesOut?.reconnected();
+    this.#want({ live: true });
+  }
+
+  /** @param {Record<string, number | boolean>} wanted */
+  #want(wanted) {
+    Object.assign(this.#wanted, wanted);
+    this.#sender.postMessage({ kind: "want", wanted });
+  }
+
+  get muted() {
+    return this.#wanted.muted;
+  }
+
+  get cameraOff() {
+    return this.#wanted.cameraOff;
+  }
+
+  get away() {
+    return this.#wanted.away;
+  }
+
+  /** @param {"muted" | "cameraOff" | "away"} what @param {boolean} on */
+  turn(what, on) {
+    this.#want({ [what]: on });
+    this.capture.turnCamera(!this.#wanted.cameraOff && !this.#wanted.away);
+    this.#withhold(this.#wanted.cameraOff || this.#wanted.away);
+  }
+
+  /** While the camera is off no keyframe is offered, so that a new peer sees nothing. @param {boolean} yes */
+  #withhold(yes) {
+    if (!this.#keyframesOut) return;
+    this.#keyframesOut.withheld = yes;
+    if (!yes) this.#keyframesOut.offer();
+  }
+
+  /** End the call. */
+  hangUp() {
+    this.#link?.sendControl(packMessage({ kind: "bye" }));
+    this.#end("You have hung up.");
+  }
+
+  /** @param {string} told */
+  #end(told) {
+    if (this.state === "ended") return;
+    this.#become("ended", told);
+    clearInterval(this.#timer);
+    this.#client?.close();
+    // What was said last goes out first.
+    setTimeout(() => this.#link?.close(), 200);
+    this.capture.close();
+    this.speaker.close();
+    for (const each of [this.#sender, this.#receiver, this.#drawer]) each.terminate();
+  }
+
+  // ---- what the workers tell ----
+
+  /** @param {any} data */
+  #fromSender(data) {
+    if (data.kind === "tick") this.#tick(data);
+    else if (data.kind === "loading") this.#told.loading(data.bytes);
+    else if (data.kind === "failed") this.#told.failed(`Your picture cannot be sent: ${data.message}`);
+    else if (data.kind === "keyframe") {
+      this.#made.push(data);
+      this.#keyframesOut?.add(data.slot, data.data, data.digest);
+    }
+  }
+
+  /** @param {{ bundle: { data: Uint8Array, number: number } | null, crop: any, face: number, enlarged: number, hidden: boolean }} tick */
+  #tick({ bundle, crop, face, enlarged, hidden }) {
+    this.#told.view(crop, face, enlarged);
+    this.#withhold(hidden);
+    if (!bundle || !this.#link?.sendMedia(bundle.data)) return;
+    this.#lastSent = now();
+    this.#sentAt.set(bundle.number, now());
+    for (const number of this.#sentAt.keys()) if (this.#sentAt.size > SENT_KEPT) this.#sentAt.delete(number);
+  }
+
+  /** @param {any} data */
+  #fromReceiver(data) {
+    if (data.kind === "stats") {
+      this.stats = data.stats;
+      return;
+    }
+    const { own, theirs, broken } = data;
+    this.errors += broken ? 1 : 0;
+    this.#report = own;
+    this.#sender.postMessage({ kind: "report", report: own });
+    if (theirs) this.#reported(theirs);
+  }
+
+  /** What the other side tells decides what is sent from now on. @param {import("../codec/bundle.js").Report} report */
+  #reported({ newest, loss }) {
+    const sent = this.#sentAt.get(newest);
+    this.#sentAt.delete(newest);
+    const filling = this.#queue.report(sent === undefined ? null : now() - sent, now());
+    this.#ladder.report(loss / 255, filling, now());
+    this.#sender.postMessage({ kind: "acknowledged", number: newest });
+    this.#want({ redundant: this.#redundancy.report(loss / 255, filling, now()), ...this.#ladder.step });
+  }
+
+  /** @param {any} data */
+  #fromDrawer(data) {
+    if (data.kind === "loading") this.#told.loading(data.bytes);
+    else if (data.kind === "ready") this.#told.ready(data.ms);
+    else if (data.kind === "failed") this.#told.failed(`The other person's face cannot be drawn: ${data.message}`);
+    else if (data.kind === "hidden") this.#told.hidden();
+    else if (data.kind === "shown") {
+      this.#shownAt = [...this.#shownAt.filter((at) => now() - at < 2), now()];
+      this.drawLate = data.late ?? 0;
+      this.#told.shown(data);
+    }
+  }
+
+  /** @param {number} slot @param {import("../codec/keyframe.js").Keyframe} keyframe */
+  #keyframe(slot, { data, image, form }) {
+    this.#receiver.postMessage({ kind: "keyframe", slot, data });
+    this.#drawer.postMessage({ kind: "keyframe", slot, file: image, form });
+  }
+
+  // ---- control ----
+
+  /** @param {Uint8Array} data */
+  async #onControl(data) {
+    try {
+      const message = parseMessage(data);
+      if (message?.kind === "hello" && message.version !== VERSION) {
+        this.#end(
+          `The other side speaks version ${message.version} of the protocol, this page ${VERSION}: update the older of the two.`,
+        );
+      } else if (message?.kind === "bye") {
+        this.#end("The other person has hung up.");
+      } else if (message?.kind === "chunk") {
+        await this.#keyframesIn?.chunk(message);
+      } else if (message?.kind === "notice") {
+        this.#onNotice(message);
+      }
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+      this.errors += 1;
+      console.warn("facewire: control message ignored:", error.message);
+    }
+  }
+
+  /** @param {import("../codec/control.js").KeyframeNotice} notice */
+  #onNotice(notice) {
+    const { verb, slot, digest } = notice;
+    if (verb === Verb.OFFER) this.#keyframesIn?.offered(notice);
+    else if (verb === Verb.REQUEST) this.#keyframesOut?.requested(notice);
+    else this.#sender.postMessage({ kind: "confirm", slot, digest });
+  }
+
+  #every() {
+    const latency = this.speaker.latency;
+    this.#receiver.postMessage({ kind: "outputs", seconds: latency });
+    if (now() - this.#lastSent < REPORT_SECONDS || !this.#report || !this.#link) return;
+    // Nothing is sent that could carry it: the other side must still learn what came.
+    this.#link.sendMedia(packBundle(makeBundle({ number: 0, time: 0, report: this.#report })));
+    this.#lastSent = now();
+  }
+
+  /** The call's numbers: those that are not known are null. `wire`: over the time since they were asked for last. */
+  numbers() {
+    const wire = this.#link?.wireTotal() ?? { out: 0, in: 0, seconds: 0 };
+    const seconds = wire.seconds - this.#wire.seconds;
+    const rate = (/** @type {"out" | "in"} */ way) =>
+      seconds > 0.1 && this.state === "connected" ? ((wire[way] - this.#wire[way]) * 8e-3) / seconds : null;
+    const [up, down] = [rate("out"), rate("in")];
+    if (seconds > 2) this.#wire = wire;
+    const { loss = null, delay = null, face = Face.TRACKED, muted = false, ticks = 0, concealed = 0 } = this.stats;
+    const whole =
+      delay === null ? null : Number(delay) * 1000 + 1000 * (this.speaker.latency + (this.#link?.roundTrip ?? 0) / 2);
+    return {
+      up,
+      down,
+      fps: this.#shownAt.filter((at) => now() - at < 2).length / 2,
+      delay: whole,
+      loss,
+      face,
+      muted,
+      ticks,
+      concealed,
+      total: wire,
+    };
+  }
+
+  /** The other side's certificate, DER; null while there is none. */
+  remoteCertificate() {
+    return this.#link?.remoteCertificate() ?? null;
+  }
+}
+
+export { SignalingError };

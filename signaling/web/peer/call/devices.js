@@ -1,0 +1,215 @@
+// Camera, microphone and loudspeakers of this browser.
+
+import { OPUS_RATE } from "../media/opus.js";
+import { RATE } from "../media/timing.js";
+
+const WANTED = {
+  video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25, max: 30 } },
+  audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+};
+/** What a refusal means, in words. @type {Record<string, string>} */
+const TROUBLE = {
+  NotAllowedError: "the browser does not allow it",
+  NotFoundError: "there is none",
+  NotReadableError: "another program uses it",
+  OverconstrainedError: "it is gone",
+};
+/** @typedef {"video" | "audio"} Kind */
+/** @type {Record<Kind, string>} */
+export const NAMES = { video: "camera", audio: "microphone" };
+
+/** This side's camera and microphone, given to the worker that sends. */
+export class Capture {
+  #worker;
+  #changed;
+  /** @type {Record<Kind, MediaStreamTrack | null>} */
+  #tracks = { video: null, audio: null };
+  /** @type {Record<Kind, string>} */
+  #ids = { video: "", audio: "" };
+  /** @type {AudioContext | null} */
+  #context = null;
+  #watching = 0;
+  /** What is wrong with each kind. @type {Partial<Record<Kind, string>>} */
+  troubles = {};
+
+  /** @param {Worker} worker @param {() => void} changed is told when troubles or devices have changed */
+  constructor(worker, changed) {
+    this.#worker = worker;
+    this.#changed = changed;
+    navigator.mediaDevices?.addEventListener("devicechange", changed);
+  }
+
+  /** Ask for camera and microphone; what is refused is told in {@link troubles}. */
+  async open() {
+    await Promise.all([this.#open("video"), this.#open("audio")]);
+  }
+
+  /** @param {Kind} kind */
+  async #open(kind) {
+    delete this.troubles[kind];
+    try {
+      if (!navigator.mediaDevices) throw new Error("this page was not opened over https");
+      const wanted = { ...WANTED[kind], ...(this.#ids[kind] ? { deviceId: { exact: this.#ids[kind] } } : {}) };
+      const stream = await navigator.mediaDevices.getUserMedia({ [kind]: wanted });
+      this.#use(kind, stream.getTracks()[0]);
+    } catch (error) {
+      const { name, message } = /** @type {Error} */ (error);
+      this.troubles[kind] = TROUBLE[name] ?? message;
+    }
+    this.#changed();
+  }
+
+  /** @param {Kind} kind @param {MediaStreamTrack} track */
+  #use(kind, track) {
+    this.#tracks[kind]?.stop();
+    this.#tracks[kind] = track;
+    track.onended = () => {
+      // Unplugged: any other.
+      if (this.#tracks[kind] !== track) return;
+      this.#ids[kind] = "";
+      this.#open(kind);
+    };
+    if (kind === "video") this.#see(track);
+    else this.#hear(track);
+  }
+
+  /** @param {MediaStreamTrack} track */
+  #see(track) {
+    if ("MediaStreamTrackProcessor" in self) {
+      const { readable } = new /** @type {any} */ (self).MediaStreamTrackProcessor({ track });
+      this.#worker.postMessage({ kind: "camera", readable }, [readable]);
+      return;
+    }
+    this.#worker.postMessage({ kind: "camera", readable: null });
+    this.#watching += 1;
+    const number = this.#watching;
+    const video = document.createElement("video");
+    Object.assign(video, { muted: true, playsInline: true, srcObject: new MediaStream([track]) });
+    video.play();
+    const next = async () => {
+      if (number !== this.#watching) return;
+      if (video.videoWidth) {
+        const bitmap = await createImageBitmap(video);
+        this.#worker.postMessage({ kind: "bitmap", bitmap }, [bitmap]);
+      }
+      if ("requestVideoFrameCallback" in video && !document.hidden) video.requestVideoFrameCallback(next);
+      else setTimeout(next, 40);
+    };
+    next();
+  }
+
+  /** @param {MediaStreamTrack} track */
+  async #hear(track) {
+    this.#context?.close();
+    const context = contextFor(track);
+    this.#context = context;
+    await context.audioWorklet.addModule("/peer/media/tap_worklet.js");
+    if (context !== this.#context) return;
+    const tap = new AudioWorkletNode(context, "tap", { numberOfOutputs: 0 });
+    context.createMediaStreamSource(new MediaStream([track])).connect(tap);
+    const { port1, port2 } = new MessageChannel();
+    tap.port.postMessage(port1, [port1]);
+    this.#worker.postMessage({ kind: "microphone", port: port2, rate: context.sampleRate }, [port2]);
+    this.play();
+  }
+
+  /** Browsers may begin to listen only once the user has touched the page. */
+  play() {
+    this.#context?.resume();
+  }
+
+  /** Use another device; "" is the browser's choice. @param {Kind} kind @param {string} id */
+  choose(kind, id) {
+    this.#ids[kind] = id;
+    this.#open(kind);
+  }
+
+  /** Switched off, a camera is let go: its light goes out. @param {boolean} on */
+  turnCamera(on) {
+    if (on === Boolean(this.#tracks.video)) return;
+    if (on) {
+      this.#open("video");
+      return;
+    }
+    this.#watching += 1;
+    this.#tracks.video?.stop();
+    this.#tracks.video = null;
+    this.#worker.postMessage({ kind: "camera", readable: null });
+  }
+
+  /** The device in use, or "". @param {Kind} kind */
+  current(kind) {
+    return this.#tracks[kind]?.getSettings().deviceId ?? "";
+  }
+
+  close() {
+    this.#watching += 1;
+    for (const track of Object.values(this.#tracks)) track?.stop();
+    this.#context?.close();
+  }
+}
+
+/** At Opus's own rate, where the browser brings a microphone to any. @param {MediaStreamTrack} track */
+function contextFor(track) {
+  try {
+    const context = new AudioContext({ sampleRate: OPUS_RATE, latencyHint: "interactive" });
+    context.createMediaStreamSource(new MediaStream([track]));
+    return context;
+  } catch {
+    return new AudioContext({ latencyHint: "interactive" });
+  }
+}
+
+/** Plays the call's sound. */
+export class Speaker {
+  #worker;
+  #needsTouch;
+  /** @type {AudioContext | null} */
+  #context = null;
+
+  /** @param {Worker} worker that hands out the sound @param {(yes: boolean) => void} needsTouch is told whether the browser wants the user to touch the page before it plays */
+  constructor(worker, needsTouch) {
+    this.#worker = worker;
+    this.#needsTouch = needsTouch;
+  }
+
+  async start() {
+    const context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
+    this.#context = context;
+    context.onstatechange = () => this.#needsTouch(context.state === "suspended");
+    this.play();
+    this.#needsTouch(context.state === "suspended");
+    await context.audioWorklet.addModule("/speaker.js");
+    const node = new AudioWorkletNode(context, "speaker", { numberOfInputs: 0 });
+    const { port1, port2 } = new MessageChannel();
+    node.port.postMessage({ port: port1 }, [port1]);
+    node.connect(context.destination);
+    this.#worker.postMessage({ kind: "speaker", port: port2 }, [port2]);
+    this.#worker.postMessage({ kind: "outputs", seconds: this.latency });
+  }
+
+  /** Begin to be heard; until the user has touched the page, browsers refuse. */
+  play() {
+    this.#context?.resume();
+  }
+
+  /** Seconds from handing out sound until it is heard. */
+  get latency() {
+    const context = this.#context;
+    return context ? context.outputLatency || context.baseLatency || 0 : 0;
+  }
+
+  get canChoose() {
+    return "setSinkId" in AudioContext.prototype;
+  }
+
+  /** @param {string} id */
+  async choose(id) {
+    await /** @type {any} */ (this.#context)?.setSinkId(id);
+  }
+
+  close() {
+    this.#context?.close();
+    this.#context = null;
+  }
+}

@@ -1,0 +1,124 @@
+// Keyframes between two sides: offered by digest, asked for, sent in pieces, confirmed; and those that were received.
+
+import { KeyframeAssembler, packMessage, same, Verb } from "../codec/control.js";
+import { sleep } from "../media/clock.js";
+
+/** Bytes of a piece, which with its headers is one packet: bundles go between two of them. */
+const PIECE = 1100;
+/** Seconds between two of the first pieces. Each that finds the way free halves it: nobody knows the link's rate yet. */
+const SPACING = 0.12;
+const SPACING_MIN = 0.005;
+/** Received ones that are remembered. */
+const CACHED = 16;
+/** Seconds until it is looked again whether there is room. */
+const FULL_WAIT = 0.02;
+
+/** @typedef {import("../codec/control.js").KeyframeNotice} KeyframeNotice */
+/** @typedef {import("../codec/control.js").KeyframeChunk} KeyframeChunk */
+/** @typedef {import("../codec/keyframe.js").Keyframe} Keyframe */
+/** @typedef {{ sendControl(data: Uint8Array): boolean, controlFree: boolean }} Way */
+
+/** @param {Uint8Array} digest */
+const nameOf = (digest) => digest.join(".");
+
+/** Our keyframes on their way to the other side, over one connection after the other. */
+export class KeyframesOut {
+  #way;
+  /** @type {Map<number, { data: Uint8Array, digest: Uint8Array }>} */
+  #keyframes = new Map();
+  /** @type {Set<string>} */
+  #offered = new Set();
+  #sending = 0;
+  /** Nothing may be offered while nobody is to be seen. */
+  withheld = false;
+
+  /** @param {Way} way */
+  constructor(way) {
+    this.#way = way;
+  }
+
+  /** A keyframe is made. @param {number} slot @param {Uint8Array} data @param {Uint8Array} digest */
+  add(slot, data, digest) {
+    this.#keyframes.set(slot, { data, digest });
+    this.offer();
+  }
+
+  /** Nothing was offered on the new connection yet. */
+  reconnected() {
+    this.#offered.clear();
+    this.#sending += 1;
+    this.offer();
+  }
+
+  /** Tell of the keyframes that this connection wasn't told of, the newest first. */
+  offer() {
+    if (this.withheld) return;
+    for (const [slot, { digest }] of [...this.#keyframes].reverse()) {
+      const name = `${slot} ${nameOf(digest)}`;
+      if (this.#offered.has(name)) continue;
+      if (this.#way.sendControl(packMessage({ kind: "notice", verb: Verb.OFFER, slot, digest }))) this.#offered.add(name);
+    }
+  }
+
+  /** The other side wants one. @param {KeyframeNotice} notice */
+  async requested({ slot, digest }) {
+    const wanted = this.#keyframes.get(slot);
+    if (!wanted || this.withheld || !(same(digest, wanted.digest) || digest.every((byte) => !byte))) return;
+    this.#sending += 1;
+    const number = this.#sending;
+    let spacing = SPACING;
+    for (let offset = 0; offset < wanted.data.length && number === this.#sending && !this.withheld; ) {
+      if (!this.#way.controlFree) {
+        await sleep(FULL_WAIT);
+        spacing = SPACING;
+        continue;
+      }
+      const data = wanted.data.slice(offset, offset + PIECE);
+      const chunk = {
+        kind: /** @type {const} */ ("chunk"),
+        slot,
+        digest: wanted.digest,
+        total: wanted.data.length,
+        offset,
+        data,
+      };
+      if (!this.#way.sendControl(packMessage(chunk))) return;
+      offset += data.length;
+      await sleep(spacing);
+      spacing = Math.max(SPACING_MIN, spacing / 2);
+    }
+  }
+}
+
+/** The other side's keyframes; the newest are remembered by digest, so that none is sent twice. */
+export class KeyframesIn {
+  #way;
+  #arrived;
+  /** @type {Map<string, Keyframe>} */
+  #cache = new Map();
+  #assembler = new KeyframeAssembler();
+
+  /** @param {Way} way @param {(slot: number, keyframe: Keyframe) => void} arrived */
+  constructor(way, arrived) {
+    this.#way = way;
+    this.#arrived = arrived;
+  }
+
+  /** Have it, or ask for it. @param {KeyframeNotice} notice */
+  offered({ slot, digest }) {
+    const known = this.#cache.get(nameOf(digest));
+    if (known) this.#arrived(slot, known);
+    this.#way.sendControl(packMessage({ kind: "notice", verb: known ? Verb.HAVE : Verb.REQUEST, slot, digest }));
+  }
+
+  /** A piece came. Throws {@link KeyframeError}. @param {KeyframeChunk} chunk */
+  async chunk(chunk) {
+    const whole = await this.#assembler.add(chunk);
+    if (!whole) return;
+    const { slot, keyframe } = whole;
+    this.#cache.set(nameOf(keyframe.digest), keyframe);
+    while (this.#cache.size > CACHED) this.#cache.delete([...this.#cache.keys()][0]);
+    this.#arrived(slot, keyframe);
+    this.#way.sendControl(packMessage({ kind: "notice", verb: Verb.HAVE, slot, digest: keyframe.digest }));
+  }
+}

@@ -1,0 +1,350 @@
+// The connection to whoever is in the room, renewed for as long as it is kept.
+//
+// A connection that was quiet for QUIET seconds, while the signaling server can be reached, is replaced: a new one is
+// negotiated over the socket that is still there, and until it stands the old one goes on carrying what it can, for its network
+// may come back first. The other side does the same (signaling/transport/link.py).
+
+import { sleep } from "../media/clock.js";
+
+/** Bytes of the largest message on each channel, in and out. */
+const MAX_MEDIA = 16_384;
+const MAX_CONTROL = 65_536;
+/** Bytes that may wait in the media channel: what comes on top is late anyway, and is dropped. */
+const MEDIA_LIMIT = 1024;
+/** Bytes waiting in the control channel at which more of a keyframe has to wait. */
+const CONTROL_HIGH = 4096;
+/** Milliseconds for the addresses of this machine to be found before an offer goes out; later ones follow it. */
+const GATHER_MS = 800;
+/** Seconds that connecting may take, and renewing. */
+const CONNECT_SECONDS = 20;
+const RENEW_SECONDS = 6;
+/** Seconds without a packet; the quietest call has one every 0.4 s. */
+const QUIET = 2;
+/** Packets that must have gone out meanwhile. */
+const UNANSWERED = 5;
+const MAX_CANDIDATES = 64;
+/** What a packet costs beside what the browser counts: IPv4 and UDP. */
+const IP_UDP = 28;
+
+/** @typedef {import("./signaling_client.js").SignalingClient} SignalingClient */
+
+/** One RTCPeerConnection with its two channels. */
+class Connection {
+  /** @type {Map<string, RTCDataChannel>} */
+  channels = new Map();
+  /** Control messages that came before both channels were open. @type {Uint8Array[]} */
+  early = [];
+  open = false;
+  over = false;
+  candidates = 0;
+  bytes = { out: 0, in: 0 };
+  /** Packets sent when the last one came, and when that was. */
+  quiet = { sent: 0, received: -1, since: performance.now() };
+  sent = 0;
+
+  /** @param {RTCPeerConnection} pc @param {string} session */
+  constructor(pc, session) {
+    this.pc = pc;
+    this.session = session;
+    this.began = performance.now();
+  }
+
+  close() {
+    this.over = true;
+    this.pc.close();
+  }
+}
+
+/** Makes one connection after the other. `connected`: whether one is up. */
+export class Link {
+  #client;
+  #on;
+  #certificate;
+  /** What carries messages now; it may be dead. @type {Connection | null} */
+  #active = null;
+  /** What is being negotiated. @type {Connection | null} */
+  #next = null;
+  #closed = false;
+  #total = { out: 0, in: 0, seconds: 0 };
+  connected = false;
+  /** Round trip in seconds, as ICE finds it; 0 while not known. */
+  roundTrip = 0;
+
+  /**
+   * @param {SignalingClient} client @param {RTCCertificate} certificate this side's, the same for all connections
+   * @param {{ media(data: Uint8Array): void, control(data: Uint8Array): void, up(): void, down(): void, bye(): void }} on
+   */
+  constructor(client, certificate, on) {
+    this.#client = client;
+    this.#certificate = certificate;
+    this.#on = on;
+    this.#watch();
+  }
+
+  /** Something came over signaling. @param {import("./signaling_client.js").Event} event */
+  async event(event) {
+    try {
+      await this.#negotiate(event);
+    } catch (error) {
+      console.warn("facewire: negotiating failed:", error);
+      this.#next?.close();
+      this.#next = null;
+    }
+  }
+
+  /** @param {import("./signaling_client.js").Event} event */
+  async #negotiate(event) {
+    const next = this.#next;
+    switch (event.type) {
+      case "peer":
+        // Another peer, or it is back from being away: what was exchanged is void. A connection that stands needs signaling no more.
+        if (!event.present) return;
+        if (this.#active && !this.#active.over && this.#active.session === event.peer) return;
+        return this.#begin();
+      case "bye":
+        return this.#on.bye();
+      case "ready":
+        // It has begun anew, and waits for an offer; one that is on its way will do.
+        if (this.#client.peer.offer && !(next && !next.pc.remoteDescription)) await this.#begin();
+        return;
+      case "offer":
+        if (this.#client.peer.offer) return;
+        return this.#answer(event.sdp);
+      case "answer":
+        if (next?.pc.signalingState === "have-local-offer")
+          await next.pc.setRemoteDescription({ type: "answer", sdp: event.sdp });
+        return;
+      case "candidate": {
+        if (!next?.pc.remoteDescription || next.candidates >= MAX_CANDIDATES) return;
+        next.candidates += 1;
+        const line = { candidate: event.candidate, sdpMid: event.id, sdpMLineIndex: event.label };
+        await next.pc.addIceCandidate(line).catch((error) => console.info("facewire: candidate skipped:", error));
+      }
+    }
+  }
+
+  /** Start with a fresh connection: offer, or ask for an offer. */
+  async #begin() {
+    const { peer } = this.#client;
+    if (this.#closed || !peer.present) return;
+    const next = this.#make();
+    if (!peer.offer) {
+      this.#client.send({ type: "ready" });
+      return;
+    }
+    this.#adopt(next, next.pc.createDataChannel("media", { ordered: false, maxRetransmits: 0 }));
+    this.#adopt(next, next.pc.createDataChannel("control"));
+    await next.pc.setLocalDescription();
+    await this.#describe(next);
+  }
+
+  /** @param {string} sdp */
+  async #answer(sdp) {
+    const next = this.#next && !this.#next.pc.remoteDescription ? this.#next : this.#make();
+    await next.pc.setRemoteDescription({ type: "offer", sdp });
+    await next.pc.setLocalDescription();
+    await this.#describe(next);
+  }
+
+  #make() {
+    this.#next?.close();
+    const pc = new RTCPeerConnection({ iceServers: this.#client.ice, certificates: [this.#certificate] });
+    const made = new Connection(pc, this.#client.peer.peer);
+    pc.ondatachannel = ({ channel }) => this.#accept(made, channel);
+    pc.onconnectionstatechange = () => {
+      if (pc.connectionState === "failed") this.#lost(made);
+    };
+    this.#next = made;
+    return made;
+  }
+
+  /** Send the description, after most addresses are known; the rest follow. @param {Connection} next */
+  async #describe(next) {
+    const { pc } = next;
+    await new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
+      setTimeout(resolve, GATHER_MS);
+      const check = () => pc.iceGatheringState === "complete" && resolve();
+      pc.onicegatheringstatechange = check;
+      check();
+    });
+    if (next.over || !pc.localDescription) return;
+    pc.onicecandidate = ({ candidate }) => {
+      if (candidate?.candidate && !next.over) {
+        this.#client.send({
+          type: "candidate",
+          candidate: candidate.candidate,
+          id: candidate.sdpMid,
+          label: candidate.sdpMLineIndex,
+        });
+      }
+    };
+    this.#client.send({ type: pc.localDescription.type, sdp: pc.localDescription.sdp });
+  }
+
+  /** Take a channel that the other side has made; any but the two, or with another reliability, is closed. @param {Connection} made @param {RTCDataChannel} channel */
+  #accept(made, channel) {
+    const { label, ordered, maxRetransmits, maxPacketLifeTime } = channel;
+    const reliable = ordered && maxRetransmits === null && maxPacketLifeTime === null;
+    const fits = label === "media" ? !ordered && maxRetransmits === 0 : label === "control" && reliable;
+    if (fits && !made.channels.has(label)) this.#adopt(made, channel);
+    else channel.close();
+  }
+
+  /** @param {Connection} made @param {RTCDataChannel} channel */
+  #adopt(made, channel) {
+    made.channels.set(channel.label, channel);
+    channel.binaryType = "arraybuffer";
+    channel.onmessage = ({ data }) => this.#received(made, channel.label, data);
+    channel.onopen = () => this.#opened(made);
+    channel.onclose = () => this.#lost(made);
+    if (channel.readyState === "open") this.#opened(made);
+  }
+
+  /** @param {Connection} made */
+  #opened(made) {
+    if (
+      made.open ||
+      made.over ||
+      made.channels.size < 2 ||
+      [...made.channels.values()].some(({ readyState }) => readyState !== "open")
+    )
+      return;
+    made.open = true;
+    const old = this.#active;
+    this.#active = made;
+    if (this.#next === made) this.#next = null;
+    if (old && !old.over) this.#count(old);
+    old?.close();
+    this.connected = true;
+    this.#on.up();
+    for (const data of made.early.splice(0)) this.#on.control(data);
+  }
+
+  /** @param {Connection} made @param {string} label @param {unknown} data */
+  #received(made, label, data) {
+    const limit = label === "media" ? MAX_MEDIA : MAX_CONTROL;
+    if (!(data instanceof ArrayBuffer) || data.byteLength > limit || made.over) return;
+    const bytes = new Uint8Array(data);
+    if (label === "media") this.#on.media(bytes);
+    else if (made.open) this.#on.control(bytes);
+    else if (made.early.push(bytes) > 64) this.#lost(made);
+  }
+
+  /** @param {Connection} made */
+  #lost(made) {
+    if (made.over) return;
+    if (made.open) this.#count(made);
+    made.close();
+    if (this.#next === made) this.#next = null;
+    if (this.#active !== made) return;
+    this.#active = null;
+    this.connected = false;
+    this.#on.down();
+    sleep(0.2).then(() => {
+      if (!this.#next) this.#begin();
+    });
+  }
+
+  /** @param {Connection} made */
+  #count(made) {
+    this.#total.out += made.bytes.out;
+    this.#total.in += made.bytes.in;
+    this.#total.seconds += (performance.now() - made.began) / 1000;
+  }
+
+  /** Look after the connections: what they carry, whether they are quiet, whether one takes too long. */
+  async #watch() {
+    while (!this.#closed) {
+      await sleep(0.5);
+      const [active, next] = [this.#active, this.#next];
+      if (active) await this.#measure(active);
+      const patience = this.connected ? RENEW_SECONDS : CONNECT_SECONDS;
+      if (next && next === this.#next && !next.open && performance.now() - next.began > patience * 1000) {
+        next.close();
+        this.#next = null;
+        await this.#begin();
+      }
+      if (
+        active &&
+        active === this.#active &&
+        !this.#next &&
+        this.#dead(active) &&
+        this.#client.peer.present &&
+        (await this.#reachable())
+      ) {
+        await this.#begin();
+      }
+    }
+  }
+
+  /** @param {Connection} made */
+  #dead(made) {
+    return performance.now() - made.quiet.since > QUIET * 1000 && made.sent - made.quiet.sent >= UNANSWERED;
+  }
+
+  /** Whether the signaling server answers: else it is the network here that is away. */
+  async #reachable() {
+    if (!this.#client.open) return false;
+    const answer = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(1500) }).catch(() => null);
+    return answer !== null;
+  }
+
+  /** @param {Connection} made */
+  async #measure(made) {
+    const stats = await made.pc.getStats().catch(() => null);
+    if (!stats || made.over) return;
+    for (const entry of stats.values()) {
+      if (entry.type === "transport") {
+        made.bytes = {
+          out: entry.bytesSent + IP_UDP * entry.packetsSent,
+          in: entry.bytesReceived + IP_UDP * entry.packetsReceived,
+        };
+        made.sent = entry.packetsSent;
+        if (entry.packetsReceived !== made.quiet.received) {
+          made.quiet = { received: entry.packetsReceived, sent: entry.packetsSent, since: performance.now() };
+        }
+      } else if (entry.type === "candidate-pair" && entry.nominated && entry.currentRoundTripTime) {
+        this.roundTrip = entry.currentRoundTripTime;
+      }
+    }
+  }
+
+  /** Bytes on the wire over all connections so far, every header with IP included, and seconds. */
+  wireTotal() {
+    const made = this.#active;
+    const now = made ? { ...made.bytes, seconds: (performance.now() - made.began) / 1000 } : { out: 0, in: 0, seconds: 0 };
+    return { out: this.#total.out + now.out, in: this.#total.in + now.in, seconds: this.#total.seconds + now.seconds };
+  }
+
+  /** The other side's certificate as the connection has checked it, DER; null while there is none. */
+  remoteCertificate() {
+    return this.#active?.pc.sctp?.transport.getRemoteCertificates()[0] ?? null;
+  }
+
+  /** Send a bundle without waiting; false where it was dropped. @param {Uint8Array} data */
+  sendMedia(data) {
+    const channel = this.#active?.channels.get("media");
+    if (channel?.readyState !== "open" || channel.bufferedAmount > MEDIA_LIMIT) return false;
+    channel.send(/** @type {Uint8Array<ArrayBuffer>} */ (data));
+    return true;
+  }
+
+  /** Send reliably and in order; false where there is no connection. @param {Uint8Array} data */
+  sendControl(data) {
+    const channel = this.#active?.channels.get("control");
+    if (channel?.readyState !== "open") return false;
+    channel.send(/** @type {Uint8Array<ArrayBuffer>} */ (data));
+    return true;
+  }
+
+  /** Whether more may be sent on the control channel without holding up the bundles. */
+  get controlFree() {
+    return (this.#active?.channels.get("control")?.bufferedAmount ?? 0) < CONTROL_HIGH;
+  }
+
+  close() {
+    this.#closed = true;
+    this.connected = false;
+    for (const made of [this.#active, this.#next]) if (made && !made.over) made.close();
+  }
+}

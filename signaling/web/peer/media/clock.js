@@ -1,0 +1,30 @@
+// One clock for the page and all its workers.
+
+/** Seconds, the same in every worker of a page, and never going back. */
+export const now = () => (performance.timeOrigin + performance.now()) / 1000;
+
+/** @param {number} seconds @returns {Promise<void>} */
+export const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, Math.max(0, seconds * 1000)));
+
+/** Wakes who waits. */
+export class Signal {
+  #wake = () => {};
+  #waiting = this.#renewed();
+
+  #renewed() {
+    return new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  set() {
+    this.#wake();
+    this.#waiting = this.#renewed();
+  }
+
+  /** Until {@link set} is called, or for so many seconds. @param {number} seconds */
+  async wait(seconds = Number.POSITIVE_INFINITY) {
+    if (seconds === Number.POSITIVE_INFINITY) await this.#waiting;
+    else await Promise.race([this.#waiting, sleep(seconds)]);
+  }
+}

@@ -1,0 +1,46 @@
+// Samples on their way from who has them to who wants so many at a time.
+
+import { Signal } from "./clock.js";
+
+/** First in, first out. */
+export class SoundQueue {
+  /** @type {Float32Array[]} */
+  #pieces = [];
+  #arrival = new Signal();
+  length = 0;
+
+  /** @param {Float32Array} samples */
+  put(samples) {
+    this.#pieces.push(samples);
+    this.length += samples.length;
+    this.#arrival.set();
+  }
+
+  /** Exactly `count` samples; where they aren't there within `seconds`, silence in their place. @param {number} count @param {number} seconds */
+  async take(count, seconds = Number.POSITIVE_INFINITY) {
+    const end = performance.now() + seconds * 1000;
+    while (this.length < count && performance.now() < end) await this.#arrival.wait((end - performance.now()) / 1000);
+    return this.taken(count);
+  }
+
+  /** The next `count` samples, with silence behind what is there. @param {number} count */
+  taken(count) {
+    const out = new Float32Array(count);
+    let at = 0;
+    while (at < count && this.#pieces.length) {
+      const [piece] = this.#pieces;
+      const part = piece.subarray(0, count - at);
+      out.set(part, at);
+      at += part.length;
+      if (part.length === piece.length) this.#pieces.shift();
+      else this.#pieces[0] = piece.subarray(part.length);
+    }
+    this.length -= at;
+    return out;
+  }
+
+  /** Drop the oldest, so that at most `count` samples stay. @param {number} count */
+  limit(count) {
+    if (this.length > count) this.taken(this.length - count);
+  }
+}

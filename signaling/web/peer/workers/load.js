@@ -1,0 +1,35 @@
+// Networks for a worker: fetched with a word of how far it is, and opened in ONNX Runtime.
+
+import { Network } from "../models/networks.js";
+
+/** Where files lie and how large they are unpacked, as the server tells in /peer/files.json. @typedef {{ runtime: string, files: Record<string, { url: string, bytes: number }> }} Files */
+
+/** ONNX Runtime, for WebAssembly alone or with WebGPU. @param {Files} files @param {boolean} gpu @param {number} threads @returns {Promise<import("../models/networks.js").Ort>} */
+export async function loadRuntime(files, gpu, threads) {
+  const ort = await import(`${files.runtime}${gpu ? "ort.webgpu.min.mjs" : "ort.wasm.min.mjs"}`);
+  ort.env.wasm.wasmPaths = new URL(files.runtime, location.origin).href;
+  ort.env.wasm.numThreads = threads;
+  ort.env.logLevel = "error";
+  return ort;
+}
+
+/** One network. `progress` is told how many bytes more are here. @param {import("../models/networks.js").Ort} ort @param {Files} files @param {string} name @param {boolean} gpu @param {(bytes: number) => void} progress */
+export async function loadNetwork(ort, files, name, gpu = false, progress = () => {}) {
+  return Network.load(ort, await fetched(files.files[name].url, progress), gpu);
+}
+
+/** A file's bytes. Throws where the server doesn't give it. @param {string} url @param {(bytes: number) => void} progress */
+async function fetched(url, progress) {
+  const answer = await fetch(url);
+  if (!answer.ok || !answer.body) throw new Error(`${url}: ${answer.status} ${answer.statusText}`);
+  const reader = answer.body.getReader();
+  /** @type {Uint8Array[]} */
+  const parts = [];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    progress(value.length);
+  }
+  return new Uint8Array(await new Blob(/** @type {Uint8Array<ArrayBuffer>[]} */ (parts)).arrayBuffer());
+}

@@ -1,0 +1,96 @@
+// Decodes what comes and plays it on its clock, in a worker, whose timers go on in a hidden tab.
+
+import { CodecError } from "../codec/errors.js";
+import { parseKeyframe } from "../codec/keyframe.js";
+import { now, sleep } from "../media/clock.js";
+import { SpeechDecoder } from "../media/opus.js";
+import { FRAMES, Interpolator } from "../models/upsampler.js";
+import { Player } from "../receiver/player.js";
+import { between } from "../receiver/small_pictures.js";
+import { loadNetwork, loadRuntime } from "./load.js";
+
+/** Seconds between two words of how it goes. */
+const EVERY = 0.5;
+
+/** Until the network is here: a straight way from picture to picture. @type {{ tick(pictures: Float32Array[]): Promise<Float32Array[]> }} */
+const straight = {
+  tick: async (pictures) => {
+    const [before, after] = pictures.slice(-2);
+    return Array.from({ length: FRAMES }, (_, i) => between(before, after, (i + 1) / FRAMES));
+  },
+};
+/** @type {typeof straight} */
+let interpolator = straight;
+/** Seconds that drawing a frame takes, and by which sound is heard after it is handed out. */
+let [drawing, outputs] = [0.05, 0];
+/** @type {MessagePort} */
+let drawer;
+/** @type {MessagePort | null} */
+let speaker = null;
+
+const speech = new SpeechDecoder();
+const player = new Player(
+  /** @type {Interpolator} */ ({ tick: (/** @type {Float32Array[]} */ pictures) => interpolator.tick(pictures) }),
+  speech,
+  {
+    now,
+    sleep,
+    drawing: () => drawing,
+    frame: (frame, due) => drawer.postMessage({ frame, due: due + outputs }),
+    hide: (due) => drawer.postMessage({ hide: due + outputs }),
+    sound: (samples) => {
+      const pcm = Int16Array.from(samples, (sample) => Math.min(Math.max(sample, -1), 1) * 32767);
+      speaker?.postMessage(pcm.buffer, [pcm.buffer]);
+    },
+  },
+);
+
+self.onmessage = ({ data }) => {
+  if (data.kind === "start") start(data);
+  else if (data.kind === "media") media(new Uint8Array(data.data));
+  else if (data.kind === "keyframe") keyframe(data);
+  else if (data.kind === "speaker") speaker = data.port;
+  else if (data.kind === "outputs") outputs = data.seconds;
+};
+
+/** @param {{ port: MessagePort, files: import("./load.js").Files }} given */
+async function start({ port, files }) {
+  drawer = port;
+  drawer.onmessage = ({ data }) => {
+    drawing = data;
+  };
+  player.run();
+  tell();
+  try {
+    const ort = await loadRuntime(files, false, 1);
+    interpolator = new Interpolator(await loadNetwork(ort, files, "interpolator.onnx"));
+  } catch (error) {
+    console.warn("facewire: pictures are filled in without the network:", error);
+  }
+}
+
+/** @param {Uint8Array} data */
+function media(data) {
+  const bundle = player.bundle(data);
+  self.postMessage({ kind: "report", own: player.report(), theirs: bundle?.report ?? null, broken: !bundle });
+}
+
+/** @param {{ slot: number, data: Uint8Array }} given bytes of a keyframe that were checked when they came */
+async function keyframe({ slot, data }) {
+  try {
+    player.keyframe(slot, await parseKeyframe(data));
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+  }
+}
+
+async function tell() {
+  for (;;) {
+    await sleep(EVERY);
+    const { count, face, muted, loss, delay } = player;
+    self.postMessage({
+      kind: "stats",
+      stats: { ...count, face, muted, loss, delay, badSound: speech.bad, badPictures: player.decoder.errors },
+    });
+  }
+}

@@ -1,0 +1,244 @@
+// Looks at the camera, listens to the microphone and makes a bundle of each tick, in a worker, whose work goes on in a hidden
+// tab. The microphone's samples are the clock; without one it is the machine's.
+
+import { now, Signal, sleep } from "../media/clock.js";
+import { OPUS_RATE, SpeechEncoder } from "../media/opus.js";
+import { Resampler } from "../media/resampler.js";
+import { SoundQueue } from "../media/sound_queue.js";
+import { encodeStill } from "../media/still.js";
+import { BlazeFace } from "../models/detector.js";
+import { FaceMesh } from "../models/landmarks.js";
+import { SenderStream, SWITCH_MS } from "../sender/stream.js";
+import { loadNetwork, loadRuntime } from "./load.js";
+
+/** @typedef {import("../media/image.js").Rgba} Rgba */
+
+/** The camera's picture is worked on at this side, at most. */
+const SIDE_MAX = 640;
+/** Seconds from one picture to the next, less than the 25 FPS grid's for what jitters. */
+const SPACING = 0.034;
+/** Milliseconds that the face mesh may take for every picture to be looked at. */
+const FAST_MESH = 9;
+/** Seconds of sound that may wait; what is beyond is dropped, for it would be late for ever. */
+const WAITING = 0.3;
+/** Share of a tick by which sound may be late before silence stands for it. */
+const LATE = 0.5;
+/** Pictures kept: those of the longest tick, and some before it. */
+const KEPT = 8;
+
+/** @type {SenderStream} */
+let stream;
+const speech = new SpeechEncoder();
+const sound = new SoundQueue();
+/** @type {Resampler | null} */
+let resampler = null;
+/** @type {MessagePort | null} */
+let microphone = null;
+/** The newest pictures, oldest first. @type {{ at: number, image: Rgba }[]} */
+let pictures = [];
+const canvas = new OffscreenCanvas(1, 1);
+const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
+  canvas.getContext("2d", { alpha: false, willReadFrequently: true })
+);
+/** What the main thread wants, applied between two ticks. */
+const wanted = {
+  live: false,
+  skip: false,
+  muted: false,
+  cameraOff: false,
+  away: false,
+  redundant: false,
+  tickMode: 0,
+  bitrate: 6000,
+};
+/** @type {import("../codec/bundle.js").Report | null} */
+let report = null;
+/** @type {(() => void)[]} */
+const jobs = [];
+let cameraNumber = 0;
+const seen = new Signal();
+/** Keyframes that the main thread was told of. */
+const told = new Set();
+let failures = 0;
+
+self.onmessage = ({ data }) => {
+  if (data.kind === "start")
+    start(data.files).catch((error) => self.postMessage({ kind: "failed", message: String(error.message ?? error) }));
+  else if (data.kind === "want") Object.assign(wanted, data.wanted);
+  else if (data.kind === "report") report = data.report;
+  else if (data.kind === "acknowledged") jobs.push(() => stream.pictures.acknowledge(data.number));
+  else if (data.kind === "confirm") jobs.push(() => stream.keyframes.confirm(data.slot, data.digest));
+  else if (data.kind === "reconnected") jobs.push(() => stream.reconnected());
+  else if (data.kind === "microphone") listen(data.port, data.rate);
+  else if (data.kind === "camera") watch(data.readable);
+  else if (data.kind === "bitmap") picture(data.bitmap);
+};
+
+/** @param {import("./load.js").Files} files */
+async function start(files) {
+  const ort = await loadRuntime(files, false, 1);
+  const progress = (/** @type {number} */ bytes) => self.postMessage({ kind: "loading", bytes });
+  const detector = new BlazeFace(await loadNetwork(ort, files, "blazeface.onnx", false, progress));
+  const mesh = new FaceMesh(await loadNetwork(ort, files, "face_landmark.onnx", false, progress));
+  stream = new SenderStream(detector, mesh, speech, encodeStill);
+  stream.everyFrame = (await time(mesh)) < FAST_MESH;
+  self.postMessage({ kind: "ready", everyFrame: stream.everyFrame });
+  await send();
+}
+
+/** Milliseconds that the face mesh takes, at best. @param {FaceMesh} mesh */
+async function time(mesh) {
+  const grey = { width: 64, height: 64, data: new Uint8ClampedArray(4 * 64 * 64).fill(128) };
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 5; i += 1) {
+    const began = performance.now();
+    await mesh.within(grey, { x: 32, y: 32, half: 32, angle: 0 });
+    best = Math.min(best, performance.now() - began);
+  }
+  return best;
+}
+
+// ---- what is captured ----
+
+/** The microphone's samples come by `port`; null: there is none. @param {MessagePort | null} port @param {number} rate */
+function listen(port, rate) {
+  microphone?.close();
+  microphone = port;
+  if (!port) return;
+  resampler = new Resampler(rate, OPUS_RATE);
+  port.onmessage = ({ data }) => {
+    if (port === microphone && resampler) sound.put(resampler.push(data));
+    sound.limit(WAITING * OPUS_RATE + (stream ? (stream.tickMs * OPUS_RATE) / 1000 : 0));
+  };
+}
+
+/** The camera's frames; null: there is none. @param {ReadableStream<VideoFrame> | null} readable */
+async function watch(readable) {
+  cameraNumber += 1;
+  const number = cameraNumber;
+  pictures = [];
+  if (!readable) return;
+  const reader = readable.getReader();
+  let last = 0;
+  for (;;) {
+    const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }));
+    if (done || !value) return;
+    if (number !== cameraNumber) {
+      value.close();
+      reader.cancel();
+      return;
+    }
+    if (now() - last < SPACING) {
+      value.close();
+      continue;
+    }
+    last = now();
+    picture(value);
+  }
+}
+
+/** @param {VideoFrame | ImageBitmap} frame */
+function picture(frame) {
+  const [wide, high] = "displayWidth" in frame ? [frame.displayWidth, frame.displayHeight] : [frame.width, frame.height];
+  const scale = Math.min(1, SIDE_MAX / Math.max(wide, high));
+  const [width, height] = [Math.max(2, Math.round(wide * scale)), Math.max(2, Math.round(high * scale))];
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  context.drawImage(frame, 0, 0, width, height);
+  frame.close();
+  const image = context.getImageData(0, 0, width, height);
+  pictures = [...pictures, { at: now(), image }].slice(-KEPT);
+  seen.set();
+}
+
+/** The pictures of the tick that has just ended, as they were on its grid of 25 FPS. @param {number} tickMs */
+function captured(tickMs) {
+  if (wanted.cameraOff || wanted.away || !pictures.length) return [];
+  const count = Math.round(tickMs / 40) || 1;
+  const end = now();
+  return Array.from({ length: count }, (_, i) => {
+    const at = end - (count - 1 - i) * 0.04;
+    const before = pictures.filter((picture) => picture.at <= at);
+    return (before[before.length - 1] ?? pictures[0]).image;
+  });
+}
+
+// ---- what is sent ----
+
+/** Tick after tick, for ever. */
+async function send() {
+  for (;;) {
+    if (!wanted.live) {
+      await glimpse();
+      continue;
+    }
+    apply();
+    const tickMs = stream.tickMs;
+    const samples = (tickMs * OPUS_RATE) / 1000;
+    if (!microphone) await sleep(tickMs / 1000 - (now() % (tickMs / 1000)));
+    const heard = microphone ? await sound.take(samples, (tickMs / 1000) * (1 + LATE)) : new Float32Array(samples);
+    const tick = { images: captured(tickMs), sound: heard };
+    try {
+      await one(tick);
+    } catch (error) {
+      // A tick must not end the call; where all fail, the user must know.
+      failures += 1;
+      console.warn("facewire: a tick could not be sent:", error);
+      if (failures === 10) self.postMessage({ kind: "failed", message: String(/** @type {Error} */ (error).message) });
+    }
+    tellOfKeyframes();
+  }
+}
+
+/** @param {import("../sender/stream.js").Tick} tick */
+async function one(tick) {
+  const bundle = wanted.skip ? await stream.skip(tick) : await stream.bundle(tick, report);
+  const { framing, face, seen: crop } = stream;
+  const told = { kind: "tick", face, enlarged: framing.enlarged, hidden: framing.hidden, crop: crop && view(crop) };
+  self.postMessage({ ...told, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });
+  failures = 0;
+}
+
+/** Look at the camera while the other side is waited for. */
+async function glimpse() {
+  await seen.wait(0.5);
+  apply();
+  sound.limit(0);
+  const images = captured(40);
+  await stream.candidates(images);
+  const crop = stream.seen && view(stream.seen);
+  self.postMessage({
+    kind: "tick",
+    face: stream.face,
+    enlarged: stream.framing.enlarged,
+    hidden: stream.framing.hidden,
+    crop,
+    bundle: null,
+  });
+  await sleep(0.1);
+  if (wanted.live) {
+    await stream.keyframes.chooseEarly();
+    tellOfKeyframes();
+    sound.limit(0);
+  }
+}
+
+/** Pixels for the page. @param {Rgba} crop */
+const view = (crop) => ({ width: crop.width, data: crop.data.slice() });
+
+function apply() {
+  for (const job of jobs.splice(0)) job();
+  stream.muted = wanted.muted;
+  stream.redundant = wanted.redundant;
+  stream.framing.cameraOff = wanted.cameraOff;
+  stream.framing.away = wanted.away;
+  if (stream.atMs % SWITCH_MS === 0) stream.setStep(wanted.tickMode, wanted.bitrate);
+}
+
+function tellOfKeyframes() {
+  for (const [slot, { data, digest }] of stream.keyframes.bySlot) {
+    const name = `${slot} ${digest}`;
+    if (told.has(name)) continue;
+    told.add(name);
+    self.postMessage({ kind: "keyframe", slot, data, digest });
+  }
+}
