@@ -38,11 +38,11 @@ def add_pages(app: web.Application, files: dict[str, str]) -> None:
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     """``on_response_prepare`` signal: security headers on every answer, errors included."""
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     # A page and its script change together with the installed version; a stale half of them would not work.
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers.setdefault("Cache-Control", "no-cache")
 
 
 def json_error(status: int, code: str, message: str) -> web.Response:

@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = ("codec", "models", "receiver", "sender", "signaling", "bench", "commands")
 """Each room imports only from those before it."""
-SIGNALING = ("protocol", "config", "static_files", "client", "transport", "call", "web", "session")
-"""The same within signaling; ``rooms`` imports only the first three."""
+SIGNALING = ("protocol", "config", "static_files", "call_page", "client", "transport", "call", "web", "session")
+"""The same within signaling; ``rooms`` imports only the first four."""
 FOLDER, MODULE, FUNCTION = 16, 350, 60
 """Most Python files in a folder, lines of a module, lines of a function."""
 
@@ -73,7 +73,7 @@ def test_signaling_imports_in_one_direction():
             if name.split(".")[0] != "signaling" or not other or other[0] == parts[1]:
                 continue
             if parts[1] == "rooms":
-                fine = other[0] in SIGNALING[:3]
+                fine = other[0] in SIGNALING[:4]
             else:
                 fine = other[0] != "rooms" and SIGNALING.index(other[0]) < SIGNALING.index(parts[1])
             if not fine:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from signaling.call_page import CallPage
 from signaling.config import IceConfig
 from signaling.protocol import (
     MAX_MESSAGE,
@@ -297,8 +298,10 @@ def create_app(config: ServerConfig | None = None) -> web.Application:
     app.on_shutdown.append(server.shut_down)
     add_pages(
         app,
-        {"/": "index.html"} | {f"/{name}": name for name in ("index.js", "names.js", "index.css", "page.css", "icon.svg")},
+        {"/": "index.html"}
+        | {f"/{name}": name for name in ("index.js", "names.js", "index.css", "page.css", "icon.svg", "call.css", "speaker.js")},
     )
+    CallPage().add_to(app)
     app.router.add_get("/ws", server.serve)
     app.router.add_get("/healthz", server.health)
     app.router.add_get("/metrics", server.metrics.page)

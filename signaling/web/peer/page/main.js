@@ -1,0 +1,280 @@
+// The page of a call that is a whole peer: what is shown, the buttons and keys.
+
+import { Call } from "../call/call.js";
+import { NAMES } from "../call/devices.js";
+import { Face } from "../codec/bundle.js";
+import { canSpeak } from "../media/opus.js";
+import { Menus } from "./menus.js";
+import { showNumbers } from "./readout.js";
+import { showLink } from "./share.js";
+
+const ROOM = /^\/call\/([A-Za-z0-9_-]{1,64})$/;
+/** Times that a face is enlarged; more is told. */
+const FAR = 1.2;
+/** @type {Record<number, string>} */
+const FACES = {
+  [Face.NONE]: "no face in sight",
+  [Face.MANY]: "several faces in sight",
+  [Face.LEAVING]: "about to leave the picture",
+};
+/** @type {Record<number, string>} */
+const HIDDEN = { [Face.CAMERA_OFF]: "Their camera is off", [Face.AWAY]: "The other person is away" };
+/** @type {Record<string, [string, string]>} */
+const STATES = {
+  lobby: ["not in a call", "wait"],
+  waiting: ["waiting", "wait"],
+  connecting: ["connecting", "wait"],
+  connected: ["connected", "good"],
+  ended: ["call ended", "bad"],
+};
+const TITLE = "facewire call";
+
+/** @param {string} id @returns {any} */
+const byId = (id) => document.getElementById(id);
+const stage = byId("stage");
+const soundOn = byId("sound-on");
+const panel = byId("panel");
+
+/** @type {Call} */
+let call;
+let smallShown = false;
+let [loaded, total, frameMs] = [0, 1, /** @type {number | null} */ (null)];
+let trust = /** @type {number | null} */ (null);
+/** What went wrong, by what it is about. @type {Map<string, string>} */
+const troubles = new Map();
+/** @type {WakeLockSentinel | null} */
+let awake = null;
+
+/** What this browser lacks, in words; "" where nothing. */
+async function lacking() {
+  if (!isSecureContext) return "Open this page over https: browsers give camera and microphone to no other.";
+  const wanted = {
+    WebAssembly: "WebAssembly",
+    RTCPeerConnection: "WebRTC",
+    OffscreenCanvas: "OffscreenCanvas",
+    AudioWorkletNode: "AudioWorklet",
+  };
+  const missing = Object.entries(wanted).flatMap(([name, words]) => (name in self ? [] : [words]));
+  if (!(await canSpeak())) missing.push("WebCodecs for Opus");
+  return missing.length
+    ? `This browser lacks ${missing.join(" and ")}. Chrome, Edge and Firefox have it in their newest versions.`
+    : "";
+}
+
+async function begin() {
+  const room = ROOM.exec(location.pathname)?.[1];
+  if (!room) return tell("page", "This address names no room: a name has 1 to 64 letters, digits, - and _.");
+  showLink(location.href);
+  const missing = await lacking();
+  if (missing) {
+    byId("join").disabled = true;
+    return tell("page", missing);
+  }
+  const answer = await fetch("/peer/files.json");
+  const files = await answer.json();
+  if (!answer.ok) return tell("page", files.error.message);
+  total = Object.values(files.files).reduce((sum, { bytes }) => sum + bytes, 0);
+  const gpu = Boolean(await /** @type {any} */ (navigator).gpu?.requestAdapter().catch(() => null));
+  // All cores but one, which sends; on two both, for what is sent takes little.
+  const cores = navigator.hardwareConcurrency || 2;
+  const threads = self.crossOriginIsolated ? Math.min(6, Math.max(2, cores - 1)) : 1;
+  call = new Call(
+    byId("remote").transferControlToOffscreen(),
+    files,
+    { gpu, threads },
+    {
+      state: showState,
+      view: showView,
+      shown: showFrame,
+      hidden: () => setRemote(HIDDEN[Face.CAMERA_OFF]),
+      loading: (bytes) => {
+        loaded += bytes;
+        showLoading();
+      },
+      ready: (ms) => {
+        frameMs = ms;
+        showLoading();
+      },
+      devices: devicesChanged,
+      sound: (needsTouch) => {
+        soundOn.hidden = !needsTouch;
+      },
+      failed: (what) => tell(what, what),
+    },
+  );
+  menus = new Menus(call);
+  showLoading();
+  setInterval(everySecond, 1000);
+  await call.capture.open();
+}
+
+/** @type {Menus | null} */
+let menus = null;
+
+// ---- what is shown ----
+
+/** @param {string} about @param {string} text "" where it is over */
+function tell(about, text) {
+  if (text) troubles.set(about, text);
+  else troubles.delete(about);
+  note(byId("trouble"), [...troubles.values()].join(" "));
+}
+
+/** @param {HTMLElement} element @param {string} text */
+function note(element, text) {
+  element.hidden = !text;
+  if (text && element.textContent !== text) element.textContent = text;
+}
+
+/** @param {import("../call/call.js").State} state @param {string} told */
+function showState(state, told) {
+  const [words, tone] = STATES[state];
+  byId("state").textContent = words;
+  byId("state").dataset.tone = tone;
+  document.body.dataset.phase = state === "lobby" || state === "ended" ? state : "call";
+  document.body.dataset.alone = state === "waiting" ? "yes" : "no";
+  document.title = state === "connected" ? `${TITLE}: connected` : TITLE;
+  if (state === "waiting") setRemote("Waiting for the other person");
+  else if (state === "connecting") setRemote("Connecting");
+  else if (state === "ended") end(told);
+  if (state === "waiting") tell("signaling", told);
+  byId("own-caption").textContent = "your picture";
+}
+
+/** @param {string} told */
+function end(told) {
+  setRemote(`${told} You can close this window, or load it again to call again.`);
+  awake?.release();
+  awake = null;
+  panel.hidden = true;
+}
+
+/** What stands in place of a face; "" where there is one. @param {string} text */
+function setRemote(text) {
+  stage.dataset.remote = text ? "no" : "yes";
+  if (text && byId("waiting").textContent !== text) byId("waiting").textContent = text;
+}
+
+/** @param {{ width: number, data: Uint8ClampedArray<ArrayBuffer> } | null} crop @param {number} face @param {number} enlarged */
+function showView(crop, face, enlarged) {
+  const context = byId("preview").getContext("2d", { alpha: false });
+  if (crop) context.putImageData(new ImageData(crop.data, crop.width), 0, 0);
+  else context.clearRect(0, 0, 256, 256);
+  const far =
+    face === Face.TRACKED && enlarged >= FAR ? `far from the camera: your face is enlarged ${enlarged.toFixed(1)} times` : "";
+  note(byId("local-face"), crop ? (FACES[face] ?? far) : "");
+}
+
+/** @param {{ small: Uint8ClampedArray, rough: boolean, consistency?: number }} frame */
+function showFrame({ small, rough, consistency }) {
+  if (call.state !== "connected") return;
+  setRemote("");
+  byId("rendered").textContent = rough ? "8×8 pixels: the network is loading" : "rendered face";
+  trust = consistency ?? null;
+  if (!smallShown) return;
+  const image = new ImageData(8, 8);
+  for (let i = 0; i < 64; i += 1) image.data.set([...small.subarray(3 * i, 3 * i + 3), 255], 4 * i);
+  byId("raw").getContext("2d").putImageData(image, 0, 0);
+}
+
+function showLoading() {
+  const over = frameMs !== null;
+  byId("loading").hidden = over;
+  byId("progress").value = loaded / total;
+  const mb = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(1);
+  const text = loaded < total ? `Loading the networks: ${mb(loaded)} of ${mb(total)} MB, once` : "Starting the networks";
+  byId("loading-text").textContent = text;
+}
+
+function devicesChanged() {
+  for (const kind of /** @type {const} */ (["video", "audio"])) {
+    const why = call.capture.troubles[kind];
+    tell(kind, why ? `No ${NAMES[kind]}: ${why}.` : "");
+  }
+  menus?.refresh();
+}
+
+function everySecond() {
+  const numbers = call.numbers();
+  if (call.state === "connected") {
+    showNumbers({ ...numbers, draw: frameMs, trust });
+    const hidden = HIDDEN[Number(numbers.face)];
+    if (hidden) setRemote(hidden);
+    const told = [FACES[Number(numbers.face)] ?? "", numbers.muted ? "microphone off" : ""].filter(Boolean).join(", ");
+    note(byId("face"), told);
+  }
+}
+
+/** @param {string} id @param {boolean} on @param {string} name */
+function press(id, on, name) {
+  byId(id).dataset.on = String(on); // for the eye; to a screen reader the changing name says it
+  byId(id).querySelector(".name").textContent = name;
+}
+
+// ---- controls ----
+
+async function join() {
+  byId("join").disabled = true;
+  const room = /** @type {RegExpExecArray} */ (ROOM.exec(location.pathname))[1];
+  // A token stands behind #, which browsers send to no server.
+  await call.join(room, location.hash.slice(1) || null);
+  call.capture.play();
+  keepAwake();
+}
+
+/** A phone that sleeps ends the call. */
+async function keepAwake() {
+  if (call.state === "ended" || call.state === "lobby" || document.hidden) return;
+  awake = (await navigator.wakeLock?.request("screen").catch(() => null)) ?? null;
+}
+
+/** @type {Record<string, () => void>} */
+const actions = {
+  mute: () => {
+    call.turn("muted", !call.muted);
+    press("mute", call.muted, call.muted ? "Unmute" : "Mute");
+  },
+  camera: () => {
+    call.turn("cameraOff", !call.cameraOff);
+    press("camera", call.cameraOff, call.cameraOff ? "Camera off" : "Camera on");
+  },
+  away: () => {
+    call.turn("away", !call.away);
+    press("away", call.away, call.away ? "I'm back" : "Away");
+  },
+  small: () => {
+    smallShown = !smallShown;
+    stage.dataset.small = smallShown ? "yes" : "no";
+    press("small", smallShown, smallShown ? "Face" : "8×8");
+  },
+  devices: () => {
+    panel.hidden = !panel.hidden;
+    byId("devices").setAttribute("aria-expanded", String(!panel.hidden));
+    if (!panel.hidden) menus?.refresh().then(() => panel.querySelector("select")?.focus());
+  },
+  hangup: () => call.hangUp(),
+};
+/** @type {Record<string, string>} */
+const KEYS = { m: "mute", c: "camera", a: "away", r: "small", d: "devices", h: "hangup" };
+
+for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", () => call && action());
+byId("join").addEventListener("click", join);
+addEventListener("keydown", (event) => {
+  if (!call || call.state === "ended") return;
+  if (event.key === "Escape" && !panel.hidden) return actions.devices();
+  const name = KEYS[event.key.toLowerCase()];
+  const writing = event.target instanceof Element && event.target.closest("input, select, textarea");
+  if (!name || writing || event.repeat || event.ctrlKey || event.altKey || event.metaKey || !byId(name).offsetParent) return;
+  event.preventDefault();
+  actions[name]();
+});
+for (const touch of ["pointerdown", "keydown"]) {
+  addEventListener(touch, () => {
+    if (!soundOn.hidden) call?.speaker.play();
+    call?.capture.play();
+  });
+}
+document.addEventListener("visibilitychange", () => call && keepAwake());
+addEventListener("pagehide", () => call && call.state !== "lobby" && call.hangUp());
+
+begin().catch((error) => tell("page", `The page could not be started: ${error.message}`));

@@ -1,0 +1,43 @@
+// The call's numbers as text, and two meters: how good the call is, and how far the picture is supported by what was sent.
+
+/** @type {Record<string, (value: number) => string>} */
+const FORMAT = {
+  up: (value) => value.toFixed(1),
+  down: (value) => value.toFixed(1),
+  fps: (value) => value.toFixed(1),
+  delay: (value) => value.toFixed(0),
+  draw: (value) => value.toFixed(0),
+  loss: (value) => (100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0),
+  trust: (value) => value.toFixed(1),
+};
+const GRADES = ["–", "poor", "fair", "good"];
+/** What each must at least be (loss and delay: at most) to be fair, and to be good. @type {Record<string, [number, number]>} */
+const LIMITS = { fps: [8, 20], delay: [800, 450], loss: [0.15, 0.04] };
+
+/** @param {Record<string, unknown>} numbers null where not known */
+export function showNumbers(numbers) {
+  for (const cell of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-stat]"))) {
+    const value = numbers[cell.dataset.stat ?? ""];
+    const known = typeof value === "number";
+    const unit = document.createElement("span");
+    unit.className = "unit";
+    unit.textContent = cell.dataset.unit ?? "";
+    cell.replaceChildren(...(known ? [FORMAT[cell.dataset.stat ?? ""](value), unit] : ["–"]));
+  }
+  const meter = (/** @type {string} */ id) => /** @type {HTMLMeterElement} */ (document.getElementById(id));
+  meter("trust").value = typeof numbers.trust === "number" ? numbers.trust : 0;
+  const grade = quality(numbers);
+  meter("quality").value = grade;
+  /** @type {HTMLElement} */ (document.getElementById("grade")).textContent = GRADES[grade];
+}
+
+/** 0 (nothing known) to 3: the worst of what is known. @param {Record<string, unknown>} numbers */
+function quality(numbers) {
+  const grades = Object.entries(LIMITS).flatMap(([name, [fair, good]]) => {
+    const value = numbers[name];
+    if (typeof value !== "number") return [];
+    const enough = (/** @type {number} */ limit) => (good > fair ? value >= limit : value <= limit);
+    return [enough(good) ? 3 : enough(fair) ? 2 : 1];
+  });
+  return grades.length ? Math.min(...grades) : 0;
+}
