@@ -5,6 +5,7 @@ from pathlib import Path
 
 import codec.pictures.probabilities
 import codec.shape.probabilities
+from codec.safety_words import WORDS
 from codec.shape.basis_table import TABLE
 
 PEER = Path(__file__).parents[1] / "signaling" / "web" / "peer" / "codec"
@@ -20,6 +21,12 @@ def _probabilities(room: str, values: tuple[int, ...]) -> str:
     return f"{head}// `python -m bench.js_tables`.\n\nexport const ZERO = [\n{_rows(values, '  ')}\n];\n"
 
 
+def _words() -> str:
+    head = "// The words of safety_code.js. Made from codec/safety_words.py by `python -m bench.js_tables`.\n\n"
+    rows = textwrap.wrap(" ".join(WORDS), 120)
+    return head + "export const WORDS = `\n" + "\n".join(rows) + "\n`.trim().split(/\\s+/);\n"
+
+
 def tables() -> dict[Path, str]:
     """Each file with its text."""
     head = "// The table of basis.js. Made from codec/shape/basis_table.py by `python -m bench.js_tables`.\n\n"
@@ -27,6 +34,7 @@ def tables() -> dict[Path, str]:
     return {
         PEER / "pictures" / "probabilities.js": _probabilities("pictures", codec.pictures.probabilities.ZERO),
         PEER / "shape" / "probabilities.js": _probabilities("shape", codec.shape.probabilities.ZERO),
+        PEER / "safety_words.js": _words(),
         PEER / "shape" / "basis_table.js": f"{head}export const TABLE = [\n{basis}\n];\n",
     }
 

@@ -15,6 +15,7 @@ from enum import IntEnum
 from codec.errors import KeyframeError, SyntaxLimitError
 from codec.keyframe import HASH, MAX_KEYFRAME, Keyframe, parse_keyframe
 from codec.pictures.header import SIZES, SLOTS
+from codec.safety_code import NONCE
 from codec.wirebytes import Reader, unsigned
 
 VERSION = 3
@@ -26,6 +27,8 @@ _HELLO = 1
 _CHUNK = 2
 _NOTICE = 3
 _BYE = 5
+_COMMITMENT = 6
+_NUMBER = 7
 # 4 is reserved.
 
 
@@ -111,7 +114,38 @@ class Bye:
         return bytes([_BYE])
 
 
-Message = Hello | KeyframeChunk | KeyframeNotice | Bye
+@dataclass(frozen=True)
+class SafetyCommitment:
+    """The hash of this side's random number for the safety code (:mod:`codec.safety_code`)."""
+
+    digest: bytes
+
+    def __post_init__(self) -> None:
+        _check_safety(self.digest)
+
+    def pack(self) -> bytes:
+        return bytes([_COMMITMENT]) + self.digest
+
+
+@dataclass(frozen=True)
+class SafetyNumber:
+    """The random number itself."""
+
+    number: bytes
+
+    def __post_init__(self) -> None:
+        _check_safety(self.number)
+
+    def pack(self) -> bytes:
+        return bytes([_NUMBER]) + self.number
+
+
+Message = Hello | KeyframeChunk | KeyframeNotice | Bye | SafetyCommitment | SafetyNumber
+
+
+def _check_safety(data: bytes) -> None:
+    if len(data) != NONCE:
+        raise SyntaxLimitError(f"{len(data)} bytes for the safety code, not {NONCE}")
 
 
 def _check_name(slot: int, digest: bytes) -> None:
@@ -137,6 +171,9 @@ def parse_message(data: bytes) -> Message | None:
         message = KeyframeNotice(Verb(verb), slot, reader.take(HASH))
     elif kind == _BYE:
         message = Bye()
+    elif kind in (_COMMITMENT, _NUMBER):
+        data = reader.take(NONCE)
+        message = SafetyCommitment(data) if kind == _COMMITMENT else SafetyNumber(data)
     else:
         return None
     if reader.left:

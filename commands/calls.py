@@ -67,6 +67,7 @@ def stream_config(
 def _session(
     json: bool, ice: list[str] | None, ice_file: Path | None, open_page: bool, room: str | None, **settings: Any
 ) -> None:  # fmt: skip
+    from signaling.client import call_link
     from signaling.config import IceConfig
     from signaling.session.lobby import run_lobby
     from signaling.session.session import Session, SessionConfig
@@ -82,6 +83,9 @@ def _session(
         return
     session = Session(config)
     session.on_page = on_page
+    session.on_safety = lambda code: errors.print(f"safety code: {code}")
+    if "page" in config.outs:
+        _tell(f"link for the other side: {call_link(config.server, room, config.access)}")
     if errors.is_terminal and not json:
         errors.print("loading the networks and joining the room")
     show(asyncio.run(session.run()), json)

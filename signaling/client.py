@@ -65,6 +65,18 @@ def socket_url(server: str) -> str:
     return urlunsplit((scheme, parts.netloc, path, "", ""))
 
 
+def call_link(server: str, room: str, access: str | None = None) -> str:
+    """Where a browser joins ``room``: the page of :mod:`signaling.call_page`. A token stands behind the ``#``, which
+    browsers keep to themselves.
+
+    Raises:
+        SignalingError: ``bad_url``.
+    """
+    parts = urlsplit(socket_url(server))
+    scheme = {"ws": "http", "wss": "https"}[parts.scheme]
+    return urlunsplit((scheme, parts.netloc, f"{parts.path.removesuffix('/ws')}/call/{room}", "", access or ""))
+
+
 class SignalingClient:
     """One peer in one room, as an async context manager.
 

@@ -8,7 +8,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from codec.bundle import Bundle, Report
-from codec.control import VERSION, Bye, Hello, KeyframeChunk, KeyframeNotice, Verb, parse_message
+from codec.control import (
+    VERSION,
+    Bye,
+    Hello,
+    KeyframeChunk,
+    KeyframeNotice,
+    SafetyCommitment,
+    SafetyNumber,
+    Verb,
+    parse_message,
+)
 from codec.errors import CodecError
 from codec.media.types import UInt8
 from receiver.player import Player
@@ -21,6 +31,7 @@ from sender.self_view import Preview
 from sender.stream import SWITCH_MS, SenderStream
 from signaling.call.keyframe_transfer import KeyframesIn, KeyframesOut
 from signaling.call.pacing import Pacer
+from signaling.call.safety import Safety
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.protocol import SignalingError
@@ -53,6 +64,7 @@ class Call:
         self._sent_at: dict[int, float] = {}
         self.source, self.stream, self.player, self.preview = source, stream, player, preview
         self.link = Link(ice, self._media, self._queue_control, self._greet, self._left)
+        self.safety = Safety()
         self.over = asyncio.Event()
         self.remote: Hello | None = None
         self.ended_by_remote = False
@@ -111,6 +123,7 @@ class Call:
             await asyncio.get_running_loop().run_in_executor(self._pool, self.stream.reconnected)
         if self.peer:
             await self.peer.send_control(Hello(model="call").pack())
+            await self.safety.begin(self.peer)
             await self._offer_keyframes()
 
     async def _say_bye(self) -> None:
@@ -278,6 +291,8 @@ class Call:
             self._left()
         elif peer.closed.is_set():
             log.debug("ignoring a control message from a previous connection")
+        elif isinstance(message, SafetyCommitment | SafetyNumber):
+            await self.safety.received(peer, message)
         elif isinstance(message, KeyframeNotice):
             await self._on_notice(peer, message)
         elif isinstance(message, KeyframeChunk) and self._keyframes_in:

@@ -92,6 +92,7 @@ class Session:
         self._loaded: tuple[MakeRenderer, Interpolator] | None = None
         self.terminated = False  # by SIGTERM
         self.on_page: Callable[[str], None] = lambda _url: None
+        self.on_safety: Callable[[str], None] = lambda _code: None
 
     def _networks(self, frames_at_once: int) -> tuple[list[Upsampler], Interpolator]:
         def load(_: int = 0) -> Upsampler:
@@ -172,6 +173,7 @@ class Session:
                 self.call = call = Call(config.ice, source, stream, player, preview, climbing, mirror, config.limit_kbps)
                 if page:
                     engine.call = call
+                call.safety.on_code = lambda words: self.on_safety(" ".join(words))
                 self._record(stack, call)
                 if not self._renderer:
                     self._hang_up_on_signals(call, stack)
@@ -222,6 +224,7 @@ class Session:
             "seconds": round(seconds, 2),
             "wire_kbps_out": round(out * 8e-3 / seconds, 3) if seconds else 0.0,
             "wire_kbps_in": round(into * 8e-3 / seconds, 3) if seconds else 0.0,
+            "safety_code": " ".join(call.safety.words),
         }
         if call.stream:
             count = call.stream.count

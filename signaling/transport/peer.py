@@ -9,6 +9,7 @@ from collections.abc import Callable
 from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.signaling import SignalingBye
 
+from codec.safety_code import fingerprint
 from signaling.client import Event, SignalingClient
 from signaling.config import IceConfig
 from signaling.protocol import Presence, Ready, SignalingError
@@ -110,6 +111,13 @@ class Peer:
     def fastest(self) -> float:
         """Round trip of the fastest of ICE's checks in seconds; 0 while not known."""
         return self._meter.round_trip
+
+    def fingerprints(self) -> tuple[bytes, bytes] | None:
+        """SHA-256 of this side's certificate and of the other's, which DTLS has checked; None while not known."""
+        if self._pc is None or not self._pc.localDescription or not self._pc.remoteDescription:
+            return None
+        own, other = (fingerprint(d.sdp) for d in (self._pc.localDescription, self._pc.remoteDescription))
+        return (own, other) if own and other else None
 
     async def connect(self, client: SignalingClient, timeout: float = 30.0) -> None:  # noqa: ASYNC109
         """Negotiate over ``client`` and wait until both channels are open. Waits for a peer that is

@@ -54,6 +54,7 @@ class CallEngine:
             "peer_present": connected,
             "wire_kbps_out": out,
             "wire_kbps_in": into,
+            "safety_code": " ".join(call.safety.words) if connected else "",
         }
         if player:
             stats |= {

@@ -14,6 +14,8 @@ from codec.control import (
     KeyframeChunk,
     KeyframeNotice,
     Message,
+    SafetyCommitment,
+    SafetyNumber,
     Verb,
     parse_message,
 )
@@ -30,6 +32,8 @@ MESSAGES = st.one_of(
     ),
     st.builds(KeyframeNotice, st.sampled_from(Verb), SLOT, DIGEST),
     st.just(Bye()),
+    st.builds(SafetyCommitment, st.binary(min_size=32, max_size=32)),
+    st.builds(SafetyNumber, st.binary(min_size=32, max_size=32)),
 )
 
 
@@ -68,7 +72,7 @@ def test_bytes_of_each_message() -> None:
 
 
 def test_unknown_types_are_skipped() -> None:
-    for kind in (0, *range(6, 256)):
+    for kind in (0, *range(8, 256)):
         assert parse_message(bytes([kind]) + b"anything") is None
 
 

@@ -77,6 +77,8 @@ function show(stats) {
   const state = typeof stats.state === "string" ? stats.state : "–";
   setState(state, TONES[state] ?? "wait");
   const present = stats.peer_present === true;
+  byId("safety").hidden = !stats.safety_code;
+  if (stats.safety_code && byId("code").textContent !== stats.safety_code) byId("code").textContent = stats.safety_code;
   const hidden = present ? HIDDEN[stats.face] : "Waiting for the other person";
   stage.dataset.remote = hidden ? "no" : "yes";
   if (hidden && byId("waiting").textContent !== hidden) byId("waiting").textContent = hidden;

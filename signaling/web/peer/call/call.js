@@ -3,6 +3,7 @@
 import { Face, makeBundle, packBundle } from "../codec/bundle.js";
 import { packMessage, parseMessage, VERSION, Verb } from "../codec/control.js";
 import { CodecError } from "../codec/errors.js";
+import { SafetyCode } from "../codec/safety_code.js";
 import { now } from "../media/clock.js";
 import { Ladder, QueueWatch, Redundancy } from "../sender/adaptation.js";
 import { Capture, Speaker } from "./devices.js";
@@ -25,7 +26,7 @@ const REPORT_SECONDS = 0.4;
  * @typedef {{
  *   state(state: State, told: string): void, view(crop: { width: number, data: Uint8ClampedArray<ArrayBuffer> } | null, face: number, enlarged: number): void,
  *   shown(frame: { small: Uint8ClampedArray, rough: boolean, consistency?: number }): void, hidden(): void,
- *   loading(bytes: number): void, ready(ms: number): void, devices(): void, sound(needsTouch: boolean): void, failed(what: string): void,
+ *   safety(words: string[]): void, loading(bytes: number): void, ready(ms: number): void, devices(): void, sound(needsTouch: boolean): void, failed(what: string): void,
  * }} Told
  */
 
@@ -71,6 +72,8 @@ export class Call {
   #wire = { out: 0, in: 0, seconds: 0 };
   #shownAt = /** @type {number[]} */ ([]);
   #timer = 0;
+  /** @type {SafetyCode | null} */
+  #safety = null;
   /** @type {State} */
   state = "lobby";
   /** What the receiver counts. @type {Record<string, number | boolean>} */
@@ -148,6 +151,7 @@ export class Call {
     this.#link?.sendControl(hello);
     this.#keyframesOut?.reconnected();
     this.#want({ live: true });
+    this.#control = this.#control.then(() => this.#beginSafety());
   }
 
   /** @param {Record<string, number | boolean>} wanted */
@@ -282,12 +286,29 @@ export class Call {
         await this.#keyframesIn?.chunk(message);
       } else if (message?.kind === "notice") {
         this.#onNotice(message);
+      } else if (message?.kind === "commitment" || message?.kind === "number") {
+        await this.#onSafety(message);
       }
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
       this.errors += 1;
       console.warn("facewire: control message ignored:", error.message);
     }
+  }
+
+  /** Both sides' commitments first, then their numbers (codec/safety_code.js). */
+  async #beginSafety() {
+    const prints = this.#link?.fingerprints();
+    this.#safety = prints ? new SafetyCode(prints.own, prints.other) : null;
+    this.#told.safety([]);
+    if (this.#safety) this.#link?.sendControl(packMessage({ kind: "commitment", data: await this.#safety.commitment() }));
+  }
+
+  /** @param {import("../codec/control.js").Safety} message */
+  async #onSafety({ kind, data }) {
+    if (!this.#safety) return;
+    if (kind === "number") this.#told.safety(await this.#safety.revealed(data));
+    else this.#link?.sendControl(packMessage({ kind: "number", data: this.#safety.committed(data) }));
   }
 
   /** @param {import("../codec/control.js").KeyframeNotice} notice */
@@ -330,11 +351,6 @@ export class Call {
       concealed,
       total: wire,
     };
-  }
-
-  /** The other side's certificate, DER; null while there is none. */
-  remoteCertificate() {
-    return this.#link?.remoteCertificate() ?? null;
   }
 }
 

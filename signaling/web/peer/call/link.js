@@ -4,6 +4,7 @@
 // negotiated over the socket that is still there, and until it stands the old one goes on carrying what it can, for its network
 // may come back first. The other side does the same (signaling/transport/link.py).
 
+import { fingerprint, withoutOthers } from "../codec/safety_code.js";
 import { sleep } from "../media/clock.js";
 
 /** Bytes of the largest message on each channel, in and out. */
@@ -112,7 +113,7 @@ export class Link {
         return this.#answer(event.sdp);
       case "answer":
         if (next?.pc.signalingState === "have-local-offer")
-          await next.pc.setRemoteDescription({ type: "answer", sdp: event.sdp });
+          await next.pc.setRemoteDescription({ type: "answer", sdp: withoutOthers(event.sdp) });
         return;
       case "candidate": {
         if (!next?.pc.remoteDescription || next.candidates >= MAX_CANDIDATES) return;
@@ -141,7 +142,7 @@ export class Link {
   /** @param {string} sdp */
   async #answer(sdp) {
     const next = this.#next && !this.#next.pc.remoteDescription ? this.#next : this.#make();
-    await next.pc.setRemoteDescription({ type: "offer", sdp });
+    await next.pc.setRemoteDescription({ type: "offer", sdp: withoutOthers(sdp) });
     await next.pc.setLocalDescription();
     await this.#describe(next);
   }
@@ -316,9 +317,11 @@ export class Link {
     return { out: this.#total.out + now.out, in: this.#total.in + now.in, seconds: this.#total.seconds + now.seconds };
   }
 
-  /** The other side's certificate as the connection has checked it, DER; null while there is none. */
-  remoteCertificate() {
-    return this.#active?.pc.sctp?.transport.getRemoteCertificates()[0] ?? null;
+  /** SHA-256 of this side's certificate and of the other's, which DTLS has checked; null while not known. */
+  fingerprints() {
+    const { localDescription, remoteDescription } = this.#active?.pc ?? {};
+    const [own, other] = [localDescription, remoteDescription].map((description) => fingerprint(description?.sdp ?? ""));
+    return own && other ? { own, other } : null;
   }
 
   /** Send a bundle without waiting; false where it was dropped. @param {Uint8Array} data */

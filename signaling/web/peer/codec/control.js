@@ -6,6 +6,7 @@
 import { KeyframeError, SyntaxLimitError } from "./errors.js";
 import { digestOf, HASH, MAX_KEYFRAME, parseKeyframe } from "./keyframe.js";
 import { SIZES, SLOTS } from "./pictures/header.js";
+import { NONCE } from "./safety_code.js";
 import { joined, Reader, unsigned } from "./wirebytes.js";
 
 export const VERSION = 3;
@@ -17,6 +18,8 @@ const HELLO = 1;
 const CHUNK = 2;
 const NOTICE = 3;
 const BYE = 5;
+const COMMITMENT = 6;
+const NUMBER = 7;
 // 4 is reserved.
 
 /** OFFER: I have this for you. HAVE: I hold it, use it. REQUEST: send it (digest of zeros: whatever is in the slot). */
@@ -32,7 +35,8 @@ export const Verb = Object.freeze({ OFFER: 0, HAVE: 1, REQUEST: 2 });
  */
 /** A word about the keyframe `digest` in `slot`. @typedef {{ kind: "notice", verb: number, slot: number, digest: Uint8Array }} KeyframeNotice */
 /** The sender hangs up. @typedef {{ kind: "bye" }} Bye */
-/** @typedef {Hello | KeyframeChunk | KeyframeNotice | Bye} Message */
+/** The hash of this side's random number for the safety code, or the number itself. @typedef {{ kind: "commitment" | "number", data: Uint8Array }} Safety */
+/** @typedef {Hello | KeyframeChunk | KeyframeNotice | Bye | Safety} Message */
 
 /** Throws {@link SyntaxLimitError} where a field is out of range. @param {Message} message */
 export function packMessage(message) {
@@ -50,6 +54,9 @@ export function packMessage(message) {
       return joined([NOTICE, message.verb, message.slot], message.digest);
     case "bye":
       return new Uint8Array([BYE]);
+    case "commitment":
+    case "number":
+      return joined([message.kind === "number" ? NUMBER : COMMITMENT], message.data);
   }
 }
 
@@ -75,6 +82,12 @@ export function parseMessage(data) {
     case BYE:
       message = { kind: "bye" };
       break;
+    case COMMITMENT:
+      message = { kind: "commitment", data: reader.take(NONCE) };
+      break;
+    case NUMBER:
+      message = { kind: "number", data: reader.take(NONCE) };
+      break;
     default:
       return null;
   }
@@ -87,6 +100,14 @@ export function parseMessage(data) {
 function check(message) {
   if (message.kind === "hello") return checkHello(message);
   if (message.kind === "bye") return;
+  if (message.kind === "chunk" || message.kind === "notice") return checkKeyframe(message);
+  if (message.data.length !== NONCE) {
+    throw new SyntaxLimitError(`${message.data.length} bytes for the safety code, not ${NONCE}`);
+  }
+}
+
+/** @param {KeyframeChunk | KeyframeNotice} message */
+function checkKeyframe(message) {
   const { slot, digest } = message;
   if (!Number.isInteger(slot) || slot < 0 || slot >= SLOTS || digest.length !== HASH) {
     throw new SyntaxLimitError(`slot ${slot} with a digest of ${digest.length} bytes does not name a keyframe`);

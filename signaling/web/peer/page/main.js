@@ -86,6 +86,10 @@ async function begin() {
       state: showState,
       view: showView,
       shown: showFrame,
+      safety: (words) => {
+        byId("code").textContent = words.join(" ");
+        byId("safety").hidden = !words.length;
+      },
       hidden: () => setRemote(HIDDEN[Face.CAMERA_OFF]),
       loading: (bytes) => {
         loaded += bytes;

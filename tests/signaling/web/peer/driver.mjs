@@ -17,6 +17,7 @@ const { CodecError } = await load("errors.js");
 const { makeBundle, packBundle, parseBundle } = await load("bundle.js");
 const { KeyframeAssembler, packMessage, parseMessage } = await load("control.js");
 const { makeKeyframe, parseKeyframe } = await load("keyframe.js");
+const { SafetyCode, fingerprint, withoutOthers } = await load("safety_code.js");
 const { readFile } = await load("container.js");
 const { imageSize } = await load("imagesize.js");
 const { PictureDecoder, PictureEncoder, decodeAlone, encodeAlone } = await load("pictures/picture.js");
@@ -63,11 +64,16 @@ const kept = new Map();
 const make = {
   pictureEncoder: (...a) => new PictureEncoder(...a), pictureDecoder: () => new PictureDecoder(),
   shapeEncoder: (...a) => new ShapeEncoder(...a), shapeDecoder: () => new ShapeDecoder(), assembler: () => new KeyframeAssembler(),
+  safetyCode: (...parts) => new SafetyCode(...parts.map(bytes)),
 };
 
 const requests = {
   make: ({ name, kind, args }) => (kept.set(name, make[kind](...(args ?? []))), null),
   call: ({ name, method, args }) => kept.get(name)[method](...args) ?? null,
+  committed: ({ name, data }) => kept.get(name).committed(bytes(data)),
+  revealed: ({ name, data }) => kept.get(name).revealed(bytes(data)),
+  fingerprint: ({ sdp }) => fingerprint(sdp),
+  withoutOthers: ({ sdp }) => withoutOthers(sdp),
   set: ({ name, field, value }) => ((kept.get(name)[field] = value), null),
   keyframeFor: ({ name, slot, own }) => (kept.get(name).setKeyframe(slot, picture(own)), null),
   encodePicture: ({ name, number, wanted, limit }) => {

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bench.js_tables import tables
 from codec.bundle import Bundle, Face, Report
-from codec.control import Bye, Hello, KeyframeChunk, KeyframeNotice, Verb, parse_message
+from codec.control import Bye, Hello, KeyframeChunk, KeyframeNotice, SafetyCommitment, SafetyNumber, Verb, parse_message
 from codec.errors import CodecError
 from codec.keyframe import encode_keyframe, parse_keyframe
 from codec.media.types import UInt8
@@ -23,6 +23,7 @@ from codec.pictures.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from codec.pictures.header import SIZES, PictureHeader
 from codec.pictures.picture import PictureDecoder, PictureEncoder, decode_alone, encode_alone
 from codec.pictures.sampling import sample
+from codec.safety_code import SafetyCode, fingerprint
 from codec.shape.basis import COEFFICIENTS, POINTS, coefficients, movements
 from codec.shape.keyframe_points import pack_points
 from codec.shape.shape import ShapeDecoder, ShapeEncoder, frames_of
@@ -166,6 +167,8 @@ messages = st.one_of(
     st.builds(KeyframeNotice, st.sampled_from(Verb), st.integers(0, 15), digests),
     st.builds(lambda d, b: KeyframeChunk(3, d, 60_000, 7, b), digests, st.binary(min_size=1, max_size=2000)),
     st.just(Bye()),
+    st.builds(SafetyCommitment, st.binary(min_size=32, max_size=32)),
+    st.builds(SafetyNumber, st.binary(min_size=32, max_size=32)),
 )  # fmt: skip
 
 
@@ -315,3 +318,29 @@ def test_spoilt_input_ends_in_errors_of_the_codec_alone(tmp_path: Path) -> None:
 def test_tables_are_those_of_python() -> None:
     for path, text in tables().items():
         assert path.read_text() == text, f"{path.name}: python -m bench.js_tables"
+
+
+def test_safety_codes_agree(browser: Browser) -> None:
+    rng = random.Random(9)
+    for _ in range(5):
+        own, other, one, two = (rng.randbytes(32) for _ in range(4))
+        ours = SafetyCode(own, other, one)
+        browser.ask("make", name="c", kind="safetyCode", args=[other.hex(), own.hex(), two.hex()])
+        commitment = browser.ask("call", name="c", method="commitment", args=[])
+        assert commitment == SafetyCode(other, own, two).commitment.hex()
+        number = browser.ask("committed", name="c", data=ours.commitment.hex())
+        assert number == two.hex()
+        ours.committed(bytes.fromhex(commitment))
+        words = ours.revealed(two)
+        assert browser.ask("revealed", name="c", data=one.hex()) == list(words)
+        assert browser.answers([{"op": "revealed", "name": "c", "data": two.hex()}])[0]["error"] == "SyntaxLimitError"
+
+
+def test_fingerprints_agree(browser: Browser) -> None:
+    own = ":".join(f"{byte:02X}" for byte in range(32))
+    longer = f"{own}:{own}"
+    sdp = f"v=0\r\na=fingerprint:sha-256 {own}\r\na=fingerprint:sha-512 {longer}\r\na=setup:active\r\n"
+    assert browser.ask("fingerprint", sdp=sdp) == bytes(range(32)).hex() == (fingerprint(sdp) or b"").hex()
+    kept = browser.ask("withoutOthers", sdp=sdp)
+    assert kept == f"v=0\r\na=fingerprint:sha-256 {own}\r\na=setup:active\r\n"
+    assert browser.ask("fingerprint", sdp=f"{sdp}a=fingerprint:sha-256 {own[::-1]}\r\n") is None

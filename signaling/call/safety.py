@@ -1,0 +1,42 @@
+"""The safety code of the connection that is up (:mod:`codec.safety_code`), exchanged over its control channel."""
+
+from collections.abc import Callable
+
+from codec.control import SafetyCommitment, SafetyNumber
+from codec.safety_code import SafetyCode
+from signaling.transport.peer import Peer
+
+
+class Safety:
+    """Knows one connection's code; a new connection has another, for its certificates are others."""
+
+    def __init__(self) -> None:
+        self.words: tuple[str, ...] = ()
+        """The code, () while it is not known, which it stays with a side that knows none."""
+        self.on_code: Callable[[tuple[str, ...]], None] = lambda _: None
+        self._peer: Peer | None = None
+        self._code: SafetyCode | None = None
+
+    def _of(self, peer: Peer) -> SafetyCode | None:
+        if peer is not self._peer:
+            fingerprints = peer.fingerprints()
+            self._peer, self.words = peer, ()
+            self._code = SafetyCode(*fingerprints) if fingerprints else None
+        return self._code
+
+    async def begin(self, peer: Peer) -> None:
+        """A connection is up: send this side's commitment. Raises ``PeerError``."""
+        if code := self._of(peer):
+            await peer.send_control(SafetyCommitment(code.commitment).pack())
+
+    async def received(self, peer: Peer, message: SafetyCommitment | SafetyNumber) -> None:
+        """A message of the exchange came by ``peer``. Raises ``SyntaxLimitError`` for one that doesn't belong here,
+        and ``PeerError``."""
+        code = self._of(peer)
+        if code is None:
+            return
+        if isinstance(message, SafetyCommitment):
+            await peer.send_control(SafetyNumber(code.committed(message.digest)).pack())
+        else:
+            self.words = code.revealed(message.number)
+            self.on_code(self.words)

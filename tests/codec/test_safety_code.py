@@ -1,0 +1,63 @@
+"""The safety code: alike on both sides, unlike where somebody sits between, and not to be chosen by them."""
+
+import hashlib
+
+import pytest
+
+from codec.errors import SyntaxLimitError
+from codec.safety_code import NONCE, SafetyCode, fingerprint
+from codec.safety_words import WORDS
+
+A, B, M, N = (hashlib.sha256(name).digest() for name in (b"a", b"b", b"m", b"n"))
+"""Fingerprints: two sides', and two of somebody between them."""
+
+
+def exchange(one: SafetyCode, other: SafetyCode) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    first, second = one.commitment, other.commitment
+    mine, theirs = one.committed(second), other.committed(first)
+    return one.revealed(theirs), other.revealed(mine)
+
+
+def test_words_are_many_and_differ() -> None:
+    assert len(set(WORDS)) == len(WORDS) == 256
+    assert all(word.isalpha() and word.islower() and 3 <= len(word) <= 8 for word in WORDS)
+
+
+def test_both_sides_see_the_same_four_words_each_time_others() -> None:
+    seen = set()
+    for _ in range(20):
+        one, other = exchange(SafetyCode(A, B), SafetyCode(B, A))
+        assert one == other
+        assert len(one) == 4
+        seen.add(one)
+    assert len(seen) == 20
+
+
+def test_who_swaps_the_certificates_makes_the_words_differ() -> None:
+    left, _ = exchange(SafetyCode(A, M), SafetyCode(M, A))
+    right, _ = exchange(SafetyCode(B, N), SafetyCode(N, B))
+    assert left != right
+    # Not even where the numbers are passed on as they are.
+    one, other = SafetyCode(A, M, b"1" * NONCE), SafetyCode(B, M, b"2" * NONCE)
+    assert exchange(one, other)[0] != exchange(SafetyCode(A, M, b"1" * NONCE), SafetyCode(B, M, b"2" * NONCE))[1]
+
+
+def test_a_number_must_be_the_one_that_was_committed_to() -> None:
+    code = SafetyCode(A, B)
+    with pytest.raises(SyntaxLimitError, match="not committed"):
+        code.revealed(bytes(NONCE))
+    code.committed(hashlib.sha256(bytes(NONCE)).digest())
+    with pytest.raises(SyntaxLimitError, match="not committed"):
+        code.revealed(b"x" * NONCE)
+    with pytest.raises(SyntaxLimitError, match="second"):
+        code.committed(bytes(32))
+    assert code.words == ()
+    assert len(code.revealed(bytes(NONCE))) == 4
+
+
+def test_the_fingerprint_is_the_only_one_of_its_kind() -> None:
+    told = ":".join(f"{byte:02X}" for byte in A)
+    line = f"a=fingerprint:sha-256 {told}\r\n"
+    assert fingerprint(f"v=0\r\n{line}a=setup:actpass\r\n{line.lower().replace('sha-256', 'sha-256')}") == A
+    assert fingerprint(f"a=fingerprint:sha-512 {told}\r\n") is None
+    assert fingerprint(line + line.replace(told, ":".join(f"{byte:02X}" for byte in B))) is None
