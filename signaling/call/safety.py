@@ -16,17 +16,20 @@ class Safety:
         self.on_code: Callable[[tuple[str, ...]], None] = lambda _: None
         self._peer: Peer | None = None
         self._code: SafetyCode | None = None
+        self._begun = False
 
     def _of(self, peer: Peer) -> SafetyCode | None:
         if peer is not self._peer:
             fingerprints = peer.fingerprints()
-            self._peer, self.words = peer, ()
+            self._peer, self.words, self._begun = peer, (), False
             self._code = SafetyCode(*fingerprints) if fingerprints else None
         return self._code
 
     async def begin(self, peer: Peer) -> None:
-        """A connection is up: send this side's commitment. Raises ``PeerError``."""
-        if code := self._of(peer):
+        """A connection is up: send this side's commitment, once. Raises ``PeerError``."""
+        code = self._of(peer)
+        if code and not self._begun:
+            self._begun = True
             await peer.send_control(SafetyCommitment(code.commitment).pack())
 
     async def received(self, peer: Peer, message: SafetyCommitment | SafetyNumber) -> None:
@@ -36,6 +39,7 @@ class Safety:
         if code is None:
             return
         if isinstance(message, SafetyCommitment):
+            await self.begin(peer)  # it may have come before this side has begun, and its number goes last
             await peer.send_control(SafetyNumber(code.committed(message.digest)).pack())
         else:
             self.words = code.revealed(message.number)

@@ -66,3 +66,14 @@ async def test_the_words_tell_of_a_server_that_swaps_fingerprints(url: str) -> N
         await until(lambda: one.safety.words and other.safety.words)
         assert one.safety.words != other.safety.words
         await asyncio.gather(*(side.peer.close() for side in (one, other, left, right)))
+
+
+async def test_the_commitment_goes_before_the_number_however_early_the_other_sides_comes(url: str) -> None:
+    async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
+        one, other = Side(first), Side(second)
+        await asyncio.gather(one.peer.connect(first, PATIENCE), other.peer.connect(second, PATIENCE))
+        await one.safety.begin(one.peer)
+        await until(lambda: one.safety.words and other.safety.words)
+        await other.safety.begin(other.peer)  # nothing more goes out
+        assert one.safety.words == other.safety.words
+        await asyncio.gather(one.peer.close(), other.peer.close())

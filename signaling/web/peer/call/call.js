@@ -3,6 +3,7 @@
 import { Face, makeBundle, packBundle } from "../codec/bundle.js";
 import { packMessage, parseMessage, VERSION, Verb } from "../codec/control.js";
 import { CodecError } from "../codec/errors.js";
+import { parseKeyframe } from "../codec/keyframe.js";
 import { SafetyCode } from "../codec/safety_code.js";
 import { now } from "../media/clock.js";
 import { Ladder, QueueWatch, Redundancy } from "../sender/adaptation.js";
@@ -21,11 +22,11 @@ const REPORT_SECONDS = 0.4;
 /** @typedef {import("../workers/load.js").Files} Files */
 /** What goes on: `state` is one word. @typedef {"lobby" | "waiting" | "connecting" | "connected" | "ended"} State */
 /**
- * What the page is told. `state`: with a line for people where there is one. `view`: own crop, null while hidden. `shown`: the
+ * What the page is told. `small`: the same while nothing can be drawn yet. `state`: with a line for people where there is one. `view`: own crop, null while hidden. `shown`: the
  * 8×8 pixels of the frame on the canvas. `loading`: bytes more are here. `ready`: milliseconds of a frame.
  * @typedef {{
  *   state(state: State, told: string): void, view(crop: { width: number, data: Uint8ClampedArray<ArrayBuffer> } | null, face: number, enlarged: number): void,
- *   shown(frame: { small: Uint8ClampedArray, rough: boolean, consistency?: number }): void, hidden(): void,
+ *   shown(frame: { small: Uint8ClampedArray, consistency: number }): void, small(pixels: Uint8ClampedArray): void, hidden(): void,
  *   safety(words: string[]): void, loading(bytes: number): void, ready(ms: number): void, devices(): void, sound(needsTouch: boolean): void, failed(what: string): void,
  * }} Told
  */
@@ -72,6 +73,8 @@ export class Call {
   #wire = { out: 0, in: 0, seconds: 0 };
   #shownAt = /** @type {number[]} */ ([]);
   #timer = 0;
+  /** Whether what is drawn is this side's own face. */
+  #looking = false;
   /** @type {SafetyCode | null} */
   #safety = null;
   /** @type {State} */
@@ -104,8 +107,18 @@ export class Call {
     this.#told.state(state, told);
   }
 
+  /** Before the call: draw this side's own face as the other side will, from what would be sent. @param {boolean} on */
+  #preview(on) {
+    this.#looking = on;
+    this.#drawer.postMessage({ kind: "preview", on });
+    for (const each of [this.#sender, this.#receiver, this.#drawer]) each.postMessage({ kind: "reset" });
+    this.#made = [];
+    this.#want({ live: on });
+  }
+
   /** Enter a room. @param {string} room @param {string | null} access */
   async join(room, access) {
+    this.#preview(false);
     this.#become("waiting");
     await this.speaker.start().catch((error) => this.#told.failed(`sound cannot be played: ${error.message}`));
     const certificate = await RTCPeerConnection.generateCertificate(
@@ -212,16 +225,25 @@ export class Call {
     if (data.kind === "tick") this.#tick(data);
     else if (data.kind === "loading") this.#told.loading(data.bytes);
     else if (data.kind === "failed") this.#told.failed(`Your picture cannot be sent: ${data.message}`);
+    else if (data.kind === "keyframe" && this.#looking) this.#ownKeyframe(data);
     else if (data.kind === "keyframe") {
       this.#made.push(data);
       this.#keyframesOut?.add(data.slot, data.data, data.digest);
     }
   }
 
+  /** @param {{ slot: number, data: Uint8Array }} made */
+  async #ownKeyframe({ slot, data }) {
+    const keyframe = await parseKeyframe(data);
+    this.#keyframe(slot, keyframe);
+    this.#sender.postMessage({ kind: "confirm", slot, digest: keyframe.digest });
+  }
+
   /** @param {{ bundle: { data: Uint8Array, number: number } | null, crop: any, face: number, enlarged: number, hidden: boolean }} tick */
   #tick({ bundle, crop, face, enlarged, hidden }) {
     this.#told.view(crop, face, enlarged);
     this.#withhold(hidden);
+    if (bundle && this.#looking) this.#receiver.postMessage({ kind: "media", data: bundle.data.buffer });
     if (!bundle || !this.#link?.sendMedia(bundle.data)) return;
     this.#lastSent = now();
     this.#sentAt.set(bundle.number, now());
@@ -234,8 +256,14 @@ export class Call {
       this.stats = data.stats;
       return;
     }
+    if (data.kind === "small") {
+      this.#told.small(data.small);
+      return;
+    }
     const { own, theirs, broken } = data;
     this.errors += broken ? 1 : 0;
+    if (this.#looking && own) this.#sender.postMessage({ kind: "acknowledged", number: own.newest });
+    if (this.#looking) return;
     this.#report = own;
     this.#sender.postMessage({ kind: "report", report: own });
     if (theirs) this.#reported(theirs);
@@ -254,8 +282,10 @@ export class Call {
   /** @param {any} data */
   #fromDrawer(data) {
     if (data.kind === "loading") this.#told.loading(data.bytes);
-    else if (data.kind === "ready") this.#told.ready(data.ms);
-    else if (data.kind === "failed") this.#told.failed(`The other person's face cannot be drawn: ${data.message}`);
+    else if (data.kind === "ready") {
+      this.#told.ready(data.ms);
+      if (this.state === "lobby") this.#preview(true);
+    } else if (data.kind === "failed") this.#told.failed(`The other person's face cannot be drawn: ${data.message}`);
     else if (data.kind === "hidden") this.#told.hidden();
     else if (data.kind === "shown") {
       this.#shownAt = [...this.#shownAt.filter((at) => now() - at < 2), now()];

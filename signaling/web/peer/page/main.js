@@ -4,6 +4,7 @@ import { Call } from "../call/call.js";
 import { NAMES } from "../call/devices.js";
 import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
+import { drawing } from "../workers/load.js";
 import { Menus } from "./menus.js";
 import { showNumbers } from "./readout.js";
 import { showLink } from "./share.js";
@@ -73,8 +74,9 @@ async function begin() {
   const answer = await fetch("/peer/files.json");
   const files = await answer.json();
   if (!answer.ok) return tell("page", files.error.message);
-  total = Object.values(files.files).reduce((sum, { bytes }) => sum + bytes, 0);
   const gpu = Boolean(await /** @type {any} */ (navigator).gpu?.requestAdapter().catch(() => null));
+  const needed = [...drawing(gpu), "blazeface.onnx", "face_landmark.onnx"];
+  total = needed.reduce((sum, name) => sum + files.files[name].bytes, 0);
   // All cores but one, which sends; on two both, for what is sent takes little.
   const cores = navigator.hardwareConcurrency || 2;
   const threads = self.crossOriginIsolated ? Math.min(6, Math.max(2, cores - 1)) : 1;
@@ -86,6 +88,7 @@ async function begin() {
       state: showState,
       view: showView,
       shown: showFrame,
+      small: showSmall,
       safety: (words) => {
         byId("code").textContent = words.join(" ");
         byId("safety").hidden = !words.length;
@@ -136,6 +139,7 @@ function showState(state, told) {
   byId("state").textContent = words;
   byId("state").dataset.tone = tone;
   document.body.dataset.phase = state === "lobby" || state === "ended" ? state : "call";
+  document.body.dataset.seen = "no";
   document.body.dataset.alone = state === "waiting" ? "yes" : "no";
   document.title = state === "connected" ? `${TITLE}: connected` : TITLE;
   if (state === "waiting") setRemote("Waiting for the other person");
@@ -169,16 +173,34 @@ function showView(crop, face, enlarged) {
   note(byId("local-face"), crop ? (FACES[face] ?? far) : "");
 }
 
-/** @param {{ small: Uint8ClampedArray, rough: boolean, consistency?: number }} frame */
-function showFrame({ small, rough, consistency }) {
+/** The pixels that a face is drawn from, in its place until it can be drawn. @param {Uint8ClampedArray} small */
+function showSmall(small) {
   if (call.state !== "connected") return;
   setRemote("");
-  byId("rendered").textContent = rough ? "8×8 pixels: the network is loading" : "rendered face";
-  trust = consistency ?? null;
-  if (!smallShown) return;
+  stage.dataset.rough = "yes";
+  paint(small);
+}
+
+/** @param {Uint8ClampedArray} small */
+function paint(small) {
   const image = new ImageData(8, 8);
   for (let i = 0; i < 64; i += 1) image.data.set([...small.subarray(3 * i, 3 * i + 3), 255], 4 * i);
   byId("raw").getContext("2d").putImageData(image, 0, 0);
+}
+
+/** @param {{ small: Uint8ClampedArray, consistency: number }} frame */
+function showFrame({ small, consistency }) {
+  if (call.state === "lobby") {
+    document.body.dataset.seen = "yes";
+    byId("own-caption").textContent = "your camera";
+    setRemote("");
+    return;
+  }
+  if (call.state !== "connected") return;
+  setRemote("");
+  stage.dataset.rough = "no";
+  trust = consistency;
+  if (smallShown) paint(small);
 }
 
 function showLoading() {

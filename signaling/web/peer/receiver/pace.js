@@ -1,7 +1,7 @@
 // Which frames are drawn: as many a second as this machine can hold.
 
-/** On the grid of 25 FPS every frame, every second, every fifth: 25, 12.5 and 5 FPS. */
-const STRIDES = [1, 2, 5];
+/** On the grid of 25 FPS every frame, every second and so on: 25, 12.5, 8.3, 6.3 and 5 FPS. */
+const STRIDES = [1, 2, 3, 4, 5];
 /** Seconds from one to the next of that grid. */
 const FRAME = 0.04;
 /** Seconds before a higher frame rate is tried again; doubled each time that it cannot be held. */

@@ -72,3 +72,9 @@ export function detailOf(small, planes, side) {
 export function between(a, b, share) {
   return a.map((value, i) => value + (b[i] - value) * share);
 }
+
+/** The sent picture that a frame is drawn from: 64 pixels of red, green, blue. @param {import("./tick_decoder.js").FrameInput} frame */
+export function smallOf({ driven }) {
+  const middle = 2 * 3 * SIZE * SIZE;
+  return Uint8ClampedArray.from({ length: 192 }, (_, i) => driven.pictures[middle + (i % 3) * 64 + Math.floor(i / 3)] * 255);
+}

@@ -1,17 +1,19 @@
 // Draws the other side's face, in a worker of its own, so that nothing that is heard or sent waits for it.
 //
-// Between the player and the network there is a slot that holds the newest frame, not a queue. Until the network is loaded the
-// sent 8×8 pixels are shown.
+// Between the player and the network there is a slot that holds the newest frame, not a queue.
 
 import { now, Signal, sleep } from "../media/clock.js";
 import { planes } from "../media/image.js";
 import { decodeStill } from "../media/still.js";
 import { Upsampler } from "../models/upsampler.js";
 import { Pace } from "../receiver/pace.js";
+import { smallOf } from "../receiver/small_pictures.js";
 import { consistency } from "../receiver/trust.js";
-import { loadNetwork, loadRuntime } from "./load.js";
+import { drawing, loadNetwork, loadRuntime } from "./load.js";
 
 const SIDE = 256;
+/** Of the 25 frames a second, one in so many is drawn before the call. */
+const PREVIEW = 5;
 /** Keyframes whose features are kept: 3.5 MB each. */
 const KEPT = 3;
 
@@ -31,11 +33,15 @@ const keyframes = new Map();
 let slot = null;
 const wake = new Signal();
 let newest = -1;
+/** Only as many frames as there are pictures: what is drawn is this side's own face, before the call. */
+let preview = false;
 let hiddenUntil = 0;
 
 self.onmessage = ({ data }) => {
   if (data.kind === "start")
     start(data).catch((error) => self.postMessage({ kind: "failed", message: String(error.message ?? error) }));
+  else if (data.kind === "preview") preview = data.on;
+  else if (data.kind === "reset") keyframes.clear();
   else if (data.kind === "keyframe") keep(data).catch((error) => console.warn("facewire: a keyframe can't be decoded:", error));
 };
 
@@ -49,9 +55,7 @@ async function start({ canvas, port, files, gpu, threads }) {
   const progress = (/** @type {number} */ bytes) => self.postMessage({ kind: "loading", bytes });
   const open = async (/** @type {boolean} */ onGpu) => {
     const ort = await loadRuntime(files, onGpu, threads);
-    const networks = await Promise.all(
-      ["identity.onnx", "step.onnx"].map((name) => loadNetwork(ort, files, name, onGpu, progress)),
-    );
+    const networks = await Promise.all(drawing(onGpu).map((name) => loadNetwork(ort, files, name, onGpu, progress)));
     const made = new Upsampler(networks[0], networks[1]);
     return { made, ms: await made.warmup() };
   };
@@ -77,29 +81,10 @@ function take(order) {
     self.postMessage({ kind: "hidden" });
     return;
   }
-  if (!upsampler) small(order);
-  else if (pace.draws(order.frame.number)) {
+  if (preview ? order.frame.number % PREVIEW === 0 : pace.draws(order.frame.number)) {
     slot = order;
     wake.set();
   }
-}
-
-/** The 8×8 pixels, before there is more. @param {{ frame: FrameInput, due: number }} order */
-async function small({ frame, due }) {
-  const rgb = middleOf(frame);
-  const image = new ImageData(8, 8);
-  for (let i = 0; i < 64; i += 1) image.data.set([...rgb.subarray(3 * i, 3 * i + 3), 255], 4 * i);
-  const bitmap = await createImageBitmap(image);
-  await sleep(due - now());
-  if (upsampler || due < hiddenUntil) return;
-  context.drawImage(bitmap, 0, 0, SIDE, SIDE);
-  self.postMessage({ kind: "shown", number: frame.number, small: rgb, rough: true });
-}
-
-/** The sent picture of a frame, 64 pixels of red, green, blue. @param {FrameInput} frame */
-function middleOf({ driven }) {
-  const from = 2 * 192;
-  return Uint8ClampedArray.from({ length: 192 }, (_, i) => driven.pictures[from + (i % 3) * 64 + Math.floor(i / 3)] * 255);
 }
 
 /** Draw what is in the slot, for ever. */
@@ -121,7 +106,7 @@ async function draw() {
 /** @param {Upsampler} network @param {{ frame: FrameInput, due: number }} order */
 async function drawOne(network, { frame, due }) {
   const keyframe = keyframes.get(frame.slot);
-  if (!keyframe) return small({ frame, due });
+  if (!keyframe) return;
   keyframe.features ??= await network.identity(keyframe.planes);
   const kept = [...keyframes.values()].filter(({ features }) => features);
   if (kept.length > KEPT) for (const other of kept) if (other !== keyframe) other.features = null;
@@ -135,7 +120,7 @@ async function drawOne(network, { frame, due }) {
   if (due < hiddenUntil) return;
   newest = frame.number;
   context.putImageData(new ImageData(rgba, SIDE, SIDE), 0, 0);
-  const rgb = middleOf(frame);
+  const rgb = smallOf(frame);
   self.postMessage({
     kind: "shown",
     number: frame.number,

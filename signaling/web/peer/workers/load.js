@@ -4,6 +4,9 @@ import { Network } from "../models/networks.js";
 
 /** Where files lie and how large they are unpacked, as the server tells in /peer/files.json. @typedef {{ runtime: string, files: Record<string, { url: string, bytes: number }> }} Files */
 
+/** The networks that draw. In WebAssembly whole numbers are half as fast again; WebGPU has none. @param {boolean} gpu */
+export const drawing = (gpu) => ["identity.onnx", gpu ? "step.onnx" : "step-int8.onnx"];
+
 /** ONNX Runtime, for WebAssembly alone or with WebGPU. @param {Files} files @param {boolean} gpu @param {number} threads @returns {Promise<import("../models/networks.js").Ort>} */
 export async function loadRuntime(files, gpu, threads) {
   const ort = await import(`${files.runtime}${gpu ? "ort.webgpu.min.mjs" : "ort.wasm.min.mjs"}`);

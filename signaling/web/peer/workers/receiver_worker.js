@@ -6,7 +6,7 @@ import { now, sleep } from "../media/clock.js";
 import { SpeechDecoder } from "../media/opus.js";
 import { FRAMES, Interpolator } from "../models/upsampler.js";
 import { Player } from "../receiver/player.js";
-import { between } from "../receiver/small_pictures.js";
+import { between, smallOf } from "../receiver/small_pictures.js";
 import { loadNetwork, loadRuntime } from "./load.js";
 
 /** Seconds between two words of how it goes. */
@@ -23,33 +23,44 @@ const straight = {
 let interpolator = straight;
 /** Seconds that drawing a frame takes, and by which sound is heard after it is handed out. */
 let [drawing, outputs] = [0.05, 0];
+/** Whether frames are drawn. Until then the page shows the pixels that they would be drawn from. */
+let drawn = false;
 /** @type {MessagePort} */
 let drawer;
 /** @type {MessagePort | null} */
 let speaker = null;
 
 const speech = new SpeechDecoder();
-const player = new Player(
-  /** @type {Interpolator} */ ({ tick: (/** @type {Float32Array[]} */ pictures) => interpolator.tick(pictures) }),
-  speech,
-  {
-    now,
-    sleep,
-    drawing: () => drawing,
-    frame: (frame, due) => drawer.postMessage({ frame, due: due + outputs }),
-    hide: (due) => drawer.postMessage({ hide: due + outputs }),
-    sound: (samples) => {
-      const pcm = Int16Array.from(samples, (sample) => Math.min(Math.max(sample, -1), 1) * 32767);
-      speaker?.postMessage(pcm.buffer, [pcm.buffer]);
+const make = () =>
+  new Player(
+    /** @type {Interpolator} */ ({ tick: (/** @type {Float32Array[]} */ pictures) => interpolator.tick(pictures) }),
+    speech,
+    {
+      now,
+      sleep,
+      drawing: () => drawing,
+      frame: (frame, due) => {
+        drawer.postMessage({ frame, due: due + outputs });
+        if (!drawn) sleep(due + outputs - now()).then(() => self.postMessage({ kind: "small", small: smallOf(frame) }));
+      },
+      hide: (due) => drawer.postMessage({ hide: due + outputs }),
+      sound: (samples) => {
+        const pcm = Int16Array.from(samples, (sample) => Math.min(Math.max(sample, -1), 1) * 32767);
+        speaker?.postMessage(pcm.buffer, [pcm.buffer]);
+      },
     },
-  },
-);
+  );
+let player = make();
 
 self.onmessage = ({ data }) => {
   if (data.kind === "start") start(data);
   else if (data.kind === "media") media(new Uint8Array(data.data));
   else if (data.kind === "keyframe") keyframe(data);
-  else if (data.kind === "speaker") speaker = data.port;
+  else if (data.kind === "reset") {
+    player.close();
+    player = make();
+    player.run();
+  } else if (data.kind === "speaker") speaker = data.port;
   else if (data.kind === "outputs") outputs = data.seconds;
 };
 
@@ -58,6 +69,7 @@ async function start({ port, files }) {
   drawer = port;
   drawer.onmessage = ({ data }) => {
     drawing = data;
+    drawn = true;
   };
   player.run();
   tell();

@@ -60,6 +60,8 @@ const seen = new Signal();
 /** Keyframes that the main thread was told of. */
 const told = new Set();
 let failures = 0;
+/** Begin another stream. */
+let anew = () => {};
 
 self.onmessage = ({ data }) => {
   if (data.kind === "start")
@@ -68,6 +70,7 @@ self.onmessage = ({ data }) => {
   else if (data.kind === "report") report = data.report;
   else if (data.kind === "acknowledged") jobs.push(() => stream.pictures.acknowledge(data.number));
   else if (data.kind === "confirm") jobs.push(() => stream.keyframes.confirm(data.slot, data.digest));
+  else if (data.kind === "reset") jobs.push(anew);
   else if (data.kind === "reconnected") jobs.push(() => stream.reconnected());
   else if (data.kind === "microphone") listen(data.port, data.rate);
   else if (data.kind === "camera") watch(data.readable);
@@ -80,9 +83,14 @@ async function start(files) {
   const progress = (/** @type {number} */ bytes) => self.postMessage({ kind: "loading", bytes });
   const detector = new BlazeFace(await loadNetwork(ort, files, "blazeface.onnx", false, progress));
   const mesh = new FaceMesh(await loadNetwork(ort, files, "face_landmark.onnx", false, progress));
-  stream = new SenderStream(detector, mesh, speech, encodeStill);
-  stream.everyFrame = (await time(mesh)) < FAST_MESH;
-  self.postMessage({ kind: "ready", everyFrame: stream.everyFrame });
+  const everyFrame = (await time(mesh)) < FAST_MESH;
+  anew = () => {
+    stream = new SenderStream(detector, mesh, speech, encodeStill);
+    stream.everyFrame = everyFrame;
+    told.clear();
+  };
+  anew();
+  self.postMessage({ kind: "ready", everyFrame });
   await send();
 }
 
@@ -167,11 +175,11 @@ function captured(tickMs) {
 /** Tick after tick, for ever. */
 async function send() {
   for (;;) {
+    apply();
     if (!wanted.live) {
       await glimpse();
       continue;
     }
-    apply();
     const tickMs = stream.tickMs;
     const samples = (tickMs * OPUS_RATE) / 1000;
     if (!microphone) await sleep(tickMs / 1000 - (now() % (tickMs / 1000)));
@@ -201,7 +209,6 @@ async function one(tick) {
 /** Look at the camera while the other side is waited for. */
 async function glimpse() {
   await seen.wait(0.5);
-  apply();
   sound.limit(0);
   const images = captured(40);
   await stream.candidates(images);
