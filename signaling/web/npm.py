@@ -102,7 +102,9 @@ def main() -> int:
         if given.check:
             # What npm runs looks for Node itself.
             path = f"{Path(node()).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-            return subprocess.run(npm("run", "--silent", "check"), cwd=PEER, env=os.environ | {"PATH": path, "NO_COLOR": "1"}).returncode
+            return subprocess.run(
+                npm("run", "--silent", "check"), cwd=PEER, env=os.environ | {"PATH": path, "NO_COLOR": "1"}
+            ).returncode
         fetch(given.dev)
     except NpmError as error:
         print(error, file=sys.stderr)

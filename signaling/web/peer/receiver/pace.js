@@ -19,6 +19,7 @@ export class Pace {
   seconds = 0;
   #patience = PATIENCE;
   #changed = 0;
+  #rose = false;
 
   /** A frame took `seconds`. @param {number} seconds @param {number} now */
   rendered(seconds, now) {
@@ -27,12 +28,14 @@ export class Pace {
     const since = now - this.#changed;
     if (at + 1 < STRIDES.length && this.seconds > 1.05 * FRAME * this.stride && since > 0.5) {
       // Failing soon after a rise: be slower to try again.
-      this.#patience = since < 3 ? Math.min(PATIENCE_MAX, this.#patience * 2) : PATIENCE;
+      this.#patience = this.#rose && since < 3 ? Math.min(PATIENCE_MAX, this.#patience * 2) : PATIENCE;
       this.stride = STRIDES[at + 1];
       this.#changed = now;
+      this.#rose = false;
     } else if (at && since > this.#patience && this.seconds < 1.1 * FRAME * STRIDES[at - 1]) {
       this.stride = STRIDES[at - 1];
       this.#changed = now;
+      this.#rose = true;
     }
   }
 

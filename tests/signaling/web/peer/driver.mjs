@@ -39,6 +39,19 @@ const { Interpolator, Upsampler } = await models("upsampler.js");
 const { logMel, windowRows } = await models("mel.js");
 const { planes, resize } = await import(new URL("media/image.js", peer));
 
+const receiver = room("receiver");
+const { TickDecoder } = await receiver("tick_decoder.js");
+const { fit } = await receiver("stretch.js");
+const { PlayoutClock } = await receiver("playout.js");
+const { Player } = await receiver("player.js");
+const { Pace } = await receiver("pace.js");
+const { Arrivals } = await receiver("arrivals.js");
+const { consistency } = await receiver("trust.js");
+const { Ladder, QueueWatch, Redundancy } = await import(new URL("sender/adaptation.js", peer));
+const { VoiceActivity } = await import(new URL("sender/voice.js", peer));
+const { Resampler } = await import(new URL("media/resampler.js", peer));
+const { plainWebp } = await import(new URL("media/still.js", peer));
+
 let ort;
 const networks = new Map();
 /** One of the shipped networks, as the page runs it without a GPU. */
@@ -146,6 +159,54 @@ const requests = {
     const frame = await upsampler.step({ pictures: floats(pictures), speech: floats(speech), detail: null, shape: shape && floats(shape) });
     return { frame: Buffer.from(frame).toString("base64"), doubt: upsampler.doubt };
   },
+  ticks: async ({ keyframes, bundles, sounds }) => {
+    const left = sounds.map(floats);
+    const decoder = new TickDecoder(new Interpolator(await network("interpolator.onnx")), { decode: async () => left.shift() });
+    const out = [];
+    for (const { atMs, tickMs, bundle } of bundles) {
+      for (const { slot, data } of keyframes.filter((k) => k.atMs === atMs)) decoder.setKeyframe(slot, await parseKeyframe(bytes(data)));
+      const parsed = bundle && parseBundle(bytes(bundle));
+      if (parsed) decoder.arrived(parsed);
+      out.push(await decoder.tick(atMs, tickMs, parsed));
+    }
+    return out;
+  },
+  fit: ({ sound, change }) => fit(floats(sound), change),
+  playout: ({ arrivals }) => {
+    const clock = new PlayoutClock();
+    return arrivals.map(([end, now, late]) => {
+      clock.arrived(end, now);
+      const change = clock.change(0.2, late);
+      clock.move(change);
+      return [clock.due(end), clock.margin, change, clock.buffered()];
+    });
+  },
+  pace: ({ frames }) => {
+    const pace = new Pace();
+    return frames.map(([seconds, now]) => (pace.rendered(seconds, now), pace.stride));
+  },
+  arrivals: ({ numbers }) => {
+    const arrivals = new Arrivals();
+    return numbers.map(([number, picture]) => (arrivals.add(number, picture), [arrivals.report(), arrivals.loss]));
+  },
+  adapt: ({ limit, reports }) => {
+    const [ladder, queue, redundancy] = [new Ladder(limit), new QueueWatch(), new Redundancy()];
+    return reports.map(([way, loss, now]) => {
+      const filling = queue.report(way, now);
+      ladder.report(loss, filling, now);
+      return [filling, ladder.step.tickMode, ladder.step.bitrate, redundancy.report(loss, filling, now)];
+    });
+  },
+  voice: ({ ticks, rate }) => {
+    const voice = new VoiceActivity(rate);
+    return ticks.map((samples) => voice.heard(floats(samples)));
+  },
+  resample: ({ from, to, pieces }) => {
+    const resampler = new Resampler(from, to);
+    return pieces.flatMap((piece) => [...resampler.push(floats(piece))]);
+  },
+  consistency: ({ frame, small }) => consistency(Buffer.from(frame, "base64"), small),
+  plainWebp: ({ data }) => plainWebp(bytes(data)),
   many: async ({ requests: list }) => {
     const out = [];
     for (const request of list) out.push(await answer(request));
