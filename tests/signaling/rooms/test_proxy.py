@@ -4,6 +4,7 @@ that a real Redis joins."""
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import socket
 import struct
@@ -51,10 +52,18 @@ class Names(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def nginx(folder, port, names_port, upstream):
-    site = YAML(typ="safe").load(COMPOSE)["configs"]["nginx"]["content"].replace("$$", "$")
+async def nginx(folder, port, names_port, upstream, health_port, tls=None):
+    """``tls``: (certificate, key), as .env names them."""
+    site = YAML(typ="safe").load(COMPOSE)["configs"]["nginx"]["content"]
+    # What docker compose puts in place of ${NAME:+text}.
+    site = re.sub(r"\$\{TLS_CERTIFICATE:\+([^}]*)\}", r"\1" if tls else "", site).replace("$$", "$")
+    for name, path in zip(("certificate", "key"), tls or (), strict=False):
+        assert f"/run/secrets/{name};" in site
+        site = site.replace(f"/run/secrets/{name};", f"{path};")
+    ssl = " ssl" if tls else ""
     for what, instead in (
-        ("listen 8790;", f"listen 127.0.0.1:{port};"),
+        (f"listen 8790{ssl};", f"listen 127.0.0.1:{port}{ssl};"),
+        ("listen 127.0.0.1:8791;", f"listen 127.0.0.1:{health_port};"),
         ("resolver 127.0.0.11 valid=5s", f"resolver 127.0.0.1:{names_port} valid=1s"),
         ("signaling:8790", f"signaling:{upstream}"),
     ):
@@ -73,7 +82,7 @@ async def nginx(folder, port, names_port, upstream):
                     writer.close()
                     break
                 await asyncio.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{port}"
     finally:
         if process.returncode is None:
             process.terminate()
@@ -99,7 +108,7 @@ async def test_peers_meet_behind_the_proxy_also_when_servers_are_renewed(tmp_pat
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: names, local_addr=("127.0.0.1", 0))
     names_port = transport.get_extra_info("sockname")[1]
     (tmp_path / "nginx").mkdir()
-    async with nginx(tmp_path / "nginx", free_port(), names_port, port) as url, aiohttp.ClientSession() as session:
+    async with nginx(tmp_path / "nginx", free_port(), names_port, port, free_port()) as url, aiohttp.ClientSession() as session:
         for path, status in (("/healthz", 200), ("/", 200), ("/metrics", 404)):
             async with session.get(url + path) as answer:
                 assert answer.status == status, path
@@ -135,3 +144,42 @@ async def test_peers_meet_behind_the_proxy_also_when_servers_are_renewed(tmp_pat
     transport.close()
     for server in servers.values():
         await server.close()
+
+
+async def test_the_proxy_serves_tls_from_the_certificate_that_is_named(tmp_path):
+    port, health_port = free_port(), free_port()
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    words = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+    ]
+    made = await asyncio.create_subprocess_exec(
+        *words, "-keyout", str(key), "-out", str(certificate), stderr=asyncio.subprocess.DEVNULL
+    )
+    assert await made.wait() == 0
+    server = TestServer(create_app(ServerConfig(behind_proxy=True)), host="127.0.0.1", port=port)
+    await server.start_server()
+    names = Names(["127.0.0.1"])
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: names, local_addr=("127.0.0.1", 0))
+    names_port = transport.get_extra_info("sockname")[1]
+    (tmp_path / "nginx").mkdir()
+    tls = (certificate, key)
+    async with (
+        nginx(tmp_path / "nginx", free_port(), names_port, port, health_port, tls) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        async with session.get(f"{url}/call/room", ssl=False) as answer:
+            assert answer.status == 200
+            assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+        async with session.get(f"http://127.0.0.1:{health_port}/healthz") as answer:
+            assert answer.status == 200
+    transport.close()
+    await server.close()

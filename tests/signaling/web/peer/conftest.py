@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from signaling.web.npm import node
+from signaling.web import npm
 
+needs_runtime = pytest.mark.skipif(not npm.complete(), reason="missing: python -m signaling.web.npm --dev")
+"""A mark for tests that need what the page takes from npm."""
 DRIVER = Path(__file__).parent / "driver.mjs"
 
 
@@ -41,7 +43,7 @@ class Browser:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    process = subprocess.Popen([node(), str(DRIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([npm.node(), str(DRIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     yield Browser(process)
     assert process.stdin is not None
     process.stdin.close()

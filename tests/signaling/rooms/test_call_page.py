@@ -1,0 +1,119 @@
+"""The page of a whole peer: what is served, how, and that nothing else is."""
+
+import gzip
+import hashlib
+import inspect
+import re
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+from ruamel.yaml import YAML
+
+from signaling import call_page
+from signaling.call_page import NETWORKS, PEER
+from signaling.rooms.serve import run_server
+from signaling.rooms.server import create_app
+from tests.signaling.rooms.test_proxy import COMPOSE
+from tests.signaling.web.peer.conftest import needs_runtime
+
+
+@pytest.fixture
+async def session():
+    # Answers as they are sent, not unpacked.
+    async with aiohttp.ClientSession(auto_decompress=False) as opened:
+        yield opened
+
+
+async def test_every_room_has_the_same_page_which_may_run_threads(url, session):
+    bodies = set()
+    for room in ("one", "another-room_2"):
+        async with session.get(f"{url}call/{room}", headers={"Accept-Encoding": "gzip"}) as answer:
+            assert answer.status == 200
+            assert answer.content_type == "text/html"
+            assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+            assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+            assert answer.headers["Referrer-Policy"] == "no-referrer"
+            bodies.add(gzip.decompress(await answer.read()))
+    assert bodies == {(PEER / "call.html").read_bytes()}
+
+
+async def test_the_policy_lets_in_nothing_from_elsewhere(url, session):
+    async with session.get(f"{url}call/room") as answer:
+        policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self' 'wasm-unsafe-eval'"
+    assert policy["connect-src"] == policy["worker-src"] == policy["style-src"] == "'self'"
+    assert not any("http" in sources or "unsafe-inline" in sources for sources in policy.values())
+    page = (PEER / "call.html").read_text()
+    assert not re.search(r"<script(?![^>]*src=)|\sstyle=|\son\w+=|https?://", page)
+
+
+async def test_scripts_import_only_what_is_served(url, session):
+    for path in PEER.rglob("*.js"):
+        name = path.relative_to(PEER).as_posix()
+        if name.startswith(("node_modules", "vendor")):
+            continue
+        async with session.get(f"{url}peer/{name}", headers={"Accept-Encoding": "gzip"}) as answer:
+            assert answer.status == 200, name
+            assert answer.content_type == "text/javascript"
+            assert gzip.decompress(await answer.read()) == path.read_bytes()
+            etag = answer.headers["ETag"]
+        async with session.get(f"{url}peer/{name}", headers={"If-None-Match": etag}) as answer:
+            assert answer.status == 304
+        for target in re.findall(r'^(?:import|export) .*?from "([^"]+)";', path.read_text(), re.MULTILINE | re.DOTALL):
+            assert (path.parent / target).is_file(), f"{name} imports {target}"
+
+
+async def test_a_client_that_takes_no_gzip_gets_it_plain(url, session):
+    async with session.get(f"{url}peer/codec/errors.js", headers={"Accept-Encoding": "identity"}) as answer:
+        assert "Content-Encoding" not in answer.headers
+        assert await answer.read() == (PEER / "codec" / "errors.js").read_bytes()
+
+
+@needs_runtime
+async def test_networks_and_runtime_have_addresses_that_last(url, session):
+    async with session.get(f"{url}peer/files.json") as answer:
+        files = await answer.json()
+    assert set(files["files"]) == set(NETWORKS)
+    for name, told in files["files"].items():
+        async with session.get(url + told["url"].lstrip("/"), headers={"Accept-Encoding": "gzip"}) as answer:
+            assert answer.status == 200, name
+            assert "immutable" in answer.headers["Cache-Control"]
+            data = gzip.decompress(await answer.read())
+        assert len(data) == told["bytes"]
+        assert hashlib.sha256(data).hexdigest().startswith(told["url"].split("/")[2])
+    for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.wasm", "ort.webgpu.min.mjs"):
+        async with session.get(url + files["runtime"].lstrip("/") + name, headers={"Accept-Encoding": "gzip"}) as answer:
+            assert answer.status == 200, name
+            assert answer.content_type == ("application/wasm" if name.endswith("wasm") else "text/javascript")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "peer/../call_page.py", "peer/%2e%2e/npm.py", "peer/vendor/version.txt", "peer/node_modules/typescript/package.json",
+        "peer/package.json", "vendor/1/ort.wasm.min.mjs", "vendor/../version.txt", "networks/0000000000000000/step.onnx",
+        "networks/x/README.md", "call/", "call/a/b",
+    ],
+)  # fmt: skip
+async def test_nothing_else_is_served(url, session, path):
+    async with session.get(aiohttp.client.URL(url + path, encoded=True)) as answer:
+        assert answer.status in (400, 404), path
+
+
+async def test_a_server_without_the_runtime_says_how_to_bring_it(session, monkeypatch, tmp_path):
+    monkeypatch.setattr(call_page, "VENDOR", tmp_path)
+    async with TestServer(create_app()) as server:
+        async with session.get(server.make_url("/call/room")) as answer:
+            assert answer.status == 200
+        async with session.get(server.make_url("/peer/files.json")) as answer:
+            assert answer.status == 503
+            assert "python -m signaling.web.npm" in (await answer.json())["error"]["message"]
+
+
+async def test_the_server_keeps_no_log_of_paths():
+    """They name rooms."""
+    assert "access_log=None" in inspect.getsource(run_server)
+    site = YAML(typ="safe").load(COMPOSE)["configs"]["nginx"]["content"]
+    assert "access_log off;" in site
