@@ -31,6 +31,18 @@ const REPORT_SECONDS = 0.4;
  * }} Told
  */
 
+/** What some of the server's refusals mean for who came by a link. @type {Record<string, string>} */
+const ENDINGS = {
+  room_full: "Two people are in this room already.",
+  no_access: "This server asks for a token, which stands at the link's end: ask for the whole link.",
+  access_over: "This link has expired: ask for a new one.",
+  idle: "Nobody came for hours.",
+  replaced: "The call goes on in another window.",
+};
+
+/** @param {string} text */
+const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
 /** @param {string} name */
 const worker = (name) => new Worker(new URL(`../workers/${name}_worker.js`, import.meta.url), { type: "module" });
 
@@ -103,6 +115,7 @@ export class Call {
 
   /** @param {State} state */
   #become(state, told = "") {
+    if (this.state === "ended") return;
     this.state = state;
     this.#told.state(state, told);
   }
@@ -129,7 +142,7 @@ export class Call {
         if (event.type === "peer" && this.state !== "connected") this.#become(event.present ? "connecting" : "waiting");
         this.#link?.event(event);
       },
-      ended: (error) => (this.#link?.connected ? undefined : this.#end(error.message)),
+      ended: ({ code, message }) => (this.#link?.connected ? undefined : this.#end(ENDINGS[code] ?? sentence(message))),
       lost: () => this.state === "connected" || this.#become("waiting", "the signaling server is looked for"),
       joined: () => this.state === "connected" || this.#become("waiting"),
     });
@@ -154,6 +167,7 @@ export class Call {
 
   /** A new connection is up: what was said on the previous one is void. */
   #up() {
+    if (this.state === "ended") return;
     this.#become("connected");
     this.#sentAt.clear();
     this.#queue.restarted();
@@ -320,9 +334,9 @@ export class Call {
         await this.#onSafety(message);
       }
     } catch (error) {
-      if (!(error instanceof CodecError)) throw error;
+      // Whatever it is, the next message must find its way.
       this.errors += 1;
-      console.warn("facewire: control message ignored:", error.message);
+      console.warn("facewire: control message ignored:", error instanceof CodecError ? error.message : error);
     }
   }
 
