@@ -5,7 +5,7 @@ import { packMessage, parseMessage, VERSION, Verb } from "../codec/control.js";
 import { CodecError } from "../codec/errors.js";
 import { parseKeyframe } from "../codec/keyframe.js";
 import { SafetyCode } from "../codec/safety_code.js";
-import { now } from "../media/clock.js";
+import { now, sleep } from "../media/clock.js";
 import { Ladder, QueueWatch, Redundancy } from "../sender/adaptation.js";
 import { Capture, Speaker } from "./devices.js";
 import { KeyframesIn, KeyframesOut } from "./keyframe_transfer.js";
@@ -16,17 +16,19 @@ import { SignalingClient, SignalingError } from "./signaling_client.js";
 const LIMIT_KBPS = 12;
 /** Bundles whose time of sending is remembered, to tell how long a report about them takes. */
 const SENT_KEPT = 64;
+/** Before the call one frame in so many is drawn: five a second. */
+const PREVIEW = 5;
 /** Seconds between two reports while nothing is sent that could carry them. */
 const REPORT_SECONDS = 0.4;
 
 /** @typedef {import("../workers/load.js").Files} Files */
+/** A frame, RGBA 256×256, the 64 pixels it was drawn from, and how far they agree. @typedef {{ number: number, due: number, rgba: Uint8ClampedArray<ArrayBuffer>, small: Uint8ClampedArray, consistency: number }} Drawn */
 /** What goes on: `state` is one word. @typedef {"lobby" | "waiting" | "connecting" | "connected" | "ended"} State */
 /**
- * What the page is told. `small`: the same while nothing can be drawn yet. `state`: with a line for people where there is one. `view`: own crop, null while hidden. `shown`: the
- * 8×8 pixels of the frame on the canvas. `loading`: bytes more are here. `ready`: milliseconds of a frame.
+ * What the page is told. `shown`: a frame to be put on the page now. `small`: the same while nothing can be drawn yet. `state`: with a line for people where there is one. `view`: own crop, null while hidden.  `loading`: bytes more are here. `ready`: milliseconds of a frame.
  * @typedef {{
  *   state(state: State, told: string): void, view(crop: { width: number, data: Uint8ClampedArray<ArrayBuffer> } | null, face: number, enlarged: number): void,
- *   shown(frame: { small: Uint8ClampedArray, consistency: number }): void, small(pixels: Uint8ClampedArray): void, hidden(): void,
+ *   shown(frame: Drawn): void, small(pixels: Uint8ClampedArray): void, hidden(): void,
  *   safety(words: string[]): void, loading(bytes: number): void, ready(ms: number): void, devices(): void, sound(needsTouch: boolean): void, failed(what: string): void,
  * }} Told
  */
@@ -51,7 +53,12 @@ export class Call {
   #told;
   #sender = worker("sender");
   #receiver = worker("receiver");
-  #drawer = worker("draw");
+  /** @type {Worker[]} */
+  #drawers = [];
+  #files;
+  #drawing;
+  /** The other side's keyframes, for a worker that begins later. @type {Map<number, { file: Uint8Array, form: string }>} */
+  #theirs = new Map();
   /** @type {SignalingClient | null} */
   #client = null;
   /** @type {Link | null} */
@@ -85,6 +92,8 @@ export class Call {
   #wire = { out: 0, in: 0, seconds: 0 };
   #shownAt = /** @type {number[]} */ ([]);
   #timer = 0;
+  /** When the newest frame was due, in seconds. */
+  #newest = 0;
   /** Whether what is drawn is this side's own face. */
   #looking = false;
   /** @type {SafetyCode | null} */
@@ -93,24 +102,45 @@ export class Call {
   state = "lobby";
   /** What the receiver counts. @type {Record<string, number | boolean>} */
   stats = {};
-  drawLate = 0;
   errors = 0;
 
-  /** @param {OffscreenCanvas} canvas where the face is drawn @param {Files} files @param {{ gpu: boolean, threads: number }} drawing @param {Told} told */
-  constructor(canvas, files, drawing, told) {
+  /** @param {Files} files @param {{ gpu: boolean, threads: number, workers: number }} drawing @param {Told} told */
+  constructor(files, drawing, told) {
     this.#told = told;
-    const { port1, port2 } = new MessageChannel();
+    this.#files = files;
+    this.#drawing = drawing;
     this.#sender.onmessage = ({ data }) => this.#fromSender(data);
     this.#receiver.onmessage = ({ data }) => this.#fromReceiver(data);
-    this.#drawer.onmessage = ({ data }) => this.#fromDrawer(data);
-    for (const each of [this.#sender, this.#receiver, this.#drawer]) {
-      each.onerror = (event) => told.failed(event.message || "a part of the page could not be loaded");
-    }
+    this.#watch(this.#sender);
+    this.#watch(this.#receiver);
     this.#sender.postMessage({ kind: "start", files });
-    this.#receiver.postMessage({ kind: "start", files, port: port1 }, [port1]);
-    this.#drawer.postMessage({ kind: "start", files, port: port2, canvas, ...drawing }, [port2, canvas]);
+    this.#receiver.postMessage({ kind: "start", files });
+    this.#addDrawer();
     this.capture = new Capture(this.#sender, () => told.devices());
     this.speaker = new Speaker(this.#receiver, (yes) => told.sound(yes));
+  }
+
+  /** @param {Worker} part */
+  #watch(part) {
+    part.onerror = (event) => this.#told.failed(event.message || "A part of the page could not be loaded.");
+  }
+
+  /** One more worker that draws. The next is begun when it is ready: its files are in the browser's cache then. */
+  #addDrawer() {
+    const drawer = worker("draw");
+    const { port1, port2 } = new MessageChannel();
+    this.#drawers.push(drawer);
+    this.#watch(drawer);
+    const { gpu, threads } = this.#drawing;
+    drawer.postMessage({ kind: "start", files: this.#files, port: port2, gpu, threads }, [port2]);
+    for (const [slot, { file, form }] of this.#theirs) drawer.postMessage({ kind: "keyframe", slot, file, form });
+    drawer.onmessage = ({ data }) => {
+      if (data.kind === "ready") {
+        this.#receiver.postMessage({ kind: "drawer", port: port1 }, [port1]);
+        if (this.#drawers.length < this.#drawing.workers) this.#addDrawer();
+      }
+      this.#fromDrawer(data, drawer === this.#drawers[0]);
+    };
   }
 
   /** @param {State} state */
@@ -123,8 +153,9 @@ export class Call {
   /** Before the call: draw this side's own face as the other side will, from what would be sent. @param {boolean} on */
   #preview(on) {
     this.#looking = on;
-    this.#drawer.postMessage({ kind: "preview", on });
-    for (const each of [this.#sender, this.#receiver, this.#drawer]) each.postMessage({ kind: "reset" });
+    this.#receiver.postMessage({ kind: "every", frames: on ? PREVIEW : 0 });
+    for (const each of [this.#sender, this.#receiver, ...this.#drawers]) each.postMessage({ kind: "reset" });
+    this.#theirs.clear();
     this.#made = [];
     this.#want({ live: on });
   }
@@ -229,7 +260,7 @@ export class Call {
     setTimeout(() => this.#link?.close(), 200);
     this.capture.close();
     this.speaker.close();
-    for (const each of [this.#sender, this.#receiver, this.#drawer]) each.terminate();
+    for (const each of [this.#sender, this.#receiver, ...this.#drawers]) each.terminate();
   }
 
   // ---- what the workers tell ----
@@ -274,6 +305,10 @@ export class Call {
       this.#told.small(data.small);
       return;
     }
+    if (data.kind === "hide") {
+      this.#hide(data.due);
+      return;
+    }
     const { own, theirs, broken } = data;
     this.errors += broken ? 1 : 0;
     if (this.#looking && own) this.#sender.postMessage({ kind: "acknowledged", number: own.newest });
@@ -293,25 +328,38 @@ export class Call {
     this.#want({ redundant: this.#redundancy.report(loss / 255, filling, now()), ...this.#ladder.step });
   }
 
-  /** @param {any} data */
-  #fromDrawer(data) {
-    if (data.kind === "loading") this.#told.loading(data.bytes);
+  /** @param {any} data @param {boolean} first the page can do without the others */
+  #fromDrawer(data, first) {
+    if (data.kind === "drawn") this.#drawn(data);
+    else if (!first) return;
+    else if (data.kind === "loading") this.#told.loading(data.bytes);
     else if (data.kind === "ready") {
       this.#told.ready(data.ms);
       if (this.state === "lobby") this.#preview(true);
     } else if (data.kind === "failed") this.#told.failed(`The other person's face cannot be drawn: ${data.message}`);
-    else if (data.kind === "hidden") this.#told.hidden();
-    else if (data.kind === "shown") {
-      this.#shownAt = [...this.#shownAt.filter((at) => now() - at < 2), now()];
-      this.drawLate = data.late ?? 0;
-      this.#told.shown(data);
-    }
+  }
+
+  /** Show a frame at its time, unless a later one was there before it or the camera went off. @param {Drawn} frame */
+  async #drawn(frame) {
+    await sleep(frame.due - now());
+    if (frame.due <= this.#newest || this.state === "ended") return;
+    this.#newest = frame.due;
+    this.#shownAt = [...this.#shownAt.filter((at) => now() - at < 2), now()];
+    this.#told.shown(frame);
+  }
+
+  /** The other side's camera goes off. @param {number} due */
+  async #hide(due) {
+    await sleep(due - now());
+    this.#newest = Math.max(this.#newest, due);
+    this.#told.hidden();
   }
 
   /** @param {number} slot @param {import("../codec/keyframe.js").Keyframe} keyframe */
   #keyframe(slot, { data, image, form }) {
     this.#receiver.postMessage({ kind: "keyframe", slot, data });
-    this.#drawer.postMessage({ kind: "keyframe", slot, file: image, form });
+    this.#theirs.set(slot, { file: image, form });
+    for (const each of this.#drawers) each.postMessage({ kind: "keyframe", slot, file: image, form });
   }
 
   // ---- control ----

@@ -5,65 +5,91 @@
 /** OpenCV's cubic kernel has this slope at 1. */
 const SLOPE = -0.75;
 
+/** Which pixels make up each place, and by how much: those of place `i` lie at `starts[i]` to `starts[i + 1]`. @typedef {{ starts: Int32Array, from: Int32Array, weights: Float32Array }} Taps */
+
+/** @type {Map<string, Taps>} */
+const known = new Map();
+
 /**
  * For each of `size` places which of `length` pixels make it up, and by how much: their mean where it gets smaller, a cubic
  * through four where it gets larger. Places are those of OpenCV's INTER_AREA and INTER_CUBIC.
  * @param {number} length @param {number} size
  */
-function weights(length, size) {
+function taps(length, size) {
+  const name = `${length} ${size}`;
+  const found = known.get(name);
+  if (found) return found;
   const scale = length / size;
-  return Array.from({ length: size }, (_, i) => {
-    /** @type {[number, number][]} */
-    const out = [];
+  const starts = [0];
+  /** @type {number[]} */
+  const from = [];
+  /** @type {number[]} */
+  const weights = [];
+  for (let i = 0; i < size; i += 1) {
     if (scale >= 1) {
       const [low, high] = [i * scale, (i + 1) * scale];
       for (let at = Math.floor(low); at < Math.min(Math.ceil(high - 1e-9), length); at += 1) {
-        out.push([at, (Math.min(at + 1, high) - Math.max(at, low)) / scale]);
+        from.push(at);
+        weights.push((Math.min(at + 1, high) - Math.max(at, low)) / scale);
       }
-      return out;
+    } else {
+      const place = (i + 0.5) * scale - 0.5;
+      const first = Math.floor(place) - 1;
+      for (let k = 0; k < 4; k += 1) {
+        const far = Math.abs(place - first - k);
+        const near = (SLOPE + 2) * far ** 3 - (SLOPE + 3) * far ** 2 + 1;
+        const outer = SLOPE * (far ** 3 - 5 * far ** 2 + 8 * far - 4);
+        from.push(Math.min(Math.max(first + k, 0), length - 1));
+        weights.push(far <= 1 ? near : outer);
+      }
     }
-    const place = (i + 0.5) * scale - 0.5;
-    const first = Math.floor(place) - 1;
-    for (let k = 0; k < 4; k += 1) {
-      const far = Math.abs(place - first - k);
-      const near = (SLOPE + 2) * far ** 3 - (SLOPE + 3) * far ** 2 + 1;
-      const outer = SLOPE * (far ** 3 - 5 * far ** 2 + 8 * far - 4);
-      out.push([Math.min(Math.max(first + k, 0), length - 1), far <= 1 ? near : outer]);
-    }
-    return out;
-  });
+    starts.push(from.length);
+  }
+  const made = { starts: Int32Array.from(starts), from: Int32Array.from(from), weights: Float32Array.from(weights) };
+  if (known.size > 64) known.clear(); // a crop's side changes slowly
+  known.set(name, made);
+  return made;
 }
 
 /** The whole picture at another size. @param {Rgba} image @param {number} width @param {number} height @returns {Rgba} */
 export function resize(image, width, height) {
   if (width === image.width && height === image.height) return image;
   const rows = new Float32Array(image.height * width * 3);
-  const across = weights(image.width, width);
-  for (let y = 0; y < image.height; y += 1) {
-    for (let x = 0; x < width; x += 1) {
+  const { data } = image;
+  const across = taps(image.width, width);
+  for (let y = 0, out = 0; y < image.height; y += 1) {
+    const row = 4 * y * image.width;
+    for (let x = 0; x < width; x += 1, out += 3) {
       let [r, g, b] = [0, 0, 0];
-      for (const [at, weight] of across[x]) {
-        const from = 4 * (y * image.width + at);
-        r += weight * image.data[from];
-        g += weight * image.data[from + 1];
-        b += weight * image.data[from + 2];
+      for (let i = across.starts[x]; i < across.starts[x + 1]; i += 1) {
+        const from = row + 4 * across.from[i];
+        const weight = across.weights[i];
+        r += weight * data[from];
+        g += weight * data[from + 1];
+        b += weight * data[from + 2];
       }
-      rows.set([r, g, b], 3 * (y * width + x));
+      rows[out] = r;
+      rows[out + 1] = g;
+      rows[out + 2] = b;
     }
   }
-  const data = new Uint8ClampedArray(width * height * 4).fill(255);
+  const out = new Uint8ClampedArray(width * height * 4).fill(255);
   const sums = new Float32Array(3 * width);
-  for (const [y, column] of weights(image.height, height).entries()) {
+  const down = taps(image.height, height);
+  for (let y = 0; y < height; y += 1) {
     sums.fill(0);
-    for (const [at, weight] of column) {
-      const from = 3 * at * width;
-      for (let i = 0; i < 3 * width; i += 1) sums[i] += weight * rows[from + i];
+    for (let i = down.starts[y]; i < down.starts[y + 1]; i += 1) {
+      const from = 3 * down.from[i] * width;
+      const weight = down.weights[i];
+      for (let x = 0; x < 3 * width; x += 1) sums[x] += weight * rows[from + x];
     }
-    for (let x = 0; x < width; x += 1) {
-      for (let c = 0; c < 3; c += 1) data[4 * (y * width + x) + c] = sums[3 * x + c];
+    for (let x = 0, at = 4 * y * width; x < 3 * width; x += 3, at += 4) {
+      out[at] = sums[x];
+      out[at + 1] = sums[x + 1];
+      out[at + 2] = sums[x + 2];
     }
   }
-  return { width, height, data };
+  return { width, height, data: out };
 }
 
 /**

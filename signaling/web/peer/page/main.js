@@ -77,13 +77,12 @@ async function begin() {
   const gpu = Boolean(await /** @type {any} */ (navigator).gpu?.requestAdapter().catch(() => null));
   const needed = [...drawing(gpu), "blazeface.onnx", "face_landmark.onnx"];
   total = needed.reduce((sum, name) => sum + files.files[name].bytes, 0);
-  // All cores but one, which sends; on two both, for what is sent takes little.
   const cores = navigator.hardwareConcurrency || 2;
-  const threads = self.crossOriginIsolated ? Math.min(6, Math.max(2, cores - 1)) : 1;
+  const workers = gpu || cores < 2 ? 1 : 2;
+  const threads = self.crossOriginIsolated ? Math.min(3, Math.max(1, Math.floor((cores - 1) / workers))) : 1;
   call = new Call(
-    byId("remote").transferControlToOffscreen(),
     files,
-    { gpu, threads },
+    { gpu, threads, workers },
     {
       state: showState,
       view: showView,
@@ -93,7 +92,7 @@ async function begin() {
         byId("code").textContent = words.join(" ");
         byId("safety").hidden = !words.length;
       },
-      hidden: () => setRemote(HIDDEN[Face.CAMERA_OFF]),
+      hidden: () => byId("remote").getContext("2d").clearRect(0, 0, 256, 256),
       loading: (bytes) => {
         loaded += bytes;
         showLoading();
@@ -188,8 +187,9 @@ function paint(small) {
   byId("raw").getContext("2d").putImageData(image, 0, 0);
 }
 
-/** @param {{ small: Uint8ClampedArray, consistency: number }} frame */
-function showFrame({ small, consistency }) {
+/** @param {import("../call/call.js").Drawn} frame */
+function showFrame({ rgba, small, consistency }) {
+  if (!document.hidden) byId("remote").getContext("2d", { alpha: false }).putImageData(new ImageData(rgba, 256), 0, 0);
   if (call.state === "lobby") {
     document.body.dataset.seen = "yes";
     byId("own-caption").textContent = "your camera";

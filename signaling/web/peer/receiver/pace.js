@@ -1,7 +1,7 @@
 // Which frames are drawn: as many a second as this machine can hold.
 
-/** On the grid of 25 FPS every frame, every second and so on: 25, 12.5, 8.3, 6.3 and 5 FPS. */
-const STRIDES = [1, 2, 3, 4, 5];
+/** Frames of the grid of 25 FPS for each that is drawn: 25, 16.7, 12.5, 10, 8.3, 6.3 and 5 FPS. */
+const STRIDES = [1, 1.5, 2, 2.5, 3, 4, 5];
 /** Seconds from one to the next of that grid. */
 const FRAME = 0.04;
 /** Seconds before a higher frame rate is tried again; doubled each time that it cannot be held. */
@@ -41,6 +41,6 @@ export class Pace {
 
   /** Whether frame `number` is drawn. @param {number} number */
   draws(number) {
-    return number % this.stride === 0;
+    return Math.floor(number / this.stride) !== Math.floor((number - 1) / this.stride);
   }
 }

@@ -5,6 +5,7 @@ import { parseKeyframe } from "../codec/keyframe.js";
 import { now, sleep } from "../media/clock.js";
 import { SpeechDecoder } from "../media/opus.js";
 import { FRAMES, Interpolator } from "../models/upsampler.js";
+import { Drawers } from "../receiver/drawers.js";
 import { Player } from "../receiver/player.js";
 import { between, smallOf } from "../receiver/small_pictures.js";
 import { loadNetwork, loadRuntime } from "./load.js";
@@ -21,12 +22,9 @@ const straight = {
 };
 /** @type {typeof straight} */
 let interpolator = straight;
-/** Seconds that drawing a frame takes, and by which sound is heard after it is handed out. */
-let [drawing, outputs] = [0.05, 0];
-/** Whether frames are drawn. Until then the page shows the pixels that they would be drawn from. */
-let drawn = false;
-/** @type {MessagePort} */
-let drawer;
+/** Seconds by which sound is heard after it is handed out. */
+let outputs = 0;
+const drawers = new Drawers(now);
 /** @type {MessagePort | null} */
 let speaker = null;
 
@@ -38,12 +36,14 @@ const make = () =>
     {
       now,
       sleep,
-      drawing: () => drawing,
+      drawing: () => drawers.seconds,
       frame: (frame, due) => {
-        drawer.postMessage({ frame, due: due + outputs });
-        if (!drawn) sleep(due + outputs - now()).then(() => self.postMessage({ kind: "small", small: smallOf(frame) }));
+        const seen = due + outputs;
+        drawers.submit(frame, seen);
+        // Until frames are drawn the page shows the pixels that they would be drawn from.
+        if (!drawers.ready) sleep(seen - now()).then(() => self.postMessage({ kind: "small", small: smallOf(frame) }));
       },
-      hide: (due) => drawer.postMessage({ hide: due + outputs }),
+      hide: (due) => self.postMessage({ kind: "hide", due: due + outputs }),
       sound: (samples) => {
         const pcm = Int16Array.from(samples, (sample) => Math.min(Math.max(sample, -1), 1) * 32767);
         speaker?.postMessage(pcm.buffer, [pcm.buffer]);
@@ -60,17 +60,20 @@ self.onmessage = ({ data }) => {
     player.close();
     player = make();
     player.run();
-  } else if (data.kind === "speaker") speaker = data.port;
+  } else if (data.kind === "drawer") add(data.port);
+  else if (data.kind === "every") drawers.every = data.frames;
+  else if (data.kind === "speaker") speaker = data.port;
   else if (data.kind === "outputs") outputs = data.seconds;
 };
 
-/** @param {{ port: MessagePort, files: import("./load.js").Files }} given */
-async function start({ port, files }) {
-  drawer = port;
-  drawer.onmessage = ({ data }) => {
-    drawing = data;
-    drawn = true;
-  };
+/** A worker that draws. @param {MessagePort} port */
+function add(port) {
+  port.onmessage = ({ data }) => drawers.done(port, data);
+  drawers.add(port);
+}
+
+/** @param {{ files: import("./load.js").Files }} given */
+async function start({ files }) {
   player.run();
   tell();
   try {
