@@ -155,13 +155,25 @@ class UdpRelay:
 
 
 class SignalingProxy:
-    """A WebSocket server in front of a signaling server, that puts every call behind ``relay``."""
+    """A server in front of a signaling server, that puts every call behind ``relay``; pages pass as they are."""
 
     def __init__(self, server: str, relay: UdpRelay) -> None:
         """``server``: the real server, ``http://HOST:PORT``."""
         self.server, self.relay = server, relay
         self.app = web.Application()
         self.app.router.add_get("/ws", self._serve)
+        self.app.router.add_get("/{path:.*}", self._page)
+
+    async def _page(self, request: web.Request) -> web.Response:
+        passed = {"Accept-Encoding": request.headers.get("Accept-Encoding", "identity")}
+        async with (
+            ClientSession(auto_decompress=False) as session,
+            session.get(self.server + request.path_qs, headers=passed) as answer,
+        ):
+            kept = {
+                k: v for k, v in answer.headers.items() if k.lower() not in ("transfer-encoding", "connection", "date", "server")
+            }
+            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
         near = web.WebSocketResponse()

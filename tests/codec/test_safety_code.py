@@ -1,6 +1,7 @@
 """The safety code: alike on both sides, unlike where somebody sits between, and not to be chosen by them."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,9 @@ def test_the_fingerprint_is_the_only_one_of_its_kind() -> None:
     assert fingerprint(f"v=0\r\n{line}a=setup:actpass\r\n{line.lower().replace('sha-256', 'sha-256')}") == A
     assert fingerprint(f"a=fingerprint:sha-512 {told}\r\n") is None
     assert fingerprint(line + line.replace(told, ":".join(f"{byte:02X}" for byte in B))) is None
+
+
+def test_the_page_of_the_bitstream_has_the_words() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
+    block = text.split("**Safety code.**")[1].split("```")[1]
+    assert tuple(block.split()) == WORDS

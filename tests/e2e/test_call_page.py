@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.calls.fake_camera import chromium_options
 from bench.calls.webdriver import Browser
 from bench.demo import shipped_clip
 from codec.bundle import Bundle, Report
@@ -19,7 +20,6 @@ from models.face.detector import BlazeFace
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.transport.peer import Peer
-from tests.e2e.fake_camera import chromium_options
 from tests.e2e.processes import facewire, finish
 from tests.needs import BROWSER, needs
 from tests.signaling.web.peer.conftest import needs_runtime

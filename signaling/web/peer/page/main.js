@@ -224,6 +224,7 @@ function everySecond() {
   const numbers = call.numbers();
   if (call.state === "connected") {
     showNumbers({ ...numbers, draw: frameMs, trust });
+    byId("readout").title = `${numbers.concealed} of ${numbers.ticks} ticks of sound made up`;
     const hidden = HIDDEN[Number(numbers.face)];
     if (hidden) setRemote(hidden);
     const told = [FACES[Number(numbers.face)] ?? "", numbers.muted ? "microphone off" : ""].filter(Boolean).join(", ");

@@ -1,0 +1,189 @@
+"""Calls of the browser's peer, on networks good and bad: ``python -m bench.calls.page_call OUT.json``.
+
+Headless Chromium with a clip as camera and microphone, through the real server; every datagram goes through
+:mod:`bench.calls.relay`, which counts what is on the wire. The other side is a second Chromium or ``facewire
+call``. All run on this machine: with two cores, two browsers have one each.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.calls.fake_camera import chromium_options
+from bench.calls.relay import IP_UDP, Impairment, SignalingProxy, UdpRelay
+from bench.calls.webdriver import Browser, BrowserError, available
+from bench.demo import DemoError, run_peer, serve, shipped_clip
+from bench.progress import clock
+from codec.errors import reason
+from signaling.rooms.server import create_app
+
+LONGEST = 120.0
+"""Seconds in which a face must be seen."""
+EARS = """
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (to, ...rest) {
+  if (to instanceof AudioDestinationNode) connect.call(this, (window.heard = to.context.createAnalyser()));
+  return connect.call(this, to, ...rest);
+};
+"""
+"""Before the page's own scripts: what it plays can be looked at."""
+SEEN = """
+const done = arguments[arguments.length - 1];
+const look = () => (document.body.dataset.seen === 'yes' ? done(true) : setTimeout(look, 100));
+look();
+"""
+"""Until the networks are loaded, and the own face is drawn from what will be sent."""
+LOOK = """
+const { remote, rough } = document.getElementById('stage').dataset;
+const told = (name) => parseFloat(document.querySelector(`[data-stat="${name}"]`).innerText) || null;
+const sound = new Float32Array(2048);
+window.heard?.getFloatTimeDomainData(sound);
+return {
+  face: remote === 'yes' && rough === 'no', pixels: remote === 'yes', fps: told('fps'), delay: told('delay'),
+  made_up: document.getElementById('readout').title, loud: Math.max(...sound.map(Math.abs)), state: document.body.dataset.phase,
+};
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """``blackout``: seconds without any datagram, in the middle; ``python``: the other side is ``facewire call``."""
+
+    name: str
+    python: bool
+    network: Impairment = field(default_factory=Impairment)
+    blackout: float = 0.0
+
+
+CASES = (
+    Case("two browsers", False),
+    Case("browser and facewire call", True),
+    Case("browser and facewire call, 10 % loss", True, Impairment(loss=0.10, delay=0.04)),
+    Case("browser and facewire call, blackout of 3 s", True, Impairment(delay=0.04), 3.0),
+)
+
+
+@asynccontextmanager
+async def page(url: str, clip: Path, folder: Path) -> AsyncIterator[Browser]:
+    """A browser that has joined the room of ``url``."""
+    async with Browser(*chromium_options(clip, folder)) as browser:
+        await browser.before(EARS)
+        await browser.open(url)
+        # The networks are loaded, and the own face is drawn from what will be sent.
+        await browser.run_async(SEEN)
+        await browser.click("#join")
+        yield browser
+
+
+async def call(case: Case, seconds: float, clip: Path) -> dict[str, float]:
+    """Run one case. Raises ``TimeoutError``, :class:`BrowserError`, :class:`bench.demo.DemoError`."""
+    server, direct = await serve(create_app())
+    relay, wire = UdpRelay(case.network), Counter[str]()
+    relay.on_datagram = lambda to, data: wire.update({to: len(data) + IP_UDP})
+    proxy, url = await serve(SignalingProxy(direct, relay).app)
+    there: asyncio.Task[dict[str, Any]] | None = None
+    try:
+        async with AsyncExitStack() as stack:
+            folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
+            room = f"{url.replace('127.0.0.1', 'localhost')}/call/bench"
+            if case.python:
+                words = ["call", "bench", "--server", url, "--video", str(clip), "--loop", "--out", str(folders[1] / "out.mp4")]
+                there = asyncio.create_task(run_peer([*words, "--seconds", str(seconds + LONGEST), "--no-open"], lambda _: None))
+            else:
+                await stack.enter_async_context(page(room, clip, folders[1]))
+            began = time.monotonic()
+            browser = await stack.enter_async_context(page(room, clip, folders[0]))
+            found = await watch(case, browser, relay, wire, seconds, began)
+            await browser.click("#hangup")
+            if there:
+                found["fps_python"] = (await there)["frames"] / seconds
+            return found
+    finally:
+        if there and not there.done():
+            there.cancel()
+            await asyncio.gather(there, return_exceptions=True)
+        await proxy.cleanup()
+        await server.cleanup()
+        relay.close()
+
+
+async def watch(
+    case: Case, browser: Browser, relay: UdpRelay, wire: Counter[str], seconds: float, began: float
+) -> dict[str, float]:  # fmt: skip
+    """From joining on; then ``seconds`` of a call that stands."""
+    joined, first = time.monotonic(), {"pixels": 0.0, "face": 0.0}
+    async with asyncio.timeout(LONGEST):
+        while not first["face"]:
+            looked = await browser.run(LOOK)
+            for name in first:
+                first[name] = first[name] or (time.monotonic() - joined) * looked[name]
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(5)  # the keyframe is over, the frame rate has found its place
+    start, sent, looks = time.monotonic(), dict(wire), []
+    while (now := time.monotonic() - start) < seconds:
+        relay.blocked = bool(case.blackout) and seconds / 2 <= now < seconds / 2 + case.blackout
+        looks.append(await browser.run(LOOK))
+        await asyncio.sleep(0.5)
+    kbps = [(wire[side] - sent.get(side, 0)) * 8e-3 / now for side in ("offer", "answer")]
+    made_up = [int(number) for number in re.findall(r"\d+", looks[-1]["made_up"])]
+    return {
+        "ready_s": joined - began, "pixels_s": first["pixels"], "face_s": first["face"],
+        "fps": statistics.median(look["fps"] or 0 for look in looks),
+        "delay_ms": statistics.median(look["delay"] or 0 for look in looks),
+        "kbps_least": min(kbps), "kbps_most": max(kbps), "made_up": made_up[0] / max(1, made_up[1]),
+        "loudest": max(look["loud"] for look in looks), "stood": float(looks[-1]["state"] == "call"),
+    }  # fmt: skip
+
+
+def table(found: dict[str, dict[str, float]]) -> str:
+    """Markdown, a row a case."""
+    lines = [
+        "| call | first pixels, s | first face, s | FPS | delay, ms | kbit/s, both ways | sound made up |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, f in found.items():
+        cells = f"{f['pixels_s']:.1f} | {f['face_s']:.1f} | {f['fps']:.1f} | {f['delay_ms']:.0f}"
+        lines.append(f"| {name} | {cells} | {f['kbps_least']:.1f}, {f['kbps_most']:.1f} | {f['made_up']:.0%} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 0, or 1 after one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m bench.calls.page_call", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each call, once a face is seen")
+    parser.add_argument("--video", type=Path, default=shipped_clip())
+    parser.add_argument("--only", help="cases whose name holds this")
+    options = parser.parse_args(arguments)
+    if not available():
+        print("this needs a browser: apt-get install chromium chromium-driver", file=sys.stderr)
+        return 1
+    found: dict[str, dict[str, float]] = {}
+    failed = False
+    for case in CASES:
+        if options.only and options.only not in case.name:
+            continue
+        try:
+            with clock(case.name, options.seconds):
+                found[case.name] = asyncio.run(call(case, options.seconds, options.video))
+            options.out.write_text(json.dumps(found, indent=1) + "\n")
+        except (OSError, TimeoutError, BrowserError, DemoError) as error:  # one network's failure is a result, too
+            print(f"{case.name}: {reason(error)}", file=sys.stderr)
+            failed = True
+    print(table(found))
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
