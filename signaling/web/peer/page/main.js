@@ -62,6 +62,12 @@ async function lacking() {
     : "";
 }
 
+/** Whether there is a WebGPU that is no imitation by the processor. */
+async function hasGpu() {
+  const adapter = await /** @type {any} */ (navigator).gpu?.requestAdapter().catch(() => null);
+  return Boolean(adapter) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
+}
+
 async function begin() {
   const room = ROOM.exec(location.pathname)?.[1];
   if (!room) return tell("page", "This address names no room: a name has 1 to 64 letters, digits, - and _.");
@@ -74,7 +80,7 @@ async function begin() {
   const answer = await fetch("/peer/files.json");
   const files = await answer.json();
   if (!answer.ok) return tell("page", files.error.message);
-  const gpu = Boolean(await /** @type {any} */ (navigator).gpu?.requestAdapter().catch(() => null));
+  const gpu = await hasGpu();
   const needed = [...drawing(gpu), "blazeface.onnx", "face_landmark.onnx"];
   total = needed.reduce((sum, name) => sum + files.files[name].bytes, 0);
   const cores = navigator.hardwareConcurrency || 2;
