@@ -20,6 +20,7 @@ from models.lipsync.data import SyncData, SyncSampler
 from models.lipsync.score import Embed, clip_score, distances
 from models.lipsync.sync_file import LEAST_CONFIDENCE, MOST_LATE, Score, in_sync
 from models.lipsync.syncnet import FEATURES, Matcher, match_loss
+from models.training.optimise import optimise
 from models.training.precision import autocast
 from models.training.schedule import cosine_rate
 
@@ -61,10 +62,7 @@ def train_lips(data: SyncData, clips: dict[str, int], config: LipsConfig, seed: 
         with autocast("cpu"):
             face, sound = model.faces(features_of(runs.lips)), model.sounds(runs.mel)
         loss = match_loss(face, sound, config.sharpness)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        optimise(loss, model, optimiser, None, step)
     return model.eval().requires_grad_(False)
 
 

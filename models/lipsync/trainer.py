@@ -27,6 +27,7 @@ from models.lipsync.sync_file import in_sync, read_scores, write_scores
 from models.lipsync.syncnet import Matcher, SyncNet, match_loss
 from models.networks.blocks import channels_last
 from models.training.checkpoint import Ema, RunState
+from models.training.optimise import optimise
 from models.training.precision import autocast
 from models.training.schedule import cosine_rate
 
@@ -99,12 +100,7 @@ class SyncTrainer:
             face, sound = self.model.matcher.faces(features), self.model.matcher.sounds(runs.mel)
         match = match_loss(face, sound, config.sharpness)
         lips = F.smooth_l1_loss(features[..., : runs.lips.shape[-1]].float(), runs.lips)
-        self.optimiser.zero_grad(set_to_none=True)
-        (match + config.lips_weight * lips).backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        if torch.isfinite(norm):
-            self.optimiser.step()
-            self.ema.update(self.model, self.step)
+        optimise(match + config.lips_weight * lips, self.model, self.optimiser, self.ema, self.step)
         self.step += 1
         return {"match": float(match.detach()), "lips": float(lips.detach())}
 

@@ -7,22 +7,17 @@ training.
 """
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-import torch
-from torch import nn
-
-if TYPE_CHECKING:
-    pass
-from collections.abc import Iterable
 from pickle import UnpicklingError
+from typing import Generic, TypeVar
 
 import numpy as np
 import onnx
+import torch
 from onnx import numpy_helper
-from torch import Tensor
+from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module)
 

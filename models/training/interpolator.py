@@ -19,6 +19,7 @@ from codec.pictures.colour import ycbcr_to_rgb
 from models.data.cache import Cache, quantise
 from models.networks.interpolator import PICTURES, TICK, InterpolatorNet, linear_interpolate
 from models.training.checkpoint import Ema
+from models.training.optimise import optimise
 from models.training.schedule import cosine_rate
 
 WINDOW = PICTURES * TICK
@@ -117,12 +118,8 @@ def train(cache: Path, out: Path, config: InterpolatorConfig) -> dict[str, objec
         pictures, truth = windows.take(rng.choice(windows.starts, config.batch), rng.integers(1, 5, config.batch))
         if rng.random() < 0.5:
             pictures, truth = pictures.flip(-1), truth.flip(-1)
-        optimiser.zero_grad(set_to_none=True)
         value = loss(model, pictures, truth, config.last_weight)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        average.update(model, step)
+        optimise(value, model, optimiser, average, step)
         if (step + 1) % 200 == 0:
             print(f"step {step + 1} loss {float(value):.4f} dev {evaluate(average.model, dev, JUDGED_STEP, 50)}", flush=True)
     model.load_state_dict(average.model.state_dict())

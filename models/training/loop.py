@@ -18,6 +18,7 @@ from models.data.sampler import Prefetch
 from models.networks.blocks import channels_last
 from models.training.checkpoint import Ema, RunState
 from models.training.distributed import join
+from models.training.optimise import CLIP, optimise
 from models.training.precision import autocast, uses_bf16
 from models.training.schedule import learning_rate
 
@@ -70,7 +71,7 @@ class Loop(ABC, Generic[C, M]):
     of another network.
     """
 
-    clip = 1.0
+    clip = CLIP
     """Largest norm of the gradient."""
 
     def __init__(self, config: C, model: M, groups: list[dict] | None = None) -> None:
@@ -132,13 +133,10 @@ class Loop(ABC, Generic[C, M]):
         self.model.train()
         with autocast(self.device.type, self.bf16):
             loss, parts = self.loss(batch)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.group.average(self.model.parameters())
-        norm = torch.nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], self.clip)
-        if torch.isfinite(norm):
-            self.optimiser.step()
-            self.ema.update(self.model, self.step)
+        optimise(
+            loss, self.model, self.optimiser, self.ema, self.step, self.clip,
+            lambda: self.group.average(self.model.parameters()),
+        )  # fmt: skip
         return parts
 
     def _note(self, row: dict[str, float], report: Callable[[dict[str, float]], None]) -> None:

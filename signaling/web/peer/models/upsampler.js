@@ -63,15 +63,17 @@ export class Upsampler {
     return rgba;
   }
 
-  /** Run both once, so that the first frame of a call isn't the slow one; gives the milliseconds of a frame then. */
+  /** Run both, so that the first frame of a call isn't the slow one; gives the milliseconds of a frame then, and the frame, by which two ways of drawing can be held to each other. */
   async warmup() {
-    this.use(await this.identity(new Float32Array(3 * SIDE * SIDE).fill(0.5)));
-    const driven = { pictures: new Float32Array(FRAMES * 192).fill(0.5), speech: new Float32Array(1600).fill(-1) };
-    await this.step({ ...driven, detail: null, shape: null });
+    const wave = (/** @type {number} */ length, /** @type {number} */ period) =>
+      Float32Array.from({ length }, (_, i) => 0.5 + 0.3 * Math.sin(i / period));
+    this.use(await this.identity(wave(3 * SIDE * SIDE, 37)));
+    const driven = { pictures: wave(FRAMES * 192, 5), speech: wave(1600, 11), detail: null, shape: null };
+    await this.step(driven);
     const began = performance.now();
-    await this.step({ ...driven, detail: null, shape: null });
+    const frame = await this.step(driven);
     this.#fixed = null;
-    return performance.now() - began;
+    return { ms: performance.now() - began, frame };
   }
 }
 
