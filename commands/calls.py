@@ -74,6 +74,8 @@ def _session(
 
     def on_page(url: str) -> None:
         errors.print(f"page: {url}")
+        if room:
+            _tell(f"link for the other side: {call_link(config.server, room, config.access)}")
         if open_page:  # it may take its time
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
@@ -84,8 +86,6 @@ def _session(
     session = Session(config)
     session.on_page = on_page
     session.on_safety = lambda code: errors.print(f"safety code: {code}")
-    if "page" in config.outs:
-        _tell(f"link for the other side: {call_link(config.server, room, config.access)}")
     if errors.is_terminal and not json:
         errors.print("loading the networks and joining the room")
     show(asyncio.run(session.run()), json)

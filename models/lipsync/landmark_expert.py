@@ -20,9 +20,8 @@ from models.lipsync.data import SyncData, SyncSampler
 from models.lipsync.score import Embed, clip_score, distances
 from models.lipsync.sync_file import LEAST_CONFIDENCE, MOST_LATE, Score, in_sync
 from models.lipsync.syncnet import FEATURES, Matcher, match_loss
-from models.training.optimise import optimise
 from models.training.precision import autocast
-from models.training.schedule import cosine_rate
+from models.training.schedule import cosine_rate, optimise
 
 
 @dataclass(frozen=True)

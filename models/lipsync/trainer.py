@@ -27,9 +27,8 @@ from models.lipsync.sync_file import in_sync, read_scores, write_scores
 from models.lipsync.syncnet import Matcher, SyncNet, match_loss
 from models.networks.blocks import channels_last
 from models.training.checkpoint import Ema, RunState
-from models.training.optimise import optimise
 from models.training.precision import autocast
-from models.training.schedule import cosine_rate
+from models.training.schedule import cosine_rate, optimise
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from codec.pictures.colour import ycbcr_to_rgb
 from models.data.cache import Cache, quantise
 from models.networks.interpolator import PICTURES, TICK, InterpolatorNet, linear_interpolate
 from models.training.checkpoint import Ema
-from models.training.optimise import optimise
-from models.training.schedule import cosine_rate
+from models.training.schedule import cosine_rate, optimise
 
 WINDOW = PICTURES * TICK
 JUDGED_STEP = 2

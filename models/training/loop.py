@@ -18,9 +18,8 @@ from models.data.sampler import Prefetch
 from models.networks.blocks import channels_last
 from models.training.checkpoint import Ema, RunState
 from models.training.distributed import join
-from models.training.optimise import CLIP, optimise
 from models.training.precision import autocast, uses_bf16
-from models.training.schedule import learning_rate
+from models.training.schedule import CLIP, learning_rate, optimise
 
 if TYPE_CHECKING:
     from models.data.batch import Drawer, MakeDrawer

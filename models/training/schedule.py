@@ -1,10 +1,15 @@
-"""The learning rate over a run."""
+"""An optimiser step: how large it is over a run, and how it is made."""
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-if TYPE_CHECKING:
-    pass
+import torch
+from torch import Tensor, nn
+
+from models.training.checkpoint import Ema
+
+CLIP = 1.0
+"""Largest norm of the gradient."""
 
 
 def learning_rate(highest: float, step: int, done: float) -> float:
@@ -17,3 +22,20 @@ def learning_rate(highest: float, step: int, done: float) -> float:
 def cosine_rate(highest: float, step: int, steps: int) -> float:
     """Rises over 50 steps; falls along a cosine to 1 % at the end of the run."""
     return highest * min(1.0, (step + 1) / 50) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+def optimise(
+    loss: Tensor, model: nn.Module, optimiser: torch.optim.Optimizer, average: Ema | None, step: int, clip: float = CLIP,
+    share: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Move the model against the gradient of ``loss``, and its average (None: there is none) after it; a gradient
+    that is not finite changes nothing. ``share``: called with the gradients there, where several processes train
+    together."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    share()
+    norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], clip)
+    if torch.isfinite(norm):
+        optimiser.step()
+        if average:
+            average.update(model, step)
