@@ -1,8 +1,8 @@
 """Calls of the browser's peer, on networks good and bad: ``python -m bench.calls.page_call OUT.json``.
 
 Headless Chromium with a clip as camera and microphone, through the real server; every datagram goes through
-:mod:`bench.calls.relay`, which counts what is on the wire. The other side is a second Chromium or ``facewire
-call``. All run on this machine: with two cores, two browsers have one each.
+:mod:`bench.calls.relay`, which counts what is on the wire. All run on this machine: with two cores, two sides that
+both draw have one each.
 """
 
 import argparse
@@ -58,19 +58,22 @@ return {
 
 @dataclass(frozen=True)
 class Case:
-    """``blackout``: seconds without any datagram, in the middle; ``python``: the other side is ``facewire call``."""
+    """The other side is ``name``: ``command`` of facewire, or a browser where that is "". ``send`` draws nothing, and
+    so leaves the machine to the browser, as a machine of its own would. ``blackout``: seconds without any datagram,
+    in the middle."""
 
     name: str
-    python: bool
+    command: str
     network: Impairment = field(default_factory=Impairment)
     blackout: float = 0.0
 
 
 CASES = (
-    Case("two browsers", False),
-    Case("browser and facewire call", True),
-    Case("browser and facewire call, 10 % loss", True, Impairment(loss=0.10, delay=0.04)),
-    Case("browser and facewire call, blackout of 3 s", True, Impairment(delay=0.04), 3.0),
+    Case("facewire send", "send"),
+    Case("facewire send, 10 % loss", "send", Impairment(loss=0.10, delay=0.04)),
+    Case("facewire send, blackout of 3 s", "send", Impairment(delay=0.04), 3.0),
+    Case("facewire call, on the same two cores", "call"),
+    Case("another browser, on the same two cores", ""),
 )
 
 
@@ -97,9 +100,10 @@ async def call(case: Case, seconds: float, clip: Path) -> dict[str, float]:
         async with AsyncExitStack() as stack:
             folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
             room = f"{url.replace('127.0.0.1', 'localhost')}/call/bench"
-            if case.python:
-                words = ["call", "bench", "--server", url, "--video", str(clip), "--loop", "--out", str(folders[1] / "out.mp4")]
-                there = asyncio.create_task(run_peer([*words, "--seconds", str(seconds + LONGEST), "--no-open"], lambda _: None))
+            if case.command:
+                words = [case.command, "bench", "--server", url, "--video", str(clip), "--loop"]
+                words += ["--no-refresh"] if case.command == "send" else ["--out", str(folders[1] / "out.mp4"), "--no-open"]
+                there = asyncio.create_task(run_peer([*words, "--seconds", str(seconds + LONGEST)], lambda _: None))
             else:
                 await stack.enter_async_context(page(room, clip, folders[1]))
             began = time.monotonic()
@@ -107,7 +111,7 @@ async def call(case: Case, seconds: float, clip: Path) -> dict[str, float]:
             found = await watch(case, browser, relay, wire, seconds, began)
             await browser.click("#hangup")
             if there:
-                found["fps_python"] = (await there)["frames"] / seconds
+                await there
             return found
     finally:
         if there and not there.done():
@@ -149,7 +153,7 @@ async def watch(
 def table(found: dict[str, dict[str, float]]) -> str:
     """Markdown, a row a case."""
     lines = [
-        "| call | first pixels, s | first face, s | FPS | delay, ms | kbit/s, both ways | sound made up |",
+        "| the other side | first pixels, s | first face, s | FPS | delay, ms | kbit/s, both ways | sound made up |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, f in found.items():
