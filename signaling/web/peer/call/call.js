@@ -4,12 +4,13 @@ import { Face, makeBundle, packBundle } from "../codec/bundle.js";
 import { packMessage, parseMessage, VERSION, Verb } from "../codec/control.js";
 import { CodecError } from "../codec/errors.js";
 import { parseKeyframe } from "../codec/keyframe.js";
-import { SafetyCode } from "../codec/safety_code.js";
-import { now, sleep } from "../media/clock.js";
+import { now } from "../media/clock.js";
 import { Ladder, QueueWatch, Redundancy } from "../sender/adaptation.js";
 import { Capture, Speaker } from "./devices.js";
+import { Drawing } from "./drawing.js";
 import { KeyframesIn, KeyframesOut } from "./keyframe_transfer.js";
 import { Link } from "./link.js";
+import { Safety } from "./safety.js";
 import { SignalingClient, SignalingError } from "./signaling_client.js";
 
 /** Kbit/s that a call may take each way, as `facewire call` has it by default. */
@@ -22,14 +23,25 @@ const PREVIEW = 5;
 const REPORT_SECONDS = 0.4;
 
 /** @typedef {import("../workers/load.js").Files} Files */
-/** A frame, RGBA 256×256, the 64 pixels it was drawn from, and how far they agree. @typedef {{ number: number, due: number, rgba: Uint8ClampedArray<ArrayBuffer>, small: Uint8ClampedArray, consistency: number }} Drawn */
+/** @typedef {import("./drawing.js").Drawn} Drawn */
 /** What goes on: `state` is one word. @typedef {"lobby" | "waiting" | "connecting" | "connected" | "ended"} State */
 /**
- * What the page is told. `shown`: a frame to be put on the page now. `small`: the same while nothing can be drawn yet. `state`: with a line for people where there is one. `view`: own crop, null while hidden.  `loading`: bytes more are here. `ready`: milliseconds of a frame.
+ * What the page is told: `state` with a line for people where there is one; `view`, the own crop, null while hidden; `shown`, a
+ * frame to be put on the page now, or `small`, the pixels it would be drawn from, while nothing can be drawn yet; `hidden`, the
+ * other side's camera went off; `safety`, the safety code, [] while it is not known; `loading`, bytes more are here; `ready`,
+ * milliseconds of a frame; `devices` have changed; `sound` needs a touch of the page; `failed`, a line about what does not work.
  * @typedef {{
- *   state(state: State, told: string): void, view(crop: { width: number, data: Uint8ClampedArray<ArrayBuffer> } | null, face: number, enlarged: number): void,
- *   shown(frame: Drawn): void, small(pixels: Uint8ClampedArray): void, hidden(): void,
- *   safety(words: string[]): void, loading(bytes: number): void, ready(ms: number): void, devices(): void, sound(needsTouch: boolean): void, failed(what: string): void,
+ *   state(state: State, told: string): void,
+ *   view(crop: { width: number, data: Uint8ClampedArray<ArrayBuffer> } | null, face: number, enlarged: number): void,
+ *   shown(frame: Drawn): void,
+ *   small(pixels: Uint8ClampedArray): void,
+ *   hidden(): void,
+ *   safety(words: string[]): void,
+ *   loading(bytes: number): void,
+ *   ready(ms: number): void,
+ *   devices(): void,
+ *   sound(needsTouch: boolean): void,
+ *   failed(what: string): void,
  * }} Told
  */
 
@@ -53,12 +65,8 @@ export class Call {
   #told;
   #sender = worker("sender");
   #receiver = worker("receiver");
-  /** @type {Worker[]} */
-  #drawers = [];
-  #files;
   #drawing;
-  /** The other side's keyframes, for a worker that begins later. @type {Map<number, { file: Uint8Array, form: string }>} */
-  #theirs = new Map();
+  #safety;
   /** @type {SignalingClient | null} */
   #client = null;
   /** @type {Link | null} */
@@ -90,14 +98,9 @@ export class Call {
   /** Control messages are handled one after the other. */
   #control = Promise.resolve();
   #wire = { out: 0, in: 0, seconds: 0 };
-  #shownAt = /** @type {number[]} */ ([]);
   #timer = 0;
-  /** When the newest frame was due, in seconds. */
-  #newest = 0;
   /** Whether what is drawn is this side's own face. */
   #looking = false;
-  /** @type {SafetyCode | null} */
-  #safety = null;
   /** @type {State} */
   state = "lobby";
   /** What the receiver counts. @type {Record<string, number | boolean>} */
@@ -107,15 +110,24 @@ export class Call {
   /** @param {Files} files @param {{ gpu: boolean, threads: number, workers: number }} drawing @param {Told} told */
   constructor(files, drawing, told) {
     this.#told = told;
-    this.#files = files;
-    this.#drawing = drawing;
+    this.#safety = new Safety((data) => this.#link?.sendControl(data), told.safety);
+    this.#drawing = new Drawing(files, drawing, {
+      port: (port) => this.#receiver.postMessage({ kind: "drawer", port }, [port]),
+      shown: told.shown,
+      hidden: told.hidden,
+      loading: told.loading,
+      ready: (ms) => {
+        told.ready(ms);
+        if (this.state === "lobby") this.#preview(true);
+      },
+      failed: (what) => told.failed(`The other person's face cannot be drawn: ${what}`),
+    });
     this.#sender.onmessage = ({ data }) => this.#fromSender(data);
     this.#receiver.onmessage = ({ data }) => this.#fromReceiver(data);
     this.#watch(this.#sender);
     this.#watch(this.#receiver);
     this.#sender.postMessage({ kind: "start", files });
     this.#receiver.postMessage({ kind: "start", files });
-    this.#addDrawer();
     this.capture = new Capture(this.#sender, () => told.devices());
     this.speaker = new Speaker(this.#receiver, (yes) => told.sound(yes));
   }
@@ -123,24 +135,6 @@ export class Call {
   /** @param {Worker} part */
   #watch(part) {
     part.onerror = (event) => this.#told.failed(event.message || "A part of the page could not be loaded.");
-  }
-
-  /** One more worker that draws. The next is begun when it is ready: its files are in the browser's cache then. */
-  #addDrawer() {
-    const drawer = worker("draw");
-    const { port1, port2 } = new MessageChannel();
-    this.#drawers.push(drawer);
-    this.#watch(drawer);
-    const { gpu, threads } = this.#drawing;
-    drawer.postMessage({ kind: "start", files: this.#files, port: port2, gpu, threads }, [port2]);
-    for (const [slot, { file, form }] of this.#theirs) drawer.postMessage({ kind: "keyframe", slot, file, form });
-    drawer.onmessage = ({ data }) => {
-      if (data.kind === "ready") {
-        this.#receiver.postMessage({ kind: "drawer", port: port1 }, [port1]);
-        if (this.#drawers.length < this.#drawing.workers) this.#addDrawer();
-      }
-      this.#fromDrawer(data, drawer === this.#drawers[0]);
-    };
   }
 
   /** @param {State} state */
@@ -154,8 +148,8 @@ export class Call {
   #preview(on) {
     this.#looking = on;
     this.#receiver.postMessage({ kind: "every", frames: on ? PREVIEW : 0 });
-    for (const each of [this.#sender, this.#receiver, ...this.#drawers]) each.postMessage({ kind: "reset" });
-    this.#theirs.clear();
+    for (const each of [this.#sender, this.#receiver]) each.postMessage({ kind: "reset" });
+    this.#drawing.reset();
     this.#made = [];
     this.#want({ live: on });
   }
@@ -209,7 +203,7 @@ export class Call {
     this.#link?.sendControl(hello);
     this.#keyframesOut?.reconnected();
     this.#want({ live: true });
-    this.#control = this.#control.then(() => this.#beginSafety());
+    this.#control = this.#control.then(() => this.#safety.begin(this.#link?.fingerprints() ?? null));
   }
 
   /** @param {Record<string, number | boolean>} wanted */
@@ -260,7 +254,8 @@ export class Call {
     setTimeout(() => this.#link?.close(), 200);
     this.capture.close();
     this.speaker.close();
-    for (const each of [this.#sender, this.#receiver, ...this.#drawers]) each.terminate();
+    for (const each of [this.#sender, this.#receiver]) each.terminate();
+    this.#drawing.close();
   }
 
   // ---- what the workers tell ----
@@ -284,7 +279,9 @@ export class Call {
     this.#sender.postMessage({ kind: "confirm", slot, digest: keyframe.digest });
   }
 
-  /** @param {{ bundle: { data: Uint8Array, number: number } | null, crop: any, face: number, enlarged: number, hidden: boolean }} tick */
+  /**
+   * @param {{ bundle: { data: Uint8Array, number: number } | null, crop: any, face: number, enlarged: number, hidden: boolean }} tick
+   */
   #tick({ bundle, crop, face, enlarged, hidden }) {
     this.#told.view(crop, face, enlarged);
     this.#withhold(hidden);
@@ -306,7 +303,7 @@ export class Call {
       return;
     }
     if (data.kind === "hide") {
-      this.#hide(data.due);
+      this.#drawing.hide(data.due);
       return;
     }
     const { own, theirs, broken } = data;
@@ -328,38 +325,10 @@ export class Call {
     this.#want({ redundant: this.#redundancy.report(loss / 255, filling, now()), ...this.#ladder.step });
   }
 
-  /** @param {any} data @param {boolean} first the page can do without the others */
-  #fromDrawer(data, first) {
-    if (data.kind === "drawn") this.#drawn(data);
-    else if (!first) return;
-    else if (data.kind === "loading") this.#told.loading(data.bytes);
-    else if (data.kind === "ready") {
-      this.#told.ready(data.ms);
-      if (this.state === "lobby") this.#preview(true);
-    } else if (data.kind === "failed") this.#told.failed(`The other person's face cannot be drawn: ${data.message}`);
-  }
-
-  /** Show a frame at its time, unless a later one was there before it or the camera went off. @param {Drawn} frame */
-  async #drawn(frame) {
-    await sleep(frame.due - now());
-    if (frame.due <= this.#newest || this.state === "ended") return;
-    this.#newest = frame.due;
-    this.#shownAt = [...this.#shownAt.filter((at) => now() - at < 2), now()];
-    this.#told.shown(frame);
-  }
-
-  /** The other side's camera goes off. @param {number} due */
-  async #hide(due) {
-    await sleep(due - now());
-    this.#newest = Math.max(this.#newest, due);
-    this.#told.hidden();
-  }
-
   /** @param {number} slot @param {import("../codec/keyframe.js").Keyframe} keyframe */
   #keyframe(slot, { data, image, form }) {
     this.#receiver.postMessage({ kind: "keyframe", slot, data });
-    this.#theirs.set(slot, { file: image, form });
-    for (const each of this.#drawers) each.postMessage({ kind: "keyframe", slot, file: image, form });
+    this.#drawing.keyframe(slot, image, form);
   }
 
   // ---- control ----
@@ -379,28 +348,13 @@ export class Call {
       } else if (message?.kind === "notice") {
         this.#onNotice(message);
       } else if (message?.kind === "commitment" || message?.kind === "number") {
-        await this.#onSafety(message);
+        await this.#safety.received(message);
       }
     } catch (error) {
       // Whatever it is, the next message must find its way.
       this.errors += 1;
       console.warn("facewire: control message ignored:", error instanceof CodecError ? error.message : error);
     }
-  }
-
-  /** Both sides' commitments first, then their numbers (codec/safety_code.js). */
-  async #beginSafety() {
-    const prints = this.#link?.fingerprints();
-    this.#safety = prints ? new SafetyCode(prints.own, prints.other) : null;
-    this.#told.safety([]);
-    if (this.#safety) this.#link?.sendControl(packMessage({ kind: "commitment", data: await this.#safety.commitment() }));
-  }
-
-  /** @param {import("../codec/control.js").Safety} message */
-  async #onSafety({ kind, data }) {
-    if (!this.#safety) return;
-    if (kind === "number") this.#told.safety(await this.#safety.revealed(data));
-    else this.#link?.sendControl(packMessage({ kind: "number", data: this.#safety.committed(data) }));
   }
 
   /** @param {import("../codec/control.js").KeyframeNotice} notice */
@@ -434,7 +388,7 @@ export class Call {
     return {
       up,
       down,
-      fps: this.#shownAt.filter((at) => now() - at < 2).length / 2,
+      fps: this.#drawing.fps,
       delay: whole,
       loss,
       face,

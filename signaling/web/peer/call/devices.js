@@ -167,7 +167,10 @@ export class Speaker {
   /** @type {AudioContext | null} */
   #context = null;
 
-  /** @param {Worker} worker that hands out the sound @param {(yes: boolean) => void} needsTouch is told whether the browser wants the user to touch the page before it plays */
+  /**
+   * @param {Worker} worker that hands out the sound
+   * @param {(yes: boolean) => void} needsTouch is told whether the browser wants the user to touch the page before it plays
+   */
   constructor(worker, needsTouch) {
     this.#worker = worker;
     this.#needsTouch = needsTouch;

@@ -182,7 +182,11 @@ export class Link {
     this.#client.send({ type: pc.localDescription.type, sdp: pc.localDescription.sdp });
   }
 
-  /** Take a channel that the other side has made; any but the two, or with another reliability, is closed. @param {Connection} made @param {RTCDataChannel} channel */
+  /**
+   * Take a channel that the other side has made; any but the two, or with another reliability, is closed.
+   * @param {Connection} made
+   * @param {RTCDataChannel} channel
+   */
   #accept(made, channel) {
     const { label, ordered, maxRetransmits, maxPacketLifeTime } = channel;
     const reliable = ordered && maxRetransmits === null && maxPacketLifeTime === null;

@@ -11,8 +11,17 @@ const PASSING = ["lost", "shutdown", "stale"];
 /** Seconds for which a lost server is looked for. */
 const PATIENCE = 60;
 
-/** Whether the other peer is there, which session, and whether this side makes the offer. @typedef {{ type: "peer", present: boolean, offer: boolean, peer: string }} Presence */
-/** @typedef {Presence | { type: "offer" | "answer", sdp: string } | { type: "candidate", candidate: string, id: string | null, label: number | null } | { type: "bye" } | { type: "ready" }} Event */
+/**
+ * Whether the other peer is there, which session, and whether this side makes the offer.
+ * @typedef {{ type: "peer", present: boolean, offer: boolean, peer: string }} Presence
+ */
+/**
+ * What a room brings.
+ * @typedef {Presence
+ *   | { type: "offer" | "answer", sdp: string }
+ *   | { type: "candidate", candidate: string, id: string | null, label: number | null }
+ *   | { type: "bye" } | { type: "ready" }} Event
+ */
 
 /** Signaling cannot go on: `code` is one word for programs, the text one line for people. */
 export class SignalingError extends Error {

@@ -44,7 +44,11 @@ export const NO_CAMERA = [Face.CAMERA_OFF, Face.AWAY];
  * }} Bundle
  */
 
-/** A bundle with the fields given, the others empty. @param {Partial<Bundle> & { number: number, time: number }} fields @returns {Bundle} */
+/**
+ * A bundle with the fields given, the others empty.
+ * @param {Partial<Bundle> & { number: number, time: number }} fields
+ * @returns {Bundle}
+ */
 export function makeBundle(fields) {
   return {
     tickMode: 0,

@@ -33,9 +33,15 @@ export const Verb = Object.freeze({ OFFER: 0, HAVE: 1, REQUEST: 2 });
  * `data` at `offset` of the keyframe of `total` bytes named `digest`, which goes into `slot`.
  * @typedef {{ kind: "chunk", slot: number, digest: Uint8Array, total: number, offset: number, data: Uint8Array }} KeyframeChunk
  */
-/** A word about the keyframe `digest` in `slot`. @typedef {{ kind: "notice", verb: number, slot: number, digest: Uint8Array }} KeyframeNotice */
+/**
+ * A word about the keyframe `digest` in `slot`.
+ * @typedef {{ kind: "notice", verb: number, slot: number, digest: Uint8Array }} KeyframeNotice
+ */
 /** The sender hangs up. @typedef {{ kind: "bye" }} Bye */
-/** The hash of this side's random number for the safety code, or the number itself. @typedef {{ kind: "commitment" | "number", data: Uint8Array }} Safety */
+/**
+ * The hash of this side's random number for the safety code, or the number itself.
+ * @typedef {{ kind: "commitment" | "number", data: Uint8Array }} Safety
+ */
 /** @typedef {Hello | KeyframeChunk | KeyframeNotice | Bye | Safety} Message */
 
 /** Throws {@link SyntaxLimitError} where a field is out of range. @param {Message} message */
@@ -60,7 +66,11 @@ export function packMessage(message) {
   }
 }
 
-/** One message; null for a type that is not known. Throws {@link TruncatedError} or {@link SyntaxLimitError}. @param {Uint8Array} data @returns {Message | null} */
+/**
+ * One message; null for a type that is not known. Throws {@link TruncatedError} or {@link SyntaxLimitError}.
+ * @param {Uint8Array} data
+ * @returns {Message | null}
+ */
 export function parseMessage(data) {
   const reader = new Reader(data);
   /** @type {Message} */

@@ -36,7 +36,12 @@ function webpSize(data) {
   throw new KeyframeError("keyframe image is not a plain WebP picture");
 }
 
-/** Type, start of contents and end of the ISO boxes in `data[start:end]`. @param {Uint8Array} data @param {number} start @param {number} end */
+/**
+ * Type, start of contents and end of the ISO boxes in `data[start:end]`.
+ * @param {Uint8Array} data
+ * @param {number} start
+ * @param {number} end
+ */
 function boxes(data, start, end) {
   const found = [];
   while (start < end) {
@@ -74,7 +79,10 @@ function avifSize(data) {
   return av1Size(data.subarray(offset, offset + length));
 }
 
-/** Greatest frame that the sequence headers among these OBUs allow (AV1 specification, sections 5.3 and 5.5). @param {Uint8Array} data */
+/**
+ * Greatest frame that the sequence headers among these OBUs allow (AV1 specification, sections 5.3 and 5.5).
+ * @param {Uint8Array} data
+ */
 function av1Size(data) {
   let [at, width, height] = [0, 0, 0];
   while (at < data.length) {
@@ -99,7 +107,10 @@ function av1Size(data) {
   return { width, height };
 }
 
-/** A frame may override the greatest size within the width of its fields, so these must be no wider than the size needs. @param {Uint8Array} data */
+/**
+ * A frame may override the greatest size within the width of its fields, so these must be no wider than the size needs.
+ * @param {Uint8Array} data
+ */
 function sequenceSize(data) {
   if (data.length < 7 || !(data[0] & 8)) throw new KeyframeError("keyframe image is not coded as a still picture");
   let left = 10;

@@ -23,7 +23,11 @@ export function fingerprint(sdp) {
   return Uint8Array.from([...found][0].split(":"), (byte) => Number.parseInt(byte, 16));
 }
 
-/** The description without fingerprints of other kinds: the browser must then hold the certificate against the one that the code is made of. @param {string} sdp */
+/**
+ * The description without fingerprints of other kinds: the browser must then hold the certificate against the one that the
+ * code is made of.
+ * @param {string} sdp
+ */
 export function withoutOthers(sdp) {
   return sdp.replace(/^a=fingerprint:(?!sha-256 ).*\r?\n/gim, "");
 }
@@ -38,7 +42,11 @@ export class SafetyCode {
   /** The code, once both numbers are known. @type {string[]} */
   words = [];
 
-  /** @param {Uint8Array} own @param {Uint8Array} other fingerprints of both certificates @param {Uint8Array} nonce given in tests alone */
+  /**
+   * @param {Uint8Array} own
+   * @param {Uint8Array} other fingerprints of both certificates
+   * @param {Uint8Array} nonce given in tests alone
+   */
   constructor(own, other, nonce = crypto.getRandomValues(new Uint8Array(NONCE))) {
     this.#own = own;
     this.#other = other;
@@ -50,14 +58,21 @@ export class SafetyCode {
     return sha256(this.#nonce);
   }
 
-  /** The other side's commitment came; gives the number to be sent now. Throws {@link SyntaxLimitError} for a second one. @param {Uint8Array} commitment */
+  /**
+   * The other side's commitment came; gives the number to be sent now. Throws {@link SyntaxLimitError} for a second one.
+   * @param {Uint8Array} commitment
+   */
   committed(commitment) {
     if (this.#committed) throw new SyntaxLimitError("a second commitment to a safety code");
     this.#committed = commitment;
     return this.#nonce;
   }
 
-  /** The other side's number came; gives the words. Throws {@link SyntaxLimitError} where it is not the one that was committed to. @param {Uint8Array} nonce */
+  /**
+   * The other side's number came; gives the words. Throws {@link SyntaxLimitError} where it is not the one that was committed
+   * to.
+   * @param {Uint8Array} nonce
+   */
   async revealed(nonce) {
     const hash = await sha256(nonce);
     if (!this.#committed?.every((byte, i) => byte === hash[i])) {

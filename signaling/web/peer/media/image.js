@@ -1,11 +1,17 @@
 // Pictures in memory: cut out, made smaller or larger, turned. Without a canvas, so that every browser gives the same.
 
-/** `data`: red, green, blue, alpha of each pixel, row by row. @typedef {{ width: number, height: number, data: Uint8ClampedArray | Uint8Array }} Rgba */
+/**
+ * `data`: red, green, blue, alpha of each pixel, row by row.
+ * @typedef {{ width: number, height: number, data: Uint8ClampedArray | Uint8Array }} Rgba
+ */
 
 /** OpenCV's cubic kernel has this slope at 1. */
 const SLOPE = -0.75;
 
-/** Which pixels make up each place, and by how much: those of place `i` lie at `starts[i]` to `starts[i + 1]`. @typedef {{ starts: Int32Array, from: Int32Array, weights: Float32Array }} Taps */
+/**
+ * Which pixels make up each place, and by how much: those of place `i` lie at `starts[i]` to `starts[i + 1]`.
+ * @typedef {{ starts: Int32Array, from: Int32Array, weights: Float32Array }} Taps
+ */
 
 /** @type {Map<string, Taps>} */
 const known = new Map();
@@ -109,7 +115,15 @@ export function square(image, x, y, side) {
   return { width: side, height: side, data };
 }
 
-/** A part that lies within the picture. @param {Rgba} image @param {number} x @param {number} y @param {number} width @param {number} height @returns {Rgba} */
+/**
+ * A part that lies within the picture.
+ * @param {Rgba} image
+ * @param {number} x
+ * @param {number} y
+ * @param {number} width
+ * @param {number} height
+ * @returns {Rgba}
+ */
 export function part(image, x, y, width, height) {
   const data = new Uint8ClampedArray(width * height * 4);
   for (let row = 0; row < height; row += 1) {

@@ -162,7 +162,11 @@ export class SpeechDecoder {
     return this.#decoder;
   }
 
-  /** A tick's packets → exactly `samples` samples; none means silence kept up by concealment. @param {Uint8Array[]} packets @param {number} samples */
+  /**
+   * A tick's packets → exactly `samples` samples; none means silence kept up by concealment.
+   * @param {Uint8Array[]} packets
+   * @param {number} samples
+   */
   async decode(packets, samples) {
     if (!packets.length) this.concealed += 1;
     const share = samples / Math.max(1, packets.length);

@@ -16,7 +16,11 @@ export class SoundQueue {
     this.#arrival.set();
   }
 
-  /** Exactly `count` samples; where they aren't there within `seconds`, silence in their place. @param {number} count @param {number} seconds */
+  /**
+   * Exactly `count` samples; where they aren't there within `seconds`, silence in their place.
+   * @param {number} count
+   * @param {number} seconds
+   */
   async take(count, seconds = Number.POSITIVE_INFINITY) {
     const end = performance.now() + seconds * 1000;
     while (this.length < count && performance.now() < end) await this.#arrival.wait((end - performance.now()) / 1000);

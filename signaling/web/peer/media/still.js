@@ -9,7 +9,10 @@ const QUALITY = 0.8;
 /** @param {Uint8Array} data @param {number} at */
 const name = (data, at) => String.fromCharCode(...data.subarray(at, at + 4));
 
-/** A lossy WebP that may carry a colour profile → the plain form, which is all that a receiver takes; null where it is none. @param {Uint8Array} data */
+/**
+ * A lossy WebP that may carry a colour profile → the plain form, which is all that a receiver takes; null where it is none.
+ * @param {Uint8Array} data
+ */
 export function plainWebp(data) {
   if (name(data, 0) !== "RIFF" || name(data, 8) !== "WEBP") return null;
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
@@ -49,7 +52,11 @@ export async function encodeStill(image) {
   return webp ?? riff(await vp8(canvas));
 }
 
-/** For browsers whose canvas makes no WebP: a key frame of their video encoder. @param {OffscreenCanvas} canvas @returns {Promise<Uint8Array>} */
+/**
+ * For browsers whose canvas makes no WebP: a key frame of their video encoder.
+ * @param {OffscreenCanvas} canvas
+ * @returns {Promise<Uint8Array>}
+ */
 export async function vp8(canvas) {
   if (typeof VideoEncoder === "undefined") throw new Error("this browser can encode neither WebP nor VP8");
   return new Promise((resolve, reject) => {
@@ -69,7 +76,12 @@ export async function vp8(canvas) {
   });
 }
 
-/** A keyframe's file, the size of which has been checked → its pixels. Throws where the browser can't decode it. @param {Uint8Array} file @param {string} form @returns {Promise<Rgba>} */
+/**
+ * A keyframe's file, the size of which has been checked → its pixels. Throws where the browser can't decode it.
+ * @param {Uint8Array} file
+ * @param {string} form
+ * @returns {Promise<Rgba>}
+ */
 export async function decodeStill(file, form) {
   const blob = new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (file)], { type: `image/${form}` });
   const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });

@@ -5,7 +5,11 @@ export const RATE = 16_000;
 /** Frames a second that are shown, and that are read from a source. */
 export const FRAME_RATE = 25;
 
-/** Numbers of the 25 FPS frames that lie in the tick that begins `atMs` after the stream. @param {number} atMs @param {number} tickMs */
+/**
+ * Numbers of the 25 FPS frames that lie in the tick that begins `atMs` after the stream.
+ * @param {number} atMs
+ * @param {number} tickMs
+ */
 export function grid(atMs, tickMs) {
   const step = 1000 / FRAME_RATE;
   const [first, stop] = [Math.ceil(atMs / step), Math.ceil((atMs + tickMs) / step)];

@@ -70,7 +70,10 @@ export class BlazeFace {
 
 /** A box by its centre. @typedef {{ x: number, y: number, w: number, h: number, score: number }} Box */
 
-/** Blend overlapping boxes by their scores (BlazeFace's tie resolution, steadier than dropping all but one). @param {Box[]} boxes */
+/**
+ * Blend overlapping boxes by their scores (BlazeFace's tie resolution, steadier than dropping all but one).
+ * @param {Box[]} boxes
+ */
 function clusters(boxes) {
   let rest = boxes.sort((a, b) => b.score - a.score);
   /** @type {Box[]} */

@@ -42,14 +42,25 @@ function overlap(a, b) {
 /** @param {Detection} face @param {Detection | null} near */
 const isSame = (face, near) => near !== null && overlap(face, near).smaller > SAME;
 
-/** Where tiles begin so that they cover `length` and neighbours share at least `shared`. @param {number} length @param {number} tile @param {number} shared */
+/**
+ * Where tiles begin so that they cover `length` and neighbours share at least `shared`.
+ * @param {number} length
+ * @param {number} tile
+ * @param {number} shared
+ */
 function starts(length, tile, shared) {
   if (length <= tile) return [0];
   const count = Math.ceil((length - shared) / (tile - shared));
   return Array.from({ length: count }, (_, i) => Math.round((i * (length - tile)) / (count - 1)));
 }
 
-/** Square parts in which every face from `smallest` pixels on lies whole, down from the largest; the middle, where people sit, comes first. @param {number} width @param {number} height @param {number} smallest */
+/**
+ * Square parts in which every face from `smallest` pixels on lies whole, down from the largest; the middle, where people sit,
+ * comes first.
+ * @param {number} width
+ * @param {number} height
+ * @param {number} smallest
+ */
 export function tiles(width, height, smallest) {
   /** @type {number[][]} */
   const out = [];
@@ -90,7 +101,12 @@ export class FaceFinder {
     this.#mesh = mesh;
   }
 
-  /** Faces that the whole picture shows, and the one at `near`, where a face was before; where there are none, those in the next few tiles. @param {Rgba} image @param {Detection | null} near */
+  /**
+   * Faces that the whole picture shows, and the one at `near`, where a face was before; where there are none, those in the
+   * next few tiles.
+   * @param {Rgba} image
+   * @param {Detection | null} near
+   */
   async find(image, near) {
     /** @type {Detection[]} */
     let found = [];
@@ -132,7 +148,14 @@ export class FaceFinder {
     return found;
   }
 
-  /** Faces in a part of the picture. @param {Rgba} image @param {number} x @param {number} y @param {number} side @returns {Promise<Detection[]>} */
+  /**
+   * Faces in a part of the picture.
+   * @param {Rgba} image
+   * @param {number} x
+   * @param {number} y
+   * @param {number} side
+   * @returns {Promise<Detection[]>}
+   */
   async #look(image, x, y, side) {
     const [left, top] = [Math.max(x, 0), Math.max(y, 0)];
     const [width, height] = [Math.min(x + side, image.width) - left, Math.min(y + side, image.height) - top];
@@ -141,7 +164,12 @@ export class FaceFinder {
     return faces.map((face) => ({ ...face, x: face.x + left, y: face.y + top }));
   }
 
-  /** `face` as it is found in a square around it, `share` times as high; null where there is none. @param {Rgba} image @param {Detection} face @param {number} share */
+  /**
+   * `face` as it is found in a square around it, `share` times as high; null where there is none.
+   * @param {Rgba} image
+   * @param {Detection} face
+   * @param {number} share
+   */
   async #closer(image, face, share) {
     const side = Math.max(2, Math.round(face.height * share));
     const [x, y] = centreOf(face);

@@ -8,7 +8,10 @@ import { regionAround, regionOf } from "./landmarks.js";
 /** What the mesh must think of a face for its points to count. */
 const PROBABLE = 0.5;
 
-/** How far a face lies from where the tracker's crops have theirs, in place and size. @param {import("./detector.js").Detection} face */
+/**
+ * How far a face lies from where the tracker's crops have theirs, in place and size.
+ * @param {import("./detector.js").Detection} face
+ */
 function offCentre(face) {
   const usual = SIDE / SCALE;
   const [x, y] = centreOf(face);
@@ -33,7 +36,11 @@ export class PointFollower {
     this.#region = null;
   }
 
-  /** The mesh's points (468, 2) in the picture's pixels; null where no face is found. `crop`: what is looked at of it. @param {import("../media/image.js").Rgba} image @param {import("./crop.js").Crop} crop */
+  /**
+   * The mesh's points (468, 2) in the picture's pixels; null where no face is found. `crop`: what is looked at of it.
+   * @param {import("../media/image.js").Rgba} image
+   * @param {import("./crop.js").Crop} crop
+   */
   async see(image, crop) {
     const region = this.#region ?? (await this.#find(image, crop));
     const { points, probability } = region ? await this.#mesh.within(image, region) : { points: null, probability: 0 };

@@ -18,7 +18,11 @@ const LEFT_CHEEK = 454;
  * @typedef {{ x: number, y: number, half: number, angle: number }} Region
  */
 
-/** Where to look for a face again that had these points (468, 2): around it, upright by the line between the eyes. @param {Float32Array} points @returns {Region} */
+/**
+ * Where to look for a face again that had these points (468, 2): around it, upright by the line between the eyes.
+ * @param {Float32Array} points
+ * @returns {Region}
+ */
 export function regionOf(points) {
   const [from, to] = [RIGHT_EYE[0], LEFT_EYE[0]];
   const angle = Math.atan2(points[2 * to + 1] - points[2 * from + 1], points[2 * to] - points[2 * from]);
@@ -38,7 +42,11 @@ export function regionOf(points) {
   return { x: c * x - s * y, y: s * x + c * y, half: 0.75 * Math.max(high[0] - low[0], high[1] - low[1]), angle };
 }
 
-/** Where to look for the points of a face that was detected. @param {import("./detector.js").Detection} face @returns {Region} */
+/**
+ * Where to look for the points of a face that was detected.
+ * @param {import("./detector.js").Detection} face
+ * @returns {Region}
+ */
 export function regionAround(face) {
   const [x, y] = centreOf(face);
   return { x, y, half: 0.75 * Math.max(face.width, face.height), angle: 0 };

@@ -42,7 +42,11 @@ function filterbank() {
   });
 }
 
-/** In place: the discrete Fourier transform of `re` + i `im`, whose length is a power of two. @param {Float64Array} re @param {Float64Array} im */
+/**
+ * In place: the discrete Fourier transform of `re` + i `im`, whose length is a power of two.
+ * @param {Float64Array} re
+ * @param {Float64Array} im
+ */
 function fft(re, im) {
   const n = re.length;
   for (let i = 1, j = 0; i < n; i += 1) {
@@ -70,7 +74,11 @@ function fft(re, im) {
   }
 }
 
-/** Mono 16 kHz samples (n) in [-1, 1] → n / 160 + 1 rows of 80, about in [-1, 1]; the first lies before the first sample. @param {Float32Array} samples @returns {Float32Array[]} */
+/**
+ * Mono 16 kHz samples (n) in [-1, 1] → n / 160 + 1 rows of 80, about in [-1, 1]; the first lies before the first sample.
+ * @param {Float32Array} samples
+ * @returns {Float32Array[]}
+ */
 export function logMel(samples) {
   return Array.from({ length: Math.floor(samples.length / HOP) + 1 }, (_, row) => {
     const [re, im] = [new Float64Array(FFT), new Float64Array(FFT)];

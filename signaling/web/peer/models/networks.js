@@ -29,7 +29,11 @@ export class Network {
     return new Network(ort, session);
   }
 
-  /** Tensors by name, their values row by row in the network's own shapes → those that it gives. @param {Record<string, Float32Array>} inputs @returns {Promise<Record<string, Float32Array>>} */
+  /**
+   * Tensors by name, their values row by row in the network's own shapes → those that it gives.
+   * @param {Record<string, Float32Array>} inputs
+   * @returns {Promise<Record<string, Float32Array>>}
+   */
   async run(inputs) {
     const feeds = Object.fromEntries(
       this.inputs.map((name) => [name, new this.#ort.Tensor("float32", inputs[name], this.#shapes.get(name))]),

@@ -44,7 +44,10 @@ export class Tracker {
     [this.#crop, this.#near, this.#moving] = [null, null, false];
   }
 
-  /** The crop to use, and what to tell the other side. Without a face the last crop stays. @param {import("../media/image.js").Rgba} image */
+  /**
+   * The crop to use, and what to tell the other side. Without a face the last crop stays.
+   * @param {import("../media/image.js").Rgba} image
+   */
   async update(image) {
     const faces = await this.#finder.find(image, this.#near);
     if (!faces.length) {

@@ -32,7 +32,11 @@ export class Upsampler {
     this.doubt = 0;
   }
 
-  /** What a keyframe, planes (3, 256, 256) in [0, 1], tells the network. @param {Float32Array} keyframe @returns {Promise<KeyframeFeatures>} */
+  /**
+   * What a keyframe, planes (3, 256, 256) in [0, 1], tells the network.
+   * @param {Float32Array} keyframe
+   * @returns {Promise<KeyframeFeatures>}
+   */
   async identity(keyframe) {
     return { keyframe, ...(await this.#identity.run({ keyframe })) };
   }
@@ -42,7 +46,11 @@ export class Upsampler {
     this.#fixed = features;
   }
 
-  /** The frame, RGBA 256×256. Throws before the first {@link use}. @param {Driven} driven @returns {Promise<Uint8ClampedArray<ArrayBuffer>>} */
+  /**
+   * The frame, RGBA 256×256. Throws before the first {@link use}.
+   * @param {Driven} driven
+   * @returns {Promise<Uint8ClampedArray<ArrayBuffer>>}
+   */
   async step({ pictures, speech, detail, shape }) {
     if (!this.#fixed) throw new Error("no identity is set");
     const found = await this.#step.run({
@@ -63,7 +71,10 @@ export class Upsampler {
     return rgba;
   }
 
-  /** Run both, so that the first frame of a call isn't the slow one; gives the milliseconds of a frame then, and the frame, by which two ways of drawing can be held to each other. */
+  /**
+   * Run both, so that the first frame of a call isn't the slow one; gives the milliseconds of a frame then, and the frame, by
+   * which two ways of drawing can be held to each other.
+   */
   async warmup() {
     const wave = (/** @type {number} */ length, /** @type {number} */ period) =>
       Float32Array.from({ length }, (_, i) => 0.5 + 0.3 * Math.sin(i / period));
@@ -86,7 +97,11 @@ export class Interpolator {
     this.#network = network;
   }
 
-  /** The newest five pictures (3, 8, 8), oldest first → the five frames of the newest tick; the last of them is the newest picture itself. @param {Float32Array[]} pictures */
+  /**
+   * The newest five pictures (3, 8, 8), oldest first → the five frames of the newest tick; the last of them is the newest
+   * picture itself.
+   * @param {Float32Array[]} pictures
+   */
   async tick(pictures) {
     const size = pictures[0].length;
     const window = new Float32Array(FRAMES * size);

@@ -168,7 +168,11 @@ function setRemote(text) {
   if (text && byId("waiting").textContent !== text) byId("waiting").textContent = text;
 }
 
-/** @param {{ width: number, data: Uint8ClampedArray<ArrayBuffer> } | null} crop @param {number} face @param {number} enlarged */
+/**
+ * @param {{ width: number, data: Uint8ClampedArray<ArrayBuffer> } | null} crop
+ * @param {number} face
+ * @param {number} enlarged
+ */
 function showView(crop, face, enlarged) {
   const context = byId("preview").getContext("2d", { alpha: false });
   if (crop) context.putImageData(new ImageData(crop.data, crop.width), 0, 0);
@@ -193,7 +197,7 @@ function paint(small) {
   byId("raw").getContext("2d").putImageData(image, 0, 0);
 }
 
-/** @param {import("../call/call.js").Drawn} frame */
+/** @param {import("../call/drawing.js").Drawn} frame */
 function showFrame({ rgba, small, consistency }) {
   if (!document.hidden) byId("remote").getContext("2d", { alpha: false }).putImageData(new ImageData(rgba, 256), 0, 0);
   if (call.state === "lobby") {

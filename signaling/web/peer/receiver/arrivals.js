@@ -19,7 +19,10 @@ export class Arrivals {
     this.#heard = [...this.#heard, number].slice(-WINDOW);
   }
 
-  /** What to tell the sender: the newest good picture and the share of recent bundles that never came. @returns {import("../codec/bundle.js").Report | null} */
+  /**
+   * What to tell the sender: the newest good picture and the share of recent bundles that never came.
+   * @returns {import("../codec/bundle.js").Report | null}
+   */
   report() {
     return this.#newest === null ? null : { newest: this.#newest, loss: Math.min(255, Math.round(this.loss * 255)) };
   }

@@ -47,7 +47,11 @@ export class Player {
   face = 0;
   muted = false;
 
-  /** @param {import("../models/upsampler.js").Interpolator} interpolator @param {import("./tick_decoder.js").SpeechDecoder} speech @param {Stage} stage */
+  /**
+   * @param {import("../models/upsampler.js").Interpolator} interpolator
+   * @param {import("./tick_decoder.js").SpeechDecoder} speech
+   * @param {Stage} stage
+   */
   constructor(interpolator, speech, stage) {
     this.#stage = stage;
     this.decoder = new TickDecoder(interpolator, speech);
@@ -58,7 +62,10 @@ export class Player {
     this.decoder.setKeyframe(slot, keyframe);
   }
 
-  /** A message from the media channel; gives the bundle for its report, or null when it is broken (and counted). @param {Uint8Array} data */
+  /**
+   * A message from the media channel; gives the bundle for its report, or null when it is broken (and counted).
+   * @param {Uint8Array} data
+   */
   bundle(data) {
     const now = this.#stage.now();
     let bundle;
@@ -139,7 +146,11 @@ export class Player {
     }
   }
 
-  /** Wait for the bundle until its sound must be decoded. The first frame may then be late, but the tick is not lost. @param {number} at @param {number} until */
+  /**
+   * Wait for the bundle until its sound must be decoded. The first frame may then be late, but the tick is not lost.
+   * @param {number} at
+   * @param {number} until
+   */
   async #waitFor(at, until) {
     while (this.#queue.next === at && !this.#queue.has(at) && !this.decoder.pausing && !this.#closed) {
       const left = until - this.#stage.now();
@@ -148,7 +159,11 @@ export class Player {
     }
   }
 
-  /** Decode the tick that begins at `at` and hand it over, to be shown and heard from `due` on. @param {number} at @param {number} due */
+  /**
+   * Decode the tick that begins at `at` and hand it over, to be shown and heard from `due` on.
+   * @param {number} at
+   * @param {number} due
+   */
   async #play(at, due) {
     const [queue, clock] = [this.#queue, this.#clock];
     const { bundle, length } = queue.take(at);
@@ -175,7 +190,12 @@ export class Player {
     this.#present(at, due, heard, output);
   }
 
-  /** @param {number} at @param {number} due @param {Float32Array} heard @param {import("./tick_decoder.js").TickOutput} output */
+  /**
+   * @param {number} at
+   * @param {number} due
+   * @param {Float32Array} heard
+   * @param {import("./tick_decoder.js").TickOutput} output
+   */
   #present(at, due, heard, output) {
     const stage = this.#stage;
     this.#later(due - EARLY, () => stage.sound(heard));

@@ -14,7 +14,10 @@ const SHARE = 0.1;
 /** Seconds by which the delay may differ from what is wanted, before it is changed. */
 const STEADY = 0.004;
 
-/** All times in seconds; `now` is a monotonic clock given by the caller. Set `lead` to what rendering needs and `hold` to what shall be waited beyond the jitter. */
+/**
+ * All times in seconds; `now` is a monotonic clock given by the caller. Set `lead` to what rendering needs and `hold` to what
+ * shall be waited beyond the jitter.
+ */
 export class PlayoutClock {
   /** @type {number[]} */
   #transits = [];

@@ -8,7 +8,10 @@ import { networkPoints } from "../models/shape_points.js";
 const KEPT = 64;
 
 /** @typedef {import("../codec/shape/shape.js").Shape} Shape */
-/** A frame's shape as the network takes it: the keyframe's points and its own (2, 54, 2); null where they are not known. @typedef {Float32Array | null} Told */
+/**
+ * A frame's shape as the network takes it: the keyframe's points and its own (2, 54, 2); null where they are not known.
+ * @typedef {Float32Array | null} Told
+ */
 
 /** One stream's shapes on the receiving side. */
 export class ShapeTrack {
@@ -34,7 +37,12 @@ export class ShapeTrack {
     this.#before = this.#held = this.#pending = null;
   }
 
-  /** The shape beside picture `number`, which was decoded. Throws {@link CodecError} kinds. @param {number} number @param {import("../codec/pictures/header.js").PictureHeader} header @param {Uint8Array} data */
+  /**
+   * The shape beside picture `number`, which was decoded. Throws {@link CodecError} kinds.
+   * @param {number} number
+   * @param {import("../codec/pictures/header.js").PictureHeader} header
+   * @param {Uint8Array} data
+   */
   arrived(number, header, data) {
     this.forget(number);
     this.#waiting.set(number, this.#decoder.decode(number, header, data));
@@ -73,7 +81,13 @@ export class ShapeTrack {
     return this.#shown(shape.slot, interpolate(start, middle, count));
   }
 
-  /** A tick without a bundle. If the previous bundle announced it, its movement goes on to its end; otherwise the face stays where it is. @param {{ middle: number[], shape: Shape } | null} pending @param {number} count @returns {Told[]} */
+  /**
+   * A tick without a bundle. If the previous bundle announced it, its movement goes on to its end; otherwise the face stays
+   * where it is.
+   * @param {{ middle: number[], shape: Shape } | null} pending
+   * @param {number} count
+   * @returns {Told[]}
+   */
   #without(pending, count) {
     if (pending) {
       this.#before = null;

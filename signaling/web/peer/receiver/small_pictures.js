@@ -62,7 +62,12 @@ function enlarged(planes, side) {
   return out;
 }
 
-/** What a larger picture shows beyond the 8×8 one, (3, 64, 64). @param {Float32Array} small @param {Float32Array} planes @param {number} side */
+/**
+ * What a larger picture shows beyond the 8×8 one, (3, 64, 64).
+ * @param {Float32Array} small
+ * @param {Float32Array} planes
+ * @param {number} side
+ */
 export function detailOf(small, planes, side) {
   const plain = enlarged(small, SIZE);
   return enlarged(planes, side).map((value, i) => value - plain[i]);
@@ -73,7 +78,10 @@ export function between(a, b, share) {
   return a.map((value, i) => value + (b[i] - value) * share);
 }
 
-/** The sent picture that a frame is drawn from: 64 pixels of red, green, blue. @param {import("./tick_decoder.js").FrameInput} frame */
+/**
+ * The sent picture that a frame is drawn from: 64 pixels of red, green, blue.
+ * @param {import("./tick_decoder.js").FrameInput} frame
+ */
 export function smallOf({ driven }) {
   const middle = 2 * 3 * SIZE * SIZE;
   return Uint8ClampedArray.from({ length: 192 }, (_, i) => driven.pictures[middle + (i % 3) * 64 + Math.floor(i / 3)] * 255);

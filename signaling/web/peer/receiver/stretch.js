@@ -29,7 +29,12 @@ export function fit(sound, change) {
   return sound;
 }
 
-/** One period of at most `most` samples less or more; null where no two neighbours are alike. @param {Float32Array} sound @param {number} most @param {boolean} shorter */
+/**
+ * One period of at most `most` samples less or more; null where no two neighbours are alike.
+ * @param {Float32Array} sound
+ * @param {number} most
+ * @param {boolean} shorter
+ */
 function step(sound, most, shorter) {
   const longest = Math.min(most, LONGEST);
   const overlap = LONGEST;
@@ -61,7 +66,14 @@ function product(sound, a, b, count) {
   return sum;
 }
 
-/** Fade over from what begins at `at` to what begins a period later, or back. @param {Float32Array} sound @param {number} at @param {number} period @param {number} overlap @param {boolean} shorter */
+/**
+ * Fade over from what begins at `at` to what begins a period later, or back.
+ * @param {Float32Array} sound
+ * @param {number} at
+ * @param {number} period
+ * @param {number} overlap
+ * @param {boolean} shorter
+ */
 function splice(sound, at, period, overlap, shorter) {
   const out = new Float32Array(sound.length + (shorter ? -period : period));
   const begin = shorter ? at : at + period;

@@ -17,13 +17,19 @@ const KEPT = 64;
 
 /** @typedef {import("../codec/bundle.js").Bundle} Bundle */
 /** @typedef {import("./small_pictures.js").Shown} Shown */
-/** One frame to draw: its number on the 25 FPS grid, the keyframe's slot, and what drives the network. @typedef {{ number: number, slot: number, driven: import("../models/upsampler.js").Driven }} FrameInput */
+/**
+ * One frame to draw: its number on the 25 FPS grid, the keyframe's slot, and what drives the network.
+ * @typedef {{ number: number, slot: number, driven: import("../models/upsampler.js").Driven }} FrameInput
+ */
 /**
  * One tick: its frames (none before the first picture or while the camera is off), mono 16 kHz sound, whether it had to be
  * made up, and whether the camera is off.
  * @typedef {{ frames: FrameInput[], sound: Float32Array, concealed: boolean, hidden: boolean }} TickOutput
  */
-/** Opus packets → samples; none, or lost ones, are concealed. @typedef {{ decode(packets: Uint8Array[], samples: number): Promise<Float32Array> }} SpeechDecoder */
+/**
+ * Opus packets → samples; none, or lost ones, are concealed.
+ * @typedef {{ decode(packets: Uint8Array[], samples: number): Promise<Float32Array> }} SpeechDecoder
+ */
 
 /** The receiving end of one stream. Pictures are decoded when they arrive, ticks are laid out when they are due. */
 export class TickDecoder {
@@ -53,7 +59,11 @@ export class TickDecoder {
     this.#speech = speech;
   }
 
-  /** A keyframe arrived; its 8×8 picture stands for the previous one until the first arrives. @param {number} slot @param {import("../codec/keyframe.js").Keyframe} keyframe */
+  /**
+   * A keyframe arrived; its 8×8 picture stands for the previous one until the first arrives.
+   * @param {number} slot
+   * @param {import("../codec/keyframe.js").Keyframe} keyframe
+   */
   setKeyframe(slot, keyframe) {
     this.#pictures.setKeyframe(slot, keyframe.thumbnail);
     this.#shapes.setKeyframe(slot, keyframe.points);
@@ -62,7 +72,10 @@ export class TickDecoder {
     this.#slot = slot;
   }
 
-  /** Decode the bundle's picture at once, so that it can be acknowledged; whether there was a good one. @param {Bundle} bundle */
+  /**
+   * Decode the bundle's picture at once, so that it can be acknowledged; whether there was a good one.
+   * @param {Bundle} bundle
+   */
   arrived(bundle) {
     if (!bundle.picture) return false;
     const { number } = bundle;
@@ -132,7 +145,11 @@ export class TickDecoder {
     return { frames: await this.#frames(numbers, mel, shapes), sound, concealed, hidden: false };
   }
 
-  /** The tick's picture, or what stands for it. @param {Bundle | null} bundle @param {{ shown: Shown, slot: number } | null} found */
+  /**
+   * The tick's picture, or what stands for it.
+   * @param {Bundle | null} bundle
+   * @param {{ shown: Shown, slot: number } | null} found
+   */
   #take(bundle, found) {
     const pending = this.#pending;
     this.#pending = null;
@@ -154,7 +171,12 @@ export class TickDecoder {
     this.#sent = [...this.#sent, shown].slice(-FRAMES);
   }
 
-  /** @param {number[]} numbers @param {Float32Array[]} mel @param {(Float32Array | null)[]} shapes @returns {Promise<FrameInput[]>} */
+  /**
+   * @param {number[]} numbers
+   * @param {Float32Array[]} mel
+   * @param {(Float32Array | null)[]} shapes
+   * @returns {Promise<FrameInput[]>}
+   */
   async #frames(numbers, mel, shapes) {
     const count = numbers.length;
     const first = this.#shown.length;
@@ -172,7 +194,11 @@ export class TickDecoder {
     });
   }
 
-  /** What larger pictures show beyond `picture`, `share` of the way from the one before to the newest. @param {Float32Array} picture @param {number} share */
+  /**
+   * What larger pictures show beyond `picture`, `share` of the way from the one before to the newest.
+   * @param {Float32Array} picture
+   * @param {number} share
+   */
   #detail(picture, share) {
     const [before, now] = [this.#sent[this.#sent.length - 2]?.larger, this.#sent[this.#sent.length - 1].larger];
     if (!now) return null;

@@ -45,7 +45,12 @@ export class TickQueue {
     return (expected + (((bundle.time - expected + 0x8000) & 0xffff) - 0x8000)) * TIME_UNIT;
   }
 
-  /** Whether the last bundles, including this one, `off` seconds after its time, belong to a stream that has paused or begun anew. @param {number} off @param {number} tick its length in seconds */
+  /**
+   * Whether the last bundles, including this one, `off` seconds after its time, belong to a stream that has paused or begun
+   * anew.
+   * @param {number} off
+   * @param {number} tick its length in seconds
+   */
   isNewStream(off, tick) {
     this.#far = off > FAR_LATE || off < -FAR_EARLY - tick ? this.#far + 1 : 0;
     return this.#far >= FAR_COUNT;
@@ -58,7 +63,12 @@ export class TickQueue {
     this.#far = 0;
   }
 
-  /** A bundle whose tick begins at `at` came; {@link put} keeps it. @param {number} at @param {Bundle} bundle @param {number} now */
+  /**
+   * A bundle whose tick begins at `at` came; {@link put} keeps it.
+   * @param {number} at
+   * @param {Bundle} bundle
+   * @param {number} now
+   */
   arrived(at, bundle, now) {
     this.#last = at;
     this.lastArrival = now;

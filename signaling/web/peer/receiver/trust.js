@@ -8,7 +8,11 @@ const SMALL = 8;
 /** Where the scale ends: less than a tenth of a grey level of error. */
 const BEST_DB = 68;
 
-/** PSNR in dB, at most 68, of a frame (RGBA 256×256) averaged to 8×8 against the sent picture (64 pixels of red, green, blue). @param {ArrayLike<number>} rgba @param {ArrayLike<number>} small */
+/**
+ * PSNR in dB, at most 68, of a frame (RGBA 256×256) averaged to 8×8 against the sent picture (64 pixels of red, green, blue).
+ * @param {ArrayLike<number>} rgba
+ * @param {ArrayLike<number>} small
+ */
 export function consistency(rgba, small) {
   const block = SIDE / SMALL;
   const sums = new Float64Array(3 * SMALL * SMALL);

@@ -28,7 +28,11 @@ export class QueueWatch {
   #known = 0;
   filling = false;
 
-  /** `way`: seconds from sending a bundle to the report about it; null where not known, which tells nothing new. @param {number | null} way @param {number} now */
+  /**
+   * `way`: seconds from sending a bundle to the report about it; null where not known, which tells nothing new.
+   * @param {number | null} way
+   * @param {number} now
+   */
   report(way, now) {
     if (way === null) {
       if (now - this.#known > 5) this.#ways = [];
@@ -48,7 +52,10 @@ export class QueueWatch {
   }
 }
 
-/** What a call sends when there is room, and how it climbs down when there is none. A climb is tried after some good seconds, and after one that failed after four times as many. */
+/**
+ * What a call sends when there is room, and how it climbs down when there is none. A climb is tried after some good seconds,
+ * and after one that failed after four times as many.
+ */
 export class Ladder {
   #steps;
   #at = 0;
@@ -66,7 +73,12 @@ export class Ladder {
     return this.#steps[this.#at];
   }
 
-  /** The other side lost the share `loss` (0..1) of late; `filling`: as {@link QueueWatch} tells. @param {number} loss @param {boolean} filling @param {number} now */
+  /**
+   * The other side lost the share `loss` (0..1) of late; `filling`: as {@link QueueWatch} tells.
+   * @param {number} loss
+   * @param {boolean} filling
+   * @param {number} now
+   */
   report(loss, filling, now) {
     if (now - this.#changed < 2) {
       this.#goodSince = now;
@@ -108,7 +120,12 @@ export class Redundancy {
   #loss = 0;
   on = false;
 
-  /** As {@link Ladder.report}; whether the next bundle's sound shall go twice. @param {number} loss @param {boolean} filling @param {number} now */
+  /**
+   * As {@link Ladder.report}; whether the next bundle's sound shall go twice.
+   * @param {number} loss
+   * @param {boolean} filling
+   * @param {number} now
+   */
   report(loss, filling, now) {
     if (this.#notBefore < 0) this.#notBefore = now + 5;
     if (this.on) {

@@ -35,7 +35,11 @@ export class Framing {
     return this.crop ? SIDE / Math.max(this.crop.side, 1) : 1;
   }
 
-  /** A tick's pictures → the last one's crop at 256×256, null while hidden, and the face in it. @param {Rgba[]} images @returns {Promise<{ crop: Rgba | null, face: number }>} */
+  /**
+   * A tick's pictures → the last one's crop at 256×256, null while hidden, and the face in it.
+   * @param {Rgba[]} images
+   * @returns {Promise<{ crop: Rgba | null, face: number }>}
+   */
   async see(images) {
     this.#nothingSeen = images.length === 0;
     if (this.hidden) {

@@ -16,7 +16,10 @@ const GLIMPSES_MAX = 25;
 
 /** @typedef {import("../media/image.js").Rgba} Rgba */
 /** @typedef {import("../codec/keyframe.js").Keyframe} Keyframe */
-/** What a candidate is judged by; sharpness and eyes are compared within one choice. @typedef {{ image: Rgba, sharpness: number, frontal: number, eyes: number, face: number }} Candidate */
+/**
+ * What a candidate is judged by; sharpness and eyes are compared within one choice.
+ * @typedef {{ image: Rgba, sharpness: number, frontal: number, eyes: number, face: number }} Candidate
+ */
 
 /** Root mean square of the Laplacian of the picture's middle. @param {Rgba} image 256×256 */
 function sharpnessOf({ data, width }) {
@@ -36,7 +39,10 @@ function sharpnessOf({ data, width }) {
   return Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2));
 }
 
-/** Collects candidate crops and names the best: sharp, frontal, eyes open. One without a face is used only when there is no other. */
+/**
+ * Collects candidate crops and names the best: sharp, frontal, eyes open. One without a face is used only when there is no
+ * other.
+ */
 export class KeyframeChoice {
   #detector;
   #mesh;
@@ -87,7 +93,10 @@ export class KeyframeChoice {
   }
 }
 
-/** Sixteen slots, given in turn. The first keyframe is used at once, a later one when the other side has said that it holds it. */
+/**
+ * Sixteen slots, given in turn. The first keyframe is used at once, a later one when the other side has said that it holds
+ * it.
+ */
 export class OutgoingKeyframes {
   #pictures;
   #newChoice;
@@ -130,7 +139,11 @@ export class OutgoingKeyframes {
     if (this.choice?.hasFace && this.choice.tried >= GLIMPSES_MIN) await this.#choose();
   }
 
-  /** A tick's crop while the stream runs; a choice that was made without a face is made again with one. @param {Rgba | null} image @param {boolean} tracked */
+  /**
+   * A tick's crop while the stream runs; a choice that was made without a face is made again with one.
+   * @param {Rgba | null} image
+   * @param {boolean} tracked
+   */
   async see(image, tracked) {
     if (this.#faceless && tracked) {
       this.choice = this.#newChoice();

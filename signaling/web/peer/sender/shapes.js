@@ -9,7 +9,12 @@ import { pixelsOf } from "../models/shape_points.js";
 
 /** @typedef {import("../media/image.js").Rgba} Rgba */
 
-/** The points (54, 2), in pixels, of a face in a picture of 256×256 that stands alone; null without a face. @param {Rgba} image @param {import("../models/detector.js").BlazeFace} detector @param {import("../models/landmarks.js").FaceMesh} mesh */
+/**
+ * The points (54, 2), in pixels, of a face in a picture of 256×256 that stands alone; null without a face.
+ * @param {Rgba} image
+ * @param {import("../models/detector.js").BlazeFace} detector
+ * @param {import("../models/landmarks.js").FaceMesh} mesh
+ */
 export async function pointsOf(image, detector, mesh) {
   const found = await new PointFollower(detector, mesh).see(image, new Crop(0, 0, image.width));
   return found && pixelsOf(found);
@@ -21,7 +26,10 @@ export class OutgoingShapes {
   #encoder = new ShapeEncoder();
   /** @type {(Float32Array | null)[]} */
   #tick = [];
-  /** The camera's newest pictures that were looked at, with their points in its pixels. @type {{ image: Rgba, points: Float32Array | null }[]} */
+  /**
+   * The camera's newest pictures that were looked at, with their points in its pixels.
+   * @type {{ image: Rgba, points: Float32Array | null }[]}
+   */
   #known = [];
 
   /** @param {import("../models/detector.js").BlazeFace} detector @param {import("../models/landmarks.js").FaceMesh} mesh */
@@ -37,7 +45,12 @@ export class OutgoingShapes {
     this.#encoder.skip();
   }
 
-  /** The camera's newest picture: its face's points (54, 2) in its pixels. May be called as soon as it is there, before its tick ends, so that {@link see} finds it done. @param {Rgba} image @param {Crop} crop about where the face is */
+  /**
+   * The camera's newest picture: its face's points (54, 2) in its pixels. May be called as soon as it is there, before its
+   * tick ends, so that {@link see} finds it done.
+   * @param {Rgba} image
+   * @param {Crop} crop about where the face is
+   */
   async look(image, crop) {
     const seen = this.#known.find((known) => known.image === image);
     if (seen) return seen.points;
@@ -47,7 +60,11 @@ export class OutgoingShapes {
     return points;
   }
 
-  /** A tick's pictures, in order; `all`: every one of them, else the last alone. @param {import("./framing.js").Placed[]} placed @param {boolean} all */
+  /**
+   * A tick's pictures, in order; `all`: every one of them, else the last alone.
+   * @param {import("./framing.js").Placed[]} placed
+   * @param {boolean} all
+   */
   async see(placed, all) {
     this.#tick = [];
     for (const { image, crop } of all ? placed : placed.slice(-1)) {
@@ -61,7 +78,12 @@ export class OutgoingShapes {
     this.#encoder.skip();
   }
 
-  /** The shape of the newest tick, to go with picture `number`; null if keyframe or tick show no face. @param {number} number @param {import("../codec/pictures/header.js").PictureHeader} header @param {Float32Array | null} key the keyframe's points */
+  /**
+   * The shape of the newest tick, to go with picture `number`; null if keyframe or tick show no face.
+   * @param {number} number
+   * @param {import("../codec/pictures/header.js").PictureHeader} header
+   * @param {Float32Array | null} key the keyframe's points
+   */
   encode(number, header, key) {
     const end = this.#tick[this.#tick.length - 1];
     if (!key || !end) {

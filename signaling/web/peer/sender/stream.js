@@ -21,8 +21,14 @@ const PAUSING_TICK = 200;
 export const SWITCH_MS = 600;
 
 /** @typedef {import("../media/image.js").Rgba} Rgba */
-/** What was captured in one tick: its pictures in order, and its sound. @typedef {{ images: Rgba[], sound: Float32Array }} Tick */
-/** Sound → Opus packets. @typedef {{ rate: number, encode(samples: Float32Array): Promise<Uint8Array[]>, set(bitrate: number, tickMs: number): void }} SpeechEncoder */
+/**
+ * What was captured in one tick: its pictures in order, and its sound.
+ * @typedef {{ images: Rgba[], sound: Float32Array }} Tick
+ */
+/**
+ * Sound → Opus packets.
+ * @typedef {{ rate: number, encode(samples: Float32Array): Promise<Uint8Array[]>, set(bitrate: number, tickMs: number): void }} SpeechEncoder
+ */
 
 /** One person's outgoing stream. Feed it ticks in order, one at a time; it gives a bundle for each. */
 export class SenderStream {
@@ -71,7 +77,11 @@ export class SenderStream {
     return TICK_MODES[this.tickMode];
   }
 
-  /** Another tick mode and Opus bit rate from the next tick on; only at multiples of {@link SWITCH_MS}. @param {number} tickMode @param {number} bitrate */
+  /**
+   * Another tick mode and Opus bit rate from the next tick on; only at multiples of {@link SWITCH_MS}.
+   * @param {number} tickMode
+   * @param {number} bitrate
+   */
   setStep(tickMode, bitrate) {
     if (tickMode !== this.tickMode && this.atMs % SWITCH_MS) throw new Error(`the tick mode changes every ${SWITCH_MS} ms`);
     this.tickMode = tickMode;
@@ -90,7 +100,10 @@ export class SenderStream {
     if (crop) await this.keyframes.candidate(crop);
   }
 
-  /** The camera's newest picture, before its tick ends: what takes longest is done now, and delays nothing. @param {Rgba} image */
+  /**
+   * The camera's newest picture, before its tick ends: what takes longest is done now, and delays nothing.
+   * @param {Rgba} image
+   */
   async lookEarly(image) {
     const { crop, hidden } = this.framing;
     if (this.everyFrame && crop && !hidden && this.pictures.slot !== null) await this.shapes.look(image, crop);
@@ -107,7 +120,11 @@ export class SenderStream {
     return crop;
   }
 
-  /** The bundle of the next tick; null where it is left out in silence. @param {Tick} tick @param {import("../codec/bundle.js").Report | null} report */
+  /**
+   * The bundle of the next tick; null where it is left out in silence.
+   * @param {Tick} tick
+   * @param {import("../codec/bundle.js").Report | null} report
+   */
   async bundle(tick, report) {
     const crop = await this.#see(tick.images);
     const muted = this.muted || this.framing.away;
@@ -142,7 +159,10 @@ export class SenderStream {
     return { number: bundle.number, data: packBundle(bundle) };
   }
 
-  /** The crop's small picture as bits; null where it takes too many, so that the other side keeps the one before. @param {Rgba} crop */
+  /**
+   * The crop's small picture as bits; null where it takes too many, so that the other side keeps the one before.
+   * @param {Rgba} crop
+   */
   #encode(crop) {
     try {
       const { data } = this.pictures.encode(this.#number, sample(crop.data, SIDE), this.#rate.limit);

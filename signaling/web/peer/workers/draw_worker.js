@@ -60,7 +60,12 @@ async function start({ port, files, gpu, threads }) {
   self.postMessage({ kind: "ready", ms: found.ms });
 }
 
-/** A keyframe's pixels; null where the browser can't decode them. @param {Uint8Array} file @param {string} form @returns {Promise<Known | null>} */
+/**
+ * A keyframe's pixels; null where the browser can't decode them.
+ * @param {Uint8Array} file
+ * @param {string} form
+ * @returns {Promise<Known | null>}
+ */
 async function known(file, form) {
   try {
     return { planes: planes(await decodeStill(file, form)), features: null };
@@ -70,7 +75,11 @@ async function known(file, form) {
   }
 }
 
-/** Draw a frame and send it to the page; the seconds that it took, null where its keyframe isn't here. @param {Upsampler} upsampler @param {import("../receiver/drawers.js").Order} order */
+/**
+ * Draw a frame and send it to the page; the seconds that it took, null where its keyframe isn't here.
+ * @param {Upsampler} upsampler
+ * @param {import("../receiver/drawers.js").Order} order
+ */
 async function draw(upsampler, { frame, due }) {
   const keyframe = await keyframes.get(frame.slot);
   if (!keyframe) return null;

@@ -2,12 +2,21 @@
 
 import { Network } from "../models/networks.js";
 
-/** Where files lie and how large they are unpacked, as the server tells in /peer/files.json. @typedef {{ runtime: string, files: Record<string, { url: string, bytes: number }> }} Files */
+/**
+ * Where files lie and how large they are unpacked, as the server tells in /peer/files.json.
+ * @typedef {{ runtime: string, files: Record<string, { url: string, bytes: number }> }} Files
+ */
 
 /** The networks that draw. In WebAssembly whole numbers are half as fast again; WebGPU has none. @param {boolean} gpu */
 export const drawing = (gpu) => ["identity.onnx", gpu ? "step.onnx" : "step-int8.onnx"];
 
-/** ONNX Runtime, for WebAssembly alone or with WebGPU. @param {Files} files @param {boolean} gpu @param {number} threads @returns {Promise<import("../models/networks.js").Ort>} */
+/**
+ * ONNX Runtime, for WebAssembly alone or with WebGPU.
+ * @param {Files} files
+ * @param {boolean} gpu
+ * @param {number} threads
+ * @returns {Promise<import("../models/networks.js").Ort>}
+ */
 export async function loadRuntime(files, gpu, threads) {
   const ort = await import(`${files.runtime}${gpu ? "ort.webgpu.min.mjs" : "ort.wasm.min.mjs"}`);
   ort.env.wasm.wasmPaths = new URL(files.runtime, location.origin).href;
@@ -16,7 +25,14 @@ export async function loadRuntime(files, gpu, threads) {
   return ort;
 }
 
-/** One network. `progress` is told how many bytes more are here. @param {import("../models/networks.js").Ort} ort @param {Files} files @param {string} name @param {boolean} gpu @param {(bytes: number) => void} progress */
+/**
+ * One network. `progress` is told how many bytes more are here.
+ * @param {import("../models/networks.js").Ort} ort
+ * @param {Files} files
+ * @param {string} name
+ * @param {boolean} gpu
+ * @param {(bytes: number) => void} progress
+ */
 export async function loadNetwork(ort, files, name, gpu = false, progress = () => {}) {
   return Network.load(ort, await fetched(files.files[name].url, progress), gpu);
 }

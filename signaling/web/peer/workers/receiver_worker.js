@@ -13,7 +13,10 @@ import { loadNetwork, loadRuntime } from "./load.js";
 /** Seconds between two words of how it goes. */
 const EVERY = 0.5;
 
-/** Until the network is here: a straight way from picture to picture. @type {{ tick(pictures: Float32Array[]): Promise<Float32Array[]> }} */
+/**
+ * Until the network is here: a straight way from picture to picture.
+ * @type {{ tick(pictures: Float32Array[]): Promise<Float32Array[]> }}
+ */
 const straight = {
   tick: async (pictures) => {
     const [before, after] = pictures.slice(-2);

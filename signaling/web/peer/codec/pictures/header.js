@@ -54,7 +54,11 @@ export function checkHeader(header) {
 /** @param {PictureHeader} a @param {PictureHeader} b */
 const same = (a, b) => FIELDS.every((name) => a[name] === b[name]);
 
-/** How many pictures back the reference lies, in unary. @param {import("./rangecoder.js").Coder} coder @param {number} distance */
+/**
+ * How many pictures back the reference lies, in unary.
+ * @param {import("./rangecoder.js").Coder} coder
+ * @param {number} distance
+ */
 export function codeDistance(coder, distance) {
   for (let i = 0; i < DISTANCE_MAX; i += 1) {
     if (!coder.code(ZERO[DISTANCE_AT + i], distance > i ? 1 : 0)) return i;

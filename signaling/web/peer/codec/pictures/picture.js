@@ -143,7 +143,12 @@ export class PictureEncoder {
     return [0];
   }
 
-  /** Coded with the reference and the mode that promise the fewest bits. @param {number} number @param {Picture} picture @param {PictureHeader} wanted */
+  /**
+   * Coded with the reference and the mode that promise the fewest bits.
+   * @param {number} number
+   * @param {Picture} picture
+   * @param {PictureHeader} wanted
+   */
   #best(number, picture, wanted) {
     const side = sideOf(wanted);
     if (picture.side !== side) throw new SyntaxLimitError(`picture is not of side ${side}`);
@@ -169,7 +174,11 @@ export class PictureDecoder {
     this.references = new References();
   }
 
-  /** Hold `own`, the 8×8 picture of the keyframe in `slot`, for pictures that refer to it. @param {number} slot @param {Picture} own */
+  /**
+   * Hold `own`, the 8×8 picture of the keyframe in `slot`, for pictures that refer to it.
+   * @param {number} slot
+   * @param {Picture} own
+   */
   setKeyframe(slot, own) {
     this.references.keepKeyframe(slot, own);
   }

@@ -30,7 +30,11 @@ const SIZE_CROSS_WEIGHTS = [[5], [5, 2], [3, 2, 10]];
  * @typedef {{ reference: Picture, thumbnail: Picture, steps: number[] }} Shared
  */
 
-/** Number of steps nearest to `difference`, a little nearer to zero: it costs fewer bits and little more error. @param {number} difference @param {number} step */
+/**
+ * Number of steps nearest to `difference`, a little nearer to zero: it costs fewer bits and little more error.
+ * @param {number} difference
+ * @param {number} step
+ */
 export function quantise(difference, step) {
   const size = Math.floor((Math.abs(difference) * 20 + 9 * step) / (20 * step));
   return difference < 0 ? -size : size;
@@ -42,7 +46,12 @@ const clip = (value) => (value < 0 ? 0 : Math.min(value, 255));
 /** One channel's values. @param {Picture} picture @param {number} c */
 const plane = ({ ycbcr, side }, c) => Int32Array.from({ length: side * side }, (_, i) => ycbcr[3 * i + c]);
 
-/** About what a mode would cost, by the sizes of its differences; no coding. @param {Picture} wanted @param {Shared} known @param {number} mode */
+/**
+ * About what a mode would cost, by the sizes of its differences; no coding.
+ * @param {Picture} wanted
+ * @param {Shared} known
+ * @param {number} mode
+ */
 export function expectedBits(wanted, known, mode) {
   const { side } = wanted;
   const width = side + 2;
@@ -139,7 +148,12 @@ export function walk(coder, wanted, known, mode) {
  * }} Part
  */
 
-/** Mode 1: what pixel `i` becomes by what its neighbours became and by `lean`; mode 0: what it was. @param {Part} part @param {number} i @param {Int32Array} change */
+/**
+ * Mode 1: what pixel `i` becomes by what its neighbours became and by `lean`; mode 0: what it was.
+ * @param {Part} part
+ * @param {number} i
+ * @param {Int32Array} change
+ */
 function predicted({ c, mode, width, inner, reference, lean }, i, change) {
   if (!mode) return reference[i];
   const [wl, wa, wc, wr] = NEIGHBOUR_WEIGHTS[c];

@@ -45,7 +45,11 @@ export class References {
     this.newest = null;
   }
 
-  /** Throws {@link SyntaxLimitError} for a slot outside 0..15 or an `own` that is no picture. @param {number} slot @param {Picture} own */
+  /**
+   * Throws {@link SyntaxLimitError} for a slot outside 0..15 or an `own` that is no picture.
+   * @param {number} slot
+   * @param {Picture} own
+   */
   keepKeyframe(slot, own) {
     if (!Number.isInteger(slot) || slot < 0 || slot >= SLOTS)
       throw new SyntaxLimitError(`keyframe slot ${slot} is outside 0..${SLOTS - 1}`);
@@ -66,19 +70,30 @@ export class References {
     }
   }
 
-  /** The header that picture `number`'s own is told against. Throws {@link ReferenceMissingError}. @param {number} number @param {number} distance */
+  /**
+   * The header that picture `number`'s own is told against. Throws {@link ReferenceMissingError}.
+   * @param {number} number
+   * @param {number} distance
+   */
   headerBefore(number, distance) {
     return distance ? this.#back(number, distance).header : USUAL;
   }
 
-  /** The own picture of the header's keyframe, at its size. Throws {@link ReferenceMissingError}. @param {PictureHeader} header */
+  /**
+   * The own picture of the header's keyframe, at its size. Throws {@link ReferenceMissingError}.
+   * @param {PictureHeader} header
+   */
   keyframe(header) {
     const own = this.keyframes.get(header.slot);
     if (!own) throw new ReferenceMissingError(`keyframe ${header.slot} is missing`);
     return resized(own, sideOf(header));
   }
 
-  /** What picture `number` is predicted from, at its size. Throws {@link ReferenceMissingError}. @param {number} number @param {PictureHeader} header */
+  /**
+   * What picture `number` is predicted from, at its size. Throws {@link ReferenceMissingError}.
+   * @param {number} number
+   * @param {PictureHeader} header
+   */
   find(number, header) {
     const own = this.keyframe(header);
     return header.distance ? resized(this.#back(number, header.distance).picture, sideOf(header)) : own;

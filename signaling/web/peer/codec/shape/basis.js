@@ -22,7 +22,10 @@ export function coefficients(moved) {
   );
 }
 
-/** 16 whole coefficients → movements (54, 2) in pixels. Exact in integers before the division. @param {ArrayLike<number>} values */
+/**
+ * 16 whole coefficients → movements (54, 2) in pixels. Exact in integers before the division.
+ * @param {ArrayLike<number>} values
+ */
 export function movements(values) {
   return Float32Array.from(
     { length: 2 * POINTS },

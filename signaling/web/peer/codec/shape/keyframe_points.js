@@ -14,7 +14,10 @@ function roundHalfEven(value) {
   return value - low === 0.5 ? low + (low & 1) : Math.round(value);
 }
 
-/** Points (54, 2), x and y in pixels of 256×256 → 135 bytes. Throws {@link SyntaxLimitError} for anything else. @param {ArrayLike<number>} points */
+/**
+ * Points (54, 2), x and y in pixels of 256×256 → 135 bytes. Throws {@link SyntaxLimitError} for anything else.
+ * @param {ArrayLike<number>} points
+ */
 export function packPoints(points) {
   if (points.length !== 2 * POINTS || !Array.from(points).every(Number.isFinite)) {
     throw new SyntaxLimitError(`${points.length} coordinates are not ${POINTS} places`);
@@ -30,7 +33,10 @@ export function packPoints(points) {
   return out;
 }
 
-/** Inverse of {@link packPoints}, to a quarter of a pixel. Throws {@link SyntaxLimitError} for another length. @param {Uint8Array} data */
+/**
+ * Inverse of {@link packPoints}, to a quarter of a pixel. Throws {@link SyntaxLimitError} for another length.
+ * @param {Uint8Array} data
+ */
 export function parsePoints(data) {
   if (data.length !== SIZE) throw new SyntaxLimitError(`points of ${data.length} bytes, not ${SIZE}`);
   return Float32Array.from({ length: 2 * POINTS }, (_, i) => {

@@ -26,7 +26,12 @@ const NEAR_BETWEEN = 0.75;
 
 const NOTHING = /** @type {number[]} */ (new Array(COEFFICIENTS).fill(0));
 
-/** Coefficients (count, 16) on the way from one tick's end to the next, that one the last; in integers, halves upwards. @param {number[]} before @param {number[]} end @param {number} count */
+/**
+ * Coefficients (count, 16) on the way from one tick's end to the next, that one the last; in integers, halves upwards.
+ * @param {number[]} before
+ * @param {number[]} end
+ * @param {number} count
+ */
 export function interpolate(before, end, count = BETWEEN + 1) {
   return Array.from({ length: count }, (_, k) => {
     const share = k + 1;
@@ -43,7 +48,13 @@ function rounded(value, step, near) {
   return value > 0 ? size : -size || 0;
 }
 
-/** Code the step, the residuals at the end, those between (null: whatever is read). A decoder gives zeros. @param {import("../pictures/rangecoder.js").Coder} coder @param {number} step @param {number[]} end @param {number[][] | null} between */
+/**
+ * Code the step, the residuals at the end, those between (null: whatever is read). A decoder gives zeros.
+ * @param {import("../pictures/rangecoder.js").Coder} coder
+ * @param {number} step
+ * @param {number[]} end
+ * @param {number[][] | null} between
+ */
 function walk(coder, step, end, between) {
   let number = USUAL_STEP;
   if (coder.code(ZERO[STEP_AT], step !== number ? 1 : 0)) number = coder.codeEqual(step, 3);
@@ -63,7 +74,11 @@ class Held {
   /** @type {Map<number, { slot: number, end: number[] }>} */
   #ends = new Map();
 
-  /** What the shape in bundle `number` is told against: zeros where there is none for this keyframe. @param {number} number @param {PictureHeader} header */
+  /**
+   * What the shape in bundle `number` is told against: zeros where there is none for this keyframe.
+   * @param {number} number
+   * @param {PictureHeader} header
+   */
   predicted(number, header) {
     const found = header.distance ? this.#ends.get((number - header.distance) & 0xffff) : undefined;
     return found?.slot === header.slot ? found.end : NOTHING;
@@ -90,7 +105,10 @@ export class ShapeEncoder {
   /** @type {{ slot: number, end: number[] } | null} */
   #last = null;
 
-  /** `step`: number of the quantiser step, an index of STEPS; may be changed from one shape to the next. Throws {@link SyntaxLimitError}. */
+  /**
+   * `step`: number of the quantiser step, an index of STEPS; may be changed from one shape to the next. Throws {@link
+   * SyntaxLimitError}.
+   */
   constructor(step = USUAL_STEP) {
     if (!(step in STEPS)) throw new SyntaxLimitError(`shape step ${step} is not known`);
     this.step = step;
@@ -133,7 +151,10 @@ export class ShapeEncoder {
 export class ShapeDecoder {
   #held = new Held();
 
-  /** Picture `number` has no shape: nothing is predicted from one that an earlier picture of this number had. @param {number} number */
+  /**
+   * Picture `number` has no shape: nothing is predicted from one that an earlier picture of this number had.
+   * @param {number} number
+   */
   forget(number) {
     this.#held.forget(number);
   }

@@ -52,7 +52,11 @@ function active(row, at, back) {
   return Math.min(sum, ACTIVE - 1);
 }
 
-/** The residuals at a tick's end. `wanted`: what to write; a decoder gives zeros. Throws {@link SyntaxLimitError}. @param {Coder} coder @param {ArrayLike<number>} wanted */
+/**
+ * The residuals at a tick's end. `wanted`: what to write; a decoder gives zeros. Throws {@link SyntaxLimitError}.
+ * @param {Coder} coder
+ * @param {ArrayLike<number>} wanted
+ */
 export function codeTick(coder, wanted) {
   /** @type {number[]} */
   const out = [];

@@ -1,0 +1,102 @@
+// The workers that draw the other side's face, and when what they have drawn is shown.
+
+import { now, sleep } from "../media/clock.js";
+
+/**
+ * A frame, RGBA 256×256, the 64 pixels it was drawn from, and how far they agree.
+ * @typedef {{ number: number, due: number, rgba: Uint8ClampedArray<ArrayBuffer>, small: Uint8ClampedArray, consistency: number }} Drawn
+ */
+/**
+ * `port`: a worker is ready, frames for it go there. `shown`: a frame is to be put on the page now. `hidden`: nothing is.
+ * `loading`: bytes more are here. `ready`: milliseconds of a frame.
+ * @typedef {{
+ *   port(port: MessagePort): void, shown(frame: Drawn): void, hidden(): void, loading(bytes: number): void, ready(ms: number): void,
+ *   failed(what: string): void,
+ * }} On
+ */
+
+export class Drawing {
+  #files;
+  #how;
+  #on;
+  /** @type {Worker[]} */
+  #workers = [];
+  /** Keyframes by slot, for a worker that begins later. @type {Map<number, { file: Uint8Array, form: string }>} */
+  #keyframes = new Map();
+  /** When the newest frame was due, in seconds. */
+  #newest = 0;
+  /** When frames were shown, of the last two seconds. @type {number[]} */
+  #shownAt = [];
+  #closed = false;
+
+  /**
+   * @param {import("../workers/load.js").Files} files
+   * @param {{ gpu: boolean, threads: number, workers: number }} how
+   * @param {On} on
+   */
+  constructor(files, how, on) {
+    this.#files = files;
+    this.#how = how;
+    this.#on = on;
+    this.#add();
+  }
+
+  /** One more worker. The next is begun when it is ready: its files are in the browser's cache then. */
+  #add() {
+    const worker = new Worker(new URL("../workers/draw_worker.js", import.meta.url), { type: "module" });
+    const { port1, port2 } = new MessageChannel();
+    const first = !this.#workers.length;
+    this.#workers.push(worker);
+    worker.onerror = (event) => first && this.#on.failed(event.message || "a part of the page could not be loaded");
+    const { gpu, threads, workers } = this.#how;
+    worker.postMessage({ kind: "start", files: this.#files, port: port2, gpu, threads }, [port2]);
+    for (const [slot, { file, form }] of this.#keyframes) worker.postMessage({ kind: "keyframe", slot, file, form });
+    worker.onmessage = ({ data }) => {
+      if (data.kind === "drawn") this.#drawn(data);
+      else if (data.kind === "ready") {
+        this.#on.port(port1);
+        if (first) this.#on.ready(data.ms);
+        if (this.#workers.length < workers && !this.#closed) this.#add();
+      } else if (first && data.kind === "loading") this.#on.loading(data.bytes);
+      else if (first && data.kind === "failed") this.#on.failed(data.message);
+    };
+  }
+
+  /** Show a frame at its time, unless a later one was there before it or the camera went off. @param {Drawn} frame */
+  async #drawn(frame) {
+    await sleep(frame.due - now());
+    if (frame.due <= this.#newest || this.#closed) return;
+    this.#newest = frame.due;
+    this.#shownAt = [...this.#shownAt.filter((at) => now() - at < 2), now()];
+    this.#on.shown(frame);
+  }
+
+  /** A keyframe's file is here. @param {number} slot @param {Uint8Array} file @param {string} form */
+  keyframe(slot, file, form) {
+    this.#keyframes.set(slot, { file, form });
+    for (const worker of this.#workers) worker.postMessage({ kind: "keyframe", slot, file, form });
+  }
+
+  /** Another person is to be drawn. */
+  reset() {
+    this.#keyframes.clear();
+    for (const worker of this.#workers) worker.postMessage({ kind: "reset" });
+  }
+
+  /** The other side's camera goes off at `due`. @param {number} due */
+  async hide(due) {
+    await sleep(due - now());
+    this.#newest = Math.max(this.#newest, due);
+    this.#on.hidden();
+  }
+
+  /** Frames shown a second, over the last two. */
+  get fps() {
+    return this.#shownAt.filter((at) => now() - at < 2).length / 2;
+  }
+
+  close() {
+    this.#closed = true;
+    for (const worker of this.#workers) worker.terminate();
+  }
+}
