@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from aiortc import RTCSessionDescription
 from aiortc.contrib.signaling import BYE, SignalingBye
 
-from signaling.client import SignalingClient, socket_url
+from signaling.client import SignalingClient, call_link, socket_url
 from signaling.protocol import Presence, Ready, SignalingError
 from signaling.rooms.server import create_app
 from tests.signaling.events import heard
@@ -178,3 +178,17 @@ async def test_a_goodbye_of_who_came_back_counts_no_more(url):
         assert await a.wait_for_peer() is False
         with pytest.raises(TimeoutError):  # told once
             await asyncio.wait_for(a.wait_for_peer(), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("server", "link"),
+    [
+        ("http://127.0.0.1:8790", "http://127.0.0.1:8790/call/r"),
+        ("https://calls.example.org/", "https://calls.example.org/call/r"),
+        ("wss://calls.example.org/below/ws", "https://calls.example.org/below/call/r"),
+        ("calls.example.org:8790", "http://calls.example.org:8790/call/r"),
+    ],
+)
+def test_the_link_for_a_browser(server, link):
+    assert call_link(server, "r") == link
+    assert call_link(server, "r", "r.123.abc") == f"{link}#r.123.abc"
