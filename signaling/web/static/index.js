@@ -7,6 +7,7 @@ const PEOPLE = ["Nobody is here yet.", "One person is here and waits.", "Two peo
 const room = document.getElementById("room");
 const command = document.getElementById("command");
 const copy = document.getElementById("copy");
+const here = document.getElementById("here");
 const there = document.getElementById("there");
 const status = document.getElementById("status");
 
@@ -15,6 +16,8 @@ function show(name) {
   const words = valid ? ["facewire", "call", name, "--server", location.origin] : ["Enter a room name above"];
   command.replaceChildren(...words.flatMap((word) => [" ", span(word)]).slice(1));
   copy.disabled = !valid;
+  here.href = valid ? `/call/${name}` : "";
+  here.hidden = !valid;
   // facewire's own page on this computer, where it waits for a room.
   there.href = valid ? `http://localhost:8791/?${new URLSearchParams({ room: name, server: location.origin })}` : "";
   there.hidden = !valid;
