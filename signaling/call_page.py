@@ -4,6 +4,7 @@ Everything comes from this server. Scripts are looked up anew each time, by thei
 that change with their contents, and stay in the browser's cache.
 """
 
+import asyncio
 import gzip
 import hashlib
 from functools import cache
@@ -45,7 +46,7 @@ def _headers(cache_control: str) -> dict[str, str]:
 def _answer(request: web.Request, packed: bytes, kind: str, cache_control: str) -> web.Response:
     """A file that lies here gzipped, sent so to browsers that take it, which all do."""
     etag = hashlib.sha256(packed).hexdigest()[:16]
-    headers = _headers(cache_control) | {"ETag": f'"{etag}"'}
+    headers = _headers(cache_control) | {"ETag": f'"{etag}"', "Vary": "Accept-Encoding"}
     if request.headers.get("If-None-Match") == headers["ETag"]:
         return web.Response(status=304, headers=headers)
     body = packed
@@ -69,7 +70,9 @@ class CallPage:
     names a file: only what was listed when the server began can be asked for."""
 
     def __init__(self) -> None:
-        scripts = [p for p in PEER.rglob("*") if p.suffix in (".js", ".css") and not {"vendor", "node_modules"} & set(p.parts)]
+        left_out = {"vendor", "node_modules"}
+        files = [p for p in PEER.rglob("*") if not left_out & set(p.relative_to(PEER).parts)]
+        scripts = [p for p in files if p.suffix in (".js", ".css")]
         self._scripts = {p.relative_to(PEER).as_posix(): (gzip.compress(p.read_bytes(), 9, mtime=0), p.suffix) for p in scripts}
         self._page = gzip.compress((PEER / "call.html").read_bytes(), 9, mtime=0)
         marker = VENDOR / "version.txt"
@@ -102,7 +105,7 @@ class CallPage:
         if not self._version:
             text = "this server lacks ONNX Runtime for browsers; whoever runs it brings it with: python -m signaling.web.npm"
             return json_error(503, "no_runtime", text)
-        networks = {name: _network(name) for name in NETWORKS}
+        networks = {name: await asyncio.to_thread(_network, name) for name in NETWORKS}  # packed once, for a second
         files = {name: {"url": f"/networks/{d}/{name}", "bytes": size} for name, (_, d, size) in networks.items()}
         return web.json_response({"runtime": f"/vendor/{self._version}/", "files": files}, headers=_headers("no-cache"))
 

@@ -19,6 +19,8 @@ const LIMIT_KBPS = 12;
 const SENT_KEPT = 64;
 /** Before the call one frame in so many is drawn: five a second. */
 const PREVIEW = 5;
+/** Control messages that may wait to be handled; what comes on top of a flood is dropped. */
+const WAITING_MAX = 256;
 /** Seconds between two reports while nothing is sent that could carry them. */
 const REPORT_SECONDS = 0.4;
 
@@ -97,6 +99,9 @@ export class Call {
   };
   /** Control messages are handled one after the other. */
   #control = Promise.resolve();
+  #waiting = 0; // of them
+  /** Why signaling is over, while the connection lasts; "" while it is not. */
+  #signalingOver = "";
   #wire = { out: 0, in: 0, seconds: 0 };
   #timer = 0;
   /** Whether what is drawn is this side's own face. */
@@ -158,27 +163,35 @@ export class Call {
   async join(room, access) {
     this.#preview(false);
     this.#become("waiting");
-    await this.speaker.start().catch((error) => this.#told.failed(`sound cannot be played: ${error.message}`));
+    await this.speaker.start().catch((error) => this.#told.failed(`Sound cannot be played: ${error.message}.`));
     const certificate = await RTCPeerConnection.generateCertificate(
       /** @type {EcKeyGenParams} */ ({ name: "ECDSA", namedCurve: "P-256" }),
     );
+    if (this.state !== "waiting") return; // hung up meanwhile
     const client = new SignalingClient(room, access, {
       event: (event) => {
         if (event.type === "peer" && this.state !== "connected") this.#become(event.present ? "connecting" : "waiting");
         this.#link?.event(event);
       },
-      ended: ({ code, message }) => (this.#link?.connected ? undefined : this.#end(ENDINGS[code] ?? sentence(message))),
-      lost: () => this.state === "connected" || this.#become("waiting", "the signaling server is looked for"),
+      ended: ({ code, message }) => {
+        this.#signalingOver = ENDINGS[code] ?? sentence(message);
+        if (!this.#link?.connected) this.#end(this.#signalingOver);
+      },
+      lost: () =>
+        this.state === "connected" || this.#become("waiting", "The signaling server does not answer; it is tried again."),
       joined: () => this.state === "connected" || this.#become("waiting"),
     });
     const link = new Link(client, certificate, {
       media: (data) =>
         this.#receiver.postMessage({ kind: "media", data: data.buffer }, [/** @type {ArrayBuffer} */ (data.buffer)]),
       control: (data) => {
-        this.#control = this.#control.then(() => this.#onControl(data));
+        if (this.#waiting < WAITING_MAX) this.#inTurn(() => this.#onControl(data));
       },
       up: () => this.#up(),
-      down: () => this.#become(client.peer.present ? "connecting" : "waiting"),
+      down: () => {
+        if (this.#signalingOver) this.#end(this.#signalingOver);
+        else this.#become(client.peer.present ? "connecting" : "waiting");
+      },
       bye: () => this.#end("The other person has hung up."),
     });
     this.#client = client;
@@ -203,7 +216,7 @@ export class Call {
     this.#link?.sendControl(hello);
     this.#keyframesOut?.reconnected();
     this.#want({ live: true });
-    this.#control = this.#control.then(() => this.#safety.begin(this.#link?.fingerprints() ?? null));
+    this.#inTurn(() => this.#safety.begin(this.#link?.fingerprints() ?? null));
   }
 
   /** @param {Record<string, number | boolean>} wanted */
@@ -227,15 +240,14 @@ export class Call {
   /** @param {"muted" | "cameraOff" | "away"} what @param {boolean} on */
   turn(what, on) {
     this.#want({ [what]: on });
+    if (what === "muted") return;
     this.capture.turnCamera(!this.#wanted.cameraOff && !this.#wanted.away);
-    this.#withhold(this.#wanted.cameraOff || this.#wanted.away);
+    this.#withhold(true); // until a picture of now is seen
   }
 
-  /** While the camera is off no keyframe is offered, so that a new peer sees nothing. @param {boolean} yes */
-  #withhold(yes) {
-    if (!this.#keyframesOut) return;
-    this.#keyframesOut.withheld = yes;
-    if (!yes) this.#keyframesOut.offer();
+  /** While the camera is off no keyframe is offered, so that a new peer sees nothing. @param {boolean} hidden */
+  #withhold(hidden) {
+    this.#keyframesOut?.withhold(hidden || this.#wanted.cameraOff || this.#wanted.away);
   }
 
   /** End the call. */
@@ -264,7 +276,7 @@ export class Call {
   #fromSender(data) {
     if (data.kind === "tick") this.#tick(data);
     else if (data.kind === "loading") this.#told.loading(data.bytes);
-    else if (data.kind === "failed") this.#told.failed(`Your picture cannot be sent: ${data.message}`);
+    else if (data.kind === "failed") this.#told.failed(`Nothing can be sent: ${data.message}`);
     else if (data.kind === "keyframe" && this.#looking) this.#ownKeyframe(data);
     else if (data.kind === "keyframe") {
       this.#made.push(data);
@@ -333,6 +345,17 @@ export class Call {
 
   // ---- control ----
 
+  /** Do this after what came before it. @param {() => Promise<void>} action */
+  #inTurn(action) {
+    this.#waiting += 1;
+    this.#control = this.#control
+      .then(action)
+      .catch((error) => console.warn("facewire:", error))
+      .finally(() => {
+        this.#waiting -= 1;
+      });
+  }
+
   /** @param {Uint8Array} data */
   async #onControl(data) {
     try {
@@ -362,7 +385,10 @@ export class Call {
     const { verb, slot, digest } = notice;
     if (verb === Verb.OFFER) this.#keyframesIn?.offered(notice);
     else if (verb === Verb.REQUEST) this.#keyframesOut?.requested(notice);
-    else this.#sender.postMessage({ kind: "confirm", slot, digest });
+    else {
+      this.#keyframesOut?.confirmed(notice);
+      this.#sender.postMessage({ kind: "confirm", slot, digest });
+    }
   }
 
   #every() {

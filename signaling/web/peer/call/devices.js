@@ -29,6 +29,10 @@ export class Capture {
   /** @type {AudioContext | null} */
   #context = null;
   #watching = 0;
+  #camera = true; // is wanted
+  #closed = false;
+  /** Counts what was asked for: an older answer counts no more. @type {Record<Kind, number>} */
+  #asked = { video: 0, audio: 0 };
   /** What is wrong with each kind. @type {Partial<Record<Kind, string>>} */
   troubles = {};
 
@@ -47,20 +51,26 @@ export class Capture {
   /** @param {Kind} kind */
   async #open(kind) {
     delete this.troubles[kind];
+    this.#asked[kind] += 1;
+    const asked = this.#asked[kind];
     try {
       if (!navigator.mediaDevices) throw new Error("this page was not opened over https");
       const wanted = { ...WANTED[kind], ...(this.#ids[kind] ? { deviceId: { exact: this.#ids[kind] } } : {}) };
       const stream = await navigator.mediaDevices.getUserMedia({ [kind]: wanted });
-      this.#use(kind, stream.getTracks()[0]);
+      const [track] = stream.getTracks();
+      if (this.#closed || asked !== this.#asked[kind] || (kind === "video" && !this.#camera)) track.stop();
+      else await this.#use(kind, track);
     } catch (error) {
       const { name, message } = /** @type {Error} */ (error);
       this.troubles[kind] = TROUBLE[name] ?? message;
+      // Nothing old may go on being sent as live.
+      this.#worker.postMessage(kind === "video" ? { kind: "camera", readable: null } : { kind: "microphone", port: null });
     }
     this.#changed();
   }
 
   /** @param {Kind} kind @param {MediaStreamTrack} track */
-  #use(kind, track) {
+  async #use(kind, track) {
     this.#tracks[kind]?.stop();
     this.#tracks[kind] = track;
     track.onended = () => {
@@ -70,7 +80,7 @@ export class Capture {
       this.#open(kind);
     };
     if (kind === "video") this.#see(track);
-    else this.#hear(track);
+    else await this.#hear(track);
   }
 
   /** @param {MediaStreamTrack} track */
@@ -88,12 +98,9 @@ export class Capture {
     video.play();
     const next = async () => {
       if (number !== this.#watching) return;
-      if (video.videoWidth) {
-        const bitmap = await createImageBitmap(video);
-        this.#worker.postMessage({ kind: "bitmap", bitmap }, [bitmap]);
-      }
-      if ("requestVideoFrameCallback" in video && !document.hidden) video.requestVideoFrameCallback(next);
-      else setTimeout(next, 40);
+      const bitmap = video.videoWidth ? await createImageBitmap(video).catch(() => null) : null;
+      if (bitmap) this.#worker.postMessage({ kind: "bitmap", bitmap }, [bitmap]);
+      setTimeout(next, 40);
     };
     next();
   }
@@ -121,12 +128,13 @@ export class Capture {
   /** Use another device; "" is the browser's choice. @param {Kind} kind @param {string} id */
   choose(kind, id) {
     this.#ids[kind] = id;
-    this.#open(kind);
+    if (kind === "audio" || this.#camera) this.#open(kind);
   }
 
   /** Switched off, a camera is let go: its light goes out. @param {boolean} on */
   turnCamera(on) {
-    if (on === Boolean(this.#tracks.video)) return;
+    if (on === this.#camera) return;
+    this.#camera = on;
     if (on) {
       this.#open("video");
       return;
@@ -143,6 +151,7 @@ export class Capture {
   }
 
   close() {
+    this.#closed = true;
     this.#watching += 1;
     for (const track of Object.values(this.#tracks)) track?.stop();
     this.#context?.close();
@@ -164,6 +173,7 @@ function contextFor(track) {
 export class Speaker {
   #worker;
   #needsTouch;
+  #sink = "";
   /** @type {AudioContext | null} */
   #context = null;
 
@@ -189,6 +199,7 @@ export class Speaker {
     node.connect(context.destination);
     this.#worker.postMessage({ kind: "speaker", port: port2 }, [port2]);
     this.#worker.postMessage({ kind: "outputs", seconds: this.latency });
+    if (this.#sink) await this.choose(this.#sink).catch((error) => console.warn("facewire:", error));
   }
 
   /** Begin to be heard; until the user has touched the page, browsers refuse. */
@@ -208,6 +219,7 @@ export class Speaker {
 
   /** @param {string} id */
   async choose(id) {
+    this.#sink = id;
     await /** @type {any} */ (this.#context)?.setSinkId(id);
   }
 

@@ -21,16 +21,21 @@ const FULL_WAIT = 0.02;
 /** @param {Uint8Array} digest */
 const nameOf = (digest) => digest.join(".");
 
-/** Our keyframes on their way to the other side, over one connection after the other. */
+/** Our keyframes on their way to the other side, over one connection after the other, one at a time. */
 export class KeyframesOut {
   #way;
   /** @type {Map<number, { data: Uint8Array, digest: Uint8Array }>} */
   #keyframes = new Map();
   /** @type {Set<string>} */
   #offered = new Set();
-  #sending = 0;
-  /** Nothing may be offered while nobody is to be seen. */
-  withheld = false;
+  /** Those that the other side has said it holds. @type {Set<string>} */
+  #held = new Set();
+  /** Slots that were asked for, the one to be sent first at the front. @type {number[]} */
+  #wanted = [];
+  #sending = false;
+  #withheld = false;
+  /** Counts the times at which what is under way was given up. */
+  #stops = 0;
 
   /** @param {Way} way */
   constructor(way) {
@@ -40,19 +45,34 @@ export class KeyframesOut {
   /** A keyframe is made. @param {number} slot @param {Uint8Array} data @param {Uint8Array} digest */
   add(slot, data, digest) {
     this.#keyframes.set(slot, { data, digest });
-    this.offer();
+    this.#offer();
   }
 
   /** Nothing was offered on the new connection yet. */
   reconnected() {
     this.#offered.clear();
-    this.#sending += 1;
-    this.offer();
+    this.#held.clear();
+    this.#stop();
+    this.#offer();
+  }
+
+  /** While nobody is to be seen none may be sent; what the other side doesn't have by then is offered again afterwards. @param {boolean} yes */
+  withhold(yes) {
+    if (yes === this.#withheld) return;
+    this.#withheld = yes;
+    this.#stop();
+    for (const name of this.#offered) if (!this.#held.has(name)) this.#offered.delete(name);
+    this.#offer();
+  }
+
+  #stop() {
+    this.#stops += 1;
+    this.#wanted = [];
   }
 
   /** Tell of the keyframes that this connection wasn't told of, the newest first. */
-  offer() {
-    if (this.withheld) return;
+  #offer() {
+    if (this.#withheld) return;
     for (const [slot, { digest }] of [...this.#keyframes].reverse()) {
       const name = `${slot} ${nameOf(digest)}`;
       if (this.#offered.has(name)) continue;
@@ -60,32 +80,46 @@ export class KeyframesOut {
     }
   }
 
+  /** The other side holds one. @param {KeyframeNotice} notice */
+  confirmed({ slot, digest }) {
+    this.#held.add(`${slot} ${nameOf(digest)}`);
+  }
+
   /** The other side wants one. @param {KeyframeNotice} notice */
-  async requested({ slot, digest }) {
+  requested({ slot, digest }) {
     const wanted = this.#keyframes.get(slot);
-    if (!wanted || this.withheld || !(same(digest, wanted.digest) || digest.every((byte) => !byte))) return;
-    this.#sending += 1;
-    const number = this.#sending;
+    if (!wanted || this.#withheld || !(same(digest, wanted.digest) || digest.every((byte) => !byte))) return;
+    if (!this.#wanted.includes(slot)) this.#wanted.push(slot);
+    if (!this.#sending) this.#send();
+  }
+
+  async #send() {
+    this.#sending = true;
+    while (this.#wanted.length) {
+      await this.#sendOne(this.#wanted[0]);
+      this.#wanted.shift();
+    }
+    this.#sending = false;
+  }
+
+  /** @param {number} slot */
+  async #sendOne(slot) {
+    const wanted = this.#keyframes.get(slot);
+    const stops = this.#stops;
     let spacing = SPACING;
-    for (let offset = 0; offset < wanted.data.length && number === this.#sending && !this.withheld; ) {
+    for (let offset = 0; wanted && offset < wanted.data.length; ) {
       if (!this.#way.controlFree) {
         await sleep(FULL_WAIT);
         spacing = SPACING;
-        continue;
+      } else {
+        const data = wanted.data.slice(offset, offset + PIECE);
+        const place = { slot, digest: wanted.digest, total: wanted.data.length, offset, data };
+        if (!this.#way.sendControl(packMessage({ kind: "chunk", ...place }))) return;
+        offset += data.length;
+        await sleep(spacing);
+        spacing = Math.max(SPACING_MIN, spacing / 2);
       }
-      const data = wanted.data.slice(offset, offset + PIECE);
-      const chunk = {
-        kind: /** @type {const} */ ("chunk"),
-        slot,
-        digest: wanted.digest,
-        total: wanted.data.length,
-        offset,
-        data,
-      };
-      if (!this.#way.sendControl(packMessage(chunk))) return;
-      offset += data.length;
-      await sleep(spacing);
-      spacing = Math.max(SPACING_MIN, spacing / 2);
+      if (stops !== this.#stops) return;
     }
   }
 }
@@ -97,6 +131,8 @@ export class KeyframesIn {
   /** @type {Map<string, Keyframe>} */
   #cache = new Map();
   #assembler = new KeyframeAssembler();
+  /** What each slot holds. @type {Map<number, string>} */
+  #slots = new Map();
 
   /** @param {Way} way @param {(slot: number, keyframe: Keyframe) => void} arrived */
   constructor(way, arrived) {
@@ -107,8 +143,14 @@ export class KeyframesIn {
   /** Have it, or ask for it. @param {KeyframeNotice} notice */
   offered({ slot, digest }) {
     const known = this.#cache.get(nameOf(digest));
-    if (known) this.#arrived(slot, known);
+    if (known && this.#slots.get(slot) !== nameOf(digest)) this.#arrive(slot, known);
     this.#way.sendControl(packMessage({ kind: "notice", verb: known ? Verb.HAVE : Verb.REQUEST, slot, digest }));
+  }
+
+  /** @param {number} slot @param {Keyframe} keyframe */
+  #arrive(slot, keyframe) {
+    this.#slots.set(slot, nameOf(keyframe.digest));
+    this.#arrived(slot, keyframe);
   }
 
   /** A piece came. Throws {@link KeyframeError}. @param {KeyframeChunk} chunk */
@@ -118,7 +160,7 @@ export class KeyframesIn {
     const { slot, keyframe } = whole;
     this.#cache.set(nameOf(keyframe.digest), keyframe);
     while (this.#cache.size > CACHED) this.#cache.delete([...this.#cache.keys()][0]);
-    this.#arrived(slot, keyframe);
+    this.#arrive(slot, keyframe);
     this.#way.sendControl(packMessage({ kind: "notice", verb: Verb.HAVE, slot, digest: keyframe.digest }));
   }
 }

@@ -66,6 +66,9 @@ export class Link {
   /** What is being negotiated. @type {Connection | null} */
   #next = null;
   #closed = false;
+  #everOpen = false;
+  /** What comes over signaling is handled one after the other. */
+  #turn = Promise.resolve();
   #total = { out: 0, in: 0, seconds: 0 };
   connected = false;
   /** Round trip in seconds, as ICE finds it; 0 while not known. */
@@ -83,14 +86,15 @@ export class Link {
   }
 
   /** Something came over signaling. @param {import("./signaling_client.js").Event} event */
-  async event(event) {
-    try {
-      await this.#negotiate(event);
-    } catch (error) {
-      console.warn("facewire: negotiating failed:", error);
-      this.#next?.close();
-      this.#next = null;
-    }
+  event(event) {
+    this.#turn = this.#turn.then(() => this.#negotiate(event)).catch((error) => this.#failed(error));
+  }
+
+  /** @param {unknown} error */
+  #failed(error) {
+    console.warn("facewire: negotiating failed:", error);
+    this.#next?.close();
+    this.#next = null;
   }
 
   /** @param {import("./signaling_client.js").Event} event */
@@ -103,7 +107,13 @@ export class Link {
         if (this.#active && !this.#active.over && this.#active.session === event.peer) return;
         return this.#begin();
       case "bye":
-        return this.#on.bye();
+        // Who leaves before there was a connection may come again.
+        if (this.#everOpen) this.#on.bye();
+        else {
+          next?.close();
+          this.#next = null;
+        }
+        return;
       case "ready":
         // It has begun anew, and waits for an offer; one that is on its way will do.
         if (this.#client.peer.offer && !(next && !next.pc.remoteDescription)) await this.#begin();
@@ -215,6 +225,7 @@ export class Link {
     )
       return;
     made.open = true;
+    this.#everOpen = true;
     const old = this.#active;
     this.#active = made;
     if (this.#next === made) this.#next = null;
@@ -246,7 +257,7 @@ export class Link {
     this.connected = false;
     this.#on.down();
     sleep(0.2).then(() => {
-      if (!this.#next) this.#begin();
+      if (!this.#next) this.#begin().catch((error) => this.#failed(error));
     });
   }
 
@@ -261,25 +272,21 @@ export class Link {
   async #watch() {
     while (!this.#closed) {
       await sleep(0.5);
-      const [active, next] = [this.#active, this.#next];
-      if (active) await this.#measure(active);
-      const patience = this.connected ? RENEW_SECONDS : CONNECT_SECONDS;
-      if (next && next === this.#next && !next.open && performance.now() - next.began > patience * 1000) {
-        next.close();
-        this.#next = null;
-        await this.#begin();
-      }
-      if (
-        active &&
-        active === this.#active &&
-        !this.#next &&
-        this.#dead(active) &&
-        this.#client.peer.present &&
-        (await this.#reachable())
-      ) {
-        await this.#begin();
-      }
+      await this.#look().catch((error) => this.#failed(error));
     }
+  }
+
+  async #look() {
+    const [active, next] = [this.#active, this.#next];
+    if (active) await this.#measure(active);
+    const patience = this.connected ? RENEW_SECONDS : CONNECT_SECONDS;
+    if (next && next === this.#next && !next.open && performance.now() - next.began > patience * 1000) {
+      next.close();
+      this.#next = null;
+      await this.#begin();
+    }
+    if (!active || active !== this.#active || this.#next || !this.#dead(active) || !this.#client.peer.present) return;
+    if ((await this.#reachable()) && !this.#next) await this.#begin();
   }
 
   /** @param {Connection} made */

@@ -119,7 +119,9 @@ export class SpeechEncoder {
       this.#encoder?.encode(data);
       data.close();
     }
-    return this.#packets.take(count);
+    const packets = await this.#packets.take(count);
+    if (packets.length < count) this.close(); // what comes late must not shift all that follows: another begins
+    return packets;
   }
 
   close() {
@@ -176,7 +178,9 @@ export class SpeechDecoder {
       if (packet.length) this.#like = packet[0] & 0xf8;
       for (const data of whole) waiting += this.#feed(data);
     }
-    for (const sound of await this.#sounds.take(waiting)) this.#queue.put(this.#resampler.push(sound));
+    const sounds = await this.#sounds.take(waiting);
+    if (sounds.length < waiting) this.close(); // what comes late must not shift all that follows: another begins
+    for (const sound of sounds) this.#queue.put(this.#resampler.push(sound));
     // What is there beyond this tick and the resampler's own is of packets that were longer than they should be.
     const out = this.#queue.taken(samples);
     this.#queue.limit(RATE / 50);

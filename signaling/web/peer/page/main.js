@@ -115,6 +115,7 @@ async function begin() {
     },
   );
   menus = new Menus(call);
+  byId("join").disabled = false;
   showLoading();
   setInterval(everySecond, 1000);
   await call.capture.open();
@@ -150,7 +151,7 @@ function showState(state, told) {
   if (state === "waiting") setRemote("Waiting for the other person");
   else if (state === "connecting") setRemote("Connecting");
   else if (state === "ended") end(told);
-  if (state === "waiting") tell("signaling", told);
+  tell("signaling", state === "waiting" ? told : "");
   byId("own-caption").textContent = "your picture";
 }
 
@@ -254,9 +255,14 @@ async function join() {
   byId("join").disabled = true;
   const room = /** @type {RegExpExecArray} */ (ROOM.exec(location.pathname))[1];
   // A token stands behind #, which browsers send to no server.
-  await call.join(room, location.hash.slice(1) || null);
-  call.capture.play();
-  keepAwake();
+  try {
+    await call.join(room, location.hash.slice(1) || null);
+    call.capture.play();
+    keepAwake();
+  } catch (error) {
+    tell("join", `The call could not be joined: ${/** @type {Error} */ (error).message}.`);
+    byId("join").disabled = false;
+  }
 }
 
 /** A phone that sleeps ends the call. */

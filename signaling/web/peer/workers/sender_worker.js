@@ -25,6 +25,8 @@ const FAST_MESH = 6;
 const WAITING = 0.3;
 /** Share of a tick by which sound may be late before silence stands for it. */
 const LATE = 0.5;
+/** Seconds after which a camera that brings no picture is none. */
+const STALE = 2;
 /** Pictures kept: those of the longest tick, and some before it. */
 const KEPT = 8;
 
@@ -162,7 +164,8 @@ function picture(frame) {
 
 /** The pictures of the tick that has just ended, as they were on its grid of 25 FPS. @param {number} tickMs */
 function captured(tickMs) {
-  if (wanted.cameraOff || wanted.away || !pictures.length) return [];
+  const newest = pictures[pictures.length - 1];
+  if (wanted.cameraOff || wanted.away || !newest || now() - newest.at > STALE) return [];
   const count = Math.round(tickMs / 40) || 1;
   const end = now();
   return Array.from({ length: count }, (_, i) => {
@@ -177,26 +180,29 @@ function captured(tickMs) {
 /** Tick after tick, for ever. */
 async function send() {
   for (;;) {
-    apply();
-    if (!wanted.live) {
-      await glimpse();
-      continue;
-    }
-    const tickMs = stream.tickMs;
-    const samples = (tickMs * OPUS_RATE) / 1000;
-    if (!microphone) await sleep(tickMs / 1000 - (now() % (tickMs / 1000)));
-    const heard = microphone ? await sound.take(samples, (tickMs / 1000) * (1 + LATE)) : new Float32Array(samples);
-    const tick = { images: captured(tickMs), sound: heard };
     try {
-      await one(tick);
+      apply();
+      await (wanted.live ? next() : glimpse());
+      failures = 0;
     } catch (error) {
       // A tick must not end the call; where all fail, the user must know.
       failures += 1;
       console.warn("facewire: a tick could not be sent:", error);
       if (failures === 10) self.postMessage({ kind: "failed", message: String(/** @type {Error} */ (error).message) });
+      await sleep(0.05);
     }
-    tellOfKeyframes();
   }
+}
+
+/** The next tick, once it is over. */
+async function next() {
+  const { tickMs } = stream;
+  const samples = (tickMs * OPUS_RATE) / 1000;
+  if (!microphone) await sleep(tickMs / 1000 - (now() % (tickMs / 1000)));
+  const heard = microphone ? await sound.take(samples, (tickMs / 1000) * (1 + LATE)) : new Float32Array(samples);
+  heed(); // a button that was pressed meanwhile counts for this tick
+  await one({ images: captured(tickMs), sound: heard });
+  tellOfKeyframes();
 }
 
 /** @param {import("../sender/stream.js").Tick} tick */
@@ -205,7 +211,6 @@ async function one(tick) {
   const { framing, face, seen: crop } = stream;
   const told = { kind: "tick", face, enlarged: framing.enlarged, hidden: framing.hidden, crop: crop && view(crop) };
   self.postMessage({ ...told, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });
-  failures = 0;
 }
 
 /** Look at the camera while the other side is waited for. */
@@ -236,11 +241,16 @@ const view = (crop) => ({ width: crop.width, data: crop.data.slice() });
 
 function apply() {
   for (const job of jobs.splice(0)) job();
+  heed();
+  if (stream.atMs % SWITCH_MS === 0) stream.setStep(wanted.tickMode, wanted.bitrate);
+}
+
+/** What the buttons say. */
+function heed() {
   stream.muted = wanted.muted;
   stream.redundant = wanted.redundant;
   stream.framing.cameraOff = wanted.cameraOff;
   stream.framing.away = wanted.away;
-  if (stream.atMs % SWITCH_MS === 0) stream.setStep(wanted.tickMode, wanted.bitrate);
 }
 
 function tellOfKeyframes() {
