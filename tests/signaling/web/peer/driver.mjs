@@ -49,6 +49,7 @@ const { Arrivals } = await receiver("arrivals.js");
 const { consistency } = await receiver("trust.js");
 const { Ladder, QueueWatch, Redundancy } = await import(new URL("sender/adaptation.js", peer));
 const { VoiceActivity } = await import(new URL("sender/voice.js", peer));
+const { KeyframesOut } = await import(new URL("call/keyframe_transfer.js", peer));
 const { Resampler } = await import(new URL("media/resampler.js", peer));
 const { plainWebp } = await import(new URL("media/still.js", peer));
 
@@ -206,6 +207,27 @@ const requests = {
     return pieces.flatMap((piece) => [...resampler.push(floats(piece))]);
   },
   consistency: ({ frame, small }) => consistency(Buffer.from(frame, "base64"), small),
+  withheld: async () => {
+    const sent = [];
+    const way = { controlFree: true, sendControl: (data) => Boolean(sent.push(parseMessage(data))) };
+    const out = new KeyframesOut(way);
+    const [data, digest] = [new Uint8Array(9000).fill(7), new Uint8Array(8).fill(1)];
+    const steps = [];
+    const step = async (action, ms = 0) => {
+      action();
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      const seen = sent.splice(0);
+      steps.push({ offers: seen.filter((m) => m.kind === "notice").length, bytes: seen.reduce((sum, m) => sum + (m.data?.length ?? 0), 0) });
+    };
+    await step(() => out.add(0, data, digest));
+    await step(() => out.requested({ slot: 0, digest }), 60); // a first piece, then a pause
+    await step(() => out.withhold(true), 400);
+    await step(() => out.withhold(false));
+    await step(() => out.requested({ slot: 0, digest }), 1500);
+    out.confirmed({ slot: 0, digest });
+    await step(() => (out.withhold(true), out.withhold(false)), 50);
+    return steps;
+  },
   plainWebp: ({ data }) => plainWebp(bytes(data)),
   many: async ({ requests: list }) => {
     const out = [];

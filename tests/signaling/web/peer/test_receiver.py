@@ -192,3 +192,14 @@ def test_a_webp_with_a_profile_becomes_a_plain_one(browser: Browser, frames: lis
     assert browser.ask("imageSize", data=plain.hex()) == {"form": "webp", "width": 256, "height": 256}
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(plain))), np.asarray(Image.open(out)))
     assert browser.ask("plainWebp", data=b"no picture at all".hex()) is None
+
+
+def test_a_keyframe_that_was_withheld_is_offered_again(browser: Browser) -> None:
+    """The camera goes off while it is under way: nothing more of it goes out, and all of it once the camera is back."""
+    made, asked, off, back, again, held = browser.ask("withheld")
+    assert made == {"offers": 1, "bytes": 0}
+    assert 0 < asked["bytes"] < 9000
+    assert off == {"offers": 0, "bytes": 0}
+    assert back == {"offers": 1, "bytes": 0}
+    assert again == {"offers": 0, "bytes": 9000}
+    assert held == {"offers": 0, "bytes": 0}, "the other side has it already"
