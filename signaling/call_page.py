@@ -28,6 +28,7 @@ CONTENT_SECURITY_POLICY = (
     "media-src 'self' blob:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """As of the other pages, and WebAssembly and workers, of this server's own."""
+PAGE = "call.html"
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -43,26 +44,45 @@ def _headers(cache_control: str) -> dict[str, str]:
     }
 
 
-def _answer(request: web.Request, packed: bytes, kind: str, cache_control: str) -> web.Response:
-    """A file that lies here gzipped, sent so to browsers that take it, which all do."""
-    etag = hashlib.sha256(packed).hexdigest()[:16]
-    headers = _headers(cache_control) | {"ETag": f'"{etag}"', "Vary": "Accept-Encoding"}
-    if request.headers.get("If-None-Match") == headers["ETag"]:
-        return web.Response(status=304, headers=headers)
-    body = packed
-    if "gzip" in request.headers.get("Accept-Encoding", ""):
-        headers["Content-Encoding"] = "gzip"
-    else:
-        body = gzip.decompress(packed)
-    charset = "utf-8" if kind.startswith("text/") else None
-    return web.Response(body=body, content_type=kind, charset=charset, headers=headers)
+class _File:
+    """A file as it is sent: gzipped and named by its contents, once."""
+
+    def __init__(self, name: str, packed: bytes) -> None:
+        self.kind, self._packed = _TYPES[Path(name).suffix], packed
+        self._etag = f'"{hashlib.sha256(packed).hexdigest()[:16]}"'
+
+    def answer(self, request: web.Request, cache_control: str) -> web.Response:
+        """Gzipped to browsers that take it, which all do."""
+        headers = _headers(cache_control) | {"ETag": self._etag, "Vary": "Accept-Encoding"}
+        if request.headers.get("If-None-Match") == self._etag:
+            return web.Response(status=304, headers=headers)
+        body = self._packed
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+        else:
+            body = gzip.decompress(body)
+        charset = "utf-8" if self.kind.startswith("text/") else None
+        return web.Response(body=body, content_type=self.kind, charset=charset, headers=headers)
 
 
 @cache
-def _network(name: str) -> tuple[bytes, str, int]:
-    """A network gzipped, the digest that names it, its size unpacked. Raises ``FileNotFoundError``."""
+def _network(name: str) -> tuple[_File, str, int]:
+    """A network, the digest that names it, its size unpacked. Raises ``FileNotFoundError``."""
     data = resources.files("models").joinpath("weights", name).read_bytes()
-    return gzip.compress(data, 5, mtime=0), hashlib.sha256(data).hexdigest()[:16], len(data)
+    return _File(name, gzip.compress(data, 5, mtime=0)), hashlib.sha256(data).hexdigest()[:16], len(data)
+
+
+@cache
+def _vendored(path: Path) -> _File:
+    return _File(path.stem, path.read_bytes())
+
+
+@cache
+def _scripts() -> dict[str, _File]:
+    """Page, scripts and style sheet, by their place in ``web/peer``."""
+    left_out = {"vendor", "node_modules"}
+    files = [p for p in PEER.rglob("*") if p.suffix in (".html", ".js", ".css") and not left_out & set(p.relative_to(PEER).parts)]
+    return {p.relative_to(PEER).as_posix(): _File(p.name, gzip.compress(p.read_bytes(), 9, mtime=0)) for p in files}
 
 
 class CallPage:
@@ -70,11 +90,6 @@ class CallPage:
     names a file: only what was listed when the server began can be asked for."""
 
     def __init__(self) -> None:
-        left_out = {"vendor", "node_modules"}
-        files = [p for p in PEER.rglob("*") if not left_out & set(p.relative_to(PEER).parts)]
-        scripts = [p for p in files if p.suffix in (".js", ".css")]
-        self._scripts = {p.relative_to(PEER).as_posix(): (gzip.compress(p.read_bytes(), 9, mtime=0), p.suffix) for p in scripts}
-        self._page = gzip.compress((PEER / "call.html").read_bytes(), 9, mtime=0)
         marker = VENDOR / "version.txt"
         self._version = marker.read_text() if marker.exists() else ""
         self._vendor = {p.name.removesuffix(".gz"): p for p in VENDOR.glob("*.gz")} if self._version else {}
@@ -90,15 +105,14 @@ class CallPage:
 
     async def page(self, request: web.Request) -> web.Response:
         """Handle GET ``/call/ROOM``: the same page for every room."""
-        return _answer(request, self._page, "text/html", "no-cache")
+        return _scripts()[PAGE].answer(request, "no-cache")
 
     async def script(self, request: web.Request) -> web.Response:
         """Handle GET ``/peer/PATH``."""
-        found = self._scripts.get(request.match_info["path"])
-        if found is None:
+        path = request.match_info["path"]
+        if path == PAGE or path not in _scripts():
             return json_error(404, "not_found", "there is no such file")
-        packed, suffix = found
-        return _answer(request, packed, _TYPES[suffix], "no-cache")
+        return _scripts()[path].answer(request, "no-cache")
 
     async def files(self, _: web.Request) -> web.Response:
         """Handle GET ``/peer/files.json``: where runtime and networks lie, and how large they are unpacked."""
@@ -114,11 +128,11 @@ class CallPage:
         path = self._vendor.get(request.match_info["name"])
         if path is None or request.match_info["version"] != self._version:
             return json_error(404, "not_found", "there is no such file")
-        return _answer(request, path.read_bytes(), _TYPES[Path(path.stem).suffix], FOR_EVER)
+        return (await asyncio.to_thread(_vendored, path)).answer(request, FOR_EVER)
 
     async def network(self, request: web.Request) -> web.Response:
         """Handle GET ``/networks/DIGEST/NAME``."""
         name = request.match_info["name"]
         if name not in NETWORKS or _network(name)[1] != request.match_info["digest"]:
             return json_error(404, "not_found", "there is no such file")
-        return _answer(request, _network(name)[0], _TYPES[".onnx"], FOR_EVER)
+        return _network(name)[0].answer(request, FOR_EVER)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bench.calls.fake_camera import chromium_options
+from bench.calls.page_call import EARS
 from bench.calls.webdriver import Browser
 from bench.demo import shipped_clip
 from codec.bundle import Bundle, Report
@@ -29,14 +30,6 @@ pytestmark = [pytest.mark.e2e, needs(*BROWSER), needs_runtime]
 
 LONG = 180.0
 """Seconds for what browsers do that share two cores with networks."""
-EARS = """
-const connect = AudioNode.prototype.connect;
-AudioNode.prototype.connect = function (to, ...rest) {
-  if (to instanceof AudioDestinationNode) connect.call(this, (window.heard = to.context.createAnalyser()));
-  return connect.call(this, to, ...rest);
-};
-"""
-"""What is played can be looked at."""
 LOUD = "const s = new Float32Array(2048); window.heard?.getFloatTimeDomainData(s); return Math.max(...s.map(Math.abs));"
 PIXELS = """
 const canvas = document.createElement('canvas');

@@ -6,12 +6,13 @@ import { CodecError } from "../codec/errors.js";
 import { parseKeyframe } from "../codec/keyframe.js";
 import { now } from "../media/clock.js";
 import { Ladder, QueueWatch, Redundancy } from "../sender/adaptation.js";
+import { WANTED } from "../sender/wanted.js";
 import { Capture, Speaker } from "./devices.js";
 import { Drawing } from "./drawing.js";
 import { KeyframesIn, KeyframesOut } from "./keyframe_transfer.js";
 import { Link } from "./link.js";
 import { Safety } from "./safety.js";
-import { SignalingClient, SignalingError } from "./signaling_client.js";
+import { SignalingClient } from "./signaling_client.js";
 
 /** Kbit/s that a call may take each way, as `facewire call` has it by default. */
 const LIMIT_KBPS = 12;
@@ -87,16 +88,7 @@ export class Call {
   /** @type {import("../codec/bundle.js").Report | null} */
   #report = null;
   #lastSent = 0;
-  #wanted = {
-    live: false,
-    skip: false,
-    muted: false,
-    cameraOff: false,
-    away: false,
-    redundant: false,
-    tickMode: 0,
-    bitrate: 6000,
-  };
+  #wanted = { ...WANTED };
   /** Control messages are handled one after the other. */
   #control = Promise.resolve();
   #waiting = 0; // of them
@@ -110,7 +102,6 @@ export class Call {
   state = "lobby";
   /** What the receiver counts. @type {Record<string, number | boolean>} */
   stats = {};
-  errors = 0;
 
   /** @param {Files} files @param {{ gpu: boolean, threads: number, workers: number }} drawing @param {Told} told */
   constructor(files, drawing, told) {
@@ -318,8 +309,7 @@ export class Call {
       this.#drawing.hide(data.due);
       return;
     }
-    const { own, theirs, broken } = data;
-    this.errors += broken ? 1 : 0;
+    const { own, theirs } = data;
     if (this.#looking && own) this.#sender.postMessage({ kind: "acknowledged", number: own.newest });
     if (this.#looking) return;
     this.#report = own;
@@ -375,7 +365,6 @@ export class Call {
       }
     } catch (error) {
       // Whatever it is, the next message must find its way.
-      this.errors += 1;
       console.warn("facewire: control message ignored:", error instanceof CodecError ? error.message : error);
     }
   }
@@ -421,9 +410,6 @@ export class Call {
       muted,
       ticks,
       concealed,
-      total: wire,
     };
   }
 }
-
-export { SignalingError };

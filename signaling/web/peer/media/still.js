@@ -57,7 +57,7 @@ export async function encodeStill(image) {
  * @param {OffscreenCanvas} canvas
  * @returns {Promise<Uint8Array>}
  */
-export async function vp8(canvas) {
+async function vp8(canvas) {
   if (typeof VideoEncoder === "undefined") throw new Error("this browser can encode neither WebP nor VP8");
   return new Promise((resolve, reject) => {
     const encoder = new VideoEncoder({

@@ -21,8 +21,6 @@ export class Drawers {
   #pace = new Pace();
   /** Draw one frame in so many, however fast the machine is; 0: as many as it can. */
   every = 0;
-  /** Frames that a newer one has replaced in the slot. */
-  dropped = 0;
 
   /** @param {() => number} now in seconds */
   constructor(now) {
@@ -48,7 +46,6 @@ export class Drawers {
   /** Ask for a frame to be seen at `due`; one that still waits is dropped. @param {FrameInput} frame @param {number} due */
   submit(frame, due) {
     if (this.every ? frame.number % this.every : !this.#pace.draws(frame.number)) return;
-    if (this.#slot) this.dropped += 1;
     this.#slot = { frame, due };
     this.#hand();
   }

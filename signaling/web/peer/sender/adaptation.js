@@ -18,7 +18,7 @@ const STEPS = [
   [2, 24_000],
 ].map(([tickMode, bitrate]) => ({ tickMode, bitrate }));
 /** About what a step costs on the wire one way, in kbit/s, while somebody speaks. @param {Step} step */
-export const kbpsOf = ({ tickMode, bitrate }) => (8 / TICK_MODES[tickMode]) * BUNDLE + bitrate / 1000;
+const kbpsOf = ({ tickMode, bitrate }) => (8 / TICK_MODES[tickMode]) * BUNDLE + bitrate / 1000;
 
 /** Whether a queue fills on the way to the other side: then what is sent is too much, and loss is of our own making. */
 export class QueueWatch {

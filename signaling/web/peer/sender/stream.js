@@ -185,12 +185,6 @@ export class SenderStream {
     return this.shapes.encode(this.#number, header, this.keyframes.bySlot.get(header.slot)?.points ?? null);
   }
 
-  /** Consume a tick without sending it; the receiver conceals its sound. @param {Tick} tick */
-  async skip(tick) {
-    await this.#see(tick.images);
-    await this.#skip(tick.sound.length);
-  }
-
   /** The encoder hears silence, so that its state is fresh when speech resumes. @param {number} samples */
   async #skip(samples) {
     this.#paused = false;

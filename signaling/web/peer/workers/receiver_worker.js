@@ -90,7 +90,7 @@ async function start({ files }) {
 /** @param {Uint8Array} data */
 function media(data) {
   const bundle = player.bundle(data);
-  self.postMessage({ kind: "report", own: player.report(), theirs: bundle?.report ?? null, broken: !bundle });
+  self.postMessage({ kind: "report", own: player.report(), theirs: bundle?.report ?? null });
 }
 
 /** @param {{ slot: number, data: Uint8Array }} given bytes of a keyframe that were checked when they came */

@@ -9,6 +9,7 @@ import { encodeStill } from "../media/still.js";
 import { BlazeFace } from "../models/detector.js";
 import { FaceMesh } from "../models/landmarks.js";
 import { SenderStream, SWITCH_MS } from "../sender/stream.js";
+import { WANTED } from "../sender/wanted.js";
 import { loadNetwork, loadRuntime } from "./load.js";
 
 /** @typedef {import("../media/image.js").Rgba} Rgba */
@@ -45,16 +46,7 @@ const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
   canvas.getContext("2d", { alpha: false, willReadFrequently: true })
 );
 /** What the main thread wants, applied between two ticks. */
-const wanted = {
-  live: false,
-  skip: false,
-  muted: false,
-  cameraOff: false,
-  away: false,
-  redundant: false,
-  tickMode: 0,
-  bitrate: 6000,
-};
+const wanted = { ...WANTED };
 /** @type {import("../codec/bundle.js").Report | null} */
 let report = null;
 /** @type {(() => void)[]} */
@@ -207,7 +199,7 @@ async function next() {
 
 /** @param {import("../sender/stream.js").Tick} tick */
 async function one(tick) {
-  const bundle = wanted.skip ? await stream.skip(tick) : await stream.bundle(tick, report);
+  const bundle = await stream.bundle(tick, report);
   const { framing, face, seen: crop } = stream;
   const told = { kind: "tick", face, enlarged: framing.enlarged, hidden: framing.hidden, crop: crop && view(crop) };
   self.postMessage({ ...told, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });

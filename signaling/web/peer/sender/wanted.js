@@ -1,0 +1,14 @@
+// What the page wants of the worker that sends, as it is at the beginning. Changes are sent to it, and heeded at the next tick.
+
+export const WANTED = Object.freeze({
+  /** A connection stands; until then the worker only looks at the camera. */
+  live: false,
+  muted: false,
+  cameraOff: false,
+  away: false,
+  /** Repeat the previous tick's audio. */
+  redundant: false,
+  tickMode: 0,
+  /** Of Opus, in bit/s. */
+  bitrate: 6000,
+});
