@@ -1,11 +1,12 @@
 // The page of one call: what its process tells over /live, the buttons and keys, and who does the rest.
 
-import { Capture, NAMES } from "./capture.js";
+import { Capture } from "./capture.js";
 import { Devices } from "./devices.js";
 import { Lobby } from "./lobby.js";
 import { showNumbers } from "./readout.js";
 import { Sound } from "./sound.js";
 import { Viewer } from "./viewer.js";
+import { NAMES } from "./wishes.js";
 
 const RETRY_MS = 1500;
 const SOON_MS = 250;

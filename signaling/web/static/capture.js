@@ -1,21 +1,12 @@
 // This window's camera and microphone for the call's process, over /capture: JPEG pictures and PCM sound. The browser cancels the
 // echo of what it plays itself, and goes on with another device when one is unplugged.
 
+import { TROUBLE, WANTED } from "./wishes.js";
+
 const PICTURE = 1;
 const SOUND = 2;
 const WAITING_MAX = 400_000; // bytes that the socket may hold back before pictures are left out
 const RETRY_MS = 1000;
-const WANTED = {
-  video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25, max: 30 } },
-  audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-};
-const TROUBLE = {
-  NotAllowedError: "the browser does not allow it",
-  NotFoundError: "there is none",
-  NotReadableError: "another program uses it",
-  OverconstrainedError: "it is gone",
-};
-export const NAMES = { video: "camera", audio: "microphone" };
 
 export class Capture {
   #kinds;

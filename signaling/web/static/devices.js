@@ -1,6 +1,6 @@
 // The menus of cameras, microphones and loudspeakers.
 
-import { NAMES } from "./capture.js";
+import { NAMES } from "./wishes.js";
 
 const KINDS = { video: "videoinput", audio: "audioinput", speakers: "audiooutput" };
 

@@ -2,21 +2,9 @@
 
 import { OPUS_RATE } from "../media/opus.js";
 import { RATE } from "../media/timing.js";
+import { TROUBLE, WANTED } from "./wishes.js";
 
-const WANTED = {
-  video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25, max: 30 } },
-  audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-};
-/** What a refusal means, in words. @type {Record<string, string>} */
-const TROUBLE = {
-  NotAllowedError: "the browser does not allow it",
-  NotFoundError: "there is none",
-  NotReadableError: "another program uses it",
-  OverconstrainedError: "it is gone",
-};
-/** @typedef {"video" | "audio"} Kind */
-/** @type {Record<Kind, string>} */
-export const NAMES = { video: "camera", audio: "microphone" };
+/** @typedef {import("./wishes.js").Kind} Kind */
 
 /** This side's camera and microphone, given to the worker that sends. */
 export class Capture {

@@ -1,13 +1,13 @@
 // The page of a call that is a whole peer: what is shown, the buttons and keys.
 
 import { Call } from "../call/call.js";
-import { NAMES } from "../call/devices.js";
+import { NAMES } from "../call/wishes.js";
 import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
 import { drawing } from "../workers/load.js";
 import { Menus } from "./menus.js";
 import { showNumbers } from "./readout.js";
-import { showLink } from "./share.js";
+import { drawCode, showLink } from "./share.js";
 
 const ROOM = /^\/call\/([A-Za-z0-9_-]{1,64})$/;
 /** Times that a face is enlarged; more is told. */
@@ -72,13 +72,14 @@ async function begin() {
   const room = ROOM.exec(location.pathname)?.[1];
   if (!room) return tell("page", "This address names no room: a name has 1 to 64 letters, digits, - and _.");
   showLink(location.href);
+  const answer = await fetch("/peer/files.json");
+  const files = await answer.json();
+  if (answer.ok) drawCode(location.href, files.runtime).catch((error) => console.info("facewire: no QR code:", error));
   const missing = await lacking();
   if (missing) {
     byId("join").disabled = true;
     return tell("page", missing);
   }
-  const answer = await fetch("/peer/files.json");
-  const files = await answer.json();
   if (!answer.ok) return tell("page", files.error.message);
   const gpu = await hasGpu();
   const needed = [...drawing(gpu), "blazeface.onnx", "face_landmark.onnx"];

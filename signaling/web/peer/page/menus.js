@@ -1,6 +1,6 @@
 // The menus of cameras, microphones and loudspeakers.
 
-import { NAMES } from "../call/devices.js";
+import { NAMES } from "../call/wishes.js";
 
 const KINDS = { video: "videoinput", audio: "audioinput", speakers: "audiooutput" };
 

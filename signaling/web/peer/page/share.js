@@ -1,7 +1,7 @@
 // The link to this call: to copy, and as a QR code that is drawn here.
 
 /** @param {string} link */
-export async function showLink(link) {
+export function showLink(link) {
   const field = /** @type {HTMLInputElement} */ (document.getElementById("link"));
   const copy = /** @type {HTMLButtonElement} */ (document.getElementById("copy"));
   field.value = link;
@@ -18,12 +18,10 @@ export async function showLink(link) {
       copy.textContent = "Copy link";
     }, 2000);
   });
-  await drawCode(link).catch((error) => console.info("facewire: no QR code:", error));
 }
 
-/** @param {string} link */
-async function drawCode(link) {
-  const { runtime } = await (await fetch("/peer/files.json")).json();
+/** @param {string} link @param {string} runtime where the QR encoder lies */
+export async function drawCode(link, runtime) {
   const { encode } = await import(`${runtime}uqr.mjs`);
   /** @type {{ data: boolean[][], size: number }} */
   const { data, size } = encode(link, { ecc: "M", border: 1 });
