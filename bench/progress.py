@@ -1,19 +1,33 @@
 """Long work shows itself on stderr: a bar on a terminal, elsewhere a line every few seconds."""
 
+import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
+
+from codec.errors import reason
 
 EVERY = 5.0
 """Seconds between two lines where there is no terminal."""
 LOOK = 0.5
 """Seconds between two looks of :func:`clock`."""
+
+
+Figures = dict[str, float]
+
+
+class Case(Protocol):
+    """One of what a bench measures."""
+
+    @property
+    def name(self) -> str: ...
 
 
 class Update(Protocol):
@@ -87,3 +101,28 @@ def clock(
         finally:
             done.set()
             thread.join(5)
+
+
+def run_cases(
+    cases: Sequence[Case], only: str | None, seconds: float, out: Path, run: Callable[[Any], Figures],
+    row: Callable[[str, Figures], str], expected: tuple[type[Exception], ...], write: Callable[[str], object],
+) -> tuple[dict[str, Figures], bool]:  # fmt: skip
+    """Measure those whose name holds ``only``, ``seconds`` each, one after the other: (figures by name, whether all went well).
+
+    Each is written to ``out`` (JSON) and told (``row``) once it is there; one that fails with ``expected`` is a line on
+    stderr, for that is a result, too.
+    """
+    found: dict[str, Figures] = {}
+    well = True
+    for case in cases:
+        if only and only not in case.name:
+            continue
+        try:
+            with clock(case.name, seconds):
+                found[case.name] = run(case)
+            out.write_text(json.dumps(found, indent=1) + "\n")
+            write(row(case.name, found[case.name]) + "\n")
+        except expected as error:
+            print(f"{case.name}: {reason(error)}", file=sys.stderr)
+            well = False
+    return found, well

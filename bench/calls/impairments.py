@@ -7,7 +7,6 @@ idle: the peers work in real time.
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,8 +18,7 @@ import numpy as np
 
 from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
 from bench.demo import DemoError, delays, run_peer, serve, shipped_clip
-from bench.progress import clock
-from codec.errors import reason
+from bench.progress import run_cases
 from signaling.rooms.server import create_app
 
 FROZEN = 0.4
@@ -98,7 +96,7 @@ async def call(case: Case, seconds: float, video: Path) -> dict[str, float]:
                     relay.blocked = False
                 received, sent = await asyncio.gather(*tasks)
         except TimeoutError:
-            raise DemoError(f"{case.name}: the call did not end") from None
+            raise DemoError("the call did not end") from None
         finally:
             for task in tasks:
                 task.cancel()
@@ -132,21 +130,13 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--video", type=Path, default=shipped_clip())
     parser.add_argument("--only", help="cases whose name holds this")
     options = parser.parse_args(arguments)
-    found: dict[str, dict[str, float]] = {}
-    failed = False
-    for case in CASES:
-        if options.only and options.only not in case.name:
-            continue
-        try:
-            with clock(case.name, options.seconds):
-                found[case.name] = asyncio.run(call(case, options.seconds, options.video))
-            options.out.write_text(json.dumps(found, indent=1) + "\n")
-            write(table({case.name: found[case.name]}).splitlines()[-1] + "\n")
-        except (OSError, DemoError) as error:  # one network's failure is a result, too
-            print(reason(error), file=sys.stderr)
-            failed = True
+    found, well = run_cases(
+        CASES, options.only, options.seconds, options.out,
+        lambda case: asyncio.run(call(case, options.seconds, options.video)),
+        lambda name, figures: table({name: figures}).splitlines()[-1], (OSError, DemoError), write,
+    )  # fmt: skip
     write(table(found) + "\n")
-    return int(failed)
+    return int(not well)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ both draw have one each.
 
 import argparse
 import asyncio
-import json
 import re
 import statistics
 import sys
@@ -24,8 +23,7 @@ from bench.calls.fake_camera import chromium_options
 from bench.calls.relay import IP_UDP, Impairment, SignalingProxy, UdpRelay
 from bench.calls.webdriver import Browser, BrowserError, available
 from bench.demo import DemoError, run_peer, serve, shipped_clip
-from bench.progress import clock
-from codec.errors import reason
+from bench.progress import run_cases
 from signaling.rooms.server import create_app
 
 LONGEST = 120.0
@@ -173,20 +171,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not available():
         print("this needs a browser: apt-get install chromium chromium-driver", file=sys.stderr)
         return 1
-    found: dict[str, dict[str, float]] = {}
-    failed = False
-    for case in CASES:
-        if options.only and options.only not in case.name:
-            continue
-        try:
-            with clock(case.name, options.seconds):
-                found[case.name] = asyncio.run(call(case, options.seconds, options.video))
-            options.out.write_text(json.dumps(found, indent=1) + "\n")
-        except (OSError, TimeoutError, BrowserError, DemoError) as error:  # one network's failure is a result, too
-            print(f"{case.name}: {reason(error)}", file=sys.stderr)
-            failed = True
+    found, well = run_cases(
+        CASES, options.only, options.seconds, options.out,
+        lambda case: asyncio.run(call(case, options.seconds, options.video)),
+        lambda name, figures: table({name: figures}).splitlines()[-1], (OSError, TimeoutError, BrowserError, DemoError), print,
+    )  # fmt: skip
     print(table(found))
-    return int(failed)
+    return int(not well)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,15 @@ FILES = (
     "sound.js", "speaker.js", "call.css", "page.css", "icon.svg",
 )  # fmt: skip
 
+SHARED = {"/wishes.js": "../peer/call/wishes.js", "/numbers.js": "../peer/page/numbers.js"}
+"""Taken from the page that is a whole peer."""
+
 
 def local_app(allowed_hosts: Iterable[str] = ()) -> web.Application:
     """An application with the call's page at ``/``, for local names and ``allowed_hosts`` (without port) alone."""
     app = web.Application(middlewares=[errors_as_json, _guard(LOCAL_NAMES | set(allowed_hosts))], client_max_size=81_920)
     app.on_response_prepare.append(add_headers)
-    add_pages(app, {"/": "call.html", "/wishes.js": "../peer/call/wishes.js"} | {f"/{name}": name for name in FILES})
+    add_pages(app, {"/": "call.html"} | SHARED | {f"/{name}": name for name in FILES})
     return app
 
 

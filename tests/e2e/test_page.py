@@ -71,7 +71,7 @@ async def test_both_faces_play_in_chromium(server: str, tmp_path: Path) -> None:
             await until(own_face, LONG, 0.5)
 
             async def delays() -> list[float] | None:
-                texts = [str(await browser.run(CELL % name)).split()[0] for name in ("delay_ms", "browser_ms")]
+                texts = [str(await browser.run(CELL % name)).split()[0] for name in ("delay", "browser")]
                 return [float(t) for t in texts] if all(t.replace(".", "").isdecimal() for t in texts) else None
 
             delay, browsers = await until(delays, LONG, 0.5)

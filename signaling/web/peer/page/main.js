@@ -6,7 +6,7 @@ import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
 import { drawing } from "../workers/load.js";
 import { Menus } from "./menus.js";
-import { showNumbers } from "./readout.js";
+import { showNumbers } from "./numbers.js";
 import { drawCode, showLink } from "./share.js";
 
 const ROOM = /^\/call\/([A-Za-z0-9_-]{1,64})$/;

@@ -2,10 +2,12 @@
 
 /** @type {Record<string, (value: number) => string>} */
 const FORMAT = {
+  bpp: (value) => value.toFixed(5),
   up: (value) => value.toFixed(1),
   down: (value) => value.toFixed(1),
   fps: (value) => value.toFixed(1),
   delay: (value) => value.toFixed(0),
+  browser: (value) => value.toFixed(0),
   draw: (value) => value.toFixed(0),
   loss: (value) => (100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0),
   trust: (value) => value.toFixed(1),
@@ -14,19 +16,29 @@ const GRADES = ["–", "poor", "fair", "good"];
 /** What each must at least be (loss and delay: at most) to be fair, and to be good. @type {Record<string, [number, number]>} */
 const LIMITS = { fps: [8, 20], delay: [800, 450], loss: [0.15, 0.04] };
 
-/** @param {Record<string, unknown>} numbers null where not known */
+/**
+ * Into the page's cells named `data-stat`, null where not known. `leastTrust`, where there is one, for the meter; `alone`: nobody
+ * else is there, so that the call is neither good nor bad. Both pages show theirs with it.
+ * @param {Record<string, unknown>} numbers
+ */
 export function showNumbers(numbers) {
   for (const cell of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-stat]"))) {
     const value = numbers[cell.dataset.stat ?? ""];
     const known = typeof value === "number";
-    const unit = document.createElement("span");
-    unit.className = "unit";
-    unit.textContent = cell.dataset.unit ?? "";
-    cell.replaceChildren(...(known ? [FORMAT[cell.dataset.stat ?? ""](value), unit] : ["–"]));
+    /** @type {(string | Node)[]} */
+    const parts = [known ? FORMAT[cell.dataset.stat ?? ""](value) : "–"];
+    if (known && cell.dataset.unit) {
+      const unit = document.createElement("span");
+      unit.className = "unit";
+      unit.textContent = cell.dataset.unit;
+      parts.push(unit);
+    }
+    cell.replaceChildren(...parts);
   }
   const meter = (/** @type {string} */ id) => /** @type {HTMLMeterElement} */ (document.getElementById(id));
-  meter("trust").value = typeof numbers.trust === "number" ? numbers.trust : 0;
-  const grade = quality(numbers);
+  const trust = numbers.leastTrust ?? numbers.trust;
+  meter("trust").value = typeof trust === "number" ? trust : 0;
+  const grade = numbers.alone ? 0 : quality(numbers);
   meter("quality").value = grade;
   /** @type {HTMLElement} */ (document.getElementById("grade")).textContent = GRADES[grade];
 }
