@@ -17,7 +17,15 @@ from signaling.static_files import json_error
 
 PEER = Path(__file__).parent / "web" / "peer"
 VENDOR = PEER / "vendor"
-NETWORKS = ("identity.onnx", "step.onnx", "step-int8.onnx", "interpolator.onnx", "blazeface.onnx", "face_landmark.onnx")
+NETWORKS = (
+    "identity.onnx",
+    "step.onnx",
+    "step-int8.onnx",
+    "step-small-int8.onnx",
+    "interpolator.onnx",
+    "blazeface.onnx",
+    "face_landmark.onnx",
+)
 """Of ``models/weights``, what the page runs."""
 _TYPES = {
     ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css",

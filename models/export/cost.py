@@ -9,7 +9,8 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.networks.face_upsampler import FaceUpsamplerNet
+from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
+from models.networks.small import SMALL
 from models.paper.network import PaperConfig, PaperNetwork
 
 
@@ -21,12 +22,17 @@ def gflop(run: Callable[..., object], *shapes: tuple[int, ...]) -> float:
     return counter.get_total_flops() / 1e9
 
 
-def call_gflop() -> float:
-    """GFLOP of one 256×256 frame of ``call``."""
+def call_gflop(config: FaceUpsamplerConfig | None = None) -> float:
+    """GFLOP of one 256×256 frame of ``call``, or of a network like it."""
     with torch.device("meta"):
-        model = FaceUpsamplerNet()
+        model = FaceUpsamplerNet(config)
     keyframe = (1, 3, 256, 256)
     return gflop(model, keyframe, (1, 5, 3, 8, 8), (1, 20, 80)) - gflop(model.set_identity, keyframe)
+
+
+def small_gflop() -> float:
+    """GFLOP of one 256×256 frame of ``small``."""
+    return call_gflop(SMALL)
 
 
 def paper_gflop(config: PaperConfig) -> float:

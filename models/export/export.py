@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from models.data.clip import COARSE, SIDE
+from models.export.align import align_channels
 from models.export.graph import check, fold, halve
 from models.export.sampling import gather_rows
 from models.face.shape_points import COUNT
@@ -78,6 +79,7 @@ def _finish(model: onnx.ModelProto, half: bool) -> onnx.ModelProto:
     learned = {t.name for t in model.graph.initializer}
     fold(model)
     gather_rows(model)
+    align_channels(model)
     if half:
         halve(model, learned)
     check(model)

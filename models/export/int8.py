@@ -26,6 +26,7 @@ from codec.media.types import Float32
 from models.data.cache import Cache
 from models.data.clip import SIDE
 from models.data.sampler import Sampler
+from models.export.align import drop_alignment
 from models.export.graph import halve
 from models.runtime.backends import int8_path, load, sha256
 from models.runtime.upsampler import DRIVEN, WeightsMissingError, weights_folder
@@ -65,12 +66,14 @@ def widened(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def quantise(step: Path, inputs: Iterator[Inputs]) -> onnx.ModelProto:
-    """``step.onnx`` with its convolutions but :data:`EXACT` in int8, their inputs' scales, from
+def quantise(step: Path, inputs: Iterator[Inputs], exact: Sequence[str] = EXACT) -> onnx.ModelProto:
+    """``step.onnx`` with its convolutions but those of ``exact`` in int8, their inputs' scales, from
     least to largest, found on ``inputs``, one frame each. Raises ``ValueError`` for no inputs, and
     as ``onnx.load``."""
-    model, made = widened(onnx.load(step)), sha256(step)
-    nodes = [n.name for n in model.graph.node if n.op_type == "Conv" and not any(part in n.name for part in EXACT)]
+    model, made = onnx.load(step), sha256(step)
+    drop_alignment(model)  # for WebGPU alone, which has no int8
+    widened(model)
+    nodes = [n.name for n in model.graph.node if n.op_type == "Conv" and not any(part in n.name for part in exact)]
     with tempfile.TemporaryDirectory() as folder:
         plain, out = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, plain)
@@ -84,10 +87,32 @@ def quantise(step: Path, inputs: Iterator[Inputs]) -> onnx.ModelProto:
         finally:
             logging.getLogger().setLevel(level)
         model = onnx.load(out)
+    keep_narrow(model)
     halve(model, set())
     model.producer_name, model.producer_version = "facewire", ""
     onnx.helper.set_model_props(model, {"made-of-sha256": made})
     return model
+
+
+def keep_narrow(model: onnx.ModelProto, least: int = 4096) -> None:
+    """Keep the weights of convolutions that multiply in fp32 as int8 and a scale for each output channel, in place; the runtime
+    folds them at load."""
+    graph, before = model.graph, list[onnx.NodeProto]()
+    weights = {n.input[1] for n in graph.node if n.op_type == "Conv"}
+    for tensor in [t for t in graph.initializer if t.name in weights and t.data_type == onnx.TensorProto.FLOAT]:
+        wide = numpy_helper.to_array(tensor)
+        if wide.size < least:
+            continue
+        scale = np.maximum(np.abs(wide).max(tuple(range(1, wide.ndim)), keepdims=True), 1e-12).astype(np.float32) / 127
+        graph.initializer.remove(tensor)
+        graph.initializer.append(numpy_helper.from_array(np.rint(wide / scale).astype(np.int8), f"{tensor.name}.int8"))
+        graph.initializer.append(numpy_helper.from_array(scale, f"{tensor.name}.scale"))
+        cast, names = f"{tensor.name}.whole", [f"{tensor.name}.int8", f"{tensor.name}.scale"]
+        before.append(onnx.helper.make_node("Cast", [names[0]], [cast], name=f"{cast}.cast", to=onnx.TensorProto.FLOAT))
+        before.append(onnx.helper.make_node("Mul", [cast, names[1]], [tensor.name], name=f"{cast}.scaled"))
+    nodes = before + list(graph.node)
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def shorten(model: onnx.ModelProto) -> None:

@@ -23,7 +23,7 @@ def _train(given: argparse.Namespace) -> None:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     runs = [LeaseConfig("call", given.minutes, given.batch)]
-    if given.small_minutes:  # from scratch, so that it must first learn to move the keyframe
+    if given.small_minutes:
         runs.append(LeaseConfig("small", given.small_minutes, given.batch, rate=8e-4, warp=8.0))
     run(given.pieces, given.out, runs, say, device)
 
@@ -53,7 +53,7 @@ def main() -> None:
     train.add_argument("pieces", type=Path, help="folder with the pieces that are there")
     train.add_argument("out", type=Path, help="folder for weights and log")
     train.add_argument("--minutes", type=float, default=8, help="how long, without loading")
-    train.add_argument("--small-minutes", type=float, default=0, help="afterwards the small network from scratch")
+    train.add_argument("--small-minutes", type=float, default=0, help="afterwards the small network, a part of it")
     train.add_argument("--batch", type=int, default=64)
     train.set_defaults(run=_train)
     rates = commands.add_parser("rates", help="frames a second that a CUDA GPU draws for 1 to 64 calls at once")

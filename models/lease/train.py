@@ -20,14 +20,11 @@ from models.lease.footage import Footage, find_pieces, load, read_member
 from models.lease.format import VGG, WEIGHTS
 from models.networks.blocks import channels_last
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
+from models.networks.small import SMALL, own_parameters, shrunk
 from models.training.checkpoint import Ema
 from models.training.losses import EYES, LIPS, PerceptualDistance, consistency, importance, inside
 from models.training.precision import autocast
 
-SMALL = FaceUpsamplerConfig(
-    c128=16, c64=24, c32=32, c16=64, c8=96, visual=64, audio=32, generator=16, blocks16=2, blocks32=1, generator_blocks=1
-)
-"""A third of the work a frame, for browsers without a GPU."""
 CONFIGS = {"call": FaceUpsamplerConfig(), "small": SMALL}
 
 
@@ -74,32 +71,46 @@ def cut(images: Tensor, corners: Tensor, crop: int) -> Tensor:
 
 
 class LeaseTrainer:
-    """One run. ``footage`` is trained on, ``dev`` judged on."""
+    """One run. ``footage`` is trained on, ``dev`` judged on. It begins with ``call``, weights by name, or with what was
+    packed; ``small`` with a part of that, and its keyframe's features stay ``call``'s."""
 
-    def __init__(self, config: LeaseConfig, pieces: Path, footage: Footage, dev: Footage | None) -> None:
+    def __init__(
+        self, config: LeaseConfig, pieces: Path, footage: Footage, dev: Footage | None, call: dict[str, Tensor] | None = None
+    ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device = config, footage.device
-        self.model = FaceUpsamplerNet(CONFIGS[config.network])
         found = find_pieces(pieces)
-        if config.network == "call":
-            known = torch.load(io.BytesIO(read_member(found, WEIGHTS)), weights_only=True)
-            self.model.load_state_dict(self.model.state_dict() | {k: v.float() for k, v in known.items()})
+        known = torch.load(io.BytesIO(read_member(found, WEIGHTS)), weights_only=True) if call is None else call
+        self.model = FaceUpsamplerNet()
+        self.model.load_state_dict(self.model.state_dict() | {k: v.float() for k, v in known.items()})
         self.model.to(self.device)
+        self.sampler = GpuSampler(footage, config.seed)
+        parameters = list(self.model.parameters())
+        if config.network == "small":
+            self.model = self._shrunk(self.model).to(self.device)
+            parameters = own_parameters(self.model)
         channels_last(self.model)
         self.ema = Ema(self.model, config.decay)
         fused = self.device.type == "cuda"
         torch.backends.cudnn.benchmark = True
         settings: dict[str, Any] = {"betas": (0.9, 0.99), "weight_decay": 1e-4, "fused": fused}
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), config.rate, **settings)
+        self.optimiser = torch.optim.AdamW(parameters, config.rate, **settings)
         state = torch.load(io.BytesIO(read_member(found, VGG)), weights_only=True)
         self.perceptual = PerceptualDistance({k: v.float() for k, v in state.items()}, "vgg16", 4).to(self.device)
         if fused:
             channels_last(self.perceptual.bfloat16())
-        self.sampler = GpuSampler(footage, config.seed)
         self.dev = None if dev is None else GpuSampler(dev)
         self.rng = np.random.default_rng(config.seed + 1)
         clips = len(footage.clips)
         self.error, self.seen = (torch.zeros(clips, device=self.device) for _ in range(2))
+
+    def _shrunk(self, call: FaceUpsamplerNet) -> FaceUpsamplerNet:
+        batch = self.sampler.batch(self.sampler.draw_wanted(self.config.batch))
+        small = shrunk(call.eval(), lambda: call(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape))
+        small.requires_grad_(False)
+        for parameter in own_parameters(small):
+            parameter.requires_grad_(True)
+        return small
 
     def loss(self, batch: Batch, done: float) -> tuple[Tensor, Tensor, Tensor]:
         """(what is minimised, its parts (3,) for the log, each sample's L1)."""
@@ -124,7 +135,7 @@ class LeaseTrainer:
         loss, parts, each = self.loss(self.sampler.batch(wanted), done)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.requires_grad], 1.0)
         if self.device.type == "cuda":
             # The fused optimiser leaves the weights alone where this is one; asking for the norm would stop the GPU.
             self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
@@ -225,6 +236,10 @@ def run(pieces: Path, out: Path, runs: Sequence[LeaseConfig], say: Callable[[str
     """Load once, then train and write each. Raises ``FileNotFoundError``, ``ValueError``."""
     out.mkdir(parents=True, exist_ok=True)
     footage, dev = (load(pieces, split, device, say) for split in ("train", "dev"))
+    call = None
     for config in runs:
         say(f"{config.network}: {config.minutes:g} minutes")
-        LeaseTrainer(config, pieces, footage, dev).run(out, say)
+        trainer = LeaseTrainer(config, pieces, footage, dev, call)
+        trainer.run(out, say)
+        if config.network == "call":
+            call = trainer.ema.model.state_dict()

@@ -42,11 +42,18 @@ def base_grid(height: int, width: int, like: Tensor) -> Tensor:
     return torch.stack([x[None].expand(height, width), y[:, None].expand(height, width)])[None]
 
 
+def displaced(flow: Tensor) -> Tensor:
+    """:func:`base_grid` + ``flow``, both (N, 2, H, W). The grid as a row and a column: exported as it is it would be a third
+    of a megabyte."""
+    grid = base_grid(flow.shape[2], flow.shape[3], flow)
+    across, down = grid[:, :1, :1], grid[:, 1:, :, :1]
+    return flow.float() + torch.cat([across, across * 0], 1) + torch.cat([down * 0, down], 1)
+
+
 def warp(image: Tensor, flow: Tensor) -> Tensor:
     """Sample ``image`` (N, C, H, W) at base grid + ``flow`` (N, 2, H, W); flow is in half-sides (2
     = the whole width)."""
-    height, width = flow.shape[2:]
-    grid = (base_grid(height, width, flow) + flow.float()).permute(0, 2, 3, 1)
+    grid = displaced(flow).permute(0, 2, 3, 1)
     out = F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
     return out.to(image.dtype)
 
@@ -67,13 +74,13 @@ class CrossAttention(nn.Module):
 
     def __init__(self, channels: int, key_channels: int, size: int) -> None:
         super().__init__()
-        self.size, self.width = size, channels // self.HEADS
-        self.query = nn.Conv2d(channels, channels, 1)
-        self.key = nn.Conv2d(key_channels, channels, 1)
-        self.value = nn.Conv2d(key_channels, channels, 1)
-        self.merge = nn.Conv2d(channels, channels, 1)
+        self.size, self.width = size, key_channels // self.HEADS
+        self.query = nn.Conv2d(channels, key_channels, 1)
+        self.key = nn.Conv2d(key_channels, key_channels, 1)
+        self.value = nn.Conv2d(key_channels, key_channels, 1)
+        self.merge = nn.Conv2d(key_channels, channels, 1)
         # Strong enough that each place first finds itself: displacements begin near zero, not at the middle.
-        self.place_q = nn.Parameter(torch.randn(1, channels, size, size) * 1.1)
+        self.place_q = nn.Parameter(torch.randn(1, key_channels, size, size) * 1.1)
         self.place_k = nn.Parameter(self.place_q.detach().clone())
         grid = base_grid(size, size, self.place_q)
         self.register_buffer("grid", grid.clone(), persistent=False)

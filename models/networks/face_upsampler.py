@@ -26,19 +26,31 @@ from models.networks.shape_hint import hint
 
 @dataclass(frozen=True)
 class FaceUpsamplerConfig:
-    """Channels at each scale. The defaults are what ships."""
+    """Channels of the keyframe's features at each scale (``c…``), and of what is made of them for each frame (``p…``,
+    None: as many). The defaults are what ships as ``call``."""
 
     c128: int = 24
     c64: int = 32
     c32: int = 48
     c16: int = 112
     c8: int = 192
+    p64: int | None = None
+    p32: int | None = None
+    p16: int | None = None
+    p8: int | None = None
     visual: int = 128
     audio: int = 64
     generator: int = 24
+    visual_blocks: int = 2
+    blocks8: int = 3
     blocks16: int = 3
     blocks32: int = 3
     generator_blocks: int = 2
+
+    @property
+    def predicted(self) -> tuple[int, int, int, int]:
+        """Channels of the frame's own features at 64, 32, 16 and 8."""
+        return self.p64 or self.c64, self.p32 or self.c32, self.p16 or self.c16, self.p8 or self.c8
 
 
 def _block(cin: int, cout: int, count: int = 1, stride: int = 1) -> nn.Sequential:
@@ -68,7 +80,7 @@ class VisualEncoder(nn.Module):
 
     def __init__(self, c: FaceUpsamplerConfig) -> None:
         super().__init__()
-        self.net = _block(15 + 15 + 3, c.visual, 2)
+        self.net = _block(15 + 15 + 3, c.visual, c.visual_blocks)
 
     def forward(self, pictures: Tensor, own: Tensor) -> Tensor:
         n = pictures.shape[0]
@@ -123,23 +135,24 @@ class CoarsePredictor(nn.Module):
 
     def __init__(self, c: FaceUpsamplerConfig) -> None:
         super().__init__()
+        p64, p32, p16, p8 = c.predicted
         self.visual, self.audio = VisualEncoder(c), AudioEncoder(c)
-        self.fuse8 = _block(c.visual + c.audio + c.c8, c.c8, 3)
-        self.to16 = _block(c.c8, c.c16, 1)
-        self.detail16, self.detail32 = zero_conv(3, c.c16), zero_conv(3, c.c32)
-        self.attend = CrossAttention(c.c16, c.c16, 16)
-        self.found = nn.Conv2d(c.c16 + 8, c.c16, 3, padding=1)
-        self.flow16 = zero_conv(c.c16 + 8, 2)
-        self.fuse16 = _block(2 * c.c16, c.c16, c.blocks16)
-        self.to32 = _block(c.c16 + 2, c.c32, 0)
-        self.fuse32 = _block(2 * c.c32, c.c32, c.blocks32)
-        self.flow32 = zero_conv(c.c32, 2)
-        self.to64 = _block(c.c32 + 2, c.c64, 0)
-        self.fuse64 = _block(2 * c.c64 + 3, c.c64, 1)
-        self.flow64 = zero_conv(c.c64, 2)
-        self.head = zero_conv(c.c64, 4)
+        self.fuse8 = _block(c.visual + c.audio + c.c8, p8, c.blocks8)
+        self.to16 = _block(p8, p16, 1)
+        self.detail16, self.detail32 = zero_conv(3, p16), zero_conv(3, p32)
+        self.attend = CrossAttention(p16, c.c16, 16)
+        self.found = nn.Conv2d(p16 + 8, p16, 3, padding=1)
+        self.flow16 = zero_conv(p16 + 8, 2)
+        self.fuse16 = _block(p16 + c.c16, p16, c.blocks16)
+        self.to32 = _block(p16 + 2, p32, 0)
+        self.fuse32 = _block(p32 + c.c32, p32, c.blocks32)
+        self.flow32 = zero_conv(p32, 2)
+        self.to64 = _block(p32 + 2, p64, 0)
+        self.fuse64 = _block(p64 + c.c64 + 3, p64, 1)
+        self.flow64 = zero_conv(p64, 2)
+        self.head = zero_conv(p64, 4)
         nn.init.constant_(self.head.bias[3:], 2.0)  # type: ignore[index]
-        self.shape16, self.shape32, self.shape64 = (zero_conv(HINT, width) for width in (c.c16, c.c32, c.c64))
+        self.shape16, self.shape32, self.shape64 = (zero_conv(HINT, width) for width in (p16, p32, p64))
         # One parameter each: as one vector the exporter would fold it into constants without a name.
         self.lean16, self.lean32, self.lean64 = (nn.Parameter(torch.tensor(share)) for share in (0.5, 0.5, 0.3))
 
@@ -224,7 +237,7 @@ class Generator(nn.Module):
 
     def __init__(self, c: FaceUpsamplerConfig) -> None:
         super().__init__()
-        self.join = nn.Conv2d(12 + c.c128 + c.c64 + 3 + 1 + 3, c.generator, 1)
+        self.join = nn.Conv2d(12 + c.c128 + c.predicted[0] + 3 + 1 + 3, c.generator, 1)
         self.body = nn.Sequential(*[ResBlock(c.generator) for _ in range(c.generator_blocks)])
         self.head = zero_conv(c.generator, 16)
         nn.init.constant_(self.head.bias[12:], 2.0)  # type: ignore[index]

@@ -92,14 +92,17 @@ def evaluate_coarse(model: FaceUpsamplerNet, cache: Cache, every: int = 12, bf16
 
 @torch.no_grad()
 def evaluate_full(
-    model: FaceUpsamplerNet, cache: Cache, judge: PerceptualDistance, every: int = 25, bf16: bool | None = None
-) -> dict[str, float]:
-    """PSNR and LPIPS (AlexNet) at 256×256 of picture and warp alone."""
+    model: FaceUpsamplerNet, cache: Cache, judge: PerceptualDistance, every: int = 25, bf16: bool | None = None,
+    points: bool = False,
+) -> dict[str, float]:  # fmt: skip
+    """PSNR and LPIPS (AlexNet) at 256×256 of picture and warp alone; ``points``: those of every frame are known."""
     device, rows = next(model.parameters()).device, []
     for batch in batches(cache, 256, every, 8):
         truth = batch.truth.to(device)
         with autocast(device.type, bf16):
-            out, warped = model(batch.keyframe.to(device), batch.pictures.to(device), batch.mel.to(device))
+            given = (batch.keyframe, batch.pictures, batch.mel)
+            shape = batch.shape.to(device) if points else None
+            out, warped = model(*(x.to(device) for x in given), shape=shape)
         shown = {"": out.float().clamp(0, 1), "warp_": warped.float().clamp(0, 1)}
         scores = {k: (psnr(v, truth), judge(v, truth)) for k, v in shown.items()}
         for i in range(len(truth)):

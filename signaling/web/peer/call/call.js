@@ -116,6 +116,7 @@ export class Call {
         told.ready(ms);
         if (this.state === "lobby") this.#preview(true);
       },
+      chosen: told.ready,
       failed: (what) => told.failed(`The other person's face cannot be drawn: ${what}`),
     });
     this.#sender.onmessage = ({ data }) => this.#fromSender(data);

@@ -8,10 +8,11 @@ import { now, sleep } from "../media/clock.js";
  */
 /**
  * `port`: a worker is ready, frames for it go there. `shown`: a frame is to be put on the page now. `hidden`: nothing is.
- * `loading`: bytes more are here. `ready`: milliseconds of a frame.
+ * `loading`: bytes more are here. `ready`: it can draw, and takes so many milliseconds for a frame; `chosen`: the same of the
+ * network that it will go on with.
  * @typedef {{
  *   port(port: MessagePort): void, shown(frame: Drawn): void, hidden(): void, loading(bytes: number): void, ready(ms: number): void,
- *   failed(what: string): void,
+ *   chosen(ms: number): void, failed(what: string): void,
  * }} On
  */
 
@@ -28,6 +29,8 @@ export class Drawing {
   /** When frames were shown, of the last two seconds. @type {number[]} */
   #shownAt = [];
   #closed = false;
+  /** The network that the first worker has chosen. */
+  #step = "";
 
   /**
    * @param {import("../workers/load.js").Files} files
@@ -41,7 +44,7 @@ export class Drawing {
     this.#add();
   }
 
-  /** One more worker. The next is begun when it is ready: its files are in the browser's cache then. */
+  /** One more worker. The next is begun when the first has chosen its network: the files are in the browser's cache then. */
   #add() {
     const worker = new Worker(new URL("../workers/draw_worker.js", import.meta.url), { type: "module" });
     const { port1, port2 } = new MessageChannel();
@@ -49,13 +52,16 @@ export class Drawing {
     this.#workers.push(worker);
     worker.onerror = (event) => first && this.#on.failed(event.message || "a part of the page could not be loaded");
     const { gpu, threads, workers } = this.#how;
-    worker.postMessage({ kind: "start", files: this.#files, port: port2, gpu, threads }, [port2]);
+    worker.postMessage({ kind: "start", files: this.#files, port: port2, gpu, threads, workers, step: this.#step }, [port2]);
     for (const [slot, { file, form }] of this.#keyframes) worker.postMessage({ kind: "keyframe", slot, file, form });
     worker.onmessage = ({ data }) => {
       if (data.kind === "drawn") this.#drawn(data);
       else if (data.kind === "ready") {
         this.#on.port(port1);
         if (first) this.#on.ready(data.ms);
+      } else if (data.kind === "chosen") {
+        this.#step = data.step;
+        if (first) this.#on.chosen(data.ms);
         if (this.#workers.length < workers && !this.#closed) this.#add();
       } else if (first && data.kind === "loading") this.#on.loading(data.bytes);
       else if (first && data.kind === "failed") this.#on.failed(data.message);

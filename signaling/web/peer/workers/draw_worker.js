@@ -7,14 +7,19 @@ import { decodeStill } from "../media/still.js";
 import { Upsampler } from "../models/upsampler.js";
 import { smallOf } from "../receiver/small_pictures.js";
 import { consistency } from "../receiver/trust.js";
-import { drawing, loadNetwork, loadRuntime } from "./load.js";
+import { loadNetwork, loadRuntime, STEPS } from "./load.js";
 
 /** Keyframes whose features are kept: 3.5 MB each. */
 const KEPT = 3;
 
 /** Mean difference, of 255 levels, between what WebGPU and WebAssembly draw, in fp16 and int8. */
 const ALIKE = 2;
+/** How much longer the whole network takes than the small one. */
+const WORK = 1.9;
+/** Milliseconds of a frame, of all workers together, that leave a third of the time of 25 FPS to all else. */
+const FAST = 26;
 
+/** @typedef {import("./load.js").Files} Files */
 /** @typedef {{ planes: Float32Array, features: import("../models/upsampler.js").KeyframeFeatures | null }} Known */
 
 /** By slot; a promise while the picture is decoded. @type {Map<number, Promise<Known | null>>} */
@@ -29,35 +34,81 @@ self.onmessage = ({ data }) => {
   else if (data.kind === "keyframe") keyframes.set(data.slot, known(data.file, data.form));
 };
 
-/** @param {{ port: MessagePort, files: import("./load.js").Files, gpu: boolean, threads: number }} given */
-async function start({ port, files, gpu, threads }) {
+/**
+ * `step`: the network that an earlier worker has chosen, for two must draw alike; "" for the first. It tells when it can draw,
+ * and when it has chosen.
+ * @param {{ port: MessagePort, files: Files, gpu: boolean, threads: number, workers: number, step: string }} given
+ */
+async function start({ port, files, gpu, threads, workers, step }) {
   const progress = (/** @type {number} */ bytes) => self.postMessage({ kind: "loading", bytes });
-  const open = async (/** @type {boolean} */ onGpu) => {
-    const ort = await loadRuntime(files, onGpu, threads);
-    const networks = await Promise.all(drawing(onGpu).map((name) => loadNetwork(ort, files, name, onGpu, progress)));
-    const made = new Upsampler(networks[0], networks[1]);
-    return { made, ...(await made.warmup()) };
-  };
-  let found = await open(gpu).catch((error) => {
-    if (!gpu) throw error;
-    console.warn("facewire: WebGPU is there but does not work:", error);
-    return open(false);
-  });
-  if (gpu) {
-    // Drivers differ: it must draw the same picture, and faster.
-    const other = await open(false);
-    const apart = found.frame.reduce((sum, value, i) => sum + Math.abs(value - other.frame[i]), 0) / found.frame.length;
-    if (apart > ALIKE || other.ms < found.ms) found = other;
-    console.info(`facewire: WebGPU ${found === other ? "is left out" : "draws"}: ${apart.toFixed(2)} levels apart`);
-  }
+  let found = step
+    ? await open({ files, gpu: step === STEPS.gpu, step, threads })
+    : await first(files, gpu, threads, progress).catch((error) => {
+        if (!gpu) throw error;
+        console.warn("facewire: WebGPU is there but does not work:", error);
+        return first(files, false, threads, progress);
+      });
   port.onmessage = async ({ data }) => {
-    const seconds = await draw(found.made, data).catch((error) => {
+    const seconds = await draw(found.upsampler, data).catch((error) => {
       console.warn("facewire: a frame could not be drawn:", error); // the next may do
       return null;
     });
     port.postMessage(seconds);
   };
   self.postMessage({ kind: "ready", ms: found.ms });
+  if (found.step === STEPS.small && !step) found = await better(found, files, threads, workers);
+  self.postMessage({ kind: "chosen", step: found.step, ms: found.ms });
+}
+
+/**
+ * The networks, run once: how long a frame takes, and the frame, by which two ways of drawing can be held to each other.
+ * @param {{
+ *   files: Files, gpu: boolean, step: string, threads: number, progress?: (bytes: number) => void,
+ *   identity?: import("../models/networks.js").Network,
+ * }} wanted `identity` where that network is there already
+ */
+async function open({ files, gpu, step, threads, progress = () => {}, identity }) {
+  const ort = await loadRuntime(files, gpu, threads);
+  const load = (/** @type {string} */ name) => loadNetwork(ort, files, name, gpu, progress);
+  const networks = await Promise.all([identity ?? load("identity.onnx"), load(step)]);
+  const upsampler = new Upsampler(networks[0], networks[1]);
+  return { upsampler, networks, step, ...(await upsampler.warmup()) };
+}
+
+/**
+ * WebGPU, where it draws the same picture and faster, for drivers differ; else what needs least.
+ * @param {Files} files
+ * @param {boolean} gpu
+ * @param {number} threads
+ * @param {(bytes: number) => void} progress
+ */
+async function first(files, gpu, threads, progress) {
+  const small = () => open({ files, gpu: false, step: STEPS.small, threads, progress });
+  if (!gpu) return small();
+  const found = await open({ files, gpu, step: STEPS.gpu, threads, progress });
+  const other = await open({ files, gpu: false, step: STEPS.whole, threads });
+  const apart = found.frame.reduce((sum, value, i) => sum + Math.abs(value - other.frame[i]), 0) / found.frame.length;
+  const draws = apart <= ALIKE && found.ms <= other.ms;
+  console.info(`facewire: WebGPU ${draws ? "draws" : "is left out"}: ${apart.toFixed(2)} levels apart`);
+  return draws ? found : small();
+}
+
+/**
+ * The whole network instead of the small one, where all workers together are fast enough for it.
+ * @param {Awaited<ReturnType<typeof open>>} small
+ * @param {Files} files
+ * @param {number} threads
+ * @param {number} workers
+ */
+async function better(small, files, threads, workers) {
+  if ((small.ms * WORK) / workers > FAST) return small;
+  try {
+    const whole = await open({ files, gpu: false, step: STEPS.whole, threads, identity: small.networks[0] });
+    return whole.ms / workers > FAST ? small : whole;
+  } catch (error) {
+    console.warn("facewire: the small network goes on drawing:", error);
+    return small;
+  }
 }
 
 /**

@@ -7,8 +7,13 @@ import { Network } from "../models/networks.js";
  * @typedef {{ runtime: string, files: Record<string, { url: string, bytes: number }> }} Files
  */
 
-/** The networks that draw. In WebAssembly whole numbers are half as fast again; WebGPU has none. @param {boolean} gpu */
-export const drawing = (gpu) => ["identity.onnx", gpu ? "step.onnx" : "step-int8.onnx"];
+/**
+ * The networks that draw a frame: `gpu` on WebGPU; `whole`, the same in whole numbers, which WebAssembly multiplies faster and
+ * WebGPU not at all; `small`, a third of the work and not quite as good (docs/decisions.md).
+ */
+export const STEPS = { gpu: "step.onnx", whole: "step-int8.onnx", small: "step-small-int8.onnx" };
+/** What is loaded before a face can be drawn. @param {boolean} gpu */
+export const drawing = (gpu) => ["identity.onnx", gpu ? STEPS.gpu : STEPS.small];
 
 /**
  * ONNX Runtime, for WebAssembly alone or with WebGPU.

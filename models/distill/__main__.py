@@ -1,0 +1,51 @@
+"""``python -m models.distill CACHE LOSSES OUT --stage coarse``, then ``--stage full``: ``small`` out of ``call``.
+
+CACHE is what ``facewire train`` prepared (``RUN/cache``), LOSSES the folder of the perceptual losses. ``OUT/STAGE.pt`` is
+the checkpoint, from which the same command goes on; ``full`` begins with ``OUT/coarse.pt``.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+STAGES: dict[str, tuple[int, int, float]] = {"coarse": (3500, 32, 1e-3), "full": (2000, 16, 4e-4)}
+"""Steps, batch and rate of each stage."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 0, or 1 after one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m models.distill", description=__doc__)
+    for name in ("cache", "losses", "out"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--stage", choices=tuple(STAGES), required=True)
+    parser.add_argument("--call", type=Path, default=Path("models/weights"), help="weights to learn from")
+    parser.add_argument("--from", dest="start", type=Path, help="a checkpoint, or step-small-int8.onnx, to begin with")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--rate", type=float)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args(arguments)
+    from models.distill.trainer import DistillConfig, Distiller
+
+    steps, batch, rate = STAGES[given.stage]
+    before = given.out / "coarse.pt"
+    start = given.start or (before if given.stage == "full" and before.exists() else None)
+    config = DistillConfig(
+        given.stage, given.cache, given.losses, given.out, given.steps or steps, given.batch or batch, given.rate or rate,
+        threads=given.threads, call=given.call,
+    )  # fmt: skip
+
+    def tell(row: dict[str, float]) -> None:
+        print("  ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
+
+    try:
+        Distiller(config, start).run(tell)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"distill: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

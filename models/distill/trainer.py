@@ -1,0 +1,87 @@
+"""``small`` trained in two stages: ``coarse`` at 64×64, ``full`` at 256×256."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data.batch import Batch
+from models.data.cache import Cache
+from models.data.sampler import Sampler
+from models.distill.losses import coarse_distance, full_distance
+from models.distill.weights import load_call, load_small
+from models.networks.blocks import channels_last
+from models.networks.face_upsampler import FaceUpsamplerNet
+from models.networks.small import own_parameters, shrunk
+from models.training.evaluate import evaluate_coarse, evaluate_full
+from models.training.loop import Loop, LoopConfig
+from models.training.losses import PerceptualDistance
+
+if TYPE_CHECKING:
+    from models.data.batch import MakeDrawer
+
+
+@dataclass(frozen=True)
+class DistillConfig(LoopConfig):
+    """``call``: the weights that are learnt from, a folder of ONNX files or a checkpoint. ``perceptual``: weight of LPIPS-VGG
+    in the full stage, on crops of ``crop`` pixels."""
+
+    call: Path = Path("models/weights")
+    perceptual: float = 6.0
+    crop: int = 96
+
+
+class Distiller(Loop[DistillConfig, FaceUpsamplerNet]):
+    """One run of a stage. ``start``: a checkpoint, or the int8 file, that it begins with; without one it is a part of
+    ``call``."""
+
+    def __init__(self, config: DistillConfig, start: Path | None = None) -> None:
+        torch.manual_seed(config.seed)
+        call = load_call(config.call)
+        if start:
+            small = load_small(start, call)
+        else:
+            batch = Sampler(Cache(config.cache / "train"), 256, 16, config.seed, harder=False).draw(0)
+            small = shrunk(call, lambda: call(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape))
+        small.requires_grad_(False)
+        own = own_parameters(small)
+        for parameter in own:
+            parameter.requires_grad_(True)
+        super().__init__(config, small, [{"params": own, "scale": 1.0}])
+        self.call = call.to(self.device)
+        channels_last(self.call)
+        if self.full:
+            self.perceptual = PerceptualDistance(config.weights / "lpips_vgg16.pth", "vgg16", 3).to(self.device)
+            if self.bf16:
+                self.perceptual.bfloat16()
+
+    @property
+    def full(self) -> bool:
+        """Whether whole frames are drawn."""
+        return self.config.stage == "full"
+
+    def maker(self) -> "MakeDrawer":
+        return partial(Sampler, side=256 if self.full else 64)
+
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        if not self.full:
+            return coarse_distance(self.model, self.call, batch)
+        config, rng = self.config, np.random.default_rng([self.config.seed, self.step])
+        return full_distance(self.model, self.call, batch, self.perceptual, config.perceptual, config.crop, rng)
+
+    def evaluate(self, dev: Cache) -> dict[str, float]:
+        """Of ``small`` and, as ``call_…``, of ``call``: without points, and with those of every frame (``shape_…``)."""
+        rows: dict[str, float] = {}
+        judge = PerceptualDistance(self.config.weights / "lpips_alexnet.pth", "alexnet").to(self.device) if self.full else None
+        for name, model in (("", self.ema.model), ("call_", self.call)):
+            if judge is None:
+                rows |= {f"{name}{k}": v for k, v in evaluate_coarse(model, dev, 24, self.bf16).items()}
+                continue
+            for more, points in (("", False), ("shape_", True)):
+                found = evaluate_full(model, dev, judge, 50, self.bf16, points)
+                rows |= {f"{name}{more}{k}": v for k, v in found.items()}
+        return rows

@@ -1,0 +1,116 @@
+"""``small`` as it ships: ``step-small-int8.onnx``, written and read again.
+
+``python -m models.distill.weights CHECKPOINT CACHE FOLDER`` writes it into FOLDER, which holds ``identity.onnx``.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor
+
+from models.export.export import call_graphs
+from models.export.int8 import SAMPLES, quantise, training_inputs
+from models.networks.face_upsampler import FaceUpsamplerNet
+from models.networks.small import SHARED, SMALL, own_parameters
+from models.runtime.backends import sha256
+from models.training.checkpoint import PREFIX, learnt
+
+NAME = "step-small-int8.onnx"
+FEATURES = "features-of-sha256"
+"""Metadata: the digest of the ``identity.onnx`` whose features it takes."""
+
+
+def load_call(path: Path) -> FaceUpsamplerNet:
+    """``call`` with its weights, not to be trained. Raises ``FileNotFoundError``, ``ValueError``."""
+    call = FaceUpsamplerNet()
+    call.load_state_dict(call.state_dict() | learnt(path, call.named_parameters()))
+    return call.requires_grad_(False).eval()
+
+
+def load_small(path: Path, call: FaceUpsamplerNet) -> FaceUpsamplerNet:
+    """``small`` out of a checkpoint, or of its int8 file, with the keyframe's features of ``call``. Raises
+    ``FileNotFoundError``, and ``ValueError`` for other files."""
+    small = FaceUpsamplerNet(SMALL)
+    known = {k: v for k, v in call.state_dict().items() if k.startswith(SHARED)}
+    if path.suffix == ".onnx":
+        own = own_parameters(small)
+        known |= _from_int8(path, {name: p for name, p in small.named_parameters() if any(p is q for q in own)})
+    else:
+        known |= learnt(path, small.named_parameters())
+    try:
+        small.load_state_dict(small.state_dict() | known)
+    except RuntimeError as error:
+        raise ValueError(f"{path} is of another network") from error
+    return small
+
+
+def _from_int8(path: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    held = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
+    others = [v for k, v in held.items() if not k.startswith(PREFIX)]
+    found = {}
+    for name, like in wanted.items():
+        full = PREFIX + name
+        ways = [(f"{full}.int8", f"{full}.scale"), (f"{full}_quantized", f"{full}_scale")]
+        ways += [(f"{full}_quantized", f"{full}_quantized_scale")]
+        pair = next((way for way in ways if way[0] in held and way[1] in held), None)
+        plain = next((held[key] for key in (f"{full}.half", full) if key in held), None)
+        if pair:
+            whole, scale = (held[key].astype(np.float32) for key in pair)
+            plain = whole * scale.reshape(-1, *[1] * (whole.ndim - 1))
+        if plain is None:  # the exporter has named it anew
+            fitting = [v for v in others if v.shape == like.shape]
+            if len(fitting) != 1:
+                raise ValueError(f"{path} does not hold {name}")
+            plain = fitting[0]
+        found[name] = torch.from_numpy(plain.astype(np.float32)).reshape(like.shape)
+    return found
+
+
+def write(checkpoint: Path, cache: Path, folder: Path, samples: int = SAMPLES) -> Path:
+    """Make ``FOLDER/step-small-int8.onnx``, whole or not at all. Raises ``OSError``, ``ValueError``."""
+    call, small = load_call(folder), FaceUpsamplerNet(SMALL)
+    state = learnt(checkpoint, small.named_parameters())
+    small.load_state_dict(state)
+    theirs = call.state_dict()
+    for name in (n for n in state if n.startswith(SHARED)):
+        if not torch.allclose(state[name], theirs[name], atol=1e-3, rtol=1e-3):
+            raise ValueError(f"{checkpoint} was trained on features that {folder / 'identity.onnx'} does not give ({name})")
+    _, step = call_graphs(small)
+    with tempfile.TemporaryDirectory() as made:
+        plain = Path(made) / "step-small.onnx"
+        plain.write_bytes(step.SerializeToString())
+        model = quantise(plain, islice(training_inputs(cache, folder), samples))
+    onnx.helper.set_model_props(model, {FEATURES: sha256(folder / "identity.onnx")})
+    path = folder / NAME
+    part = path.with_suffix(".part")
+    part.write_bytes(model.SerializeToString())
+    os.replace(part, path)
+    return path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 0, or 1 after one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m models.distill.weights", description=__doc__)
+    for name in ("checkpoint", "cache", "folder"):
+        parser.add_argument(name, type=Path)
+    given = parser.parse_args(arguments)
+    try:
+        path = write(given.checkpoint, given.cache, given.folder)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"distill: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    print(f"{path.name} {path.stat().st_size / 1e6:.2f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
