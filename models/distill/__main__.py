@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("cache", "losses", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--stage", choices=tuple(STAGES), required=True)
-    parser.add_argument("--call", type=Path, default=Path("models/weights"), help="weights to learn from")
+    parser.add_argument("--call", type=Path, help="weights to learn from; the shipped ones by default")
     parser.add_argument("--from", dest="start", type=Path, help="a checkpoint, or step-small-int8.onnx, to begin with")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int)
@@ -27,13 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args(arguments)
     from models.distill.trainer import DistillConfig, Distiller
+    from models.runtime.upsampler import weights_folder
 
     steps, batch, rate = STAGES[given.stage]
     before = given.out / "coarse.pt"
     start = given.start or (before if given.stage == "full" and before.exists() else None)
     config = DistillConfig(
         given.stage, given.cache, given.losses, given.out, given.steps or steps, given.batch or batch, given.rate or rate,
-        threads=given.threads, call=given.call,
+        threads=given.threads, call=given.call or weights_folder(),
     )  # fmt: skip
 
     def tell(row: dict[str, float]) -> None:

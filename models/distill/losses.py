@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 
 from models.data.batch import Batch
-from models.networks.blocks import warp
-from models.networks.face_upsampler import Coarse, FaceUpsamplerNet, lit
+from models.networks.face_upsampler import Coarse, FaceUpsamplerNet
 from models.networks.shape_hint import hint
 from models.training.losses import PerceptualDistance, crops, cut, importance
 
@@ -30,18 +29,12 @@ def coarse_distance(small: FaceUpsamplerNet, call: FaceUpsamplerNet, batch: Batc
         given = (batch.pictures, batch.mel, batch.detail, hint(batch.shape))
         wanted = call.predictor(*given, *parts)
     got = small.predictor(*given, *parts)
-    (mine, warped), (theirs, _) = (_picture(r, batch) for r in (got, wanted))
+    (mine, warped), (theirs, _) = (r.painted(batch.keyframe, batch.pictures[:, 2]) for r in (got, wanted))
     where = importance(batch.boxes, 64)
     rec, moved, like = _apart(mine, batch.truth, where), _apart(warped, batch.truth, where), _apart(mine, theirs, where)
     flow = _of_flow(got, wanted, where)
     loss = 5 * rec + 10 * moved + 5 * like + flow
     return loss, {"rec": rec.item(), "warp": moved.item(), "like": like.item(), "flow": flow.item()}
-
-
-def _picture(result: Coarse, batch: Batch) -> tuple[Tensor, Tensor]:
-    warped = warp(batch.keyframe, result.flow)
-    warped = warped + lit(warped, batch.pictures[:, 2])
-    return result.mask * warped + (1 - result.mask) * result.f_int, warped
 
 
 def full_distance(

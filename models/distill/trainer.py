@@ -1,6 +1,6 @@
 """``small`` trained in two stages: ``coarse`` at 64×64, ``full`` at 256×256."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,8 @@ from models.distill.losses import coarse_distance, full_distance
 from models.distill.weights import load_call, load_small
 from models.networks.blocks import channels_last
 from models.networks.face_upsampler import FaceUpsamplerNet
-from models.networks.small import own_parameters, shrunk
+from models.networks.small import fix_features, shrunk
+from models.runtime.upsampler import weights_folder
 from models.training.evaluate import evaluate_coarse, evaluate_full
 from models.training.loop import Loop, LoopConfig
 from models.training.losses import PerceptualDistance
@@ -30,7 +31,7 @@ class DistillConfig(LoopConfig):
     """``call``: the weights that are learnt from, a folder of ONNX files or a checkpoint. ``perceptual``: weight of LPIPS-VGG
     in the full stage, on crops of ``crop`` pixels."""
 
-    call: Path = Path("models/weights")
+    call: Path = field(default_factory=weights_folder)
     perceptual: float = 6.0
     crop: int = 96
 
@@ -47,13 +48,10 @@ class Distiller(Loop[DistillConfig, FaceUpsamplerNet]):
         else:
             batch = Sampler(Cache(config.cache / "train"), 256, 16, config.seed, harder=False).draw(0)
             small = shrunk(call, lambda: call(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape))
-        small.requires_grad_(False)
-        own = own_parameters(small)
-        for parameter in own:
-            parameter.requires_grad_(True)
-        super().__init__(config, small, [{"params": own, "scale": 1.0}])
+        super().__init__(config, small, [{"params": fix_features(small)}])
         self.call = call.to(self.device)
         channels_last(self.call)
+        self._of_call: dict[str, float] = {}
         if self.full:
             self.perceptual = PerceptualDistance(config.weights / "lpips_vgg16.pth", "vgg16", 3).to(self.device)
             if self.bf16:
@@ -75,13 +73,15 @@ class Distiller(Loop[DistillConfig, FaceUpsamplerNet]):
 
     def evaluate(self, dev: Cache) -> dict[str, float]:
         """Of ``small`` and, as ``call_…``, of ``call``: without points, and with those of every frame (``shape_…``)."""
+        if not self._of_call:  # which never changes
+            self._of_call = {f"call_{k}": v for k, v in self._judge(self.call, dev).items()}
+        return self._judge(self.ema.model, dev) | self._of_call
+
+    def _judge(self, model: FaceUpsamplerNet, dev: Cache) -> dict[str, float]:
+        if not self.full:
+            return evaluate_coarse(model, dev, 24, self.bf16)
+        judge = PerceptualDistance(self.config.weights / "lpips_alexnet.pth", "alexnet").to(self.device)
         rows: dict[str, float] = {}
-        judge = PerceptualDistance(self.config.weights / "lpips_alexnet.pth", "alexnet").to(self.device) if self.full else None
-        for name, model in (("", self.ema.model), ("call_", self.call)):
-            if judge is None:
-                rows |= {f"{name}{k}": v for k, v in evaluate_coarse(model, dev, 24, self.bf16).items()}
-                continue
-            for more, points in (("", False), ("shape_", True)):
-                found = evaluate_full(model, dev, judge, 50, self.bf16, points)
-                rows |= {f"{name}{more}{k}": v for k, v in found.items()}
+        for more, points in (("", False), ("shape_", True)):
+            rows |= {f"{more}{k}": v for k, v in evaluate_full(model, dev, judge, 50, self.bf16, points).items()}
         return rows

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor
 
 from models.export.export import call_graphs
+from models.export.graph import save
 from models.export.int8 import SAMPLES, quantise, training_inputs
 from models.networks.face_upsampler import FaceUpsamplerNet
-from models.networks.small import SHARED, SMALL, own_parameters
+from models.networks.small import SHARED, SMALL
 from models.runtime.backends import sha256
-from models.training.checkpoint import PREFIX, learnt
+from models.training.checkpoint import PREFIX, learnt, onnx_tensors, renamed
 
 NAME = "step-small-int8.onnx"
 FEATURES = "features-of-sha256"
@@ -42,8 +41,7 @@ def load_small(path: Path, call: FaceUpsamplerNet) -> FaceUpsamplerNet:
     small = FaceUpsamplerNet(SMALL)
     known = {k: v for k, v in call.state_dict().items() if k.startswith(SHARED)}
     if path.suffix == ".onnx":
-        own = own_parameters(small)
-        known |= _from_int8(path, {name: p for name, p in small.named_parameters() if any(p is q for q in own)})
+        known |= _from_int8(path, {name: p for name, p in small.named_parameters() if not name.startswith(SHARED)})
     else:
         known |= learnt(path, small.named_parameters())
     try:
@@ -54,24 +52,19 @@ def load_small(path: Path, call: FaceUpsamplerNet) -> FaceUpsamplerNet:
 
 
 def _from_int8(path: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    held = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
-    others = [v for k, v in held.items() if not k.startswith(PREFIX)]
-    found = {}
+    held, found = onnx_tensors(path), dict[str, Tensor]()
     for name, like in wanted.items():
         full = PREFIX + name
-        ways = [(f"{full}.int8", f"{full}.scale"), (f"{full}_quantized", f"{full}_scale")]
-        ways += [(f"{full}_quantized", f"{full}_quantized_scale")]
+        ways = tuple(
+            (full + a, full + b) for a, b in ((".int8", ".scale"), ("_quantized", "_scale"), ("_quantized", "_quantized_scale"))
+        )
         pair = next((way for way in ways if way[0] in held and way[1] in held), None)
-        plain = next((held[key] for key in (f"{full}.half", full) if key in held), None)
         if pair:
             whole, scale = (held[key].astype(np.float32) for key in pair)
-            plain = whole * scale.reshape(-1, *[1] * (whole.ndim - 1))
-        if plain is None:  # the exporter has named it anew
-            fitting = [v for v in others if v.shape == like.shape]
-            if len(fitting) != 1:
-                raise ValueError(f"{path} does not hold {name}")
-            plain = fitting[0]
-        found[name] = torch.from_numpy(plain.astype(np.float32)).reshape(like.shape)
+            value = whole * scale.reshape(-1, *[1] * (whole.ndim - 1))
+        else:
+            value = held[full] if full in held else renamed(held, name, like, path)
+        found[name] = torch.from_numpy(value.astype(np.float32)).reshape(like.shape)
     return found
 
 
@@ -91,9 +84,7 @@ def write(checkpoint: Path, cache: Path, folder: Path, samples: int = SAMPLES) -
         model = quantise(plain, islice(training_inputs(cache, folder), samples))
     onnx.helper.set_model_props(model, {FEATURES: sha256(folder / "identity.onnx")})
     path = folder / NAME
-    part = path.with_suffix(".part")
-    part.write_bytes(model.SerializeToString())
-    os.replace(part, path)
+    save(model, path)
     return path
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from models.data.clip import COARSE, SIDE
 from models.export.align import align_channels
-from models.export.graph import check, fold, halve
+from models.export.graph import check, fold, halve, save
 from models.export.sampling import gather_rows
 from models.face.shape_points import COUNT
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
@@ -137,9 +137,7 @@ def export(
     sizes = {}
     for name, graph in graphs.items():
         path = out / f"{name}.onnx"
-        part = path.with_suffix(".part")
-        part.write_bytes(graph.SerializeToString())
-        part.replace(path)
+        save(graph, path)
         sizes[path.name] = path.stat().st_size
     return sizes
 

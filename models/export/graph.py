@@ -1,5 +1,7 @@
 """Small passes over an ONNX graph: fold what never changes, keep weights as fp16, refuse what a runtime lacks."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -80,6 +82,13 @@ def halve(model: onnx.ModelProto, learned: set[str]) -> None:
     nodes = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend(casts + nodes)
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Write ``path``, whole or not at all. Raises ``OSError``."""
+    part = path.with_suffix(".part")
+    part.write_bytes(model.SerializeToString())
+    part.replace(path)
 
 
 def check(model: onnx.ModelProto) -> None:

@@ -10,7 +10,6 @@ made of (:func:`models.runtime.backends.int8_of`), so that it is never used with
 
 import argparse
 import logging
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ from models.data.cache import Cache
 from models.data.clip import SIDE
 from models.data.sampler import Sampler
 from models.export.align import drop_alignment
-from models.export.graph import halve
+from models.export.graph import halve, save
 from models.runtime.backends import int8_path, load, sha256
 from models.runtime.upsampler import DRIVEN, WeightsMissingError, weights_folder
 
@@ -152,9 +151,7 @@ def write(cache: Path, folder: Path, samples: int = SAMPLES, seed: int = 0) -> P
     step = folder / "step.onnx"
     model, path = quantise(step, islice(training_inputs(cache, folder, seed), samples)), int8_path(step)
     shorten(model)
-    part = path.with_suffix(".part")
-    part.write_bytes(model.SerializeToString())
-    os.replace(part, path)
+    save(model, path)
     return path
 
 

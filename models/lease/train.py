@@ -20,7 +20,7 @@ from models.lease.footage import Footage, find_pieces, load, read_member
 from models.lease.format import VGG, WEIGHTS
 from models.networks.blocks import channels_last
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
-from models.networks.small import SMALL, own_parameters, shrunk
+from models.networks.small import SMALL, fix_features, shrunk
 from models.training.checkpoint import Ema
 from models.training.losses import EYES, LIPS, PerceptualDistance, consistency, importance, inside
 from models.training.precision import autocast
@@ -88,7 +88,7 @@ class LeaseTrainer:
         parameters = list(self.model.parameters())
         if config.network == "small":
             self.model = self._shrunk(self.model).to(self.device)
-            parameters = own_parameters(self.model)
+            parameters = fix_features(self.model)
         channels_last(self.model)
         self.ema = Ema(self.model, config.decay)
         fused = self.device.type == "cuda"
@@ -106,11 +106,7 @@ class LeaseTrainer:
 
     def _shrunk(self, call: FaceUpsamplerNet) -> FaceUpsamplerNet:
         batch = self.sampler.batch(self.sampler.draw_wanted(self.config.batch))
-        small = shrunk(call.eval(), lambda: call(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape))
-        small.requires_grad_(False)
-        for parameter in own_parameters(small):
-            parameter.requires_grad_(True)
-        return small
+        return shrunk(call.eval(), lambda: call(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape))
 
     def loss(self, batch: Batch, done: float) -> tuple[Tensor, Tensor, Tensor]:
         """(what is minimised, its parts (3,) for the log, each sample's L1)."""

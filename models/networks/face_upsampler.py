@@ -83,9 +83,8 @@ class VisualEncoder(nn.Module):
         self.net = _block(15 + 15 + 3, c.visual, c.visual_blocks)
 
     def forward(self, pictures: Tensor, own: Tensor) -> Tensor:
-        n = pictures.shape[0]
-        change = (pictures - own[:, None]).reshape(n, 15, 8, 8) * 4
-        return self.net(torch.cat([pictures.reshape(n, 15, 8, 8) * 2 - 1, change, own * 2 - 1], 1))
+        change = (pictures - own[:, None]).flatten(1, 2) * 4
+        return self.net(torch.cat([pictures.flatten(1, 2) * 2 - 1, change, own * 2 - 1], 1))
 
 
 LEAK = 0.1
@@ -124,6 +123,14 @@ class Coarse:
     f_int: Tensor
     mask: Tensor
     features: Tensor
+
+    def painted(self, keyframe: Tensor, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """From the keyframe at S×S, S a multiple of 64, and what was sent: (picture at S×S, warped keyframe with light)."""
+        scale = keyframe.shape[-1] // 64
+        flow, f_int, mask = (x if scale == 1 else up(x, scale) for x in (self.flow, self.f_int, self.mask))
+        moved = warp(keyframe, flow)
+        warped = moved + lit(moved, picture)
+        return mask * warped + (1 - mask) * f_int, warped
 
 
 class CoarsePredictor(nn.Module):
@@ -276,14 +283,10 @@ class FaceUpsamplerNet(nn.Module):
         self, keyframe: Tensor, pictures: Tensor, mel: Tensor, detail: Tensor | None = None, shape: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Coarse]:
         """Keyframe at S×S, S a multiple of 64 → (picture at S×S, warped keyframe with light, coarse result)."""
-        scale = keyframe.shape[-1] // 64
-        parts = self.identity.small(F.avg_pool2d(keyframe, scale), self.predictor.attend)
+        parts = self.identity.small(F.avg_pool2d(keyframe, keyframe.shape[-1] // 64), self.predictor.attend)
         led = no_shape(pictures) if shape is None else hint(shape)
         result = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, led, *parts)
-        flow, f_int, mask = (x if scale == 1 else up(x, scale) for x in (result.flow, result.f_int, result.mask))
-        warped = warp(keyframe, flow)
-        warped = warped + lit(warped, pictures[:, 2])
-        return mask * warped + (1 - mask) * f_int, warped, result
+        return *result.painted(keyframe, pictures[:, 2]), result
 
     def set_identity(self, keyframe: Tensor) -> tuple[Tensor, ...]:
         """Keyframe (N, 3, 256, 256) → the inputs of :meth:`step` that depend on it alone.

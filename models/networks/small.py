@@ -26,6 +26,15 @@ def own_parameters(small: FaceUpsamplerNet) -> list[nn.Parameter]:
     return [p for name, p in small.named_parameters() if not name.startswith(SHARED)]
 
 
+def fix_features(small: FaceUpsamplerNet) -> list[nn.Parameter]:
+    """Let training leave the keyframe's features alone; gives what it may move."""
+    small.requires_grad_(False)
+    own = own_parameters(small)
+    for parameter in own:
+        parameter.requires_grad_(True)
+    return own
+
+
 def _liveliness(call: FaceUpsamplerNet, run: Callable[[], object]) -> dict[nn.Module, Tensor]:
     """Standard deviation of each output channel of every convolution and block while ``run`` draws with ``call``."""
     found: dict[nn.Module, Tensor] = {}
@@ -84,10 +93,6 @@ def _entry(tower: nn.Sequential) -> nn.Conv2d:
     return conv
 
 
-def _after(first: int, *, count: int) -> list[int]:
-    return list(range(first, first + count))
-
-
 def shrunk(call: FaceUpsamplerNet, run: Callable[[], object], config: FaceUpsamplerConfig = SMALL) -> FaceUpsamplerNet:
     """``small`` as a part of ``call``; ``run`` draws frames with ``call``, by which its channels are judged."""
     small = FaceUpsamplerNet(config)
@@ -98,7 +103,7 @@ def shrunk(call: FaceUpsamplerNet, run: Callable[[], object], config: FaceUpsamp
     mine, theirs = small.generator, call.generator
     c, wide = call.config, call.config.predicted[0]
     before, after = 12 + c.c128, 12 + c.c128 + wide
-    given = [*range(before), *(before + k for k in kept64), *_after(after, count=7)]
+    given = [*range(before), *(before + k for k in kept64), *range(after, after + 7)]
     kept = s.best(theirs.body, [theirs.head.weight], config.generator)
     s.take(mine.join, theirs.join, kept, given)
     s.blocks(mine.body, theirs.body, kept)
@@ -118,7 +123,7 @@ def _shrink_predictor(s: _Shrinking, small: FaceUpsamplerNet, call: FaceUpsample
     b.audio.spread.weight.data.copy_(a.audio.spread.weight.data[rows])
     b.audio.spread.bias.data.copy_(a.audio.spread.bias.data[rows])
     kept8 = s.best(a.fuse8, [_entry(a.to16).weight], p8)
-    given = [*visual, *(c.visual + k for k in heard), *_after(c.visual + c.audio, count=c.c8)]
+    given = [*visual, *(c.visual + k for k in heard), *range(c.visual + c.audio, c.visual + c.audio + c.c8)]
     s.tower(b.fuse8, a.fuse8, kept8, given)
 
     wide = c.predicted[2]
@@ -128,28 +133,27 @@ def _shrink_predictor(s: _Shrinking, small: FaceUpsamplerNet, call: FaceUpsample
     s.take(b.attend.merge, a.attend.merge, came, None)
     for name in ("detail16", "shape16"):
         s.take(getattr(b, name), getattr(a, name), came, None)
-    both = [*came, *_after(wide, count=8)]
+    both = [*came, *range(wide, wide + 8)]
     s.take(b.flow16, a.flow16, None, both)
     found = s.best(a.found, [_entry(a.fuse16).weight[:, :wide]], p16)
     s.take(b.found, a.found, found, both)
     kept = s.best(a.fuse16, [_entry(a.to32).weight[:, :wide]], p16)
-    s.tower(b.fuse16, a.fuse16, kept, [*found, *_after(wide, count=c.c16)])
-    for side, width, above in ((32, p32, c.c32), (64, p64, c.c64)):
-        kept = _shrink_scale(s, b, a, side, width, above, kept)
+    s.tower(b.fuse16, a.fuse16, kept, [*found, *range(wide, wide + c.c16)])
+    for side, width in ((32, p32), (64, p64)):
+        kept = _shrink_scale(s, b, a, side, width, kept)
     s.take(b.head, a.head, None, kept)
     return kept
 
 
-def _shrink_scale(s: _Shrinking, b: CoarsePredictor, a: CoarsePredictor, side: int, width: int, above: int, kept: Kept) -> Kept:
-    """The layers at 32 or 64: ``kept`` are the channels that come from the scale before, ``above`` the keyframe's."""
+def _shrink_scale(s: _Shrinking, b: CoarsePredictor, a: CoarsePredictor, side: int, width: int, kept: Kept) -> Kept:
+    """The layers at 32 or 64: ``kept`` are the channels that come from the scale before."""
     entry, fuse, flow = (a.to32, a.fuse32, a.flow32) if side == 32 else (a.to64, a.fuse64, a.flow64)
     wide, coarser = _entry(fuse).out_channels, _entry(entry).in_channels - 2
     came = s.best(entry, [_entry(fuse).weight[:, :wide]], width)
     s.take(_entry(getattr(b, f"to{side}")), _entry(entry), came, [*kept, coarser, coarser + 1])
     for name in ("shape32", "detail32") if side == 32 else ("shape64",):
         s.take(getattr(b, name), getattr(a, name), came, None)
-    more = _entry(fuse).in_channels - wide - above
     out = s.best(fuse, [flow.weight, _entry(a.to64).weight[:, :wide] if side == 32 else a.head.weight], width)
-    s.tower(getattr(b, f"fuse{side}"), fuse, out, [*came, *_after(wide, count=above + more)])
+    s.tower(getattr(b, f"fuse{side}"), fuse, out, [*came, *range(wide, _entry(fuse).in_channels)])
     s.take(getattr(b, f"flow{side}"), flow, None, out)
     return out

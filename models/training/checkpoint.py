@@ -80,7 +80,8 @@ _KEPT_IN = {"predictor.attend.place_k": "identity.onnx"}
 ``step.onnx``."""
 
 
-def _tensors(path: Path) -> dict[str, np.ndarray]:
+def onnx_tensors(path: Path) -> dict[str, np.ndarray]:
+    """What an ONNX file holds, by name, without ``.half``. Raises ``FileNotFoundError``, ``ValueError``."""
     try:
         model = onnx.load(path)
     except FileNotFoundError:
@@ -90,13 +91,22 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
     return {t.name.removesuffix(".half"): numpy_helper.to_array(t) for t in model.graph.initializer}
 
 
+def renamed(tensors: dict[str, np.ndarray], name: str, like: Tensor, path: Path) -> np.ndarray:
+    """A parameter that the exporter has named anew: the one tensor of its shape without a parameter's name. Raises
+    ``ValueError``."""
+    fitting = [v for k, v in tensors.items() if not k.startswith(PREFIX) and v.shape == like.shape]
+    if len(fitting) != 1:
+        raise ValueError(f"{path} does not hold {name}")
+    return fitting[0]
+
+
 def from_onnx(folder: Path, parameters: Iterable[tuple[str, Tensor]], missing: tuple[str, ...] = ()) -> dict[str, Tensor]:
     """The ``parameters`` of a ``Call`` (as ``named_parameters()`` gives them) out of
     ``identity.onnx`` and ``step.onnx``.
 
     Raises ``FileNotFoundError``, and ``ValueError`` for files that don't hold every one of them.
     """
-    files = {name: _tensors(folder / name) for name in ("identity.onnx", "step.onnx")}
+    files = {name: onnx_tensors(folder / name) for name in ("identity.onnx", "step.onnx")}
     named = {k.removeprefix(PREFIX): v for tensors in files.values() for k, v in tensors.items() if k.startswith(PREFIX)}
     found: dict[str, Tensor] = {}
     for name, like in parameters:
@@ -105,10 +115,7 @@ def from_onnx(folder: Path, parameters: Iterable[tuple[str, Tensor]], missing: t
             continue
         if value is None:
             file = _KEPT_IN.get(name, "step.onnx")
-            fitting = [v for k, v in files[file].items() if not k.startswith(PREFIX) and v.shape == like.shape]
-            if len(fitting) != 1:
-                raise ValueError(f"{folder / file} does not hold {name}")
-            value = fitting[0]
+            value = renamed(files[file], name, like, folder / file)
         if value.shape != like.shape:
             raise ValueError(f"{folder}: {name} is {list(value.shape)}, not {list(like.shape)}")
         found[name] = torch.from_numpy(value.astype(np.float32))

@@ -1,6 +1,9 @@
 // The call's numbers, as the process tells them and this browser adds to them.
 
-import { showNumbers as show } from "./numbers.js";
+import { LIMITS, showNumbers as show } from "./numbers.js";
+
+/** Frames a second: a call's own process draws more than a browser can. */
+const OWN_LIMITS = { ...LIMITS, fps: [10, 20] };
 
 /** `told`: what the call's process tells; `browser`: milliseconds that sound and picture need in this browser, null where unknown. */
 export function showNumbers(told, browser) {
@@ -18,5 +21,5 @@ export function showNumbers(told, browser) {
     trust: told.consistency_db,
     leastTrust: told.consistency_worst_db,
     alone: told.peer_present === false,
-  });
+  }, OWN_LIMITS);
 }

@@ -14,14 +14,14 @@ const FORMAT = {
 };
 const GRADES = ["–", "poor", "fair", "good"];
 /** What each must at least be (loss and delay: at most) to be fair, and to be good. @type {Record<string, [number, number]>} */
-const LIMITS = { fps: [8, 20], delay: [800, 450], loss: [0.15, 0.04] };
+export const LIMITS = { fps: [8, 20], delay: [800, 450], loss: [0.15, 0.04] };
 
 /**
  * Into the page's cells named `data-stat`, null where not known. `leastTrust`, where there is one, for the meter; `alone`: nobody
  * else is there, so that the call is neither good nor bad. Both pages show theirs with it.
  * @param {Record<string, unknown>} numbers
  */
-export function showNumbers(numbers) {
+export function showNumbers(numbers, limits = LIMITS) {
   for (const cell of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-stat]"))) {
     const value = numbers[cell.dataset.stat ?? ""];
     const known = typeof value === "number";
@@ -36,16 +36,16 @@ export function showNumbers(numbers) {
     cell.replaceChildren(...parts);
   }
   const meter = (/** @type {string} */ id) => /** @type {HTMLMeterElement} */ (document.getElementById(id));
-  const trust = numbers.leastTrust ?? numbers.trust;
+  const trust = "leastTrust" in numbers ? numbers.leastTrust : numbers.trust;
   meter("trust").value = typeof trust === "number" ? trust : 0;
-  const grade = numbers.alone ? 0 : quality(numbers);
+  const grade = numbers.alone ? 0 : quality(numbers, limits);
   meter("quality").value = grade;
   /** @type {HTMLElement} */ (document.getElementById("grade")).textContent = GRADES[grade];
 }
 
-/** 0 (nothing known) to 3: the worst of what is known. @param {Record<string, unknown>} numbers */
-function quality(numbers) {
-  const grades = Object.entries(LIMITS).flatMap(([name, [fair, good]]) => {
+/** 0 (nothing known) to 3: the worst of what is known. @param {Record<string, unknown>} numbers @param {typeof LIMITS} limits */
+function quality(numbers, limits) {
+  const grades = Object.entries(limits).flatMap(([name, [fair, good]]) => {
     const value = numbers[name];
     if (typeof value !== "number") return [];
     const enough = (/** @type {number} */ limit) => (good > fair ? value >= limit : value <= limit);
