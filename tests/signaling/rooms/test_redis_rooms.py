@@ -1,6 +1,7 @@
 """Rooms shared by two servers, in a real Redis."""
 
 import asyncio
+from functools import partial
 
 import aiohttp
 import pytest
@@ -17,7 +18,7 @@ from signaling.protocol import Presence, Ready, SignalingError
 from signaling.rooms.redis_rooms import RedisRooms
 from signaling.rooms.server import ServerConfig, create_app
 from tests.signaling.events import heard
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 pytestmark = needs("redis-server")
 
@@ -50,6 +51,11 @@ async def test_peers_of_two_servers_meet_and_part(two):
                 await heard(a, Presence)
 
 
+async def _peers_are(session: aiohttp.ClientSession, url: str, count: int) -> bool:
+    async with session.get(f"{url}rooms/r") as answer:
+        return (await answer.json())["peers"] == count
+
+
 async def test_a_third_is_refused_and_a_place_is_free_again(two):
     async with SignalingClient(two[0], "r"), SignalingClient(two[1], "r"):
         for url in two:
@@ -60,6 +66,9 @@ async def test_a_third_is_refused_and_a_place_is_free_again(two):
             for url in two:  # both know of both rooms
                 async with session.get(f"{url}rooms/r") as answer:
                     assert (await answer.json())["peers"] == 2
+    async with aiohttp.ClientSession() as session:
+        for url in two:  # a server frees the place of who has gone when it sees the connection end
+            await until(partial(_peers_are, session, url, 0))
     async with SignalingClient(two[1], "r") as late:
         assert late.polite is False
 
