@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from signaling.static_files import json_error
+from signaling.static_files import json_error, page_bytes
 
 PEER = Path(__file__).parent / "web" / "peer"
 VENDOR = PEER / "vendor"
@@ -89,8 +89,9 @@ def _vendored(path: Path) -> _File:
 def _scripts() -> dict[str, _File]:
     """Page, scripts and style sheet, by their place in ``web/peer``."""
     left_out = {"vendor", "node_modules"}
-    files = [p for p in PEER.rglob("*") if p.suffix in (".html", ".js", ".css") and not left_out & set(p.relative_to(PEER).parts)]
-    return {p.relative_to(PEER).as_posix(): _File(p.name, gzip.compress(p.read_bytes(), 9, mtime=0)) for p in files}
+    files = [p for p in PEER.rglob("*") if p.suffix in (".js", ".css") and not left_out & set(p.relative_to(PEER).parts)]
+    files.append(PEER / PAGE)
+    return {p.relative_to(PEER).as_posix(): _File(p.name, gzip.compress(page_bytes(p), 9, mtime=0)) for p in files}
 
 
 class CallPage:

@@ -6,6 +6,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 PAGES = Path(__file__).parent / "web" / "static"
+CONTROLS = "controls.html"
+"""The buttons of a call: a comment with this name in a page stands for them."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
@@ -25,7 +27,7 @@ def add_pages(app: web.Application, files: dict[str, str]) -> None:
     """
 
     def add(route: str, name: str) -> None:
-        body, kind = (PAGES / name).read_bytes(), _TYPES[Path(name).suffix]
+        body, kind = page_bytes(PAGES / name), _TYPES[Path(name).suffix]
 
         async def page(_: web.Request) -> web.Response:
             return web.Response(body=body, content_type=kind, charset="utf-8")
@@ -34,6 +36,15 @@ def add_pages(app: web.Application, files: dict[str, str]) -> None:
 
     for route, name in files.items():
         add(route, name)
+
+
+def page_bytes(path: Path) -> bytes:
+    """A file as it is sent: a page with the call's buttons put in."""
+    body = path.read_bytes()
+    if path.suffix != ".html":
+        return body
+    controls = PAGES.parent.joinpath("peer", CONTROLS).read_bytes()
+    return body.replace(f"<!-- {CONTROLS} -->".encode(), controls)
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:

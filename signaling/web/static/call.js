@@ -1,12 +1,13 @@
 // The page of one call: what its process tells over /live, the buttons and keys, and who does the rest.
 
+import { NAMES } from "./call/wishes.js";
 import { Capture } from "./capture.js";
-import { Devices } from "./devices.js";
 import { Lobby } from "./lobby.js";
+import { note, press, steer } from "./page/controls.js";
+import { Menus } from "./page/menus.js";
 import { showNumbers } from "./readout.js";
 import { Sound } from "./sound.js";
 import { Viewer } from "./viewer.js";
-import { NAMES } from "./wishes.js";
 
 const RETRY_MS = 1500;
 const SOON_MS = 250;
@@ -21,13 +22,11 @@ const HIDDEN = { camera_off: "Their camera is off", away: "The other person is a
 const byId = (id) => document.getElementById(id);
 const stage = byId("stage");
 const soundOn = byId("sound-on");
-const panel = byId("panel");
-const buttons = Object.fromEntries(["mute", "camera", "away", "small", "devices", "hangup"].map((name) => [name, byId(name)]));
 const steering = ["mute", "camera", "away", "hangup"];
 
 const viewer = new Viewer([byId("remote"), byId("preview")]);
 const sound = new Sound(byId("sound"), (yes) => (soundOn.hidden = !yes));
-const devices = new Devices(sound);
+const menus = new Menus(sound);
 const lobby = new Lobby(() => setState("joining", "wait"));
 
 let live = null;
@@ -63,7 +62,7 @@ function command(name, value) {
 }
 
 function enable(on) {
-  for (const name of steering) buttons[name].disabled = !on;
+  for (const name of steering) byId(name).disabled = !on;
 }
 
 // ---- what is shown ----
@@ -84,12 +83,12 @@ function show(stats) {
   stage.dataset.remote = hidden ? "no" : "yes";
   if (hidden && byId("waiting").textContent !== hidden) byId("waiting").textContent = hidden;
   const remote = [FACES[stats.face] ?? "", stats.remote_muted === true ? "microphone off" : ""];
-  note(byId("face"), present ? remote.filter(Boolean).join(", ") : "");
-  note(byId("local-face"), ["none", "many", "leaving"].includes(stats.local_face) ? FACES[stats.local_face] : far(stats));
+  note("face", present ? remote.filter(Boolean).join(", ") : "");
+  note("local-face", ["none", "many", "leaving"].includes(stats.local_face) ? FACES[stats.local_face] : far(stats));
   now = { muted: stats.muted === true, camera: stats.camera !== false, away: stats.away === true };
-  press(buttons.mute, now.muted, now.muted ? "Unmute" : "Mute");
-  press(buttons.camera, !now.camera, now.camera ? "Camera off" : "Camera on");
-  press(buttons.away, now.away, now.away ? "I'm back" : "Away");
+  press("mute", now.muted, now.muted ? "Unmute" : "Mute");
+  press("camera", !now.camera, now.camera ? "Camera off" : "Camera on");
+  press("away", now.away, now.away ? "I'm back" : "Away");
   capture?.turn("video", now.camera && !now.away);
 }
 
@@ -121,7 +120,7 @@ function enterCall(stats) {
   document.querySelector(".preview").hidden = false;
   const kinds = [stats.page_camera && "video", stats.page_microphone && "audio"].filter(Boolean);
   if (kinds.length) capture = new Capture(kinds, captureChanged);
-  devices.use(capture, kinds);
+  menus.use(capture, kinds);
   viewer.start();
   sound.start();
 }
@@ -134,7 +133,7 @@ function leaveCall() {
   stage.dataset.remote = "no";
   soundOn.hidden = true;
   document.querySelector(".preview").hidden = true;
-  note(byId("trouble"), "");
+  note("trouble", "");
 }
 
 function end() {
@@ -147,13 +146,8 @@ function end() {
 }
 
 function captureChanged(troubles) {
-  note(byId("trouble"), Object.entries(troubles).map(([kind, why]) => `No ${NAMES[kind]}: ${why}.`).join(" "));
-  devices.refresh();
-}
-
-function note(element, text) {
-  element.hidden = !text;
-  if (text && element.textContent !== text) element.textContent = text;
+  note("trouble", Object.entries(troubles).map(([kind, why]) => `No ${NAMES[kind]}: ${why}.`).join(" "));
+  menus.refresh();
 }
 
 function setPhase(name) {
@@ -165,12 +159,6 @@ function setState(text, tone) {
   const state = byId("state");
   if (state.textContent !== text) state.textContent = text;
   state.dataset.tone = tone;
-}
-
-function press(button, on, name) {
-  button.dataset.on = String(on); // For the eye; to a screen reader the changing name says it.
-  const label = button.querySelector(".name");
-  if (label.textContent !== name) label.textContent = name;
 }
 
 /** The 8×8 pixels that the face is drawn from, over it. */
@@ -190,31 +178,16 @@ const actions = {
   small: () => {
     smallShown = !smallShown;
     stage.dataset.small = smallShown ? "yes" : "no";
-    press(buttons.small, smallShown, smallShown ? "Face" : "8×8");
+    press("small", smallShown, smallShown ? "Face" : "8×8");
     command("small", smallShown);
-  },
-  devices: () => {
-    panel.hidden = !panel.hidden;
-    buttons.devices.setAttribute("aria-expanded", String(!panel.hidden));
-    if (!panel.hidden) devices.refresh().then(() => panel.querySelector("select")?.focus());
   },
   hangup: () => {
     command("hangup", true);
     end();
   },
 };
-const KEYS = { m: "mute", c: "camera", a: "away", r: "small", d: "devices", h: "hangup" };
 
-for (const [name, button] of Object.entries(buttons)) button.addEventListener("click", actions[name]);
-addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !panel.hidden) return actions.devices();
-  const name = KEYS[event.key.toLowerCase()];
-  const writing = event.target.closest?.("input, select, textarea");
-  if (!name || writing || event.repeat || event.ctrlKey || event.altKey || event.metaKey || buttons[name].disabled) return;
-  event.preventDefault();
-  actions[name]();
-});
-
+steer(actions, () => menus.refresh());
 setInterval(async () => (browser = { sound: sound.delay, picture: await viewer.delay(sound.delay) }), DELAYS_MS);
 
 enable(false);

@@ -1,6 +1,6 @@
 // The call's numbers, as the process tells them and this browser adds to them.
 
-import { LIMITS, showNumbers as show } from "./numbers.js";
+import { LIMITS, showNumbers as show } from "./page/numbers.js";
 
 /** Frames a second: a call's own process draws more than a browser can. */
 const OWN_LIMITS = { ...LIMITS, fps: [10, 20] };

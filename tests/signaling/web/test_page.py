@@ -14,7 +14,7 @@ from signaling.config import IceConfig
 from signaling.transport import sdp
 from signaling.web import page as page_module
 from signaling.web.audio import MAX_LISTENERS
-from signaling.web.local import FILES
+from signaling.web.local import FILES, SHARED
 from signaling.web.page import MAX_VIEWERS, page_app
 from tests.waiting import PATIENCE, until
 
@@ -75,7 +75,7 @@ async def page(engine):
 
 
 async def test_files_and_headers(page):
-    for path in ("", *FILES):
+    for path in ("", *FILES, *SHARED):
         async with page.get(page.url.join(page.url.with_path("/" + path))) as answer:
             assert answer.status == 200
             policy = answer.headers["Content-Security-Policy"]
@@ -88,6 +88,7 @@ async def test_files_and_headers(page):
         html = await answer.text()
         assert 'id="remote"' in html
         assert 'id="preview"' in html
+        assert 'id="hangup"' in html
 
 
 @pytest.mark.parametrize(

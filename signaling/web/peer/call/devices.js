@@ -205,6 +205,11 @@ export class Speaker {
     return "setSinkId" in AudioContext.prototype;
   }
 
+  /** The device in use; "" is the browser's choice. */
+  get sink() {
+    return this.#sink;
+  }
+
   /** @param {string} id */
   async choose(id) {
     this.#sink = id;

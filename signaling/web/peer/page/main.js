@@ -5,6 +5,7 @@ import { NAMES } from "../call/wishes.js";
 import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
 import { drawing } from "../workers/load.js";
+import { note, press, steer } from "./controls.js";
 import { Menus } from "./menus.js";
 import { showNumbers } from "./numbers.js";
 import { drawCode, showLink } from "./share.js";
@@ -34,7 +35,6 @@ const TITLE = "facewire call";
 const byId = (id) => document.getElementById(id);
 const stage = byId("stage");
 const soundOn = byId("sound-on");
-const panel = byId("panel");
 
 /** @type {Call} */
 let call;
@@ -115,7 +115,8 @@ async function begin() {
       failed: (what) => tell(what, what),
     },
   );
-  menus = new Menus(call);
+  menus = new Menus(call.speaker);
+  menus.use(call.capture, ["video", "audio"]);
   byId("join").disabled = false;
   showLoading();
   setInterval(everySecond, 1000);
@@ -131,13 +132,7 @@ let menus = null;
 function tell(about, text) {
   if (text) troubles.set(about, text);
   else troubles.delete(about);
-  note(byId("trouble"), [...troubles.values()].join(" "));
-}
-
-/** @param {HTMLElement} element @param {string} text */
-function note(element, text) {
-  element.hidden = !text;
-  if (text && element.textContent !== text) element.textContent = text;
+  note("trouble", [...troubles.values()].join(" "));
 }
 
 /** @param {import("../call/call.js").State} state @param {string} told */
@@ -161,7 +156,7 @@ function end(told) {
   setRemote(`${told} You can close this window, or load it again to call again.`);
   awake?.release();
   awake = null;
-  panel.hidden = true;
+  byId("panel").hidden = true;
 }
 
 /** What stands in place of a face; "" where there is one. @param {string} text */
@@ -181,7 +176,7 @@ function showView(crop, face, enlarged) {
   else context.clearRect(0, 0, 256, 256);
   const far =
     face === Face.TRACKED && enlarged >= FAR ? `far from the camera: your face is enlarged ${enlarged.toFixed(1)} times` : "";
-  note(byId("local-face"), crop ? (FACES[face] ?? far) : "");
+  note("local-face", crop ? (FACES[face] ?? far) : "");
 }
 
 /** The pixels that a face is drawn from, in its place until it can be drawn. @param {Uint8ClampedArray} small */
@@ -240,14 +235,8 @@ function everySecond() {
     const hidden = HIDDEN[Number(numbers.face)];
     if (hidden) setRemote(hidden);
     const told = [FACES[Number(numbers.face)] ?? "", numbers.muted ? "microphone off" : ""].filter(Boolean).join(", ");
-    note(byId("face"), told);
+    note("face", told);
   }
-}
-
-/** @param {string} id @param {boolean} on @param {string} name */
-function press(id, on, name) {
-  byId(id).dataset.on = String(on); // for the eye; to a screen reader the changing name says it
-  byId(id).querySelector(".name").textContent = name;
 }
 
 // ---- controls ----
@@ -280,7 +269,7 @@ const actions = {
   },
   camera: () => {
     call.turn("cameraOff", !call.cameraOff);
-    press("camera", call.cameraOff, call.cameraOff ? "Camera off" : "Camera on");
+    press("camera", call.cameraOff, call.cameraOff ? "Camera on" : "Camera off");
   },
   away: () => {
     call.turn("away", !call.away);
@@ -291,27 +280,12 @@ const actions = {
     stage.dataset.small = smallShown ? "yes" : "no";
     press("small", smallShown, smallShown ? "Face" : "8×8");
   },
-  devices: () => {
-    panel.hidden = !panel.hidden;
-    byId("devices").setAttribute("aria-expanded", String(!panel.hidden));
-    if (!panel.hidden) menus?.refresh().then(() => panel.querySelector("select")?.focus());
-  },
   hangup: () => call.hangUp(),
 };
-/** @type {Record<string, string>} */
-const KEYS = { m: "mute", c: "camera", a: "away", r: "small", d: "devices", h: "hangup" };
-
-for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", () => call && action());
+steer(Object.fromEntries(Object.entries(actions).map(([id, action]) => [id, () => call && action()])), async () =>
+  menus?.refresh(),
+);
 byId("join").addEventListener("click", join);
-addEventListener("keydown", (event) => {
-  if (!call || call.state === "ended") return;
-  if (event.key === "Escape" && !panel.hidden) return actions.devices();
-  const name = KEYS[event.key.toLowerCase()];
-  const writing = event.target instanceof Element && event.target.closest("input, select, textarea");
-  if (!name || writing || event.repeat || event.ctrlKey || event.altKey || event.metaKey || !byId(name).offsetParent) return;
-  event.preventDefault();
-  actions[name]();
-});
 for (const touch of ["pointerdown", "keydown"]) {
   addEventListener(touch, () => {
     if (!soundOn.hidden) call?.speaker.play();
