@@ -25,6 +25,9 @@ from models.training.losses import PerceptualDistance
 if TYPE_CHECKING:
     from models.data.batch import MakeDrawer
 
+LIVELY = 16
+"""Samples by which it is judged which of ``call``'s channels matter."""
+
 
 @dataclass(frozen=True)
 class DistillConfig(LoopConfig):
@@ -46,7 +49,7 @@ class Distiller(Loop[DistillConfig, FaceUpsamplerNet]):
         if start:
             small = load_small(start, call)
         else:
-            batch = Sampler(Cache(config.cache / "train"), 256, 16, config.seed, harder=False).draw(0)
+            batch = Sampler(Cache(config.cache / "train"), 256, LIVELY, config.seed, harder=False).draw(0)
             small = shrunk(call, lambda: call(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape))
         super().__init__(config, small, [{"params": fix_features(small)}])
         self.call = call.to(self.device)

@@ -19,6 +19,11 @@ from models.runtime.backends import sha256
 from models.runtime.upsampler import weights_folder
 
 
+@pytest.fixture(autouse=True)
+def _few_samples(monkeypatch):
+    monkeypatch.setattr("models.distill.trainer.LIVELY", 2)
+
+
 @pytest.fixture
 def config(tiny_cache, perceptual_weights, tmp_path):
     def make(stage: str, steps: int) -> DistillConfig:
@@ -44,17 +49,8 @@ def test_comes_nearer_to_the_large_network(config, tiny_cache, stage):
 
 
 def test_command_trains_both_stages_and_goes_on(tiny_cache, perceptual_weights, tmp_path, capsys):
-    words = [
-        str(tiny_cache),
-        str(perceptual_weights),
-        str(tmp_path),
-        "--call",
-        str(weights_folder()),
-        "--batch",
-        "1",
-        "--threads",
-        "1",
-    ]
+    folders = [str(tiny_cache), str(perceptual_weights), str(tmp_path)]
+    words = [*folders, "--call", str(weights_folder()), "--batch", "1", "--threads", "1"]
     for stage, steps in (("coarse", 1), ("coarse", 2), ("full", 1)):
         assert main([*words, "--stage", stage, "--steps", str(steps)]) == 0
     told = json.loads((tmp_path / "full.jsonl").read_text().splitlines()[-1])

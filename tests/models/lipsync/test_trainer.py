@@ -10,10 +10,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("av")
 
 from models.lipsync.data import LIPS, MOUTHS, POINTS, STORED, Placement, SyncData, SyncSampler, move_lips, vary_mouths
-from models.lipsync.landmark_expert import LipsConfig, judge_clips
+from models.lipsync.landmark_expert import LipsConfig
 from models.lipsync.offset import REACH
 from models.lipsync.score import clip_score, evaluate_sync, score_clips, whole_clips
-from models.lipsync.sync_file import in_sync
+from models.lipsync.sync_file import in_sync, read_scores
 from models.lipsync.syncnet import MOUTH, SyncNet, load_sync, match_loss, mouth_box, mouths_of
 from models.lipsync.trainer import SyncConfig, SyncTrainer, train_sync
 from models.runtime.mel import BANDS
@@ -22,6 +22,7 @@ FRAMES = 70
 BOXES = [[90, 150, 160, 190], [105, 90, 150, 150], [70, 80, 186, 110], [70, 60, 186, 80]]
 LATE, FOREIGN, SILENT = "2.mp4", "5.mp4", "7.mp4"
 """A clip whose sound comes three frames late, one with another's sound, one with none."""
+SYNC_CONFIG = SyncConfig(steps=60, width=4, batch=4, length=24, rate=5e-3, threads=1)
 LIPS_CONFIG = LipsConfig(steps=150, batch=8, length=24, folds=2, rounds=1, least_confidence=0.1)
 
 
@@ -64,8 +65,15 @@ def train(cache):
     return SyncData(cache / "train")
 
 
-def test_landmark_experts_find_late_and_foreign_sound(train):
-    scores = judge_clips(train, LIPS_CONFIG)
+@pytest.fixture(scope="module")
+def trained(cache, tmp_path_factory):
+    """Where the expert lies, and what its training told."""
+    out = tmp_path_factory.mktemp("expert") / "sync.pt"
+    return out, train_sync(cache, out, SYNC_CONFIG, LIPS_CONFIG)
+
+
+def test_landmark_experts_find_late_and_foreign_sound(cache, trained):
+    scores = read_scores(cache / "train")
     assert SILENT not in scores
     found = in_sync(scores, LIPS_CONFIG.least_confidence, LIPS_CONFIG.most_late)
     assert FOREIGN not in found
@@ -73,22 +81,20 @@ def test_landmark_experts_find_late_and_foreign_sound(train):
     assert {name: abs(late - 3 * (name == LATE)) <= 1 for name, late in found.items()} == dict.fromkeys(found, True)
 
 
-def test_learns_to_tell_sync_from_shifted_and_is_saved(cache, tmp_path):
-    lines = []
-    config = SyncConfig(steps=60, width=4, batch=4, length=24, rate=5e-3, threads=1)
-    result = train_sync(cache, tmp_path / "sync.pt", config, LIPS_CONFIG, lines.append)
+def test_learns_to_tell_sync_from_shifted_and_is_saved(cache, trained):
+    out, result = trained
     assert result["train_clips"] == {"not_silent": 7, "in_sync": 6}
     assert result["dev"]["expert"]["against_none"]["two_way"] > 0.8
-    assert json.loads((tmp_path / "sync.json").read_text())["dev"] == result["dev"]
+    assert json.loads(out.with_suffix(".json").read_text())["dev"] == result["dev"]
     for split, clips in (("train", 7), ("dev", 2)):
         assert len(json.loads((cache / split / "sync.json").read_text())) == clips
 
-    dev, expert = SyncData(cache / "dev"), load_sync(tmp_path / "sync.pt")
+    dev, expert = SyncData(cache / "dev"), load_sync(out)
     assert not expert.training
     assert not any(p.requires_grad for p in expert.parameters())
     assert evaluate_sync(whole_clips(expert, dev), dev, {"0.mp4": 0, "1.mp4": 0}) == result["dev"]["expert"]["against_none"]
     assert {abs(int(s["offset"])) <= 1 for s in score_clips(whole_clips(expert, dev), dev).values()} == {True}
-    again = train_sync(cache, tmp_path / "sync.pt", config, LIPS_CONFIG)  # nothing is left to do
+    again = train_sync(cache, out, SYNC_CONFIG, LIPS_CONFIG)  # nothing is left to do
     assert again["dev"] == result["dev"]
 
 

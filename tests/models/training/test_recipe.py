@@ -12,6 +12,7 @@ pytest.importorskip("onnx")
 import av
 import numpy as np
 
+from models.export import int8
 from models.lipsync.syncnet import SyncNet
 from models.runtime.upsampler import Upsampler
 from models.training import recipe
@@ -42,6 +43,7 @@ def test_recipe_from_clips_to_onnx(data, perceptual_weights, tmp_path, monkeypat
     small = {n: replace(s, steps=1, batch=2) for n, s in recipe.STAGES.items()}
     monkeypatch.setattr(recipe, "STAGES", small)
     monkeypatch.setattr(recipe, "INTERPOLATOR_STEPS", 1)
+    monkeypatch.setattr(int8, "SAMPLES", 8)
     torch.save({"model": SyncNet(4).state_dict(), "width": 4, "times": 5}, tmp_path / "sync.pt")
     wanted, said = TrainRequest(data, perceptual_weights, tmp_path / "run", sync=tmp_path / "sync.pt", threads=1), []
     figures = run(wanted, True, said.append)
