@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from commands.options import Ice, IceFile, errors
+from signaling.rooms.room_limits import MAX_ROOMS, PER_ADDRESS, PER_MINUTE
 
 
 def serve(
@@ -15,9 +16,9 @@ def serve(
     secret: Annotated[Path | None, typer.Option(help="File with a secret: only who has a token made with it gets in.")] = None,
     origin: Annotated[list[str] | None, typer.Option(help="https://SITE whose pages may connect, too; may be repeated.")] = None,
     behind_proxy: Annotated[bool, typer.Option("--behind-proxy", help="Take addresses from X-Forwarded-For.")] = False,
-    max_rooms: Annotated[int, typer.Option(min=1, help="Rooms open at once.")] = 1000,
-    per_minute: Annotated[float, typer.Option(min=1, help="Connections that one address may make a minute.")] = 120.0,
-    per_address: Annotated[int, typer.Option(min=1, help="Connections that one address may have open.")] = 32,
+    max_rooms: Annotated[int, typer.Option(min=1, help="Rooms open at once.")] = MAX_ROOMS,
+    per_minute: Annotated[float, typer.Option(min=1, help="Connections that one address may make a minute.")] = PER_MINUTE,
+    per_address: Annotated[int, typer.Option(min=1, help="Connections that one address may have open.")] = PER_ADDRESS,
     certificate: Annotated[Path | None, typer.Option(help="PEM file; with --key the server speaks TLS.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
     redis: Annotated[

@@ -18,7 +18,7 @@ from models.runtime.upsampler import Interpolator
 from receiver.arrivals import Arrivals
 from receiver.outputs.base import Output
 from receiver.outputs.recorder import Recorder
-from receiver.playout import PlayoutClock
+from receiver.playout_delay import PlayoutClock
 from receiver.presenter import EARLY, Presenter
 from receiver.render import MakeRenderer
 from receiver.stretch import fit
@@ -27,12 +27,13 @@ from receiver.tick_queue import TickQueue
 
 log = logging.getLogger(__name__)
 
-SILENCE = 5.0
+STREAM_TIMEOUT = 5.0
 """Seconds without a bundle after which playing stops until one comes."""
 BEHIND = 1.0
 """Seconds that this side may fall behind (the machine slept) before ticks are skipped."""
 REDUNDANT_LOSS = 0.04
-"""Share of bundles lost above which the sender repeats audio, and the clock waits for that."""
+"""Share of bundles lost above which the clock also waits for the next bundle, which may repeat a tick's sound. The sender's
+own threshold is lower (:mod:`sender.adaptation.redundancy`)."""
 SOUND_LEAD = EARLY + 0.015
 """Seconds before a tick's time at which it must be decoded, for its sound to be whole."""
 
@@ -141,7 +142,7 @@ class Player:
             if now - due > BEHIND:
                 queue.next = at + int((now - due) * 1000) // queue.tick_ms * queue.tick_ms
                 continue
-            if now - queue.last_arrival > SILENCE and not queue:
+            if now - queue.last_arrival > STREAM_TIMEOUT and not queue:
                 self._restart()
                 continue
             self.clock.lead = self.presenter.lead()
@@ -207,7 +208,8 @@ class Player:
 
     @property
     def local_delay(self) -> float:
-        """Seconds from the start of a tick's capture to its presentation, without the network's own transit."""
+        """Seconds from the start of a tick's capture to its presentation, less the fastest network transit seen; waiting for
+        jitter is included."""
         return self.clock.buffered() + self.presenter.late
 
     async def close(self) -> None:

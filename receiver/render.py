@@ -89,8 +89,8 @@ class RenderThreads:
     """A :class:`Renderer` that runs upsamplers, a thread for each.
 
     Two frames on one processor core each cost less than one frame on two: threads that share a
-    frame wait for each other in every layer. A frame may so be finished after its successor; who
-    shows them leaves it out.
+    frame wait for each other in every layer. A frame may therefore finish after a newer one;
+    the presenter then discards it.
     """
 
     def __init__(

@@ -104,8 +104,9 @@ class TickDecoder:
         self.errors = 0
         self._sent: deque[Float32] = deque(maxlen=FRAMES)  # pictures as sent, newest last
         self._larger: deque[Float32 | None] = deque(maxlen=2)  # the newest two, where they are larger than 8×8
-        self._shown: deque[Float32] = deque(maxlen=HISTORY)  # the same on the 25 FPS grid
-        self._pending: tuple[Float32, Float32 | None] | None = None  # the end of a tick that may be left out
+        self._interpolated: deque[Float32] = deque(maxlen=HISTORY)  # 8×8 at 25 FPS, newest last
+        # The last picture of a pause of two ticks, shown if the second tick has no bundle.
+        self._pending: tuple[Float32, Float32 | None] | None = None
         self._slot, self._hidden, self._pausing, self._tick_ms = 0, False, False, 0
         self._samples = np.zeros(KEEP, np.float32)
 
@@ -170,7 +171,7 @@ class TickDecoder:
             # A camera that is off shows nothing: not the last picture, and least of all with moving lips.
             self._sent.clear()
             self._larger.clear()
-            self._shown.clear()
+            self._interpolated.clear()
             self._pending = None
             self.shapes.reset()
             self._heard(sound)
@@ -191,8 +192,8 @@ class TickDecoder:
         shapes = self.shapes.tick(bundle, found is not None, len(frames))
         if not self._sent:
             return TickOutput([], sound, lost)
-        shown = [*self._shown, *self._between(len(frames))]
-        first = len(self._shown)
+        shown = [*self._interpolated, *self._between(len(frames))]
+        first = len(self._interpolated)
         # The newest frame lies one frame before the tick's end, and so four mel rows.
         newest = len(mel) - 1 - 4
         out = []
@@ -202,7 +203,7 @@ class TickDecoder:
             speech = window_rows(mel, newest - 4 * (frames[-1] - frame), newest)
             detail = self._detail(window[2], (i + 1) / len(frames))
             out.append(FrameInput(frame, np.stack(window), speech, self._slot, detail, shape=shapes[i]))
-        self._shown.extend(shown[first:])
+        self._interpolated.extend(shown[first:])
         return TickOutput(out, sound, lost)
 
     def _append(self, small: Float32, larger: Float32 | None) -> None:

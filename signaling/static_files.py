@@ -43,7 +43,7 @@ def page_bytes(path: Path) -> bytes:
     body = path.read_bytes()
     if path.suffix != ".html":
         return body
-    controls = PAGES.parent.joinpath("peer", CONTROLS).read_bytes()
+    controls = PAGES.parent.joinpath(CONTROLS).read_bytes()
     return body.replace(f"<!-- {CONTROLS} -->".encode(), controls)
 
 

@@ -28,12 +28,12 @@ from models.runtime.upsampler import Interpolator
 
 Say = Callable[[str], None]
 
-HIGHER = {
+METRICS = {
     "psnr": True, "ssim": True, "lpips": False, "dists": False, "fd_vgg16": False, "lmd": False, "lmd_lips": False,
     "identity_distance": False, "motion": False, "flow": False, "sync_d": False, "sync_c": True, "psnr_mouth": True,
     "pose_mae": False,
 }  # fmt: skip
-"""The figures that are compared, and whether more is better."""
+"""The metrics that are compared, and whether more is better. Formulas: ``bench/metrics``."""
 RATE = "bpp_60s"
 """The rate at which codecs are compared: in a call of a minute, keyframe and all."""
 
@@ -162,7 +162,7 @@ def compare(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
     hull's points, and the BD rate of ours against it."""
     ours = [p for p in points if p["codec"] == OURS]
     out: dict[str, Any] = {}
-    for figure, higher in HIGHER.items():
+    for figure, higher in METRICS.items():
         mine = curve(points, figure, True)
         if not mine[0]:
             continue

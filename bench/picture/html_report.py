@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 
-from bench.picture.benchmark import HIGHER, RATE, Tools
+from bench.picture.benchmark import METRICS, RATE, Tools
 from bench.picture.crops import cropped
 from bench.picture.points import OURS, our_points, rival_point
 from bench.picture.quality import json_value
@@ -70,9 +70,9 @@ def players(clip: Path, points: Sequence[dict[str, Any]], tools: Tools) -> list[
 
 def html(found: dict[str, Any], shown: Sequence[dict[str, str]] = ()) -> str:
     """The page. ``shown``: what :func:`players` gives; none leaves the players out."""
-    figures = {k: v for k, v in HIGHER.items() if any(math.isfinite(p["figures"].get(k, math.nan)) for p in found["points"])}
+    figures = {k: v for k, v in METRICS.items() if any(math.isfinite(p["figures"].get(k, math.nan)) for p in found["points"])}
     data = {
-        "rate": RATE, "ours": OURS, "figures": figures, "columns": [c for c in COLUMNS if c in figures or c not in HIGHER],
+        "rate": RATE, "ours": OURS, "figures": figures, "columns": [c for c in COLUMNS if c in figures or c not in METRICS],
         "sets": [{"name": f"mean of {len(found['clips'])} clips", "points": found["points"], "comparison": found["comparison"]}]
         + [{"name": c["clip"], "points": c["points"], "comparison": c["comparison"]} for c in found["clips"]],
         "paper": PAPER_TABLE_3, "players": list(shown), "notes": found["notes"],

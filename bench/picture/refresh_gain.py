@@ -1,10 +1,9 @@
 """What another keyframe buys: clips and reels with ``encode --refresh``, beside other ways to spend the bits.
 
 ``python -m bench.picture.refresh_gain DATA LOSSES OUT.json``: DATA holds dev/*.mp4, LOSSES
-lpips_alexnet.pth. A reel is up to four clips of one person one after the other and then the first
-again: what a long call has of changes of light, place and pose, and a face that turns back. Told
-for all, and for the third of the clips whose light, lips or head move furthest from their first
-frame. Needs the ``bench`` extra.
+lpips_alexnet.pth. A reel joins up to four clips of one person and repeats the first: it imitates a
+long call in which light, place and pose change and then return. Results cover all clips, and the
+third whose light, lips or head move furthest from their first frame. Needs the ``bench`` extra.
 """
 
 import argparse

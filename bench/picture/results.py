@@ -9,13 +9,13 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.picture.benchmark import HIGHER, RATE
+from bench.picture.benchmark import METRICS, RATE
 from bench.picture.points import OURS
 from bench.picture.quality import json_value
 
 COMPRESSAI = {"psnr": "psnr-rgb", "encode_ms": "encoding_time", "decode_ms": "decoding_time"}
 """CompressAI's names for figures of ours; its times are in seconds a picture."""
-COLUMNS = ("bpp", "bpp_video", RATE, "kbps_60s", *HIGHER, "encode_ms", "decode_ms")
+COLUMNS = ("bpp", "bpp_video", RATE, "kbps_60s", *METRICS, "encode_ms", "decode_ms")
 PAPER_TABLE_3 = (
     ("H.264 CRF 23", 0.109, 32.96, 0.79, 9.75), ("H.264 CRF 36", 0.027, 19.24, 0.67, 30.12),
     ("H.266 (vvenc)", 0.0076, 23.27, 0.70, 58.32),

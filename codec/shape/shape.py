@@ -1,9 +1,8 @@
-"""The shape of one tick: how the face's points stand against the keyframe's, at its end and at the frames before that.
+"""The shape of one tick: displacements of the face's points from the keyframe's, at the tick's end and at the four frames before.
 
-At the tick's end it is predicted from the shape that came with the picture's own reference, which
-the other side is known to hold; so nothing drifts. The frames between are told by what they lack to
-the straight way from the tick before, as the sender has sent that; nothing rests on them. Encoder
-and decoder walk the same code. Bytes in docs/format.md.
+At the tick's end it is predicted from the shape that came with the picture's own reference, which the other side is known
+to hold; so nothing drifts. Each frame between is coded as a residual to linear interpolation from the previous tick's decoded
+shape; nothing is predicted from it. Encoder and decoder run the same code. Bytes in docs/format.md.
 """
 
 from dataclasses import dataclass
@@ -30,16 +29,16 @@ from codec.shape.syntax import (
 )  # fmt: skip
 from codec.wirebytes import MAX_LENGTH
 
-NEAR_END = 0.55
-"""A residual at a tick's end is rounded away from zero from this share of a step on."""
-NEAR_BETWEEN = 0.75
-"""The same between ticks: what jitters there is mostly the mesh."""
+ROUND_UP_END = 0.55
+"""Quantiser's rounding threshold at a tick's end, as a fraction of a step: above 0.5 small residuals become zero."""
+ROUND_UP_BETWEEN = 0.75
+"""The same for the frames between, higher because what jitters there is mostly the face mesh."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Whole coefficients against the keyframe in ``slot``: ``end`` (16,) at the tick's end,
-    ``between`` (4, 16) what the four frames before lack to the straight way, (0, 16) where they are not told."""
+    """Integer coefficients relative to the keyframe in ``slot``: ``end`` (16,) at the tick's end, ``between`` (4, 16) the
+    residuals of the four frames before to linear interpolation; (0, 16) where they are not sent."""
 
     slot: int
     end: Int32
@@ -62,7 +61,8 @@ def _rounded(value: float, step: int, near: float) -> int:
 
 
 def _walk(coder: Coder, step: int, end: Row, between: list[Row] | None) -> tuple[int, Row, list[Row]]:
-    """Code (step, residuals at the end, residuals between; None: whatever is read). A decoder gives zeros."""
+    """Code (step, residuals at the end, residuals between). When decoding pass zeros, and None for ``between``: their values
+    are not used."""
     number = USUAL_STEP
     if coder.code(ZERO[STEP_AT], int(step != number)):
         number = coder.code_equal(step, 3)
@@ -122,11 +122,11 @@ class ShapeEncoder:
             raise SyntaxLimitError(f"shape of {frames.shape} coefficients")
         frames, step = frames.clip(-LARGEST, LARGEST), STEPS[self.step]
         predicted = self._held.predicted(number, header)
-        residual = [_rounded(float(v), step, NEAR_END) for v in frames[-1] - predicted]
+        residual = [_rounded(float(v), step, ROUND_UP_END) for v in frames[-1] - predicted]
         end = _within(predicted + np.array(residual, np.int64) * step)
         before = self._last[1] if self._last and self._last[0] == header.slot else end
         way = interpolate(before, end)[:-1]
-        between = [[_rounded(float(v), step, NEAR_BETWEEN) for v in row] for row in frames[:-1] - way[: len(frames) - 1]]
+        between = [[_rounded(float(v), step, ROUND_UP_BETWEEN) for v in row] for row in frames[:-1] - way[: len(frames) - 1]]
         coder = Encoder()
         _walk(coder, self.step, residual, between)
         data = coder.finish()

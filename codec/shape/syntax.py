@@ -57,7 +57,8 @@ def _active(row: Row, at: int, back: int) -> int:
 
 
 def code_tick(coder: Coder, wanted: Row) -> Row:
-    """The residuals at a tick's end. ``wanted``: what to write; a decoder gives zeros. Raises :class:`SyntaxLimitError`."""
+    """The residuals at a tick's end. ``wanted``: what to write; not used when decoding. Raises
+    :class:`SyntaxLimitError`."""
     out: Row = []
     for i in range(COEFFICIENTS):
         value = wanted[i]

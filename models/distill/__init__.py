@@ -1,1 +1,2 @@
-"""Training of ``small`` by what ``call`` draws. Only ``models`` and its command line import it; torch is needed."""
+"""Distillation: the network ``small`` is trained to draw what ``call`` draws.
+Only ``models`` and its command line import it; torch is needed."""

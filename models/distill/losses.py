@@ -1,4 +1,4 @@
-"""How far ``small`` is from ``call``, and both from the truth."""
+"""Distances of the student ``small`` from the teacher ``call`` and from the truth."""
 
 import numpy as np
 import torch
@@ -9,20 +9,20 @@ from models.networks.face_upsampler import Coarse, FaceUpsamplerNet
 from models.networks.shape_hint import hint
 from models.training.losses import PerceptualDistance, crops, cut, importance
 
-Told = dict[str, float]
+Metrics = dict[str, float]
 
 
 def _apart(a: Tensor, b: Tensor, where: Tensor) -> Tensor:
     return (a - b).abs().mul(where).mean()
 
 
-def _of_flow(small: Coarse, call: Coarse, where: Tensor) -> Tensor:
-    """What flow, intermediate picture and mask at 64×64 lack of ``call``'s."""
+def _flow_loss(small: Coarse, call: Coarse, where: Tensor) -> Tensor:
+    """Weighted L1 distance between both networks' flow, intermediate picture and mask at 64×64."""
     flow = _apart(small.flow, call.flow, where)
     return 10 * flow + 2 * _apart(small.f_int, call.f_int, where) + 0.5 * _apart(small.mask, call.mask, where)
 
 
-def coarse_distance(small: FaceUpsamplerNet, call: FaceUpsamplerNet, batch: Batch) -> tuple[Tensor, Told]:
+def coarse_distance(small: FaceUpsamplerNet, call: FaceUpsamplerNet, batch: Batch) -> tuple[Tensor, Metrics]:
     """At 64×64: L1 of picture and warp to the truth, of the picture, flow, F_int and mask to ``call``'s."""
     with torch.no_grad():
         parts = call.identity.small(batch.keyframe, call.predictor.attend)
@@ -32,7 +32,7 @@ def coarse_distance(small: FaceUpsamplerNet, call: FaceUpsamplerNet, batch: Batc
     (mine, warped), (theirs, _) = (r.painted(batch.keyframe, batch.pictures[:, 2]) for r in (got, wanted))
     where = importance(batch.boxes, 64)
     rec, moved, like = _apart(mine, batch.truth, where), _apart(warped, batch.truth, where), _apart(mine, theirs, where)
-    flow = _of_flow(got, wanted, where)
+    flow = _flow_loss(got, wanted, where)
     loss = 5 * rec + 10 * moved + 5 * like + flow
     return loss, {"rec": rec.item(), "warp": moved.item(), "like": like.item(), "flow": flow.item()}
 
@@ -40,7 +40,7 @@ def coarse_distance(small: FaceUpsamplerNet, call: FaceUpsamplerNet, batch: Batc
 def full_distance(
     small: FaceUpsamplerNet, call: FaceUpsamplerNet, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int,
     rng: np.random.Generator,
-) -> tuple[Tensor, Told]:  # fmt: skip
+) -> tuple[Tensor, Metrics]:  # fmt: skip
     """At 256×256: L1 of picture and warp to the truth and to ``call``'s, of the mask to ``call``'s, LPIPS-VGG to the truth
     on crops."""
     with torch.no_grad():

@@ -1,4 +1,5 @@
-"""``small`` trained in two stages: ``coarse`` at 64×64, ``full`` at 256×256."""
+"""Distils the student network ``small`` from the teacher network ``call``, in two stages: ``coarse`` at 64×64, ``full`` at
+256×256."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,13 +26,13 @@ from models.training.losses import PerceptualDistance
 if TYPE_CHECKING:
     from models.data.batch import MakeDrawer
 
-LIVELY = 16
-"""Samples by which it is judged which of ``call``'s channels matter."""
+RANKING_SAMPLES = 16
+"""Samples by which the teacher's channels are ranked."""
 
 
 @dataclass(frozen=True)
 class DistillConfig(LoopConfig):
-    """``call``: the weights that are learnt from, a folder of ONNX files or a checkpoint. ``perceptual``: weight of LPIPS-VGG
+    """``call``: the teacher's weights, a folder of ONNX files or a checkpoint. ``perceptual``: weight of LPIPS-VGG
     in the full stage, on crops of ``crop`` pixels."""
 
     call: Path = field(default_factory=weights_folder)
@@ -49,7 +50,7 @@ class Distiller(Loop[DistillConfig, FaceUpsamplerNet]):
         if start:
             small = load_small(start, call)
         else:
-            batch = Sampler(Cache(config.cache / "train"), 256, LIVELY, config.seed, harder=False).draw(0)
+            batch = Sampler(Cache(config.cache / "train"), 256, RANKING_SAMPLES, config.seed, harder=False).draw(0)
             small = shrunk(call, lambda: call(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape))
         super().__init__(config, small, [{"params": fix_features(small)}])
         self.call = call.to(self.device)

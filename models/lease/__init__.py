@@ -1,4 +1,4 @@
-"""Training on a GPU that is there for a quarter of an hour and has PyTorch, but no network and no PyAV.
+"""Training on a GPU machine that is lent for about 15 minutes: it has PyTorch, but no network and no PyAV.
 
 :mod:`models.lease.pack` lays clips, speech and points into pieces small enough to be carried;
 there :mod:`models.lease.footage` decodes them into the GPU's memory, :mod:`models.lease.draw` and

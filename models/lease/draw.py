@@ -31,8 +31,8 @@ _EYES = tuple(MESH.index(p) for p in (*LIDS_ABOVE, *LIDS_BELOW, *EYE_CORNERS))
 class Wanted:
     """What a batch is made of, on the CPU; each (N,) unless told otherwise.
 
-    ``key``, ``frame``: rows of the footage. ``clip``: the target's. ``phase``: of the ticks, -1 for pictures
-    of every frame; ``step``: the quantiser's; ``size``: side of the picture that is sent;
+    ``key``, ``frame``: rows of the footage. ``clip``: the target's. ``phase``: the first tick's frame offset, -1
+    for a picture at every frame; ``step``: the quantiser's step; ``size``: side of the picture that is sent;
     ``shape_phase``: -1 for points of every frame.
     """
 
@@ -232,7 +232,7 @@ class GpuSampler:
         return detail
 
     def note(self, error: np.ndarray) -> None:
-        """``error`` (clips,), nan where unknown: what is hard is drawn more often, up to twice, what is
-        easy less, down to half."""
+        """``error`` (clips,), nan where unknown, sets how often each clip is sampled: from half to twice as often as the
+        average one."""
         mean = np.nanmean(error)
         self.difficulty = np.where(np.isnan(error), 1.0, np.clip(error / mean, 0.5, 2.0))

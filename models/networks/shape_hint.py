@@ -17,18 +17,18 @@ SIDE = 64
 WIDTH = 0.09
 """Width of a point's influence, in half-sides: 0.045 of the side."""
 FAR = 20.0
-"""Farther than this in the Gaussian's exponent a point counts as if it lay there, 2e-9: smaller weights, squared and
-multiplied, leave the range of normal floats, and processors multiply those ten times as slowly."""
-FEW = 0.05
-"""Weight of the affine fit: where the points' own weight is less, it decides."""
+"""Limit of the Gaussian's negative exponent: no weight falls below 2e-9. Products of smaller ones become denormal floats, which
+processors multiply ten times as slowly."""
+AFFINE_WEIGHT = 0.05
+"""Weight of the affine fit. It dominates far from all points, where their total weight is smaller."""
 CHANNELS = 3 + len(DRAWN)
 
 
 def hint(shape: Tensor) -> Tensor:
     """Points (N, 2, 54, 2), the keyframe's and then now's, in [-1, 1] → (N, 9, 64, 64): flow (x, y,
     in half-sides), confidence in [0, 1], and the soft places of
-    :data:`models.face.shape_points.DRAWN`. All zero for a sample whose points are not known, which
-    are zero."""
+    :data:`models.face.shape_points.DRAWN`. Unknown points are given as zeros;
+    all channels are zero then."""
     # Squares of places do not bear being rounded to bf16.
     with unrounded(shape):
         return _hint(shape.float())
@@ -48,7 +48,7 @@ def _hint(shape: Tensor) -> Tensor:
     weight = torch.exp(apart.clamp(0, 2 * FAR * WIDTH**2) * (-0.5 / WIDTH**2))  # (N, 54, 4096)
     total = weight.sum(1, keepdim=True)
     near = moved.transpose(1, 2) @ weight  # (N, 2, 4096)
-    flow = (near + FEW * _affine(now, moved, grid)) / (total + FEW)
+    flow = (near + AFFINE_WEIGHT * _affine(now, moved, grid)) / (total + AFFINE_WEIGHT)
     confidence = total / (total + 0.3)
     drawn = _drawn(shape.device) @ (weight * weight)
     out = torch.cat([flow, confidence, drawn], 1) * known

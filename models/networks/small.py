@@ -13,7 +13,7 @@ SMALL = FaceUpsamplerConfig(
     p64=24, p32=32, p16=64, p8=88, visual=48, audio=32, generator=16, visual_blocks=1, blocks8=2, blocks16=2, blocks32=1,
     generator_blocks=1,
 )  # fmt: skip
-"""A third of ``call``'s work a frame."""
+"""About a third of ``call``'s operations per frame."""
 SHARED = ("identity.", "predictor.attend.key.", "predictor.attend.value.", "predictor.attend.place_k")
 """Beginnings of the names of the parameters that make the keyframe's features: the same in both."""
 
@@ -35,7 +35,7 @@ def fix_features(small: FaceUpsamplerNet) -> list[nn.Parameter]:
     return own
 
 
-def _liveliness(call: FaceUpsamplerNet, run: Callable[[], object]) -> dict[nn.Module, Tensor]:
+def _activation_std(call: FaceUpsamplerNet, run: Callable[[], object]) -> dict[nn.Module, Tensor]:
     """Standard deviation of each output channel of every convolution and block while ``run`` draws with ``call``."""
     found: dict[nn.Module, Tensor] = {}
 
@@ -52,16 +52,16 @@ def _liveliness(call: FaceUpsamplerNet, run: Callable[[], object]) -> dict[nn.Mo
 
 
 class _Shrinking:
-    """Copies parts of ``call`` into ``small``: of each layer the channels that move what follows most."""
+    """Copies parts of ``call`` into ``small``: of each layer the channels that contribute most to the next."""
 
-    def __init__(self, lively: dict[nn.Module, Tensor]) -> None:
-        self._lively = lively
+    def __init__(self, std: dict[nn.Module, Tensor]) -> None:
+        self._std = std
 
     def best(self, maker: nn.Module, users: Sequence[Tensor], count: int) -> Kept:
         """The channels that ``maker`` gives, judged by how much they move and by the weights (OUT, channels, …) that take
         them."""
         weight = sum((u.flatten(2) if u.dim() > 2 else u[..., None]).square().sum((0, 2)) for u in users)
-        score = self._lively[maker].square() * weight
+        score = self._std[maker].square() * weight
         return sorted(score.topk(count).indices.tolist())
 
     @staticmethod
@@ -98,7 +98,7 @@ def shrunk(call: FaceUpsamplerNet, run: Callable[[], object], config: FaceUpsamp
     small = FaceUpsamplerNet(config)
     known, own = call.state_dict(), small.state_dict()
     small.load_state_dict({k: known[k] if known[k].shape == v.shape else v for k, v in own.items()})
-    s = _Shrinking(_liveliness(call, run))
+    s = _Shrinking(_activation_std(call, run))
     kept64 = _shrink_predictor(s, small, call)
     mine, theirs = small.generator, call.generator
     c, wide = call.config, call.config.predicted[0]

@@ -4,14 +4,14 @@ our own making."""
 from collections import deque
 
 QUEUE = 0.35
-"""Seconds by which the way there and back may grow before a queue is held to fill."""
+"""Seconds by which the round trip may grow before a queue is assumed to be building."""
 AGREE = 3
-"""Reports in a row that must tell so: jitter delays one and not the next, a queue all of them."""
+"""Reports in a row that must show it: jitter delays one and not the next, a queue all of them."""
 STALE = 5.0
-"""Seconds without anything known after which a queue is no longer held to fill: reports name
+"""Seconds without anything known after which no queue is assumed any more: reports name
 pictures, and there may be none."""
 FORGET = 60.0
-"""Seconds after which the fastest way seen is forgotten: the route may have changed."""
+"""Seconds after which the fastest round trip seen is forgotten: the route may have changed."""
 
 
 class QueueWatch:
@@ -20,24 +20,24 @@ class QueueWatch:
 
     def __init__(self) -> None:
         self._fastest = (float("inf"), 0.0)
-        self._ways: deque[float] = deque(maxlen=AGREE)
+        self._round_trips: deque[float] = deque(maxlen=AGREE)
         self._known, self.filling = 0.0, False
 
-    def report(self, way: float | None, now: float) -> bool:
-        """Whether a queue fills, as :attr:`filling` goes on telling. ``way``: seconds from sending
-        a bundle to the report about it; None where not known, which tells nothing new."""
-        if way is None:
+    def report(self, round_trip: float | None, now: float) -> bool:
+        """Whether a queue is growing; :attr:`filling` keeps the last result. ``round_trip``: seconds from sending a
+        bundle to the report about it; None where unknown."""
+        if round_trip is None:
             if now - self._known > STALE:
-                self._ways.clear()
+                self._round_trips.clear()
         else:
             self._known = now
-            if way <= self._fastest[0] or now - self._fastest[1] > FORGET:
-                self._fastest = (way, now)
-            self._ways.append(way)
-        self.filling = len(self._ways) == AGREE and min(self._ways) - self._fastest[0] > QUEUE
+            if round_trip <= self._fastest[0] or now - self._fastest[1] > FORGET:
+                self._fastest = (round_trip, now)
+            self._round_trips.append(round_trip)
+        self.filling = len(self._round_trips) == AGREE and min(self._round_trips) - self._fastest[0] > QUEUE
         return self.filling
 
     def restarted(self) -> None:
-        """A new connection: its way is another."""
+        """A new connection: its round trip is another."""
         self._fastest, self.filling = (float("inf"), 0.0), False
-        self._ways.clear()
+        self._round_trips.clear()

@@ -1,8 +1,8 @@
 """The ladder of rates: what a call sends when there is room, and how it climbs down when there is none.
 
 A step is a tick_mode (the length of a tick: delay) and an Opus bit rate. The other side's reports drive
-it: loss, and whether a queue fills on the way. A climb is tried after some good seconds, and after
-one that failed after four times as many.
+it: loss, and whether a queue fills on the way. The sender steps up after some seconds
+without trouble. After a step up that failed it waits four times as long.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ LOSS_HIGH = 0.10
 LOSS_SOME = 0.03
 """Share of bundles lost from which no step is climbed."""
 DRAIN = 0.75
-"""Where a queue fills, the next step costs at most so much of this one: what is left over empties it."""
+"""When a queue is growing, the next step may cost at most this share of the current one, so that the queue drains."""
 GOOD = 5.0
 """Seconds without trouble before the first climb."""
 GOOD_MAX = 80.0

@@ -4,17 +4,18 @@ which it makes longer."""
 LOSS = 5 / 255
 """Share of bundles lost above which sound goes twice."""
 WORSE = 0.15
-"""A loss that has grown by so much since sound goes twice was made by it, even where the queue is
+"""If loss rises by so much after repetition starts, repetition is taken as its cause, even where the queue is
 too short to be seen."""
 PATIENCE = 10.0
 """Seconds before it is tried again after it made a queue; doubled each time that it does."""
 PATIENCE_MAX = 80.0
 """Seconds before it is tried again, at most."""
 SETTLE = 5.0
-"""Seconds of a connection before it is tried first: what the keyframe has queued must have gone,
-for a queue to be told later."""
-LASTED = 20.0
-"""Seconds after which it is held to have worked."""
+"""Seconds after connecting before sound may be repeated. The first keyframe's own queue must drain, or it hides one that
+repetition causes."""
+SUCCESS_AFTER = 20.0
+"""Repetition that has run for so many seconds without trouble counts as a success: the wait before the
+next try is short again."""
 
 
 class Redundancy:
@@ -37,7 +38,7 @@ class Redundancy:
                 self._patience = min(PATIENCE_MAX, self._patience * 2)
             elif loss <= LOSS:
                 self.on = False
-            elif now - self._since > LASTED:
+            elif now - self._since > SUCCESS_AFTER:
                 self._patience = PATIENCE
         elif filling:
             self._not_before = max(self._not_before, now + PATIENCE)

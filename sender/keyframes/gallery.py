@@ -44,8 +44,8 @@ class Gallery:
         self._order: list[int] = []  # the slot used longest ago first
 
     def add(self, keyframe: Keyframe, current: int | None) -> int:
-        """Keep a keyframe; gives its slot, never ``current``. Until :meth:`confirm` the other side
-        is not held to have it."""
+        """Keep a keyframe; gives its slot, never ``current``. Until :meth:`confirm` is called,
+        the other side is assumed not to have it."""
         slot = next((s for s in range(SLOTS) if s not in self.keyframes), None)
         if slot is None:
             slot = next(s for s in self._order if s != current)

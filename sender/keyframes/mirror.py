@@ -33,7 +33,7 @@ def _yield_to_others() -> None:
 
 
 class Mirror:
-    """Takes every tick as sent; :meth:`advice` gives what came of it, on the next one."""
+    """Runs :class:`Refresh` in a background thread: :meth:`tick` queues work, :meth:`advice` returns the latest advice once."""
 
     def __init__(self, make: Callable[[], Refresh]) -> None:
         """``make`` is called in the mirror's thread, so that what it loads has its priority; ticks wait for it."""

@@ -25,7 +25,7 @@ from sender.keyframes.gallery import Held, nearest
 from sender.shapes import points_of
 
 CHECK_MS = 1000
-"""Between two looks: each draws two frames, a tenth of what one core draws in a second."""
+"""Between two looks. Each draws up to three frames: from the keyframe in use, the nearest held one, and the challenger."""
 SWITCH = 0.06
 """Share of the distance, smoothed, that a keyframe must save which the other side holds
 already."""
@@ -37,7 +37,7 @@ SEND_LOOKS = 4
 """Looks that a challenger must be judged by before it is sent."""
 DOUBT = 0.5
 """Doubt (:func:`models.networks.face_upsampler.doubt`) from which on the keyframe in use explains so little that
-a challenger is sent unjudged: somebody else has come, or the face is seen from another side."""
+a challenger is sent without having been compared: somebody else has come, or the face is seen from another side."""
 LIFE = 8
 """Looks after which a challenger that was not sent makes room for a newer one."""
 IDENTITIES = 6
@@ -132,7 +132,7 @@ class Refresh:
 
     def _look(self, frame: FrameInput, crop: UInt8, held: Held) -> Advice | None:
         using = held.keyframes[frame.slot]
-        if self._current != using.digest:  # savings are told against the keyframe in use
+        if self._current != using.digest:  # savings are relative to the keyframe in use
             self._current = using.digest
             self._rivals.clear()
             if self._challenger:

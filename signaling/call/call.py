@@ -42,10 +42,9 @@ from signaling.transport.peer import Peer
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 0.4
-"""How often a side that sends nothing else reports: each report costs 92 bytes and is answered by a SACK of 85.
-"""
+"""How often a side that sends nothing else reports: each report costs 92 bytes, plus 85 for the SACK."""
 SENT_KEPT = 64
-"""Bundles whose time of sending is remembered, to tell how long a report about them takes."""
+"""Bundles whose send times are kept, to measure the round trip to the report about them."""
 
 
 class Call:
@@ -159,13 +158,13 @@ class Call:
                 break
             acknowledged, self._report = self._report, None
             report = self.player.report() if self.player else None
-            skip = self._keyframes_out.first
+            skip = self._keyframes_out.hold_bundles
             bundle = await loop.run_in_executor(self._pool, self._encode, tick, acknowledged, report, skip)
             if self.stream.framing.hidden:
                 self._keyframes_out.withhold()
             if self.peer and bundle:
-                room = self._pacer.room(self.link.wire_total()[0], time.monotonic())
-                await self._keyframes_out.send_piece(self.peer, 0 if self._queue.filling else room)
+                budget = self._pacer.room(self.link.wire_total()[0], time.monotonic())
+                await self._keyframes_out.send_piece(self.peer, 0 if self._queue.filling else budget)
                 self.peer.send_media(bundle.pack())
                 self._sent_at[bundle.number] = time.monotonic()
                 while len(self._sent_at) > SENT_KEPT:

@@ -48,14 +48,13 @@ class KeyframesOut:
             self._whole.cancel()
 
     @property
-    def first(self) -> bool:
-        """Whether the other side waits for the keyframe that is in use, not yet for long, and over
-        a link that may be thin: bundles, of which nothing can be drawn before it, would only slow
-        it down there."""
+    def hold_bundles(self) -> bool:
+        """Whether bundles should wait: the keyframe in use is being transferred, the link may be slow, and the time limit has
+        not passed. The receiver cannot draw without the keyframe."""
         now = time.monotonic()
         if not self._answered:
             return 0 <= now - self._told < ANSWER
-        return self._under_way and not self._opening.wide and now - self._began < FIRST
+        return self._under_way and not self._opening.bundles_allowed and now - self._began < FIRST
 
     def answered(self) -> None:
         """The other side has what was offered, or asks for it."""

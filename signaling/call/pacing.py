@@ -15,8 +15,8 @@ DEPTH = 1.0
 OWED = 8.0
 """Seconds of the cap that may be owed: the first keyframe, which goes at once, is paid back before
 another goes."""
-BEYOND = 1.25
-"""Of what the network is known to carry, that may be sent: a queue that fills then tells soon enough."""
+HEADROOM = 1.25
+"""The cap is so many times the rate that the network is known to carry. If that is too much, a growing queue shows it soon."""
 
 
 class Pacer:
@@ -28,9 +28,9 @@ class Pacer:
         self._room, self._at, self._sent = 0.0, 0.0, 0
 
     def carried(self, kbps: float) -> None:
-        """The network carries about ``kbps``, as far as is known: :data:`BEYOND` times it is the
+        """The network carries about ``kbps``, as far as is known: :data:`HEADROOM` times it is the
         cap, where that is below it."""
-        self._rate = min(self._most, kbps * 125.0 * BEYOND)
+        self._rate = min(self._most, kbps * 125.0 * HEADROOM)
 
     def room(self, sent: int, now: float) -> int:
         """Bytes that may go out beside what goes out anyway. ``sent``: bytes on the wire so far;

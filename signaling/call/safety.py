@@ -1,4 +1,5 @@
-"""The safety code of the connection that is up (:mod:`codec.safety_code`), exchanged over its control channel."""
+"""The safety code of the current connection (:mod:`codec.safety_code`), derived by both sides from what they exchange over its
+control channel."""
 
 from collections.abc import Callable
 
@@ -8,11 +9,11 @@ from signaling.transport.peer import Peer
 
 
 class Safety:
-    """Knows one connection's code; a new connection has another, for its certificates are others."""
+    """Knows one connection's code; each new connection has a new one."""
 
     def __init__(self) -> None:
         self.words: tuple[str, ...] = ()
-        """The code, () while it is not known, which it stays with a side that knows none."""
+        """The code; () until it is known, and always where the other side does not support it."""
         self.on_code: Callable[[tuple[str, ...]], None] = lambda _: None
         self._peer: Peer | None = None
         self._code: SafetyCode | None = None

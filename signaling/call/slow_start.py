@@ -26,24 +26,23 @@ GROWTH = 8
 SLOWER = 0.2
 """Seconds by which a window may take longer than the fastest round trip so far for the next to be
 larger: those 600 bytes on a link of 24 kbit/s."""
-LONG = 1.5
-"""Seconds that a small window takes on no link that carries speech: it was lost, and it isn't for want of room.
-"""
-LOST = 6.0
+LOST_AFTER = 1.5
+"""A small window that is not acknowledged within so many seconds was lost at random: any link that carries speech is faster."""
+GIVE_UP = 6.0
 """Seconds after which a window that has not been acknowledged is followed by the next all the same:
 SCTP sees to its arrival."""
 
 
 class Opening:
-    """One keyframe's way. ``wide`` is set once the link has been found to be none of the thin ones,
-    or to lose packets by itself: nothing is gained then by keeping bundles from it."""
+    """One keyframe's way. ``bundles_allowed`` is set once the link is known to be fast, or to lose packets without
+    congestion: holding bundles back gains nothing then."""
 
     def __init__(self) -> None:
-        self.wide = False
+        self.bundles_allowed = False
 
     async def send(self, peer: Peer, pieces: KeyframePieces) -> None:
         """Send what is left of a keyframe. Raises ``PeerError``."""
-        window, fastest, patience = PROBE, peer.fastest or LOST, 0.0
+        window, fastest, patience = PROBE, peer.fastest or GIVE_UP, 0.0
         while not pieces.done:
             began = time.monotonic()
             for at in range(0, window, PIECE):
@@ -51,16 +50,16 @@ class Opening:
                     await peer.send_control(pieces.take(min(PIECE, window - at)).pack(), patience=patience)
             if pieces.done:
                 return
-            if not await peer.control_arrived(LONG):
-                self.wide = True
-                await peer.control_arrived(LOST - LONG)
+            if not await peer.control_arrived(LOST_AFTER):
+                self.bundles_allowed = True
+                await peer.control_arrived(GIVE_UP - LOST_AFTER)
             took = time.monotonic() - began
             if window == PROBE:
                 window, fastest = WINDOW, min(fastest, took)
                 continue
             each, fastest = max(0.0, took - fastest) / window, min(fastest, took)
             if took - fastest < SLOWER:
-                self.wide = True
+                self.bundles_allowed = True
                 window = min(WINDOW_MAX, window * GROWTH)
             else:
                 window = PIECE

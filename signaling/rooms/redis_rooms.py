@@ -20,7 +20,8 @@ from redis.exceptions import RedisError
 
 from codec.errors import reason
 from signaling.protocol import Message, SignalingError, parse
-from signaling.rooms.rooms import REPLACED, ROOM_SIZE, Deliver, Member, RoomView
+from signaling.rooms.room_limits import ROOM_SIZE
+from signaling.rooms.rooms import REPLACED, Deliver, Member, RoomView
 
 log = logging.getLogger(__name__)
 

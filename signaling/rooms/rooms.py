@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from signaling.protocol import Message, SignalingError
-
-ROOM_SIZE = 2
-"""Peers that a room takes."""
+from signaling.rooms.room_limits import ROOM_SIZE
 
 Deliver = Callable[[Message | SignalingError], Awaitable[bool]]
 """Hand a message to a peer, or tell it why its socket closes now; False where the peer is gone."""

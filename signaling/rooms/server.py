@@ -27,9 +27,10 @@ from signaling.protocol import (
     parse,
 )
 from signaling.rooms.access import check_token
+from signaling.rooms.address_limits import Attempts, OpenSockets, address_of, same_origin
 from signaling.rooms.json_log import room_label
-from signaling.rooms.limits import Attempts, OpenSockets, address_of, same_origin
 from signaling.rooms.metrics import Metrics
+from signaling.rooms.room_limits import MAX_ROOMS, PER_ADDRESS, PER_MINUTE
 from signaling.rooms.rooms import Member, MemoryRooms, Rooms
 from signaling.static_files import add_headers, add_pages, errors_as_json, json_error
 
@@ -62,11 +63,11 @@ class ServerConfig:
     heartbeat: float = 15.0
     join_timeout: float = 10.0
     idle_timeout: float = 6 * 3600.0
-    max_rooms: int = 1000
+    max_rooms: int = MAX_ROOMS
     secret: bytes | None = field(default=None, repr=False)
     origins: frozenset[str] = frozenset()
-    per_minute: float = 120.0
-    per_address: int = 32
+    per_minute: float = PER_MINUTE
+    per_address: int = PER_ADDRESS
     behind_proxy: bool = False
     redis: str | None = field(default=None, repr=False)
 

@@ -1,5 +1,5 @@
-"""The call's web page and what serves it at localhost: page, audio, capture; its files lie in
-``static/``.
+"""The pages of a call: ``page.py`` serves the local page of ``facewire call``, whose files lie in ``static/``; ``peer/`` is the
+page that is a whole peer, which ``signaling/call_page.py`` serves. ``controls.html``: the buttons of both.
 
 For signaling.session and bench.
 """

@@ -16,7 +16,7 @@ FILES = (
     "sound.js", "speaker.js", "call.css", "page.css", "icon.svg",
 )  # fmt: skip
 
-SHARED = ("call/wishes.js", "page/controls.js", "page/menus.js", "page/numbers.js")
+SHARED = ("call/media_constraints.js", "page/controls.js", "page/menus.js", "page/numbers.js")
 """Taken from ``peer``, the page that is a whole peer."""
 
 

@@ -1,6 +1,6 @@
 // The page of one call: what its process tells over /live, the buttons and keys, and who does the rest.
 
-import { NAMES } from "./call/wishes.js";
+import { NAMES } from "./call/media_constraints.js";
 import { Capture } from "./capture.js";
 import { Lobby } from "./lobby.js";
 import { note, press, steer } from "./page/controls.js";
@@ -16,7 +16,7 @@ const TONES = { connected: "good", closed: "bad", failed: "bad", ended: "bad" };
 const FACES = {
   tracked: "", none: "no face in sight", many: "several faces in sight", leaving: "about to leave the picture",
 };
-const FAR = 1.2; // times that a face is enlarged; more is told
+const FAR = 1.2; // enlargement of the face from which on the page warns
 const HIDDEN = { camera_off: "Their camera is off", away: "The other person is away" };
 
 const byId = (id) => document.getElementById(id);

@@ -1,7 +1,7 @@
 // This window's camera and microphone for the call's process, over /capture: JPEG pictures and PCM sound. The browser cancels the
 // echo of what it plays itself, and goes on with another device when one is unplugged.
 
-import { TROUBLE, WANTED } from "./call/wishes.js";
+import { MEDIA_CONSTRAINTS, TROUBLE } from "./call/media_constraints.js";
 
 const PICTURE = 1;
 const SOUND = 2;
@@ -76,7 +76,7 @@ export class Capture {
   /** Both in one question to the user where that works, each by itself where it doesn't. */
   async #open(kinds) {
     const wanted = Object.fromEntries(
-      kinds.map((kind) => [kind, { ...WANTED[kind], ...(this.#ids[kind] && { deviceId: { exact: this.#ids[kind] } }) }]),
+      kinds.map((kind) => [kind, { ...MEDIA_CONSTRAINTS[kind], ...(this.#ids[kind] && { deviceId: { exact: this.#ids[kind] } }) }]),
     );
     try {
       if (!navigator.mediaDevices) throw new DOMException("", "NotAllowedError");

@@ -21,7 +21,7 @@ from models.runtime.upsampler import weights_folder
 
 @pytest.fixture(autouse=True)
 def _few_samples(monkeypatch):
-    monkeypatch.setattr("models.distill.trainer.LIVELY", 2)
+    monkeypatch.setattr("models.distill.trainer.RANKING_SAMPLES", 2)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from codec.control import KeyframeAssembler
 from codec.keyframe import encode_keyframe
-from signaling.call.pacing import BEYOND, DEPTH, OVERHEAD, OWED, PIECE_MAX, PIECE_MIN, KeyframePieces, Pacer
+from signaling.call.pacing import DEPTH, HEADROOM, OVERHEAD, OWED, PIECE_MAX, PIECE_MIN, KeyframePieces, Pacer
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,6 @@ def test_what_the_network_carries_bounds_the_room():
     pacer = Pacer(40)
     pacer.carried(12)
     pacer.room(0, 1.0)
-    assert pacer.room(0, 1.5) == int(0.5 * 12 * 125 * BEYOND)
+    assert pacer.room(0, 1.5) == int(0.5 * 12 * 125 * HEADROOM)
     pacer.carried(400)
-    assert pacer.room(0, 1.6) == int(0.5 * 12 * 125 * BEYOND + 0.1 * 40 * 125)
+    assert pacer.room(0, 1.6) == int(0.5 * 12 * 125 * HEADROOM + 0.1 * 40 * 125)

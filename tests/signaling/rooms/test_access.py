@@ -20,8 +20,8 @@ from cryptography.x509.oid import NameOID
 from signaling.client import SignalingClient
 from signaling.protocol import ROOM_PATTERN, SignalingError
 from signaling.rooms.access import AccessError, check_token, issue_token, read_secret
+from signaling.rooms.address_limits import ADDRESSES, Attempts, address_of
 from signaling.rooms.json_log import JsonLines, room_label
-from signaling.rooms.limits import ADDRESSES, Attempts, address_of
 from signaling.rooms.serve import ServeError, tls_context
 from signaling.rooms.server import ServerConfig, create_app
 from tests.waiting import PATIENCE, until

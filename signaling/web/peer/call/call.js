@@ -45,7 +45,7 @@ const REPORT_SECONDS = 0.4;
  *   devices(): void,
  *   sound(needsTouch: boolean): void,
  *   failed(what: string): void,
- * }} Told
+ * }} CallEvents
  */
 
 /** What some of the server's refusals mean for who came by a link. @type {Record<string, string>} */
@@ -103,7 +103,7 @@ export class Call {
   /** What the receiver counts. @type {Record<string, number | boolean>} */
   stats = {};
 
-  /** @param {Files} files @param {{ gpu: boolean, threads: number, workers: number }} drawing @param {Told} told */
+  /** @param {Files} files @param {{ gpu: boolean, threads: number, workers: number }} drawing @param {CallEvents} told */
   constructor(files, drawing, told) {
     this.#told = told;
     this.#safety = new Safety((data) => this.#link?.sendControl(data), told.safety);

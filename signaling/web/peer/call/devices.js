@@ -2,9 +2,9 @@
 
 import { OPUS_RATE } from "../media/opus.js";
 import { RATE } from "../media/timing.js";
-import { TROUBLE, WANTED } from "./wishes.js";
+import { MEDIA_CONSTRAINTS, TROUBLE } from "./media_constraints.js";
 
-/** @typedef {import("./wishes.js").Kind} Kind */
+/** @typedef {import("./media_constraints.js").Kind} Kind */
 
 /** This side's camera and microphone, given to the worker that sends. */
 export class Capture {
@@ -43,7 +43,7 @@ export class Capture {
     const asked = this.#asked[kind];
     try {
       if (!navigator.mediaDevices) throw new Error("this page was not opened over https");
-      const wanted = { ...WANTED[kind], ...(this.#ids[kind] ? { deviceId: { exact: this.#ids[kind] } } : {}) };
+      const wanted = { ...MEDIA_CONSTRAINTS[kind], ...(this.#ids[kind] ? { deviceId: { exact: this.#ids[kind] } } : {}) };
       const stream = await navigator.mediaDevices.getUserMedia({ [kind]: wanted });
       const [track] = stream.getTracks();
       if (this.#closed || asked !== this.#asked[kind] || (kind === "video" && !this.#camera)) track.stop();

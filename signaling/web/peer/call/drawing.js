@@ -13,7 +13,7 @@ import { now, sleep } from "../media/clock.js";
  * @typedef {{
  *   port(port: MessagePort): void, shown(frame: Drawn): void, hidden(): void, loading(bytes: number): void, ready(ms: number): void,
  *   chosen(ms: number): void, failed(what: string): void,
- * }} On
+ * }} DrawingEvents
  */
 
 export class Drawing {
@@ -35,7 +35,7 @@ export class Drawing {
   /**
    * @param {import("../workers/load.js").Files} files
    * @param {{ gpu: boolean, threads: number, workers: number }} how
-   * @param {On} on
+   * @param {DrawingEvents} on
    */
   constructor(files, how, on) {
     this.#files = files;

@@ -1,7 +1,7 @@
 // The page of a call that is a whole peer: what is shown, the buttons and keys.
 
 import { Call } from "../call/call.js";
-import { NAMES } from "../call/wishes.js";
+import { NAMES } from "../call/media_constraints.js";
 import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
 import { drawing } from "../workers/load.js";
@@ -11,7 +11,7 @@ import { showNumbers } from "./numbers.js";
 import { drawCode, showLink } from "./share.js";
 
 const ROOM = /^\/call\/([A-Za-z0-9_-]{1,64})$/;
-/** Times that a face is enlarged; more is told. */
+/** Enlargement of the face from which on the page warns. */
 const FAR = 1.2;
 /** @type {Record<number, string>} */
 const FACES = {

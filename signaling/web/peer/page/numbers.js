@@ -17,8 +17,8 @@ const GRADES = ["–", "poor", "fair", "good"];
 export const LIMITS = { fps: [8, 20], delay: [800, 450], loss: [0.15, 0.04] };
 
 /**
- * Into the page's cells named `data-stat`, null where not known. `leastTrust`, where there is one, for the meter; `alone`: nobody
- * else is there, so that the call is neither good nor bad. Both pages show theirs with it.
+ * Write numbers into the elements with `data-stat`; null shows as –. `leastTrust`, where there is one, goes to the meter; `alone`:
+ * nobody else is there, so that the call is neither good nor bad.
  * @param {Record<string, unknown>} numbers
  */
 export function showNumbers(numbers, limits = LIMITS) {

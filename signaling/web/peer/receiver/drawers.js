@@ -2,7 +2,7 @@
 // so that lag cannot grow.
 //
 // Two frames on one processor core each cost less than one frame on two: threads that share a frame wait for each other in
-// every layer. A frame may so be finished after its successor; who shows them leaves it out.
+// every layer. A frame may therefore finish after a newer one; the page then discards it.
 
 import { Pace } from "./pace.js";
 

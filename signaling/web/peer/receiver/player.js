@@ -5,13 +5,13 @@ import { CodecError } from "../codec/errors.js";
 import { Signal } from "../media/clock.js";
 import { RATE } from "../media/timing.js";
 import { Arrivals } from "./arrivals.js";
-import { PlayoutClock } from "./playout.js";
+import { PlayoutClock } from "./playout_delay.js";
 import { fit } from "./stretch.js";
 import { TickDecoder } from "./tick_decoder.js";
 import { TickQueue } from "./tick_queue.js";
 
 /** Seconds without a bundle after which playing stops until one comes. */
-const SILENCE = 5;
+const STREAM_TIMEOUT = 5;
 /** Seconds that this side may fall behind (the machine slept) before ticks are skipped. */
 const BEHIND = 1;
 /** Share of bundles lost above which the sender repeats audio, and the clock waits for that. */
@@ -134,7 +134,7 @@ export class Player {
         queue.next = at + Math.floor((behind * 1000) / queue.tickMs) * queue.tickMs;
         continue;
       }
-      if (stage.now() - queue.lastArrival > SILENCE && !queue.length) {
+      if (stage.now() - queue.lastArrival > STREAM_TIMEOUT && !queue.length) {
         this.#restart();
         continue;
       }

@@ -54,7 +54,7 @@ const jobs = [];
 let cameraNumber = 0;
 const seen = new Signal();
 /** Keyframes that the main thread was told of. */
-const told = new Set();
+const announced = new Set();
 let failures = 0;
 /** Begin another stream. */
 let anew = () => {};
@@ -83,7 +83,7 @@ async function start(files) {
   anew = () => {
     stream = new SenderStream(detector, mesh, speech, encodeStill);
     stream.everyFrame = everyFrame;
-    told.clear();
+    announced.clear();
   };
   anew();
   self.postMessage({ kind: "ready", everyFrame });
@@ -201,8 +201,8 @@ async function next() {
 async function one(tick) {
   const bundle = await stream.bundle(tick, report);
   const { framing, face, seen: crop } = stream;
-  const told = { kind: "tick", face, enlarged: framing.enlarged, hidden: framing.hidden, crop: crop && view(crop) };
-  self.postMessage({ ...told, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });
+  const message = { kind: "tick", face, enlarged: framing.enlarged, hidden: framing.hidden, crop: crop && view(crop) };
+  self.postMessage({ ...message, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });
 }
 
 /** Look at the camera while the other side is waited for. */
@@ -248,8 +248,8 @@ function heed() {
 function tellOfKeyframes() {
   for (const [slot, { data, digest }] of stream.keyframes.bySlot) {
     const name = `${slot} ${digest}`;
-    if (told.has(name)) continue;
-    told.add(name);
+    if (announced.has(name)) continue;
+    announced.add(name);
     self.postMessage({ kind: "keyframe", slot, data, digest });
   }
 }

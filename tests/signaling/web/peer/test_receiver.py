@@ -11,7 +11,7 @@ from codec.bundle import Bundle
 from codec.media.types import Float32, UInt8
 from models.runtime.upsampler import Interpolator
 from receiver.arrivals import Arrivals
-from receiver.playout import PlayoutClock
+from receiver.playout_delay import PlayoutClock
 from receiver.stretch import fit
 from receiver.tick_decoder import TickDecoder
 from receiver.trust import consistency_db

@@ -1,13 +1,14 @@
-// What is asked of a browser's camera and microphone, and what its refusals mean. The page of `facewire call` uses it, too.
+// Constraints for camera and microphone, and words for the browser's refusals (getUserMedia errors). The page of `facewire call`
+// uses it, too.
 
 /** @typedef {"video" | "audio"} Kind */
 
 /** @type {Record<Kind, MediaTrackConstraints>} */
-export const WANTED = {
+export const MEDIA_CONSTRAINTS = {
   video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25, max: 30 } },
   audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
 };
-/** What a refusal means, in words. @type {Record<string, string>} */
+/** By the error's name. @type {Record<string, string>} */
 export const TROUBLE = {
   NotAllowedError: "the browser does not allow it",
   NotFoundError: "there is none",

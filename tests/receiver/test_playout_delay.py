@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from receiver.playout import MARGIN_MAX, PlayoutClock
+from receiver.playout_delay import MARGIN_MAX, PlayoutClock
 
 
 def run(
