@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds after which what was waited for will never come, on however busy a machine."""
 
 

@@ -28,7 +28,7 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, needs(*BROWSER), needs_runtime]
 
-LONG = 180.0
+LONG = 240.0
 """Seconds for what browsers do that share two cores with networks."""
 LOUD = "const s = new Float32Array(2048); window.heard?.getFloatTimeDomainData(s); return Math.max(...s.map(Math.abs));"
 PIXELS = """

@@ -13,7 +13,7 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, needs(*BROWSER)]
 
-LONG = 120.0
+LONG = 240.0
 """Seconds for what a browser does that shares two cores with two networks."""
 PIXELS = """
 const video = document.getElementById('%s');
