@@ -105,23 +105,23 @@ class Browser:
     async def open(self, url: str) -> None:
         await self._ask("POST", f"/session/{self._session}/url", {"url": url})
 
-    async def _develop(self, command: str, **parameters: Any) -> None:
+    async def develop(self, command: str, **parameters: Any) -> None:
         """A command of Chromium's developer tools."""
         body = {"cmd": command, "params": parameters}
         await self._ask("POST", f"/session/{self._session}/goog/cdp/execute", body)
 
     async def before(self, script: str) -> None:
         """Run a script in every page that is opened from now on, before its own."""
-        await self._develop("Page.addScriptToEvaluateOnNewDocument", source=script)
+        await self.develop("Page.addScriptToEvaluateOnNewDocument", source=script)
 
     async def media(self, scheme: str) -> None:
         """Make the page see itself as in ``scheme``: ``light`` or ``dark``."""
-        await self._develop("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        await self.develop("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     async def size(self, width: int, height: int) -> None:
         """Give the page a screen of so many CSS pixels, a phone's for instance."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        await self._develop("Emulation.setDeviceMetricsOverride", **metrics)
+        await self.develop("Emulation.setDeviceMetricsOverride", **metrics)
 
     async def run(self, script: str) -> Any:
         """Run a function body in the page; gives what it returns."""

@@ -103,12 +103,13 @@ export class Call {
   /** What the receiver counts. @type {Record<string, number | boolean>} */
   stats = {};
 
-  /** @param {Files} files @param {{ gpu: boolean, threads: number, workers: number }} drawing @param {CallEvents} told */
+  /** @param {Files} files @param {{ gpu: boolean, cores: number, shared: boolean }} drawing @param {CallEvents} told */
   constructor(files, drawing, told) {
     this.#told = told;
     this.#safety = new Safety((data) => this.#link?.sendControl(data), told.safety);
     this.#drawing = new Drawing(files, drawing, {
       port: (port) => this.#receiver.postMessage({ kind: "drawer", port }, [port]),
+      gone: () => this.#receiver.postMessage({ kind: "drawers gone" }),
       shown: told.shown,
       hidden: told.hidden,
       loading: told.loading,

@@ -7,11 +7,11 @@ import { now, sleep } from "../media/clock.js";
  * @typedef {{ number: number, due: number, rgba: Uint8ClampedArray<ArrayBuffer>, small: Uint8ClampedArray, consistency: number }} Drawn
  */
 /**
- * `port`: a worker is ready, frames for it go there. `shown`: a frame is to be put on the page now. `hidden`: nothing is.
+ * `port`: a worker is ready, frames for it go there; `gone`: those that there were are no more. `shown`: a frame is to be put on the page now. `hidden`: nothing is.
  * `loading`: bytes more are here. `ready`: it can draw, and takes so many milliseconds for a frame; `chosen`: the same of the
  * network that it will go on with.
  * @typedef {{
- *   port(port: MessagePort): void, shown(frame: Drawn): void, hidden(): void, loading(bytes: number): void, ready(ms: number): void,
+ *   port(port: MessagePort): void, gone(): void, shown(frame: Drawn): void, hidden(): void, loading(bytes: number): void, ready(ms: number): void,
  *   chosen(ms: number): void, failed(what: string): void,
  * }} DrawingEvents
  */
@@ -33,15 +33,23 @@ export class Drawing {
   #step = "";
 
   /**
+   * `how`: `cores` of the machine, whether they may share memory (`shared`), and the network to draw with (`step`), which is
+   * found by measuring where it is "".
    * @param {import("../workers/load.js").Files} files
-   * @param {{ gpu: boolean, threads: number, workers: number }} how
+   * @param {{ gpu: boolean, cores: number, shared: boolean, step?: string }} how
    * @param {DrawingEvents} on
    */
   constructor(files, how, on) {
     this.#files = files;
     this.#how = how;
     this.#on = on;
+    this.#step = how.step ?? "";
     this.#add();
+  }
+
+  /** A GPU is given one worker; two cores or more are given two, which share the others' threads. */
+  get #most() {
+    return this.#how.gpu || this.#how.cores < 2 ? 1 : 2;
   }
 
   /** One more worker. The next is begun when the first has chosen its network: the files are in the browser's cache then. */
@@ -51,7 +59,9 @@ export class Drawing {
     const first = !this.#workers.length;
     this.#workers.push(worker);
     worker.onerror = (event) => first && this.#on.failed(event.message || "a part of the page could not be loaded");
-    const { gpu, threads, workers } = this.#how;
+    const { gpu, cores, shared } = this.#how;
+    const workers = this.#most;
+    const threads = shared ? Math.min(3, Math.max(1, Math.floor((cores - 1) / workers))) : 1;
     worker.postMessage({ kind: "start", files: this.#files, port: port2, gpu, threads, workers, step: this.#step }, [port2]);
     for (const [slot, { file, form }] of this.#keyframes) worker.postMessage({ kind: "keyframe", slot, file, form });
     worker.onmessage = ({ data }) => {
@@ -63,9 +73,20 @@ export class Drawing {
         this.#step = data.step;
         if (first) this.#on.chosen(data.ms);
         if (this.#workers.length < workers && !this.#closed) this.#add();
-      } else if (first && data.kind === "loading") this.#on.loading(data.bytes);
+      } else if (data.kind === "lost") this.#goOnWithoutGpu();
+      else if (first && data.kind === "loading") this.#on.loading(data.bytes);
       else if (first && data.kind === "failed") this.#on.failed(data.message);
     };
+  }
+
+  /** A driver was restarted, or a laptop woke: what the GPU was asked for never comes, nor does its worker end by itself. */
+  #goOnWithoutGpu() {
+    if (this.#closed || !this.#how.gpu) return;
+    console.warn("facewire: the GPU is lost; WebAssembly goes on drawing");
+    for (const worker of this.#workers) worker.terminate();
+    [this.#workers, this.#step, this.#how] = [[], "", { ...this.#how, gpu: false }];
+    this.#on.gone();
+    this.#add();
   }
 
   /** Show a frame at its time, unless a later one was there before it or the camera went off. @param {Drawn} frame */

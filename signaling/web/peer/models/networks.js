@@ -48,4 +48,9 @@ export class Network {
     for (const tensor of Object.values(feeds)) tensor.dispose();
     return out;
   }
+
+  /** Give its memory back; it can't be run any more. */
+  close() {
+    this.#session.release().catch((error) => console.warn("facewire: a network could not be closed:", error));
+  }
 }

@@ -84,12 +84,9 @@ async function begin() {
   const gpu = await hasGpu();
   const needed = [...drawing(gpu), "blazeface.onnx", "face_landmark.onnx"];
   total = needed.reduce((sum, name) => sum + files.files[name].bytes, 0);
-  const cores = navigator.hardwareConcurrency || 2;
-  const workers = gpu || cores < 2 ? 1 : 2;
-  const threads = self.crossOriginIsolated ? Math.min(3, Math.max(1, Math.floor((cores - 1) / workers))) : 1;
   call = new Call(
     files,
-    { gpu, threads, workers },
+    { gpu, cores: navigator.hardwareConcurrency || 2, shared: self.crossOriginIsolated },
     {
       state: showState,
       view: showView,

@@ -33,6 +33,11 @@ export class Drawers {
     this.#free.push(port);
   }
 
+  /** The workers are no more. What they still draw counts no more, either. */
+  clear() {
+    [this.#all, this.#free, this.#pace] = [[], [], new Pace()];
+  }
+
   /** Whether there is any. */
   get ready() {
     return this.#all.length > 0;
@@ -52,6 +57,7 @@ export class Drawers {
 
   /** A worker has drawn its frame, or couldn't, in so many seconds. @param {Port} port @param {number | null} seconds */
   done(port, seconds) {
+    if (!this.#all.includes(port)) return;
     if (seconds !== null) this.#pace.rendered(seconds / this.#all.length, this.#now());
     this.#free.push(port);
     this.#hand();

@@ -14,12 +14,13 @@ const KEPT = 3;
 
 /** Mean difference, of 255 levels, between what WebGPU and WebAssembly draw, in fp16 and int8. */
 const ALIKE = 2;
-/** How much longer the whole network takes than the small one. */
-const WORK = 1.9;
+/** Estimated ratio of the whole network's frame time to the small one's. */
+const WHOLE_TO_SMALL = 1.9;
 /** Milliseconds of a frame, of all workers together, that leave a third of the time of 25 FPS to all else. */
 const FAST = 26;
 
 /** @typedef {import("./load.js").Files} Files */
+/** @typedef {Awaited<ReturnType<typeof open>>} Opened */
 /** @typedef {{ planes: Float32Array, features: import("../models/upsampler.js").KeyframeFeatures | null }} Known */
 
 /** By slot; a promise while the picture is decoded. @type {Map<number, Promise<Known | null>>} */
@@ -36,28 +37,43 @@ self.onmessage = ({ data }) => {
 
 /**
  * `step`: the network that an earlier worker has chosen, for two must draw alike; "" for the first. It tells when it can draw,
- * and when it has chosen.
+ * which network it goes on with, and when its GPU is lost: then it draws no more.
  * @param {{ port: MessagePort, files: Files, gpu: boolean, threads: number, workers: number, step: string }} given
  */
 async function start({ port, files, gpu, threads, workers, step }) {
   const progress = (/** @type {number} */ bytes) => self.postMessage({ kind: "loading", bytes });
+  const small = () => open({ files, gpu: false, step: STEPS.small, threads, progress });
   let found = step
     ? await open({ files, gpu: step === STEPS.gpu, step, threads })
-    : await first(files, gpu, threads, progress).catch((error) => {
+    : await (gpu ? byGpu(files, threads, workers, progress) : small()).catch((error) => {
         if (!gpu) throw error;
         console.warn("facewire: WebGPU is there but does not work:", error);
-        return first(files, false, threads, progress);
+        gpu = false;
+        return small();
       });
+  /** @type {Promise<unknown>} */
+  let drawing = Promise.resolve();
+  /** Draw with another network from now on. @param {Opened} other */
+  const change = async (other) => {
+    const before = found;
+    found = other;
+    await drawing; // with the one before
+    for (const network of before.networks) if (!other.networks.includes(network)) network.close();
+    self.postMessage({ kind: "chosen", step: found.step, ms: found.ms });
+  };
   port.onmessage = async ({ data }) => {
-    const seconds = await draw(found.upsampler, data).catch((error) => {
+    const drawn = draw(found.upsampler, data).catch((error) => {
       console.warn("facewire: a frame could not be drawn:", error); // the next may do
       return null;
     });
-    port.postMessage(seconds);
+    drawing = drawn;
+    port.postMessage(await drawn);
   };
+  found.lost.then(() => self.postMessage({ kind: "lost" }));
   self.postMessage({ kind: "ready", ms: found.ms });
-  if (found.step === STEPS.small && !step) found = await better(found, files, threads, workers);
-  self.postMessage({ kind: "chosen", step: found.step, ms: found.ms });
+  const whole = !step && !gpu && (await better(found, files, threads, workers));
+  if (whole) await change(whole);
+  else self.postMessage({ kind: "chosen", step: found.step, ms: found.ms });
 }
 
 /**
@@ -72,43 +88,49 @@ async function open({ files, gpu, step, threads, progress = () => {}, identity }
   const load = (/** @type {string} */ name) => loadNetwork(ort, files, name, gpu, progress);
   const networks = await Promise.all([identity ?? load("identity.onnx"), load(step)]);
   const upsampler = new Upsampler(networks[0], networks[1]);
-  return { upsampler, networks, step, ...(await upsampler.warmup()) };
+  const { ms, frame } = await upsampler.warmup();
+  /** Ends when the GPU goes: a driver that restarts, a laptop that wakes. @type {Promise<unknown>} */
+  const lost = gpu ? (await /** @type {any} */ (ort.env.webgpu).device).lost : new Promise(() => {});
+  return { upsampler, networks, step, ms, frame, lost };
 }
 
 /**
- * WebGPU, where it draws the same picture and faster, for drivers differ; else what needs least.
+ * WebGPU, where it draws the same picture and faster, for drivers differ; else the whole network or the small one, as fast as
+ * this machine is.
  * @param {Files} files
- * @param {boolean} gpu
  * @param {number} threads
+ * @param {number} workers
  * @param {(bytes: number) => void} progress
  */
-async function first(files, gpu, threads, progress) {
-  const small = () => open({ files, gpu: false, step: STEPS.small, threads, progress });
-  if (!gpu) return small();
-  const found = await open({ files, gpu, step: STEPS.gpu, threads, progress });
+async function byGpu(files, threads, workers, progress) {
+  const found = await open({ files, gpu: true, step: STEPS.gpu, threads, progress });
   const other = await open({ files, gpu: false, step: STEPS.whole, threads });
   const apart = found.frame.reduce((sum, value, i) => sum + Math.abs(value - other.frame[i]), 0) / found.frame.length;
   const draws = apart <= ALIKE && found.ms <= other.ms;
   console.info(`facewire: WebGPU ${draws ? "draws" : "is left out"}: ${apart.toFixed(2)} levels apart`);
-  return draws ? found : small();
+  for (const network of (draws ? other : found).networks) network.close();
+  if (draws || other.ms / workers <= FAST) return draws ? found : other;
+  other.networks[1].close();
+  return open({ files, gpu: false, step: STEPS.small, threads, identity: other.networks[0] });
 }
 
 /**
- * The whole network instead of the small one, where all workers together are fast enough for it.
- * @param {Awaited<ReturnType<typeof open>>} small
+ * The whole network, where all workers together are fast enough for it, else null.
+ * @param {Opened} small
  * @param {Files} files
  * @param {number} threads
  * @param {number} workers
  */
 async function better(small, files, threads, workers) {
-  if ((small.ms * WORK) / workers > FAST) return small;
+  if ((small.ms * WHOLE_TO_SMALL) / workers > FAST) return null;
   try {
     const whole = await open({ files, gpu: false, step: STEPS.whole, threads, identity: small.networks[0] });
-    return whole.ms / workers > FAST ? small : whole;
+    if (whole.ms / workers <= FAST) return whole;
+    whole.networks[1].close();
   } catch (error) {
     console.warn("facewire: the small network goes on drawing:", error);
-    return small;
   }
+  return null;
 }
 
 /**

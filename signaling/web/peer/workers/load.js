@@ -8,8 +8,8 @@ import { Network } from "../models/networks.js";
  */
 
 /**
- * The networks that draw a frame: `gpu` on WebGPU; `whole`, the same in whole numbers, which WebAssembly multiplies faster and
- * WebGPU not at all; `small`, a third of the work and not quite as good (docs/decisions.md).
+ * The networks that draw a frame: `gpu` on WebGPU; `whole`, the same in int8, which is faster in WebAssembly and not supported
+ * by WebGPU; `small`, a third of the operations and not quite as good (docs/decisions.md).
  */
 export const STEPS = { gpu: "step.onnx", whole: "step-int8.onnx", small: "step-small-int8.onnx" };
 /** What is loaded before a face can be drawn. @param {boolean} gpu */
@@ -30,8 +30,11 @@ export async function loadRuntime(files, gpu, threads) {
   return ort;
 }
 
+/** ONNX Runtime refuses to create a WebGPU session while it creates another. @type {Promise<unknown>} */
+let created = Promise.resolve();
+
 /**
- * One network. `progress` is told how many bytes more are here.
+ * One network. Several may be asked for at once. `progress` is told how many bytes more are here.
  * @param {import("../models/networks.js").Ort} ort
  * @param {Files} files
  * @param {string} name
@@ -39,7 +42,10 @@ export async function loadRuntime(files, gpu, threads) {
  * @param {(bytes: number) => void} progress
  */
 export async function loadNetwork(ort, files, name, gpu = false, progress = () => {}) {
-  return Network.load(ort, await fetched(files.files[name].url, progress), gpu);
+  const data = await fetched(files.files[name].url, progress);
+  const network = created.then(() => Network.load(ort, data, gpu));
+  created = network.catch(() => {});
+  return network;
 }
 
 /** A file's bytes. Throws where the server doesn't give it. @param {string} url @param {(bytes: number) => void} progress */

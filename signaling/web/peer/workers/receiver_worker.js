@@ -64,6 +64,7 @@ self.onmessage = ({ data }) => {
     player = make();
     player.run();
   } else if (data.kind === "drawer") add(data.port);
+  else if (data.kind === "drawers gone") drawers.clear();
   else if (data.kind === "every") drawers.every = data.frames;
   else if (data.kind === "speaker") speaker = data.port;
   else if (data.kind === "outputs") outputs = data.seconds;
