@@ -17,8 +17,8 @@ import numpy as np
 
 import codec.shape.shape
 import codec.shape.syntax
+from bench.picture_tables import BACK, BACK_SHARE, Counter
 from bench.progress import clock
-from bench.train_tables import BACK, BACK_SHARE, Counter
 from codec.media.types import Float32, Int32
 from codec.pictures.header import PictureHeader
 from codec.shape.basis import COEFFICIENTS, LIDS, LIPS, POINTS, SCALE, coefficients, movements, weights

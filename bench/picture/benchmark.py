@@ -13,9 +13,9 @@ from bench.metrics.panel import Panel, Row
 from bench.metrics.pixel import to_tensor
 from bench.metrics.sync import Expert, face_embeddings, region_boxes, scores, sound_embeddings
 from bench.picture.crops import cropped
-from bench.picture.points import OURS, Cost, Drawn, Setting, our_points, rival_point, rival_settings
+from bench.picture.judged_frames import sampled
 from bench.picture.quality import clip_mel, mean, middle_run
-from bench.picture.sampling import sampled
+from bench.picture.rate_points import OURS, Cost, Drawn, Setting, our_points, rival_point, rival_settings
 from bench.picture.variants import Renderer
 from bench.rivals.codecs import CODECS, FORMATS, MODES, Format
 from bench.rivals.ffmpeg import encoders

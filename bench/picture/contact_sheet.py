@@ -20,7 +20,7 @@ import numpy as np
 
 from bench.metrics.perceptual import lpips
 from bench.metrics.pixel import to_tensor
-from bench.picture.sampling import sampled
+from bench.picture.judged_frames import sampled
 from bench.picture.variants import Renderer, transmit
 from codec.errors import reason
 from codec.media.files import SourceError

@@ -14,8 +14,8 @@ import av
 
 from bench.picture.benchmark import METRICS, RATE, Tools
 from bench.picture.crops import cropped
-from bench.picture.points import OURS, our_points, rival_point
 from bench.picture.quality import json_value
+from bench.picture.rate_points import OURS, our_points, rival_point
 from bench.picture.results import COLUMNS, PAPER_TABLE_3
 from bench.rivals.codecs import CODECS, parse_format
 from codec.media.timing import FRAME_RATE

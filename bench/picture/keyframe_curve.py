@@ -19,8 +19,8 @@ import torch
 
 from bench.metrics.panel import Panel
 from bench.metrics.pixel import psnr, to_tensor
+from bench.picture.judged_frames import sampled
 from bench.picture.quality import mean
-from bench.picture.sampling import sampled
 from bench.picture.variants import Renderer, Sent, transmit
 from codec.errors import KeyframeError, reason
 from codec.keyframe import encode_keyframe

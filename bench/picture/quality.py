@@ -31,9 +31,9 @@ from bench.metrics.opening import Openings
 from bench.metrics.panel import TRUTH, Panel, Row
 from bench.metrics.pixel import to_tensor
 from bench.metrics.sync import Expert, face_embeddings, load_expert, region_boxes, scores, sound_embeddings
-from bench.picture.sampling import sampled
+from bench.picture.judged_frames import sampled
 from bench.picture.variants import VARIANTS, Renderer, Sent, transmit
-from bench.realign import realign
+from bench.shift_sound import shift_sound
 from codec.errors import reason
 from codec.media.files import SourceError, file_sound
 from codec.media.timing import FRAME_RATE
@@ -196,7 +196,7 @@ def report(
     for clip in clips:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            heard = realign(clip, offsets.get(clip.name, 0), Path(folder))
+            heard = shift_sound(clip, offsets.get(clip.name, 0), Path(folder))
             sent = transmit(heard, Path(folder), interpolator, fps)
             found = judge.clip(heard, sent)
         rows.append(

@@ -21,8 +21,8 @@ import torch
 
 from bench.metrics.panel import Panel, Row
 from bench.picture.crops import write_lossless
+from bench.picture.judged_frames import sampled
 from bench.picture.quality import mean
-from bench.picture.sampling import sampled
 from bench.picture.variants import Renderer, stored_frames
 from codec.errors import CodecError, reason
 from codec.media.files import SourceError, file_frames, file_sound

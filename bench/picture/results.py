@@ -10,8 +10,8 @@ from typing import Any
 from rich.table import Table
 
 from bench.picture.benchmark import METRICS, RATE
-from bench.picture.points import OURS
 from bench.picture.quality import json_value
+from bench.picture.rate_points import OURS
 
 COMPRESSAI = {"psnr": "psnr-rgb", "encode_ms": "encoding_time", "decode_ms": "decoding_time"}
 """CompressAI's names for figures of ours; its times are in seconds a picture."""

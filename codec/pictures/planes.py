@@ -4,7 +4,7 @@ walk the same code.
 Every pixel is predicted from the reference and, in mode 1, from how the pixels around it have
 changed against theirs; the quantised difference is coded in a context that tells how large it will
 be. All is integers; weights are in 64ths, found by least squares on the training people
-(bench/train_tables.py prints them anew).
+(bench/picture_tables.py prints them anew).
 """
 
 from dataclasses import dataclass

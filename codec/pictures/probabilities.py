@@ -1,4 +1,4 @@
-"""Trained probabilities of a 0 by context, in units of 2^-15. Made by bench/train_tables.py."""
+"""Trained probabilities of a 0 by context, in units of 2^-15. Made by bench/picture_tables.py."""
 
 # fmt: off
 ZERO: tuple[int, ...] = (

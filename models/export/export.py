@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from models.data.clip import COARSE, SIDE
 from models.export.align import align_channels
 from models.export.graph import check, fold, halve, save
-from models.export.sampling import gather_rows
+from models.export.grid_sample import gather_rows
 from models.face.shape_points import COUNT
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
 from models.networks.interpolator import PICTURES, InterpolatorNet

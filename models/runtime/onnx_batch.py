@@ -2,7 +2,7 @@
 on the device.
 
 The shipped ``step.onnx`` is of batch 1, with samplings as row gathers, which is fastest on a CPU
-(:mod:`models.export.sampling`). For a GPU the gathers become GridSample again, leading sides of 1
+(:mod:`models.export.grid_sample`). For a GPU the gathers become GridSample again, leading sides of 1
 the batch's, what a keyframe gives is held for all seats in one tensor each, of which a frame takes
 its seat's row, and frames come out as bytes. Needs the package ``onnx``.
 """
@@ -39,7 +39,7 @@ def _made(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
 
 def _sample_again(graph: onnx.GraphProto) -> None:
     """Put a GridSample in place of each group of nodes that
-    :func:`models.export.sampling.gather_rows` has made of one."""
+    :func:`models.export.grid_sample.gather_rows` has made of one."""
     by_name = {node.name: node for node in graph.node}
     for name in [n.removesuffix("/rows/shape") for n in _constants(graph) if n.endswith("/rows/shape")]:
         image, grid, out = (by_name[f"{name}/{part}"] for part in ("channels_last", "points", "out"))

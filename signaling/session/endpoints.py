@@ -6,7 +6,7 @@ from pathlib import Path
 
 from codec.media.files import FileSound, SourceError
 from receiver.outputs.base import Output
-from receiver.outputs.file import FileOutput
+from receiver.outputs.mp4 import FileOutput
 from receiver.outputs.page_tracks import PageOutput
 from receiver.outputs.speakers import Speakers
 from receiver.outputs.video_file import OutputError

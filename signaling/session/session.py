@@ -34,7 +34,7 @@ from signaling.session.endpoints import open_outputs, open_source
 from signaling.web.capture import Capture
 from signaling.web.engine import CallEngine
 from signaling.web.local import serve_local
-from signaling.web.page import page_app
+from signaling.web.local_page import page_app
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What the page of a call needs (:class:`signaling.web.page.PageEngine`), taken from a running
+"""What the page of a call needs (:class:`signaling.web.local_page.PageEngine`), taken from a running
 :class:`signaling.call.call.Call`."""
 
 import time

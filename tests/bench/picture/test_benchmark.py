@@ -15,7 +15,7 @@ from bench.demo import shipped_clip
 from bench.picture.benchmark import RATE, compare
 from bench.picture.crops import cropped
 from bench.picture.html_report import nearest_rival
-from bench.picture.points import OUR_SETTINGS, Cost, our_setting, rival_settings
+from bench.picture.rate_points import OUR_SETTINGS, Cost, our_setting, rival_settings
 from bench.picture.results import compressai, times
 from bench.rivals.codecs import FORMATS, MODES
 from codec.accounting import PIXELS

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.export.export import PARTS, call_graphs, export, interpolator_graph
 from models.export.graph import ExportError, check, fold, halve
-from models.export.sampling import gather_rows
+from models.export.grid_sample import gather_rows
 from models.face.shape_points import COUNT
 from models.networks.blocks import warp
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from receiver.outputs.file import FileOutput
+from receiver.outputs.mp4 import FileOutput
 from receiver.outputs.page_audio import WAITING, Voice
 from receiver.outputs.page_tracks import PageOutput
 from receiver.outputs.speakers import PlayBuffer

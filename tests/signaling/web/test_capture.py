@@ -12,7 +12,7 @@ from PIL import Image
 from receiver.outputs.page_audio import Voice
 from sender.capture.page import PushedSound, PushedVideo
 from signaling.web.capture import PICTURE, SIDE_MAX, SOUND, TAKEN_OVER, Capture, CaptureError, decode_picture, decode_sound
-from signaling.web.page import page_app
+from signaling.web.local_page import page_app
 from tests.waiting import PATIENCE, until
 
 

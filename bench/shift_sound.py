@@ -13,7 +13,7 @@ import av
 from codec.media.timing import FRAME_RATE
 
 
-def realign(clip: Path, late: int, folder: Path) -> Path:
+def shift_sound(clip: Path, late: int, folder: Path) -> Path:
     """Copy ``clip`` into ``folder`` with its sound ``late`` frames earlier (later where negative);
     nothing is coded anew.
 

@@ -1,4 +1,4 @@
-"""Trains the picture's probabilities on the training people: ``python -m bench.train_tables CACHE >
+"""Trains the picture's probabilities on the training people: ``python -m bench.picture_tables CACHE >
 codec/pictures/probabilities.py``.
 
 Every third clip's pictures at 5 FPS are coded as a call codes them, with references one to three
@@ -131,12 +131,12 @@ def module(probabilities: list[int]) -> str:
     """The text of codec/pictures/probabilities.py."""
     rows = [", ".join(f"{p}" for p in probabilities[i : i + 16]) for i in range(0, len(probabilities), 16)]
     body = "".join(f"    {row},\n" for row in rows)
-    head = '"""Trained probabilities of a 0 by context, in units of 2^-15. Made by bench/train_tables.py."""\n\n# fmt: off\n'
+    head = '"""Trained probabilities of a 0 by context, in units of 2^-15. Made by bench/picture_tables.py."""\n\n# fmt: off\n'
     return f"{head}ZERO: tuple[int, ...] = (\n{body})\n"
 
 
 def main(arguments: list[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.train_tables", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.picture_tables", description=__doc__)
     parser.add_argument("cache", type=Path, help="a prepared data set (models/data/cache.py)")
     parser.add_argument("--judge", action="store_true", help="tell what the present tables cost on the dev people")
     options = parser.parse_args(arguments)

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 import codec.pictures.contexts
 import codec.pictures.header
 import codec.pictures.planes
-from bench.train_tables import LEAST, MOST, count, judge, main, module
+from bench.picture_tables import LEAST, MOST, count, judge, main, module
 from codec.pictures.contexts import CONTEXTS, MODE_AT
 from codec.pictures.probabilities import ZERO
 from codec.pictures.sampling import sample

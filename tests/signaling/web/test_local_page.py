@@ -12,10 +12,10 @@ from av import VideoFrame
 from receiver.outputs.page_audio import Voice
 from signaling.config import IceConfig
 from signaling.transport import sdp
-from signaling.web import page as page_module
+from signaling.web import local_page as page_module
 from signaling.web.audio import MAX_LISTENERS
 from signaling.web.local import FILES, SHARED
-from signaling.web.page import MAX_VIEWERS, page_app
+from signaling.web.local_page import MAX_VIEWERS, page_app
 from tests.waiting import PATIENCE, until
 
 

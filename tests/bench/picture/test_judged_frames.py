@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from bench.picture.sampling import sampled
+from bench.picture.judged_frames import sampled
 
 
 def test_all_frames_or_each_seventh():

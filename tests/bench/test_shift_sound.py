@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.demo import shipped_clip
-from bench.realign import realign
+from bench.shift_sound import shift_sound
 from codec.media.files import file_frames, file_sound
 
 
@@ -15,7 +15,7 @@ def envelope(sound: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("late", [3, -4])
 def test_sound_moves_and_pictures_stay(tmp_path, late):
     clip = shipped_clip()
-    moved = realign(clip, late, tmp_path)
+    moved = shift_sound(clip, late, tmp_path)
     a, b = (np.concatenate(list(file_sound(p))) for p in (clip, moved))
     x, y = envelope(a)[: 16000 * 4 // 16], envelope(b)[: 16000 * 4 // 16]
     shifts = np.arange(-300, 301)  # ms
@@ -29,4 +29,4 @@ def test_sound_moves_and_pictures_stay(tmp_path, late):
 
 
 def test_what_is_in_sync_is_left_alone(tmp_path):
-    assert realign(shipped_clip(), 0, tmp_path) == shipped_clip()
+    assert shift_sound(shipped_clip(), 0, tmp_path) == shipped_clip()
