@@ -154,8 +154,8 @@ const requests = {
     return { rows: found.map((each) => [...each]), window: windowRows(found, row, newest) };
   },
   interpolate: async ({ pictures }) => (await new Interpolator(await network("interpolator.onnx")).tick(pictures.map(floats))).map((each) => [...each]),
-  draw: async ({ keyframe, pictures, speech, shape }) => {
-    const upsampler = new Upsampler(await network("identity.onnx"), await network("step.onnx"));
+  draw: async ({ keyframe, pictures, speech, shape, step }) => {
+    const upsampler = new Upsampler(await network("identity.onnx"), await network(step ?? "step.onnx"));
     upsampler.use(await upsampler.identity(planes(image(keyframe))));
     const frame = await upsampler.step({ pictures: floats(pictures), speech: floats(speech), detail: null, shape: shape && floats(shape) });
     return { frame: Buffer.from(frame).toString("base64"), doubt: upsampler.doubt };

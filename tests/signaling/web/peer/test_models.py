@@ -1,20 +1,26 @@
 """What the page sees and draws, against Python: face, points, crop, speech, frames. In WebAssembly, as without a GPU."""
 
 import base64
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from codec.media.files import file_frames
 from codec.media.types import UInt8
 from models.face.detector import BlazeFace
 from models.face.following import PointFollower
 from models.face.landmarks import FaceMesh, eye_opening, frontality
 from models.face.shape_points import network_points, pixels_of
-from models.face.tracker import Crop, Tracker
+from models.face.tracker import Crop, Tracker, whole
 from models.runtime.mel import log_mel, window_rows
 from models.runtime.upsampler import Interpolator, Upsampler
+from receiver.tick_decoder import TickDecoder
+from sender.capture.sources import file_ticks
+from sender.stream import SenderStream, StreamConfig
 from tests.signaling.web.peer.conftest import Browser
 
 
@@ -121,3 +127,35 @@ def test_a_frame_is_drawn_as_in_python(browser: Browser, frames: list[UInt8]) ->
         assert np.abs(rgb_of(found["frame"]).astype(int) - wanted).max() <= 4
         assert psnr(rgb_of(found["frame"]), wanted) > 48
         assert abs(found["doubt"] - upsampler.doubt) < 0.02
+
+
+def test_a_stream_is_drawn_as_well_as_in_python(browser: Browser, clip: Path) -> None:
+    """Decoded and drawn by both, against the sender's crops; and by the small network."""
+    stream, decoder = SenderStream(StreamConfig(crop="none", keyframe="first")), TickDecoder(Interpolator())
+    upsampler, crops = Upsampler(device="cpu-fp32"), [whole(f).cut(f) for f in islice(file_frames(clip), 40)]
+    bundles, sounds, drawn = [], [], {}
+    for tick in islice(file_ticks(clip), 8):
+        at, bundle = stream.at_ms, stream.bundle(tick)
+        assert bundle is not None
+        keyframe = stream.keyframes.gallery.keyframes[0]
+        if not bundles:
+            decoder.set_keyframe(0, keyframe.thumbnail, keyframe.points)
+            upsampler.set_identity(keyframe.rgb)
+        decoder.arrived(bundle)
+        output = decoder.tick(at, 200, bundle)
+        bundles.append({"atMs": at, "tickMs": 200, "bundle": bundle.pack().hex()})
+        sounds.append(output.sound.tolist())
+        drawn[output.frames[3].number] = upsampler.step(*output.frames[3].inputs)
+    keyframes = [{"slot": 0, "data": keyframe.data.hex(), "atMs": 0}]
+    told = browser.ask("ticks", keyframes=keyframes, bundles=bundles, sounds=sounds)
+    by_number = {frame["number"]: frame["driven"] for tick in told for frame in tick["frames"]}
+
+    def likeness(step: str) -> float:
+        picture = rgba(keyframe.rgb)
+        shown = {n: browser.ask("draw", keyframe=picture, step=step, **by_number[n]) for n in drawn}
+        return float(np.mean([psnr(rgb_of(found["frame"]), crops[n]) for n, found in shown.items()]))
+
+    python = float(np.mean([psnr(frame, crops[n]) for n, frame in drawn.items()]))
+    assert python > 20
+    assert abs(likeness("step.onnx") - python) < 0.1
+    assert likeness("step-small-int8.onnx") > python - 1.5
