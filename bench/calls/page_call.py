@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.calls.fake_camera import chromium_options
+from bench.browsers.chromium import Browser, BrowserError, available
+from bench.browsers.fake_camera import chromium_options
 from bench.calls.relay import IP_UDP, Impairment, SignalingProxy, UdpRelay
-from bench.calls.webdriver import Browser, BrowserError, available
 from bench.demo import DemoError, run_peer, serve, shipped_clip
 from bench.progress import run_cases
 from signaling.rooms.server import create_app

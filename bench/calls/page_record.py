@@ -8,21 +8,17 @@ moment at which the sound server gives it to its (here: null) device. Both on ``
 
 import asyncio
 import contextlib
-import os
 import shutil
-import signal
-import tempfile
 import time
 
 import numpy as np
 
-from bench.calls.webdriver import Browser, available
+from bench.browsers.chromium import Browser, available
+from bench.browsers.sound_server import NEEDED, SoundServer, SoundServerError
 from bench.demo import DemoError
 from codec.media.timing import RATE
 from codec.media.types import Float64
 from signaling.call.light_trace import HOP, loudness
-
-NEEDED = ("pulseaudio", "pactl", "parec")
 
 WATCH = """
 const video = document.getElementById("remote");
@@ -54,36 +50,21 @@ class PageRecord:
         if not available() or not all(map(shutil.which, NEEDED)):
             raise DemoError("needs chromium, chromedriver and pulseaudio (Debian: chromium-driver, pulseaudio)")
         self._stack = contextlib.AsyncExitStack()
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="facewire-"))
-        self._environment = {**os.environ, "XDG_RUNTIME_DIR": folder, "PULSE_RUNTIME_PATH": f"{folder}/pulse", "HOME": folder}
-        await self._start(
-            "pulseaudio", "--daemonize=no", "--exit-idle-time=-1", "-n", "--load=module-native-protocol-unix",
-            "--load=module-null-sink sink_name=null", "--load=module-remap-source master=null.monitor source_name=microphone",
-        )  # fmt: skip
-        for _ in range(300):
-            if not await (await self._start("pactl", "info")).wait():
-                break
-            await asyncio.sleep(0.1)
-        else:
-            raise DemoError("PulseAudio did not answer within 30 s")
-        self._recorder = await self._start(
+        try:
+            server = await self._stack.enter_async_context(SoundServer())
+        except SoundServerError as error:
+            raise DemoError(str(error)) from error
+        self._recorder = await server.start(
             "parec", "--raw", "--format=float32le", f"--rate={RATE}", "--channels=1", "--latency-msec=10", "--device=null.monitor"
         )
         self._pieces, self._times = list[bytes](), list[tuple[float, int]]()
         self._reading = asyncio.create_task(self._read())
-        self.browser = await self._stack.enter_async_context(Browser(environment=self._environment, fake_devices=False))
+        self.browser = await self._stack.enter_async_context(Browser(environment=server.environment, fake_devices=False))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._reading.cancel()
         await self._stack.aclose()
-
-    async def _start(self, *command: str) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            *command, env=self._environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
-        self._stack.push_async_callback(_end, process)
-        return process
 
     async def _read(self) -> None:
         count = 0
@@ -109,9 +90,3 @@ class PageRecord:
         began = min((at - count / RATE for at, count in self._times), default=0.0)
         heard = began + (np.arange(len(values)) + 0.5) * HOP / RATE
         return {"shown": watched[:, 0] / 1e3 - ago, "light": watched[:, 1], "heard": heard, "loud": values}
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.send_signal(signal.SIGTERM)
-    await process.wait()

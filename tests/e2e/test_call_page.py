@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench.calls.fake_camera import chromium_options
-from bench.calls.page_call import EARS
-from bench.calls.webdriver import Browser
+from bench.browsers.chromium import Browser
+from bench.browsers.fake_camera import chromium_options
 from bench.demo import shipped_clip
 from codec.bundle import Bundle, Report
 from codec.control import Hello, KeyframeNotice, Verb
@@ -21,54 +20,13 @@ from models.face.detector import BlazeFace
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.transport.peer import Peer
+from tests.e2e.call_page import CODE, LONG, LOUD, STATE, drawn, moves, opened
 from tests.e2e.processes import facewire, finish
 from tests.needs import BROWSER, needs
 from tests.signaling.web.peer.conftest import needs_runtime
 from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, needs(*BROWSER), needs_runtime]
-
-LONG = 240.0
-"""Seconds for what browsers do that share two cores with networks."""
-LOUD = "const s = new Float32Array(2048); window.heard?.getFloatTimeDomainData(s); return Math.max(...s.map(Math.abs));"
-PIXELS = """
-const canvas = document.createElement('canvas');
-canvas.width = canvas.height = 32;
-const context = canvas.getContext('2d');
-context.drawImage(document.getElementById('remote'), 0, 0, 32, 32);
-return Array.from(context.getImageData(0, 0, 32, 32).data).filter((_, i) => i % 4 != 3);
-"""
-STAGE = "const { remote, rough } = document.getElementById('stage').dataset; return remote === 'yes' && rough === 'no';"
-STATE = "return document.getElementById('state').innerText"
-CODE = "return document.getElementById('code').textContent"
-
-
-async def opened(browser: Browser, url: str) -> None:
-    """The page of the room, joined as soon as it can be."""
-    await browser.before(EARS)
-    await browser.open(url)
-    await until(lambda: browser.run("return !document.getElementById('join').disabled && Boolean(document.querySelector('svg'))"))
-    await browser.click("#join")
-
-
-async def drawn(browser: Browser) -> list[int]:
-    """What it shows of the other side, once that is drawn by the network."""
-    await until(lambda: browser.run(STAGE), LONG, 0.5)
-
-    async def bright() -> list[int] | None:
-        pixels: list[int] = await browser.run(PIXELS)
-        return pixels if max(pixels) > 60 else None
-
-    found: list[int] = await until(bright, LONG, 0.5)
-    return found
-
-
-async def moves(browser: Browser, first: list[int]) -> None:
-    async def apart() -> bool:
-        now = await browser.run(PIXELS)
-        return sum(abs(a - b) for a, b in zip(first, now, strict=True)) / len(first) > 0.3
-
-    await until(apart, LONG, 0.5)
 
 
 def mean(pixels: list[int], channel: int) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.calls.webdriver import Browser
+from bench.browsers.chromium import Browser
 from bench.demo import shipped_clip
 from tests.e2e.processes import facewire, finish, page_of
 from tests.needs import BROWSER, needs

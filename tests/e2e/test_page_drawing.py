@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.calls.webdriver import Browser
+from bench.browsers.chromium import Browser
 from bench.demo import shipped_clip
 from codec.media.files import file_frames
 from codec.media.types import UInt8

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.calls.webdriver import Browser
+from bench.browsers.chromium import Browser
 from bench.demo import serve
 from signaling.web.local import local_app
 from tests.needs import BROWSER, needs

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.calls.fake_camera import chromium_options
-from bench.calls.webdriver import Browser
+from bench.browsers.chromium import Browser
+from bench.browsers.fake_camera import chromium_options
 from bench.demo import shipped_clip
 from tests.e2e.processes import facewire, finish, page_of
 from tests.needs import BROWSER, needs

@@ -6,6 +6,7 @@
 
 import { fingerprint, withoutOthers } from "../codec/safety_code.js";
 import { sleep } from "../media/clock.js";
+import { traffic } from "./traffic.js";
 
 /** Bytes of the largest message on each channel, in and out. */
 const MAX_MEDIA = 16_384;
@@ -305,17 +306,14 @@ export class Link {
   async #measure(made) {
     const stats = await made.pc.getStats().catch(() => null);
     if (!stats || made.over) return;
+    const { bytesSent, packetsSent, bytesReceived, packetsReceived } = traffic(stats);
+    made.bytes = { out: bytesSent + IP_UDP * packetsSent, in: bytesReceived + IP_UDP * packetsReceived };
+    made.sent = packetsSent;
+    if (bytesReceived !== made.quiet.received) {
+      made.quiet = { received: bytesReceived, sent: packetsSent, since: performance.now() };
+    }
     for (const entry of stats.values()) {
-      if (entry.type === "transport") {
-        made.bytes = {
-          out: entry.bytesSent + IP_UDP * entry.packetsSent,
-          in: entry.bytesReceived + IP_UDP * entry.packetsReceived,
-        };
-        made.sent = entry.packetsSent;
-        if (entry.packetsReceived !== made.quiet.received) {
-          made.quiet = { received: entry.packetsReceived, sent: entry.packetsSent, since: performance.now() };
-        }
-      } else if (entry.type === "candidate-pair" && entry.nominated && entry.currentRoundTripTime) {
+      if (entry.type === "candidate-pair" && entry.nominated && entry.currentRoundTripTime) {
         this.roundTrip = entry.currentRoundTripTime;
       }
     }

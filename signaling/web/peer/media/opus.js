@@ -1,5 +1,6 @@
 // Speech ↔ Opus packets (RFC 6716) through WebCodecs, with concealment of lost packets.
 
+import { joined } from "./opus_packets.js";
 import { Resampler } from "./resampler.js";
 import { SoundQueue } from "./sound_queue.js";
 import { RATE } from "./timing.js";
@@ -8,6 +9,8 @@ import { RATE } from "./timing.js";
 export const OPUS_RATE = 48_000;
 /** Length of a packet by the tick's length, both in milliseconds: long packets waste least. @type {Record<number, number>} */
 const PACKET_MS = { 200: 100, 100: 100, 60: 60 };
+/** Milliseconds of a frame where the browser encodes no packets that long: Firefox, which refuses 100. Frames are joined then. */
+const FRAME = 20;
 /** Milliseconds that a codec may take for a packet, on a busy machine; what it hasn't given by then is lost. */
 const PATIENCE = 250;
 /** Lengths of a packet's frames in ms by the high bits of its first byte (RFC 6716 section 3.1). */
@@ -26,12 +29,17 @@ const FRAME_MS = [
 /** Whether this browser has what speech needs. */
 export async function canSpeak() {
   if (typeof AudioEncoder === "undefined" || typeof AudioDecoder === "undefined") return false;
-  return Boolean((await AudioEncoder.isConfigSupported(configuration(6000, 200)).catch(() => null))?.supported);
+  return supports(FRAME);
 }
 
-/** @param {number} bitrate @param {number} tickMs @returns {AudioEncoderConfig} */
-function configuration(bitrate, tickMs) {
-  const opus = { application: "voip", signal: "voice", complexity: 8, frameDuration: PACKET_MS[tickMs] * 1000 };
+/** @param {number} ms of a frame */
+async function supports(ms) {
+  return Boolean((await AudioEncoder.isConfigSupported(configuration(6000, ms)).catch(() => null))?.supported);
+}
+
+/** @param {number} bitrate @param {number} ms of a frame @returns {AudioEncoderConfig} */
+function configuration(bitrate, ms) {
+  const opus = { application: "voip", signal: "voice", complexity: 8, frameDuration: ms * 1000 };
   const fields = { codec: "opus", sampleRate: OPUS_RATE, numberOfChannels: 1, bitrate, bitrateMode: "variable", opus };
   return /** @type {AudioEncoderConfig} */ (fields);
 }
@@ -70,24 +78,30 @@ export class SpeechEncoder {
   rate = OPUS_RATE;
   /** @type {Outputs<Uint8Array>} */
   #packets = new Outputs();
-  #samples = 0;
+  /** Milliseconds of a frame, and frames of a packet. */
+  #frameMs = FRAME;
+  #joined = 1;
   #tickMs = 200;
   #bitrate = 6000;
+  #changed = true;
   #at = 0;
   /** @type {AudioEncoder | null} */
   #encoder = null;
 
-  constructor() {
-    this.set(6000, 200);
+  /** Another rate, in bit/s, and packets for ticks of another length, from the next packet on. @param {number} bitrate @param {number} tickMs */
+  set(bitrate, tickMs) {
+    this.#changed ||= bitrate !== this.#bitrate || tickMs !== this.#tickMs;
+    [this.#bitrate, this.#tickMs] = [bitrate, tickMs];
   }
 
-  /** Another rate, in bit/s, and packets for ticks of another length. @param {number} bitrate @param {number} tickMs */
-  set(bitrate, tickMs) {
-    if (this.#encoder?.state === "configured" && bitrate === this.#bitrate && tickMs === this.#tickMs) return;
-    [this.#bitrate, this.#tickMs] = [bitrate, tickMs];
-    this.#samples = (OPUS_RATE * PACKET_MS[tickMs]) / 1000;
+  async #prepare() {
+    if (!this.#changed && this.#encoder?.state === "configured") return;
+    const whole = PACKET_MS[this.#tickMs];
+    this.#frameMs = (await supports(whole)) ? whole : FRAME;
+    this.#joined = whole / this.#frameMs;
     if (this.#encoder?.state !== "configured") this.#renew();
-    this.#encoder?.configure(configuration(bitrate, tickMs));
+    this.#encoder?.configure(configuration(this.#bitrate, this.#frameMs));
+    this.#changed = false;
   }
 
   #renew() {
@@ -104,23 +118,26 @@ export class SpeechEncoder {
 
   /** A whole number of packets' samples in [-1, 1] → packets. @param {Float32Array} samples */
   async encode(samples) {
-    if (this.#encoder?.state !== "configured") this.set(this.#bitrate, this.#tickMs);
-    const count = Math.floor(samples.length / this.#samples);
+    await this.#prepare();
+    const size = (OPUS_RATE * this.#frameMs) / 1000;
+    const count = Math.floor(samples.length / size);
     for (let i = 0; i < count; i += 1) {
       const data = new AudioData({
         format: "f32-planar",
         sampleRate: OPUS_RATE,
-        numberOfFrames: this.#samples,
+        numberOfFrames: size,
         numberOfChannels: 1,
         timestamp: this.#at,
-        data: samples.slice(i * this.#samples, (i + 1) * this.#samples),
+        data: samples.slice(i * size, (i + 1) * size),
       });
-      this.#at += (this.#samples / OPUS_RATE) * 1e6;
+      this.#at += this.#frameMs * 1000;
       this.#encoder?.encode(data);
       data.close();
     }
-    const packets = await this.#packets.take(count);
-    if (packets.length < count) this.close(); // what comes late must not shift all that follows: another begins
+    const frames = await this.#packets.take(count);
+    if (frames.length < count) this.close(); // what comes late must not shift all that follows: another begins
+    const packets = [];
+    for (let i = 0; i < frames.length; i += this.#joined) packets.push(...joined(frames.slice(i, i + this.#joined)));
     return packets;
   }
 

@@ -51,6 +51,7 @@ const { Ladder, QueueWatch, Redundancy } = await import(new URL("sender/adaptati
 const { VoiceActivity } = await import(new URL("sender/voice.js", peer));
 const { KeyframesOut } = await import(new URL("call/keyframe_transfer.js", peer));
 const { Resampler } = await import(new URL("media/resampler.js", peer));
+const { joined } = await import(new URL("media/opus_packets.js", peer));
 const { plainWebp } = await import(new URL("media/still.js", peer));
 
 let ort;
@@ -228,6 +229,7 @@ const requests = {
     await step(() => (out.withhold(true), out.withhold(false)), 50);
     return steps;
   },
+  joined: ({ packets }) => joined(packets.map(bytes)).map(hex),
   plainWebp: ({ data }) => plainWebp(bytes(data)),
   many: async ({ requests: list }) => {
     const out = [];

@@ -1,0 +1,149 @@
+"""A headless Firefox, steered over WebDriver BiDi, which it speaks itself (https://w3c.github.io/webdriver-bidi/)."""
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession, ClientWebSocketResponse
+
+from bench.browsers.chromium import SLOWEST, BrowserError
+
+PREFERENCES = {
+    "media.navigator.streams.fake": True,  # camera and microphone of Firefox's making
+    "media.navigator.permission.disabled": True,
+    "media.autoplay.default": 0,
+    "media.peerconnection.ice.loopback": True,
+    "media.peerconnection.ice.obfuscate_host_addresses": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "network.captive-portal-service.enabled": False,
+    "app.update.enabled": False,
+}
+READY = "WebDriver BiDi listening on "
+
+
+def available() -> bool:
+    """Whether Firefox is installed."""
+    return bool(shutil.which("firefox-esr"))
+
+
+class Firefox:
+    """One window, as an async context manager, with the methods of :class:`bench.browsers.chromium.Browser`. Without a sound
+    server its AudioContext never runs: give ``environment`` one's (:mod:`bench.browsers.sound_server`)."""
+
+    def __init__(self, environment: dict[str, str] | None = None) -> None:
+        self._environment = dict(os.environ if environment is None else environment)
+
+    async def __aenter__(self) -> "Firefox":
+        self._stack = contextlib.AsyncExitStack()
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _start(self) -> None:
+        profile = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="facewire-", ignore_cleanup_errors=True))
+        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items()]
+        Path(profile, "user.js").write_text("".join(lines))
+        self._process = await asyncio.create_subprocess_exec(
+            "firefox-esr", "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", "about:blank",
+            env=self._environment | {"HOME": profile}, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        self._stack.push_async_callback(self._end)
+        address = await self._address()
+        http = await self._stack.enter_async_context(ClientSession())
+        self._socket = await self._stack.enter_async_context(http.ws_connect(f"{address}/session", max_msg_size=0))
+        self._numbers, self._waiting = itertools.count(1), dict[int, asyncio.Future[dict[str, Any]]]()
+        tasks = [asyncio.create_task(self._read(self._socket)), asyncio.create_task(self._drain())]
+        for task in tasks:
+            self._stack.callback(task.cancel)
+        await self._ask("session.new", capabilities={})
+        self._context = (await self._ask("browsingContext.getTree"))["contexts"][0]["context"]
+
+    async def _address(self) -> str:
+        said, output = [], self._process.stderr
+        assert output is not None
+        try:
+            async with asyncio.timeout(SLOWEST):
+                async for line in output:
+                    said.append(line.decode(errors="replace").strip())
+                    if said[-1].startswith(READY):
+                        return said[-1].removeprefix(READY)
+        except TimeoutError:
+            raise BrowserError(f"Firefox did not start within {SLOWEST:.0f} s: {said[-3:]}") from None
+        raise BrowserError(f"Firefox ended at once: {said[-3:]}")
+
+    async def _drain(self) -> None:
+        assert self._process.stderr is not None
+        while await self._process.stderr.read(1 << 14):
+            pass
+
+    async def _read(self, socket: ClientWebSocketResponse) -> None:
+        async for message in socket:
+            found = json.loads(message.data)
+            if waiting := self._waiting.pop(found.get("id"), None):
+                waiting.set_result(found)
+
+    async def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        self._waiting[number] = asyncio.get_running_loop().create_future()
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        async with asyncio.timeout(SLOWEST):
+            answer = await self._waiting[number]
+        if answer["type"] == "error":
+            raise BrowserError(f"Firefox refused {method}: {answer['message'].splitlines()[0]}")
+        return dict(answer["result"])
+
+    async def _end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def open(self, url: str) -> None:
+        await self._ask("browsingContext.navigate", context=self._context, url=url, wait="complete")
+
+    async def before(self, script: str) -> None:
+        """Run a script in every page that is opened from now on, before its own."""
+        await self._ask("script.addPreloadScript", functionDeclaration=f"() => {{{script}}}")
+
+    async def run(self, script: str) -> Any:
+        """Run a function body in the page, which may wait; gives what it returns."""
+        expression = f"(async () => JSON.stringify((await (async () => {{{script}}})()) ?? null))()"
+        target = {"context": self._context}
+        answer = await self._ask("script.evaluate", expression=expression, target=target, awaitPromise=True)
+        if answer["type"] == "exception":
+            raise BrowserError(f"the page failed: {answer['exceptionDetails']['text']}")
+        return json.loads(answer["result"]["value"])
+
+    async def click(self, selector: str) -> None:
+        """As a user does, which counts as one having touched the page. ``selector``: of CSS."""
+        x, y = await self.run(
+            f"const element = document.querySelector({json.dumps(selector)}); element.scrollIntoView({{ block: 'center' }});"
+            "const { x, y, width, height } = element.getBoundingClientRect();"
+            "return [Math.round(x + width / 2), Math.round(y + height / 2)];"
+        )
+        steps = [
+            {"type": "pointerMove", "x": x, "y": y},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]
+        await self._ask(
+            "input.performActions", context=self._context, actions=[{"type": "pointer", "id": "mouse", "actions": steps}]
+        )
+
+    async def screenshot(self, path: Path) -> None:
+        answer = await self._ask("browsingContext.captureScreenshot", context=self._context)
+        path.write_bytes(base64.b64decode(answer["data"]))

@@ -1,0 +1,57 @@
+"""A PulseAudio server of its own, with a null sink whose monitor is the microphone: sound without a sound card."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+
+NEEDED = ("pulseaudio", "pactl", "parec")
+
+
+class SoundServerError(RuntimeError):
+    """PulseAudio is missing or does not answer; the message is one line."""
+
+
+class SoundServer:
+    """As an async context manager. Programs that are started with :attr:`environment` play and record there."""
+
+    environment: dict[str, str]
+
+    async def __aenter__(self) -> "SoundServer":
+        if not all(map(shutil.which, NEEDED)):
+            raise SoundServerError("needs pulseaudio (Debian: pulseaudio)")
+        self._stack = contextlib.AsyncExitStack()
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="facewire-"))
+        self.environment = {**os.environ, "XDG_RUNTIME_DIR": folder, "PULSE_RUNTIME_PATH": f"{folder}/pulse", "HOME": folder}
+        try:
+            await self.start(
+                "pulseaudio", "--daemonize=no", "--exit-idle-time=-1", "-n", "--load=module-native-protocol-unix",
+                "--load=module-null-sink sink_name=null", "--load=module-remap-source master=null.monitor source_name=microphone",
+            )  # fmt: skip
+            for _ in range(300):
+                if not await (await self.start("pactl", "info")).wait():
+                    return self
+                await asyncio.sleep(0.1)
+            raise SoundServerError("PulseAudio did not answer within 30 s")
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def start(self, *command: str) -> asyncio.subprocess.Process:
+        """A program of this server's; it is ended with it."""
+        process = await asyncio.create_subprocess_exec(
+            *command, env=self.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        self._stack.push_async_callback(_end, process)
+        return process
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.send_signal(signal.SIGTERM)
+    await process.wait()

@@ -1,0 +1,48 @@
+"""The call's page in a browser, as tests see it: joining, what is drawn, whether it moves."""
+
+from bench.browsers.chromium import Browser
+from bench.browsers.firefox import Firefox
+from bench.calls.page_call import EARS
+from tests.waiting import until
+
+LONG = 240.0
+"""Seconds for what browsers do that share two cores with networks."""
+LOUD = "const s = new Float32Array(2048); window.heard?.getFloatTimeDomainData(s); return Math.max(...s.map(Math.abs));"
+PIXELS = """
+const canvas = document.createElement('canvas');
+canvas.width = canvas.height = 32;
+const context = canvas.getContext('2d');
+context.drawImage(document.getElementById('remote'), 0, 0, 32, 32);
+return Array.from(context.getImageData(0, 0, 32, 32).data).filter((_, i) => i % 4 != 3);
+"""
+STAGE = "const { remote, rough } = document.getElementById('stage').dataset; return remote === 'yes' && rough === 'no';"
+STATE = "return document.getElementById('state').innerText"
+CODE = "return document.getElementById('code').textContent"
+
+
+async def opened(browser: Browser | Firefox, url: str) -> None:
+    """The page of the room, joined as soon as it can be."""
+    await browser.before(EARS)
+    await browser.open(url)
+    await until(lambda: browser.run("return !document.getElementById('join').disabled && Boolean(document.querySelector('svg'))"))
+    await browser.click("#join")
+
+
+async def drawn(browser: Browser | Firefox) -> list[int]:
+    """What it shows of the other side, once that is drawn by the network."""
+    await until(lambda: browser.run(STAGE), LONG, 0.5)
+
+    async def bright() -> list[int] | None:
+        pixels: list[int] = await browser.run(PIXELS)
+        return pixels if max(pixels) > 60 else None
+
+    found: list[int] = await until(bright, LONG, 0.5)
+    return found
+
+
+async def moves(browser: Browser | Firefox, first: list[int]) -> None:
+    async def apart() -> bool:
+        now = await browser.run(PIXELS)
+        return sum(abs(a - b) for a, b in zip(first, now, strict=True)) / len(first) > 0.3
+
+    await until(apart, LONG, 0.5)

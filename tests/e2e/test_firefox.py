@@ -1,0 +1,72 @@
+"""The call's page in Firefox, which encodes no Opus packets of 100 ms, counts no packets, and reads cameras another way."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from bench.browsers.firefox import Firefox
+from bench.browsers.sound_server import SoundServer
+from bench.demo import shipped_clip
+from tests.e2e.call_page import CODE, LONG, LOUD, drawn, moves, opened
+from tests.e2e.processes import facewire, finish
+from tests.needs import needs
+from tests.signaling.web.peer.conftest import needs_runtime
+from tests.waiting import until
+
+pytestmark = [pytest.mark.e2e, needs("firefox-esr", "pulseaudio"), needs_runtime]
+
+NUMBERS = "return ['up', 'down'].map((name) => parseFloat(document.querySelector(`[data-stat=${name}]`).innerText))"
+
+
+def told(stats: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stats.read_text().split("\n")[:-1]]
+
+
+async def test_firefox_and_facewire_call(server: str, tmp_path: Path) -> None:
+    url, film = server.replace("127.0.0.1", "localhost") + "/call/fox", tmp_path / "seen.mp4"
+    stats = tmp_path / "stats.jsonl"
+    there = await facewire(
+        "call",
+        "fox",
+        "--server",
+        server,
+        "--video",
+        str(shipped_clip()),
+        "--loop",
+        "--out",
+        str(film),
+        "--json",
+        "--stats",
+        str(stats),
+    )
+    try:
+        async with SoundServer() as sound, Firefox(sound.environment) as browser:
+            await opened(browser, url)
+            await moves(browser, await drawn(browser))
+            await until(lambda: browser.run(f"{LOUD[:-1]} > 0.02"), LONG, 0.2)
+            code = await until(lambda: browser.run(CODE), LONG)
+
+            async def counted() -> bool:
+                return all(number > 1 for number in await browser.run(NUMBERS))
+
+            await until(counted, LONG, 0.5)
+            await until(lambda: stats.exists() and any(line.get("fps") for line in told(stats)), LONG, 0.5)
+            await browser.click("#hangup")
+            out = await finish(there, LONG)
+    finally:
+        if there.returncode is None:
+            there.send_signal(signal.SIGKILL)
+    assert out[0] == 0, out[2][-2000:]
+    figures: dict[str, Any] = json.loads(out[1])
+    assert figures["safety_code"] == code
+    assert figures["keyframes"] >= 1
+    assert figures["bundles_broken"] == 0
+    # Firefox's own camera shows a colour, its microphone hears a tone.
+    with av.open(str(film)) as container:
+        heard = np.concatenate([f.to_ndarray().ravel() for f in container.decode(audio=0)])
+    assert np.abs(heard).max() > 0.05
