@@ -78,7 +78,10 @@ function show(stats) {
   setState(state, TONES[state] ?? "wait");
   const present = stats.peer_present === true;
   byId("safety").hidden = !stats.safety_code;
-  if (stats.safety_code && byId("code").textContent !== stats.safety_code) byId("code").textContent = stats.safety_code;
+  if (stats.safety_code && byId("code").textContent !== stats.safety_code) {
+    byId("renewed").hidden = !byId("code").textContent; // whoever compared the words has to do it again
+    byId("code").textContent = stats.safety_code;
+  }
   const hidden = present ? HIDDEN[stats.face] : "Waiting for the other person";
   stage.dataset.remote = hidden ? "no" : "yes";
   if (hidden && byId("waiting").textContent !== hidden) byId("waiting").textContent = hidden;
@@ -134,6 +137,8 @@ function leaveCall() {
   soundOn.hidden = true;
   document.querySelector(".preview").hidden = true;
   note("trouble", "");
+  byId("code").textContent = "";
+  byId("renewed").hidden = true;
 }
 
 function end() {

@@ -1,6 +1,7 @@
 // The workers that draw the other side's face, and when what they have drawn is shown.
 
 import { now, sleep } from "../media/clock.js";
+import { STEPS } from "../workers/load.js";
 
 /**
  * A frame, RGBA 256×256, the 64 pixels it was drawn from, and how far they agree.
@@ -71,8 +72,9 @@ export class Drawing {
         if (first) this.#on.ready(data.ms);
       } else if (data.kind === "chosen") {
         this.#step = data.step;
+        if (data.step !== STEPS.gpu) this.#how = { ...this.#how, gpu: false }; // one that draws worse or slower counts as none
         if (first) this.#on.chosen(data.ms);
-        if (this.#workers.length < workers && !this.#closed) this.#add();
+        if (this.#workers.length < this.#most && !this.#closed) this.#add();
       } else if (data.kind === "lost") this.#goOnWithoutGpu();
       else if (first && data.kind === "loading") this.#on.loading(data.bytes);
       else if (first && data.kind === "failed") this.#on.failed(data.message);

@@ -92,10 +92,7 @@ async function begin() {
       view: showView,
       shown: showFrame,
       small: showSmall,
-      safety: (words) => {
-        byId("code").textContent = words.join(" ");
-        byId("safety").hidden = !words.length;
-      },
+      safety: showSafety,
       hidden: () => byId("remote").getContext("2d").clearRect(0, 0, 256, 256),
       loading: (bytes) => {
         loaded += bytes;
@@ -154,6 +151,16 @@ function end(told) {
   awake?.release();
   awake = null;
   byId("panel").hidden = true;
+}
+
+/** @param {string[]} words [] while they are not known */
+function showSafety(words) {
+  byId("safety").hidden = !words.length;
+  if (!words.length) return;
+  const [before, now] = [byId("code").textContent, words.join(" ")];
+  byId("code").textContent = now;
+  // Whoever compared the words has to do it again.
+  if (before && before !== now) byId("renewed").hidden = false;
 }
 
 /** What stands in place of a face; "" where there is one. @param {string} text */
