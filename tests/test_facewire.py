@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from bench.demo import shipped_clip
-from facewire import app
+from facewire import app, main
 
 SUBCOMMANDS = (
     "demo",
@@ -50,21 +50,32 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
     assert all(w in done.stderr for w in words), done.stderr
 
 
-def test_bad_input_gets_one_line(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.fw"
+def test_bad_input_gets_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    bad, clip = tmp_path / "bad.fw", str(shipped_clip())
     bad.write_bytes(b"nonsense")
     refused(run("decode", str(bad), str(tmp_path / "o.mp4")), "not a .fw file")
-    refused(run("decode", str(tmp_path / "none.fw"), str(tmp_path / "o.mp4")), "none.fw")
-    refused(run("encode", str(bad), str(tmp_path / "o.fw")), "bad.fw")
-    refused(run("encode", str(shipped_clip()), str(tmp_path / "no" / "o.fw")), "o.fw")
-    refused(run("send", "room", "--video", str(tmp_path / "none.mp4")), "no such file")
-    refused(run("send", "room", "--video", str(shipped_clip()), "--server", "http://127.0.0.1:9"), "no signaling server")
-    refused(run("send", "bad room", "--video", str(shipped_clip()), "--server", "http://127.0.0.1:9"), "room")
-    refused(run("receive", "room", "--device", "abacus"), "abacus")
-    refused(run("receive", "room", "--out", "film.avi"), "film.avi")
-    refused(run("call", "room", "--video", str(shipped_clip()), "--ice", "smoke:signals"), "ICE")
-    refused(run("train", "--data", str(tmp_path), "--losses", str(tmp_path)), "no such file")
-    refused(run("export", str(bad), str(tmp_path / "none.pt")), "no such file")
+
+    def here(*arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same in this process, which has loaded everything."""
+        monkeypatch.setattr(sys, "argv", ["facewire", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        said = capfd.readouterr()
+        code = stopped.value.code
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
+
+    refused(here("decode", str(tmp_path / "none.fw"), str(tmp_path / "o.mp4")), "none.fw")
+    refused(here("encode", str(bad), str(tmp_path / "o.fw")), "bad.fw")
+    refused(here("encode", clip, str(tmp_path / "no" / "o.fw")), "o.fw")
+    refused(here("send", "room", "--video", str(tmp_path / "none.mp4")), "no such file")
+    refused(here("send", "room", "--video", clip, "--server", "http://127.0.0.1:9"), "no signaling server")
+    refused(here("send", "bad room", "--video", clip, "--server", "http://127.0.0.1:9"), "room")
+    refused(here("receive", "room", "--device", "abacus"), "abacus")
+    refused(here("receive", "room", "--out", "film.avi"), "film.avi")
+    refused(here("call", "room", "--video", clip, "--ice", "smoke:signals"), "ICE")
+    refused(here("train", "--data", str(tmp_path), "--losses", str(tmp_path)), "no such file")
+    refused(here("export", str(bad), str(tmp_path / "none.pt")), "no such file")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.fw"]
 
 

@@ -33,6 +33,8 @@ let live = null;
 let capture = null;
 let phase = "starting"; // lobby, call, ended
 let now = { muted: false, camera: true, away: false };
+/** What was asked of the process and is not told by it yet, so that a button pressed twice does both. */
+let wished = {};
 let smallShown = false;
 let browser = { picture: null, sound: null };
 
@@ -51,6 +53,7 @@ function listen() {
   live.addEventListener("open", () => smallShown && command("small", true));
   live.addEventListener("close", () => {
     if (phase === "ended") phase = "over"; // whatever comes now is another call
+    wished = {};
     enable(false);
     if (phase === "call") setState("the call's program does not answer", "bad");
     setTimeout(listen, phase === "lobby" ? SOON_MS : RETRY_MS);
@@ -88,11 +91,24 @@ function show(stats) {
   const remote = [FACES[stats.face] ?? "", stats.remote_muted === true ? "microphone off" : ""];
   note("face", present ? remote.filter(Boolean).join(", ") : "");
   note("local-face", ["none", "many", "leaving"].includes(stats.local_face) ? FACES[stats.local_face] : far(stats));
-  now = { muted: stats.muted === true, camera: stats.camera !== false, away: stats.away === true };
+  const told = { muted: stats.muted === true, camera: stats.camera !== false, away: stats.away === true };
+  wished = Object.fromEntries(Object.entries(wished).filter(([name, value]) => told[name] !== value));
+  showSwitches({ ...told, ...wished });
+}
+
+function showSwitches(switches) {
+  now = switches;
   press("mute", now.muted, now.muted ? "Unmute" : "Mute");
   press("camera", !now.camera, now.camera ? "Camera off" : "Camera on");
   press("away", now.away, now.away ? "I'm back" : "Away");
   capture?.turn("video", now.camera && !now.away);
+}
+
+/** Turn one of them at once; the process follows. */
+function turn(name, called = name) {
+  wished[name] = !now[name];
+  command(called, wished[name]);
+  showSwitches({ ...now, ...wished });
 }
 
 /** What someone is told whose face is small in their camera's picture, so that it is blurred by being enlarged. */
@@ -177,9 +193,9 @@ function drawSmall(rgb) {
 // ---- controls ----
 
 const actions = {
-  mute: () => command("mute", !now.muted),
-  camera: () => command("camera", !now.camera),
-  away: () => command("away", !now.away),
+  mute: () => turn("muted", "mute"),
+  camera: () => turn("camera"),
+  away: () => turn("away"),
   small: () => {
     smallShown = !smallShown;
     stage.dataset.small = smallShown ? "yes" : "no";

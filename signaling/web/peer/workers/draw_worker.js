@@ -44,7 +44,7 @@ async function start({ port, files, gpu, threads, workers, step }) {
   const progress = (/** @type {number} */ bytes) => self.postMessage({ kind: "loading", bytes });
   const small = () => open({ files, gpu: false, step: STEPS.small, threads, progress });
   let found = step
-    ? await open({ files, gpu: step === STEPS.gpu, step, threads })
+    ? await load({ files, gpu: step === STEPS.gpu, step, threads })
     : await (gpu ? byGpu(files, threads, workers, progress) : small()).catch((error) => {
         if (!gpu) throw error;
         console.warn("facewire: WebGPU is there but does not work:", error);
@@ -77,21 +77,27 @@ async function start({ port, files, gpu, threads, workers, step }) {
 }
 
 /**
- * The networks, run once: how long a frame takes, and the frame, by which two ways of drawing can be held to each other.
- * @param {{
+ * `identity` where that network is there already.
+ * @typedef {{
  *   files: Files, gpu: boolean, step: string, threads: number, progress?: (bytes: number) => void,
  *   identity?: import("../models/networks.js").Network,
- * }} wanted `identity` where that network is there already
+ * }} Wanted
  */
-async function open({ files, gpu, step, threads, progress = () => {}, identity }) {
+
+/** The networks, not run yet. @param {Wanted} wanted */
+async function load({ files, gpu, step, threads, progress = () => {}, identity }) {
   const ort = await loadRuntime(files, gpu, threads);
-  const load = (/** @type {string} */ name) => loadNetwork(ort, files, name, gpu, progress);
-  const networks = await Promise.all([identity ?? load("identity.onnx"), load(step)]);
-  const upsampler = new Upsampler(networks[0], networks[1]);
-  const { ms, frame } = await upsampler.warmup();
+  const network = (/** @type {string} */ name) => loadNetwork(ort, files, name, gpu, progress);
+  const networks = await Promise.all([identity ?? network("identity.onnx"), network(step)]);
   /** Ends when the GPU goes: a driver that restarts, a laptop that wakes. @type {Promise<unknown>} */
   const lost = gpu ? (await /** @type {any} */ (ort.env.webgpu).device).lost : new Promise(() => {});
-  return { upsampler, networks, step, ms, frame, lost };
+  return { upsampler: new Upsampler(networks[0], networks[1]), networks, step, lost, ms: 0, frame: new Uint8ClampedArray() };
+}
+
+/** They, run: how long a frame takes, and the frame, by which two ways of drawing can be held to each other. @param {Wanted} wanted */
+async function open(wanted) {
+  const loaded = await load(wanted);
+  return { ...loaded, ...(await loaded.upsampler.warmup()) };
 }
 
 /**
