@@ -36,7 +36,6 @@ PACKAGES = (
     Package("libportaudio2", "microphone and speakers without a browser", library="portaudio", call=True),
     Package("chromium", "tests and bench.calls.delay --page: a real browser", ("chromium",)),
     Package("chromium-driver", "tests and bench.calls.delay --page: steers the browser", ("chromedriver",)),
-    Package("firefox-esr", "tests: the call's page in another browser", ("firefox-esr",)),
     Package(
         "pulseaudio", "tests and bench.calls.delay --page: a sound server without a sound card", ("pulseaudio", "pactl", "parec")
     ),

@@ -20,12 +20,15 @@ PREFERENCES = {
     "media.navigator.streams.fake": True,  # camera and microphone of Firefox's making
     "media.navigator.permission.disabled": True,
     "media.autoplay.default": 0,
+    # Its own way to PulseAudio hangs the window in one start of three, as root without a desktop; ALSA's does not.
+    "media.cubeb.backend": "alsa",
     "media.peerconnection.ice.loopback": True,
     "media.peerconnection.ice.obfuscate_host_addresses": False,
     "datareporting.policy.dataSubmissionEnabled": False,
     "network.captive-portal-service.enabled": False,
     "app.update.enabled": False,
 }
+ALSA = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
 READY = "WebDriver BiDi listening on "
 
 
@@ -54,6 +57,7 @@ class Firefox:
         profile = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="facewire-", ignore_cleanup_errors=True))
         lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items()]
         Path(profile, "user.js").write_text("".join(lines))
+        Path(profile, ".asoundrc").write_text(ALSA)
         self._process = await asyncio.create_subprocess_exec(
             "firefox-esr", "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", "about:blank",
             env=self._environment | {"HOME": profile}, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
