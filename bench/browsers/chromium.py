@@ -30,6 +30,22 @@ class BrowserError(RuntimeError):
     """The browser or its driver failed; the message is one line."""
 
 
+async def line_with(marker: str, output: asyncio.StreamReader | None, program: str) -> str:
+    """The first line of a program's output that holds ``marker``. Raises :class:`BrowserError` where none does, with what it said
+    instead."""
+    assert output is not None
+    said = []
+    try:
+        async with asyncio.timeout(SLOWEST):
+            async for line in output:
+                said.append(line.decode(errors="replace").strip())
+                if marker in said[-1]:
+                    return said[-1]
+    except TimeoutError:
+        raise BrowserError(f"{program} did not start within {SLOWEST:.0f} s: {said[-3:]}") from None
+    raise BrowserError(f"{program} ended at once: {said[-3:]}")
+
+
 class Browser:
     """One headless window, as an async context manager."""
 
@@ -67,17 +83,8 @@ class Browser:
 
     async def _address(self) -> str:
         """Where chromedriver listens. Raises :class:`BrowserError` with what it said where it doesn't."""
-        said, output = [], self._process.stdout
-        assert output is not None
-        try:
-            async with asyncio.timeout(SLOWEST):
-                async for line in output:
-                    said.append(line.decode(errors="replace").strip())
-                    if "started successfully on port" in said[-1]:
-                        return f"http://127.0.0.1:{said[-1].split()[-1].strip('.')}"
-        except TimeoutError:
-            raise BrowserError(f"chromedriver did not start within {SLOWEST:.0f} s: {said[-3:]}") from None
-        raise BrowserError(f"chromedriver ended at once: {said[-3:]}")
+        line = await line_with("started successfully on port", self._process.stdout, "chromedriver")
+        return f"http://127.0.0.1:{line.split()[-1].strip('.')}"
 
     async def _end(self) -> None:
         await self._http.close()

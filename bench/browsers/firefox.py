@@ -14,13 +14,13 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse
 
-from bench.browsers.chromium import SLOWEST, BrowserError
+from bench.browsers.chromium import SLOWEST, BrowserError, line_with
 
 PREFERENCES = {
     "media.navigator.streams.fake": True,  # camera and microphone of Firefox's making
     "media.navigator.permission.disabled": True,
     "media.autoplay.default": 0,
-    # Its own way to PulseAudio hangs the window in one start of three, as root without a desktop; ALSA's does not.
+    # Its own way to PulseAudio hung the window in some starts, as root without a desktop; by ALSA that was not seen.
     "media.cubeb.backend": "alsa",
     "media.peerconnection.ice.loopback": True,
     "media.peerconnection.ice.obfuscate_host_addresses": False,
@@ -29,7 +29,6 @@ PREFERENCES = {
     "app.update.enabled": False,
 }
 ALSA = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
-READY = "WebDriver BiDi listening on "
 
 
 def available() -> bool:
@@ -64,7 +63,7 @@ class Firefox:
             start_new_session=True,
         )  # fmt: skip
         self._stack.push_async_callback(self._end)
-        address = await self._address()
+        address = (await line_with("WebDriver BiDi listening on", self._process.stderr, "Firefox")).split()[-1]
         http = await self._stack.enter_async_context(ClientSession())
         self._socket = await self._stack.enter_async_context(http.ws_connect(f"{address}/session", max_msg_size=0))
         self._numbers, self._waiting = itertools.count(1), dict[int, asyncio.Future[dict[str, Any]]]()
@@ -73,19 +72,6 @@ class Firefox:
             self._stack.callback(task.cancel)
         await self._ask("session.new", capabilities={})
         self._context = (await self._ask("browsingContext.getTree"))["contexts"][0]["context"]
-
-    async def _address(self) -> str:
-        said, output = [], self._process.stderr
-        assert output is not None
-        try:
-            async with asyncio.timeout(SLOWEST):
-                async for line in output:
-                    said.append(line.decode(errors="replace").strip())
-                    if said[-1].startswith(READY):
-                        return said[-1].removeprefix(READY)
-        except TimeoutError:
-            raise BrowserError(f"Firefox did not start within {SLOWEST:.0f} s: {said[-3:]}") from None
-        raise BrowserError(f"Firefox ended at once: {said[-3:]}")
 
     async def _drain(self) -> None:
         assert self._process.stderr is not None

@@ -1,9 +1,8 @@
 """Delay of picture and sound, lip sync and frame rate of a real call: ``python -m bench.calls.delay OUT.json``.
 
 Two processes on this machine. The sender's face brightens with a beep every 1.48 s. The receiver logs when it shows each
-frame and outputs each sound; with ``--page`` it is logged what a browser shows and plays. What a display and a sound card add
-is not included. The
-delay is that shift in time at which what came out looks, or sounds, most like what went in, over
+frame and outputs each sound; with ``--page`` the log holds what a browser shows and plays. What a display and a sound card
+add is not included. The delay is that shift in time at which what came out looks, or sounds, most like what went in, over
 parts of the call; lip sync is the difference. The machine should be idle.
 """
 

@@ -1,5 +1,8 @@
 """The call's page in a browser, as tests see it: joining, what is drawn, whether it moves."""
 
+import json
+from typing import Any
+
 from bench.browsers.chromium import Browser
 from bench.browsers.firefox import Firefox
 from bench.calls.page_call import EARS
@@ -46,3 +49,13 @@ async def moves(browser: Browser | Firefox, first: list[int]) -> None:
         return sum(abs(a - b) for a, b in zip(first, now, strict=True)) / len(first) > 0.3
 
     await until(apart, LONG, 0.5)
+
+
+def figures_of(ended: tuple[int, str, str], code: str) -> dict[str, Any]:
+    """What a ``facewire call --json`` told at its end: it had the browser's safety code and keyframe, and nothing was broken."""
+    assert ended[0] == 0, ended[2][-2000:]
+    figures: dict[str, Any] = json.loads(ended[1])
+    assert figures["safety_code"] == code
+    assert figures["keyframes"] >= 1
+    assert figures["bundles_broken"] == 0
+    return figures

@@ -60,5 +60,5 @@ async def test_call_goes_on_through_loss_jitter_a_new_address_and_a_blackout(ser
     where = {int(n): i for i, n in enumerate(crops["numbers"])}
     late = [(where[int(n)], i) for i, n in enumerate(shown["numbers"]) if int(n) in where and times[i] > times[-1] - 5]
     errors = [((crops["crops"][a].astype(float) - shown["frames"][b]) ** 2).mean() for a, b in late]
-    assert 10 * np.log10(255**2 / min(errors)) > 20
+    assert 10 * np.log10(255**2 / sorted(errors)[2]) > 20
     assert json.loads(sent)["pictures"] > 100

@@ -1,12 +1,10 @@
 """Calls in a browser, which is the whole peer: two browsers, a browser and ``facewire call``, a peer that misbehaves."""
 
 import asyncio
-import json
 import os
 import random
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,7 +18,7 @@ from models.face.detector import BlazeFace
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.transport.peer import Peer
-from tests.e2e.call_page import CODE, LONG, LOUD, STATE, drawn, moves, opened
+from tests.e2e.call_page import CODE, LONG, LOUD, STATE, drawn, figures_of, moves, opened
 from tests.e2e.processes import facewire, finish
 from tests.needs import BROWSER, needs
 from tests.signaling.web.peer.conftest import needs_runtime
@@ -82,11 +80,7 @@ async def test_a_browser_and_facewire_call(server: str, tmp_path: Path) -> None:
     finally:
         if there.returncode is None:
             there.send_signal(signal.SIGKILL)
-    assert out[0] == 0, out[2][-2000:]
-    figures: dict[str, Any] = json.loads(out[1])
-    assert figures["safety_code"] == code
-    assert figures["keyframes"] >= 1
-    assert figures["bundles_broken"] == 0
+    figures_of(out, code)
     detector = BlazeFace()
     frames = list(file_frames(film))
     faces = [len(detector.detect(frame)) for frame in frames[len(frames) // 3 :: 10]]

@@ -11,7 +11,7 @@ import pytest
 from bench.browsers.firefox import Firefox, available
 from bench.browsers.sound_server import SoundServer
 from bench.demo import shipped_clip
-from tests.e2e.call_page import CODE, LONG, LOUD, drawn, moves, opened
+from tests.e2e.call_page import CODE, LONG, LOUD, drawn, figures_of, moves, opened
 from tests.e2e.processes import facewire, finish
 from tests.needs import needs
 from tests.signaling.web.peer.conftest import needs_runtime
@@ -69,8 +69,4 @@ async def test_firefox_and_facewire_call(server: str, tmp_path: Path) -> None:
     finally:
         if there.returncode is None:
             there.send_signal(signal.SIGKILL)
-    assert out[0] == 0, out[2][-2000:]
-    figures: dict[str, Any] = json.loads(out[1])
-    assert figures["safety_code"] == code
-    assert figures["keyframes"] >= 1
-    assert figures["bundles_broken"] == 0
+    figures_of(out, code)

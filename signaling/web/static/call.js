@@ -5,6 +5,7 @@ import { Capture } from "./capture.js";
 import { Lobby } from "./lobby.js";
 import { note, press, steer } from "./page/controls.js";
 import { Menus } from "./page/menus.js";
+import { forgetCode, showCode } from "./page/safety.js";
 import { showNumbers } from "./readout.js";
 import { Sound } from "./sound.js";
 import { Viewer } from "./viewer.js";
@@ -80,11 +81,7 @@ function show(stats) {
   const state = typeof stats.state === "string" ? stats.state : "–";
   setState(state, TONES[state] ?? "wait");
   const present = stats.peer_present === true;
-  byId("safety").hidden = !stats.safety_code;
-  if (stats.safety_code && byId("code").textContent !== stats.safety_code) {
-    byId("renewed").hidden = !byId("code").textContent; // whoever compared the words has to do it again
-    byId("code").textContent = stats.safety_code;
-  }
+  showCode(stats.safety_code ?? "");
   const hidden = present ? HIDDEN[stats.face] : "Waiting for the other person";
   stage.dataset.remote = hidden ? "no" : "yes";
   if (hidden && byId("waiting").textContent !== hidden) byId("waiting").textContent = hidden;
@@ -153,8 +150,7 @@ function leaveCall() {
   soundOn.hidden = true;
   document.querySelector(".preview").hidden = true;
   note("trouble", "");
-  byId("code").textContent = "";
-  byId("renewed").hidden = true;
+  forgetCode();
 }
 
 function end() {

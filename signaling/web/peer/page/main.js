@@ -8,6 +8,7 @@ import { drawing } from "../workers/load.js";
 import { note, press, steer } from "./controls.js";
 import { Menus } from "./menus.js";
 import { showNumbers } from "./numbers.js";
+import { showCode } from "./safety.js";
 import { drawCode, showLink } from "./share.js";
 
 const ROOM = /^\/call\/([A-Za-z0-9_-]{1,64})$/;
@@ -92,7 +93,7 @@ async function begin() {
       view: showView,
       shown: showFrame,
       small: showSmall,
-      safety: showSafety,
+      safety: (words) => showCode(words.join(" ")),
       hidden: () => byId("remote").getContext("2d").clearRect(0, 0, 256, 256),
       loading: (bytes) => {
         loaded += bytes;
@@ -151,16 +152,6 @@ function end(told) {
   awake?.release();
   awake = null;
   byId("panel").hidden = true;
-}
-
-/** @param {string[]} words [] while they are not known */
-function showSafety(words) {
-  byId("safety").hidden = !words.length;
-  if (!words.length) return;
-  const [before, now] = [byId("code").textContent, words.join(" ")];
-  byId("code").textContent = now;
-  // Whoever compared the words has to do it again.
-  if (before && before !== now) byId("renewed").hidden = false;
 }
 
 /** What stands in place of a face; "" where there is one. @param {string} text */
