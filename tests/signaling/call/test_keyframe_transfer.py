@@ -73,7 +73,7 @@ async def test_the_one_in_use_goes_at_once_the_newest_in_pieces_an_older_one_not
 
     async def request(slot, digest):
         out.requested(line, KeyframeNotice(Verb.REQUEST, slot, digest), using=0, newest=2)
-        while out.first:  # noqa: ASYNC110
+        while out.hold_bundles:  # noqa: ASYNC110
             await asyncio.sleep(0)
         return line.take()
 
@@ -100,40 +100,40 @@ async def test_the_first_has_the_link_to_itself_but_not_for_long(gallery, three,
         return True
 
     line.control_arrived = control_arrived
-    assert not out.first
+    assert not out.hold_bundles
     notice = KeyframeNotice(Verb.REQUEST, 0, three[0].digest)
     out.requested(line, notice, using=0, newest=2)
     await asyncio.sleep(0.01)
-    assert out.first
+    assert out.hold_bundles
     assert len(line.take()) == 1
     monkeypatch.setattr(keyframes, "FIRST", 0.0)
-    assert not out.first
+    assert not out.hold_bundles
     monkeypatch.undo()
     arrived.set()
     await asyncio.sleep(0.01)
-    assert not out.first
+    assert not out.hold_bundles
     arrived.clear()
     out.requested(line, notice, using=0, newest=2)
     await asyncio.sleep(0.01)
     out.reconnected()
     await asyncio.sleep(0.01)
-    assert not out.first
+    assert not out.hold_bundles
 
 
 async def test_until_the_first_is_asked_for_it_has_the_link_too(gallery, three, monkeypatch):
     out, line = KeyframesOut(gallery), Line()
-    assert not out.first
+    assert not out.hold_bundles
     await out.offer(line, using=0)
-    assert out.first
+    assert out.hold_bundles
     monkeypatch.setattr(keyframes, "ANSWER", 0.0)
-    assert not out.first
+    assert not out.hold_bundles
     monkeypatch.undo()
-    assert out.first
+    assert out.hold_bundles
     out.answered()
-    assert not out.first
+    assert not out.hold_bundles
     out.reconnected()
     await out.offer(line, using=0)  # on another connection sound goes on
-    assert not out.first
+    assert not out.hold_bundles
 
 
 async def test_once_the_link_is_known_to_be_wide_nothing_is_left_out(gallery, three, monkeypatch):
@@ -150,7 +150,7 @@ async def test_once_the_link_is_known_to_be_wide_nothing_is_left_out(gallery, th
     told = []
     for _ in range(3):
         await asyncio.sleep(0.01)
-        told.append(out.first)
+        told.append(out.hold_bundles)
         arrived.release()
     assert told == [True, True, False]  # the second window took no longer than the first
     assert out._under_way
