@@ -16,7 +16,7 @@ FILES = (
     "sound.js", "speaker.js", "call.css", "page.css", "icon.svg",
 )  # fmt: skip
 
-SHARED = ("call/media_constraints.js", "page/controls.js", "page/menus.js", "page/numbers.js", "page/safety.js")
+SHARED = ("call/media_constraints.js", "page/controls.js", "page/faces.js", "page/menus.js", "page/numbers.js", "page/safety.js")
 """Taken from ``peer``, the page that is a whole peer."""
 
 

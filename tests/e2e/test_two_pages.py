@@ -124,9 +124,7 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
             await red.run(KEY % "d")
 
             async def small() -> bool:
-                return await red.run(
-                    "return document.getElementById('raw').getContext('2d').getImageData(3, 3, 1, 1).data[3] > 0"
-                )
+                return await red.run(DRAWN)
 
             await until(small, every=0.3)
             cameras_listed = await red.run("return document.getElementById('menu-video').options.length")

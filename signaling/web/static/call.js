@@ -4,6 +4,7 @@ import { NAMES } from "./call/media_constraints.js";
 import { Capture } from "./capture.js";
 import { Lobby } from "./lobby.js";
 import { note, press, steer } from "./page/controls.js";
+import { insteadOfFace, localNote, remoteNote, showPixels } from "./page/faces.js";
 import { Menus } from "./page/menus.js";
 import { forgetCode, showCode } from "./page/safety.js";
 import { showNumbers } from "./readout.js";
@@ -14,11 +15,6 @@ const RETRY_MS = 1500;
 const SOON_MS = 250;
 const DELAYS_MS = 1000;
 const TONES = { connected: "good", closed: "bad", failed: "bad", ended: "bad" };
-const FACES = {
-  tracked: "", none: "no face in sight", many: "several faces in sight", leaving: "about to leave the picture",
-};
-const FAR = 1.2; // enlargement of the face from which on the page warns
-const HIDDEN = { camera_off: "Their camera is off", away: "The other person is away" };
 
 const byId = (id) => document.getElementById(id);
 const stage = byId("stage");
@@ -48,7 +44,7 @@ function listen() {
   live.addEventListener("message", ({ data }) => {
     const message = JSON.parse(data);
     if (message.type === "stats") show(message.stats);
-    else if (message.type === "small") drawSmall(message.rgb);
+    else if (message.type === "small") showPixels(message.rgb);
     else console.warn("facewire:", message.message);
   });
   live.addEventListener("open", () => smallShown && command("small", true));
@@ -82,12 +78,11 @@ function show(stats) {
   setState(state, TONES[state] ?? "wait");
   const present = stats.peer_present === true;
   showCode(stats.safety_code ?? "");
-  const hidden = present ? HIDDEN[stats.face] : "Waiting for the other person";
+  const hidden = present ? insteadOfFace(stats.face) : "Waiting for the other person";
   stage.dataset.remote = hidden ? "no" : "yes";
   if (hidden && byId("waiting").textContent !== hidden) byId("waiting").textContent = hidden;
-  const remote = [FACES[stats.face] ?? "", stats.remote_muted === true ? "microphone off" : ""];
-  note("face", present ? remote.filter(Boolean).join(", ") : "");
-  note("local-face", ["none", "many", "leaving"].includes(stats.local_face) ? FACES[stats.local_face] : far(stats));
+  note("face", present ? remoteNote(stats.face, stats.remote_muted === true) : "");
+  note("local-face", localNote(stats.local_face, Number(stats.local_enlarged) || 1));
   const told = { muted: stats.muted === true, camera: stats.camera !== false, away: stats.away === true };
   wished = Object.fromEntries(Object.entries(wished).filter(([name, value]) => told[name] !== value));
   showSwitches({ ...told, ...wished });
@@ -106,12 +101,6 @@ function turn(name, called = name) {
   wished[name] = !now[name];
   command(called, wished[name]);
   showSwitches({ ...now, ...wished });
-}
-
-/** What someone is told whose face is small in their camera's picture, so that it is blurred by being enlarged. */
-function far(stats) {
-  const times = stats.local_face === "tracked" && typeof stats.local_enlarged === "number" ? stats.local_enlarged : 1;
-  return times < FAR ? "" : `far from the camera: your face is enlarged ${times.toFixed(1)} times`;
 }
 
 function enterLobby(stats) {
@@ -176,14 +165,6 @@ function setState(text, tone) {
   const state = byId("state");
   if (state.textContent !== text) state.textContent = text;
   state.dataset.tone = tone;
-}
-
-/** The 8×8 pixels that the face is drawn from, over it. */
-function drawSmall(rgb) {
-  const context = byId("raw").getContext("2d");
-  const image = context.createImageData(8, 8);
-  for (let i = 0; i < 64; i++) image.data.set([...rgb.slice(3 * i, 3 * i + 3), 255], 4 * i);
-  context.putImageData(image, 0, 0);
 }
 
 // ---- controls ----

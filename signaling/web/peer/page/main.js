@@ -6,22 +6,13 @@ import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
 import { drawing } from "../workers/load.js";
 import { note, press, steer } from "./controls.js";
+import { insteadOfFace, localNote, remoteNote, showPixels } from "./faces.js";
 import { Menus } from "./menus.js";
 import { showNumbers } from "./numbers.js";
 import { showCode } from "./safety.js";
 import { drawCode, showLink } from "./share.js";
 
 const ROOM = /^\/call\/([A-Za-z0-9_-]{1,64})$/;
-/** Enlargement of the face from which on the page warns. */
-const FAR = 1.2;
-/** @type {Record<number, string>} */
-const FACES = {
-  [Face.NONE]: "no face in sight",
-  [Face.MANY]: "several faces in sight",
-  [Face.LEAVING]: "about to leave the picture",
-};
-/** @type {Record<number, string>} */
-const HIDDEN = { [Face.CAMERA_OFF]: "Their camera is off", [Face.AWAY]: "The other person is away" };
 /** @type {Record<string, [string, string]>} */
 const STATES = {
   lobby: ["not in a call", "wait"],
@@ -31,6 +22,9 @@ const STATES = {
   ended: ["call ended", "bad"],
 };
 const TITLE = "facewire call";
+
+/** As faces.js calls them. @param {number} face */
+const faceName = (face) => (Object.entries(Face).find(([, value]) => value === face) ?? [""])[0].toLowerCase();
 
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
@@ -169,9 +163,7 @@ function showView(crop, face, enlarged) {
   const context = byId("preview").getContext("2d", { alpha: false });
   if (crop) context.putImageData(new ImageData(crop.data, crop.width), 0, 0);
   else context.clearRect(0, 0, 256, 256);
-  const far =
-    face === Face.TRACKED && enlarged >= FAR ? `far from the camera: your face is enlarged ${enlarged.toFixed(1)} times` : "";
-  note("local-face", crop ? (FACES[face] ?? far) : "");
+  note("local-face", crop ? localNote(faceName(face), enlarged) : "");
 }
 
 /** The pixels that a face is drawn from, in its place until it can be drawn. @param {Uint8ClampedArray} small */
@@ -179,14 +171,7 @@ function showSmall(small) {
   if (call.state !== "connected") return;
   setRemote("");
   stage.dataset.rough = "yes";
-  paint(small);
-}
-
-/** @param {Uint8ClampedArray} small */
-function paint(small) {
-  const image = new ImageData(8, 8);
-  for (let i = 0; i < 64; i += 1) image.data.set([...small.subarray(3 * i, 3 * i + 3), 255], 4 * i);
-  byId("raw").getContext("2d").putImageData(image, 0, 0);
+  showPixels(small);
 }
 
 /** @param {import("../call/drawing.js").Drawn} frame */
@@ -202,7 +187,7 @@ function showFrame({ rgba, small, consistency }) {
   setRemote("");
   stage.dataset.rough = "no";
   trust = consistency;
-  if (smallShown) paint(small);
+  if (smallShown) showPixels(small);
 }
 
 function showLoading() {
@@ -227,10 +212,9 @@ function everySecond() {
   if (call.state === "connected") {
     showNumbers({ ...numbers, draw: frameMs, trust });
     byId("readout").title = `${numbers.concealed} of ${numbers.ticks} ticks of sound made up`;
-    const hidden = HIDDEN[Number(numbers.face)];
-    if (hidden) setRemote(hidden);
-    const told = [FACES[Number(numbers.face)] ?? "", numbers.muted ? "microphone off" : ""].filter(Boolean).join(", ");
-    note("face", told);
+    const face = faceName(Number(numbers.face));
+    if (insteadOfFace(face)) setRemote(insteadOfFace(face));
+    note("face", remoteNote(face, Boolean(numbers.muted)));
   }
 }
 
