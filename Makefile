@@ -1,5 +1,5 @@
 # make demo   a whole call on this machine        make test   every check, as CI runs it
-# make venv   install into .venv, for use         make lint   ruff and mypy alone
+# make venv   install into .venv, for use         make lint   ruff, mypy, tsc, Biome
 # make clean  what the others wrote, but .venv    make distclean   that, too
 #
 # PYTHON=python3.12 picks another interpreter; ARGS="--video cam0" is passed on to the demo, TESTS=tests/codec to pytest.

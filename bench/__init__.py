@@ -1,4 +1,4 @@
 """Measurements, the demo and ``facewire doctor``.
 
-May import every room but commands.
+May import every package but commands.
 """

@@ -14,7 +14,7 @@ from codec.errors import reason
 
 Row = dict[str, float]
 
-LOSSES = {"rec": "L1 of the picture", "warp": "L1 of the warp", "seen": "LPIPS-VGG"}
+LOSSES = {"rec": "L1 of the picture", "warp": "L1 of the warp", "lpips": "LPIPS-VGG"}
 
 
 def joined(logs: Sequence[Path]) -> dict[str, list[Row]]:

@@ -2,8 +2,8 @@
 
 ``python -m bench.make_clip OUT.mp4`` needs scikit-image (for its photograph of the astronaut Eileen
 Collins, NASA, public domain), scipy and ``espeak-ng``. The result is committed as
-``bench/clips/astronaut.mp4``, so that the demo needs none of them. The head turns as a solid would
-(landmarks have depth), jaw, lids and brows follow the speech.
+``bench/clips/astronaut.mp4``, so that the demo (:func:`bench.demo.shipped_clip`) needs none of them.
+The head turns as a solid would (landmarks have depth), jaw, lids and brows follow the speech.
 """
 
 import subprocess

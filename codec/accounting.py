@@ -4,7 +4,7 @@ BPP (paper section 4.4): video payload bits over 256·256 pixels a frame at 25 f
 whatever is really sent a second. On the wire a data-channel message costs its payload + 85 bytes
 over IPv4: 20 IP, 8 UDP, 13 + 16 DTLS (RFC 6347, ChaCha20-Poly1305 of RFC 7905), 12 SCTP + 16 DATA
 chunk (RFC 4960), and the answer is a SACK packet of 85 bytes, or 16 bytes in a bundle that goes the
-other way (:mod:`signaling.transport.patches.sctp_acks`).
+other way (:mod:`signaling.transport.patches.sctp_acks_and_probes`).
 """
 
 from dataclasses import dataclass

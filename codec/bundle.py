@@ -28,7 +28,8 @@ _PAUSING = 32
 
 class Face(IntEnum):
     """What the sender's tracker sees; TRACKED is the usual case and costs nothing on the wire.
-    AWAY: the person has gone for a while, with camera and microphone off."""
+    LEAVING: the face is partly outside the camera's picture. AWAY: the person has gone for a
+    while, with camera and microphone off."""
 
     TRACKED = 0
     NONE = 1

@@ -28,7 +28,7 @@ HASH = 8
 """Bytes of SHA-256 that name a keyframe in the cache."""
 QUALITY = 70
 """AVIF's or WebP's quality of a keyframe: beyond it LPIPS of the drawn video hardly falls
-(``bench.picture.keyframe_curve``)."""
+(``bench.picture.keyframe_curve``). The browser's own scale: signaling/web/peer/media/still.js."""
 _MAGIC = b"FK2"
 _FORMATS = {"avif": "AVIF", "webp": "WEBP"}
 
@@ -67,8 +67,8 @@ def encode_keyframe(rgb: UInt8, quality: int = QUALITY, form: str | None = None,
     options = {"speed": 6, "subsampling": "4:2:0"} if form == "avif" else {"method": 6}
     Image.fromarray(rgb).save(buffer, _FORMATS[form], quality=quality, **options)
     thumbnail = encode_alone(sample(rgb))
-    told = b"" if points is None else pack_points(points)
-    parts = (pack_length(len(part)) + part for part in (thumbnail, told))
+    packed_points = b"" if points is None else pack_points(points)
+    parts = (pack_length(len(part)) + part for part in (thumbnail, packed_points))
     data = _MAGIC + b"".join(parts) + buffer.getvalue()
     return parse_keyframe(data)
 
@@ -85,8 +85,8 @@ def parse_keyframe(data: bytes) -> Keyframe:
         if reader.take(len(_MAGIC)) != _MAGIC:
             raise KeyframeError("not a keyframe")
         thumbnail = decode_alone(reader.take(reader.length()))
-        told = reader.take(reader.length())
-        points = parse_points(told) if told else None
+        packed_points = reader.take(reader.length())
+        points = parse_points(packed_points) if packed_points else None
         image_bytes = reader.take(reader.left)
     except KeyframeError:
         raise

@@ -1,2 +1,2 @@
-"""The command line's subcommands, thin: they parse options and call the rooms. Nothing imports them
+"""The command line's subcommands, thin: they parse options and call the packages. Nothing imports them
 but ``facewire.py``."""

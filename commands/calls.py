@@ -48,14 +48,14 @@ def stream_config(
 ) -> Any:  # fmt: skip
     """The :class:`sender.stream.StreamConfig` of the options. Raises ``typer.BadParameter``."""
     from codec.bundle import TICK_MODES
-    from sender.stream import DRAWN, StreamConfig
+    from sender.stream import PICTURE_BYTES, StreamConfig
 
     if crop not in ("face", "none"):
         raise typer.BadParameter(f"{crop!r} is not face or none", param_hint="--crop")
     if keyframe not in ("auto", "first"):
         raise typer.BadParameter(f"{keyframe!r} is not auto or first", param_hint="--keyframe")
-    if size not in DRAWN:
-        raise typer.BadParameter(f"{size} is not {', '.join(map(str, DRAWN))}", param_hint="--size")
+    if size not in PICTURE_BYTES:
+        raise typer.BadParameter(f"{size} is not {', '.join(map(str, PICTURE_BYTES))}", param_hint="--size")
     if tick not in TICK_MODES:
         raise typer.BadParameter(f"{tick} is not {', '.join(map(str, TICK_MODES))}", param_hint="--tick")
     tick_mode = TICK_MODES.index(tick)
@@ -109,7 +109,9 @@ def call(
     video = video or ("page" if "page" in outs else "cam0")
     audio = audio or ("page" if video == "page" else "mic" if video.startswith("cam") else None)
     if "page" not in outs and (room is None or "page" in (video, audio)):
-        raise typer.BadParameter("needs --out page", param_hint="ROOM" if room is None else "page")
+        raise typer.BadParameter(
+            "name a ROOM, or add --out page" if room is None else "page as --video or --audio needs --out page"
+        )
     _session(
         json, ice, ice_file, open_page, server=server, room=room, access=token, video=video, audio=audio, outs=outs,
         stream=stream_config(crop, keyframe, bitrate, live=True, shape=shape), seconds=seconds, loop=loop, page_port=page_port,

@@ -34,7 +34,10 @@ ShapeOption = Annotated[
 ]
 KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
 Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]
-Limit = Annotated[float, typer.Option("--limit", min=12, help="kbit/s to send at most, where the network carries it.")]
+Limit = Annotated[
+    float,
+    typer.Option("--limit", min=12, help="kbit/s to aim at, where the network carries it; exceeded while audio is sent twice."),
+]
 Access = Annotated[str | None, typer.Option("--token", envvar="FACEWIRE_TOKEN", help="Opens the room, where the server asks.")]
 RefreshOption = Annotated[bool, typer.Option(
     "--refresh/--no-refresh", help="Send another keyframe when it would show you better, as --limit leaves room.",

@@ -41,7 +41,7 @@ def serve(
 
 
 def token(
-    room: str, secret: Annotated[Path, typer.Option(help="The server's file.")],
+    room: str, secret: Annotated[Path, typer.Option(help="The secret file given to serve --secret.")],
     hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it opens the room.")] = 24.0,
 ) -> None:  # fmt: skip
     """A token that opens one room of a server with --secret; give it to both sides."""

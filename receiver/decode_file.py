@@ -59,7 +59,7 @@ def decode_file(
                     slot = None if slot == record.slot else slot
                 elif record is not None:
                     decoder.arrived(record)
-                    for place in timeline.slots(record):
+                    for place in timeline.ticks(record):
                         if not number:
                             video.sound(np.zeros(place.at_ms * RATE // 1000, np.float32))
                         tick = decoder.tick(place.at_ms, place.tick_ms, place.bundle, place.redundant)

@@ -41,7 +41,7 @@ SOUND_LEAD = EARLY + 0.015
 @dataclass
 class PlayerCount:
     """What happened so far: bundles received, malformed, too late; ticks played, and those of them
-    without a bundle."""
+    whose sound had to be concealed."""
 
     bundles: int = 0
     broken: int = 0
@@ -154,6 +154,7 @@ class Player:
     async def _play(self, at: int, due: float) -> None:
         """Decode the tick that begins at ``at`` and hand it over, to be shown and heard from ``due`` on."""
         bundle, length = self.queue.take(at)
+        omitted = bundle is None and self.decoder.pausing
         if bundle and self.recorder:
             self.recorder.bundle(bundle)
         self.queue.next, tick = at + length, length / 1000
@@ -182,7 +183,7 @@ class Player:
         self.clock.move(len(filled) / RATE - tick)
         self.count.ticks += 1
         self.count.concealed += output.concealed
-        if bundle is None and not output.concealed:
+        if omitted:
             self.bits.seconds += tick
         self.presenter.present(at, length, due, filled, output)
 

@@ -5,6 +5,8 @@ arrives when the tick is over at the earliest, so the delay is the tick's length
 transit seen lately + a margin that follows the jitter + the time that rendering needs. It grows at
 once when bundles come late; otherwise it follows what is wanted as the sound allows it
 (:mod:`receiver.stretch`).
+
+Who waits for a late bundle, and drops one that is too late: :mod:`receiver.player`, :mod:`receiver.tick_queue`.
 """
 
 from collections import deque

@@ -16,8 +16,8 @@ from receiver.tick_decoder import FrameInput, TickOutput, halfway
 from receiver.trust import TrustMeter
 
 EARLY = 0.012
-"""Seconds by which sound is handed out before its picture's time: Opus delays it by 6.5 ms, and
-pictures were found 10 ms ahead of it (``bench.calls.soak``)."""
+"""Seconds by which sound is handed out before its picture's time: chosen so that sound and picture
+meet within 2 ms where they are measured (``bench.calls.soak``); 6.5 ms of it are Opus's own delay."""
 DUE_KEPT = 120
 """Frames whose time of presentation is remembered."""
 GREY = np.full((256, 256, 3), 40, np.uint8)
@@ -61,7 +61,7 @@ class Presenter:
         return min(max(self.render.count.seconds * 0.9, 0.02), 0.12) + 0.004
 
     def present(self, at_ms: int, length: int, due: float, filled: Float32, output: TickOutput) -> None:
-        """Schedule the tick that begins ``at_ms`` after the stream, ``length`` ms long, at the time
+        """Schedule the tick that begins ``at_ms`` after the stream began, ``length`` ms long, at the time
         ``due``. Its sound, stretched to ``filled``, lasts until the next tick."""
         self._loop.call_later(max(0.0, due - EARLY - time.monotonic()), self._sound, at_ms, output.sound, filled)
         first = grid(at_ms, length).start

@@ -19,8 +19,8 @@ HOP = 160
 
 
 def fit(sound: Float32, change: int) -> Float32:
-    """``sound`` (N,), longer or shorter by at most ``change`` samples (negative: shorter), as near
-    to it as can't be heard.
+    """``sound`` (N,), longer or shorter by up to ``change`` samples (negative: shorter): as close
+    to that as is possible inaudibly.
 
     The same array where nothing fits. A change is made in several steps, each of one period; the
     ends stay as they are.

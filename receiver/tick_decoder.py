@@ -71,7 +71,8 @@ def halfway(before: FrameInput, frame: FrameInput) -> FrameInput | None:
 @dataclass
 class TickOutput:
     """One tick: its frames (none before the first picture or while the camera is off), mono 16 kHz
-    sound, whether it had to be made up, and whether the camera is off."""
+    sound, whether it had to be concealed (neither its bundle nor the copy in the next one came), and
+    whether the camera is off."""
 
     frames: list[FrameInput]
     sound: Float32
@@ -154,8 +155,8 @@ class TickDecoder:
         return log_mel(self._samples)[-(WINDOW_FRAMES * 2) :]
 
     def tick(self, at_ms: int, tick_ms: int, bundle: Bundle | None, redundant: tuple[bytes, ...] = ()) -> TickOutput:
-        """The tick that begins ``at_ms`` after the stream. ``bundle`` None: lost; ``redundant`` is its
-        sound from the next one."""
+        """The tick that begins ``at_ms`` after the stream began. ``bundle`` None: lost; ``redundant`` is its
+        sound from the next one. How lost sound is concealed: :meth:`codec.speech.SpeechDecoder.conceal`."""
         if tick_ms != self._tick_ms:
             # Older pictures are spaced differently in time, so the interpolator must not use them.
             self._tick_ms, self._sent = tick_ms, deque(list(self._sent)[-1:], FRAMES)
@@ -163,7 +164,7 @@ class TickDecoder:
         packets = bundle.sound if bundle else redundant
         sound = self.speech.decode(packets, samples) if packets else self.speech.conceal(samples)
         found = self.decoded.pop(bundle.number, None) if bundle else None
-        lost = bundle is None and not self._pausing
+        concealed = not packets and bundle is None and not self._pausing
         self._pausing = bundle is not None and bundle.pausing
         if bundle:
             self._hidden = bundle.face in NO_CAMERA
@@ -175,7 +176,7 @@ class TickDecoder:
             self._pending = None
             self.shapes.reset()
             self._heard(sound)
-            return TickOutput([], sound, lost, hidden=True)
+            return TickOutput([], sound, concealed, hidden=True)
         pending, self._pending = self._pending, None
         if found:
             pair = to_network(found[0])
@@ -191,7 +192,7 @@ class TickDecoder:
         mel = self._heard(sound)
         shapes = self.shapes.tick(bundle, found is not None, len(frames))
         if not self._sent:
-            return TickOutput([], sound, lost)
+            return TickOutput([], sound, concealed)
         shown = [*self._interpolated, *self._between(len(frames))]
         first = len(self._interpolated)
         # The newest frame lies one frame before the tick's end, and so four mel rows.
@@ -204,7 +205,7 @@ class TickDecoder:
             detail = self._detail(window[2], (i + 1) / len(frames))
             out.append(FrameInput(frame, np.stack(window), speech, self._slot, detail, shape=shapes[i]))
         self._interpolated.extend(shown[first:])
-        return TickOutput(out, sound, lost)
+        return TickOutput(out, sound, concealed)
 
     def _append(self, small: Float32, larger: Float32 | None) -> None:
         self._sent.append(small)

@@ -12,7 +12,7 @@ ALIGN_MS = 600
 
 
 @dataclass(frozen=True)
-class Slot:
+class TimedTick:
     """A tick that begins ``at_ms`` after the recording's begin; ``bundle`` None: there is none.
     ``redundant``: its sound, if the bundle after it brings that once more. ``missing``: ticks without a
     bundle in a row, this one included."""
@@ -32,7 +32,7 @@ class Timeline:
         self._next = 0
         self._tick_ms = 200
 
-    def slots(self, bundle: Bundle) -> list[Slot]:
+    def ticks(self, bundle: Bundle) -> list[TimedTick]:
         """The ticks up to this bundle's own; none for a bundle that comes too late to be shown."""
         if self._origin is None:
             at = bundle.time * TIME_UNIT
@@ -45,13 +45,13 @@ class Timeline:
         if not 0 <= at - self._next <= GAP_MS:
             self._origin += at - self._next
             self._next = at
-        out: list[Slot] = []
+        out: list[TimedTick] = []
         while self._next < at:
             length = min(self._tick_ms, at - self._next)
             redundant = bundle.redundant if self._next + length == at else ()
-            out.append(Slot(self._next - self._origin, length, None, redundant, len(out) + 1))
+            out.append(TimedTick(self._next - self._origin, length, None, redundant, len(out) + 1))
             self._next += length
         self._tick_ms = bundle.tick_ms
-        out.append(Slot(at - self._origin, bundle.tick_ms, bundle))
+        out.append(TimedTick(at - self._origin, bundle.tick_ms, bundle))
         self._next = at + bundle.tick_ms
         return out

@@ -24,7 +24,7 @@ from sender.keyframes.outgoing import OutgoingKeyframes
 from sender.shapes import OutgoingShapes
 from sender.vad import VoiceActivity
 
-DRAWN = {8: 44, 16: 120, 32: 320}
+PICTURE_BYTES = {8: 44, 16: 120, 32: 320}
 """Sides of pictures that the network is trained to draw from (the codec carries 12 as well), and
 what one may cost on average, in bytes."""
 QUANTISERS = {True: (4, 4), False: (2, 3)}
@@ -45,11 +45,11 @@ class StreamConfig:
         crop: "face" follows the face, "none" takes the frame as it is.
         keyframe: "auto" chooses within the first second, "first" takes the first picture.
         luma, chroma: quantiser numbers; None takes :data:`QUANTISERS`.
-        size: side of the pictures, one of :data:`DRAWN`.
+        size: side of the pictures, one of :data:`PICTURE_BYTES`.
         bitrate: of Opus, bit/s.
         tick_mode: index into ``TICK_MODES``.
-        quality: of the keyframe's AVIF, 1..100.
-        picture_bytes: what a picture may cost on average; by default as DRAWN says.
+        quality: of the keyframe's AVIF or WebP, 1..100.
+        picture_bytes: what a picture may cost on average; by default as :data:`PICTURE_BYTES` says.
         shape: send the face's shape (mesh points) with each picture; without it the stream is as in the paper.
         pauses: in silence send no sound and, at ticks of 200 ms, only every other tick's bundle.
     """
@@ -68,7 +68,8 @@ class StreamConfig:
 
 
 class SenderStream:
-    """One person's outgoing stream. Feed it ticks in order; it gives a bundle for each.
+    """One person's outgoing stream. Feed it ticks in order; it gives a bundle for each, or none where
+    silence needs none.
 
     Attributes:
         framing: what the camera shows, and whether it is off.
@@ -85,7 +86,7 @@ class SenderStream:
         usual = QUANTISERS[config.shape]
         luma, chroma = (u if given is None else given for u, given in zip(usual, (config.luma, config.chroma), strict=True))
         self.pictures = PictureEncoder(luma, chroma, SIZES.index(config.size), RATES.index(TICK_MODES[config.tick_mode]))
-        self.count, self.rate = BitCount(), RateControl(config.picture_bytes or DRAWN[config.size])
+        self.count, self.rate = BitCount(), RateControl(config.picture_bytes or PICTURE_BYTES[config.size])
         self.keyframes = OutgoingKeyframes(
             self.pictures, self.count, detector, mesh, config.keyframe, config.quality, config.shape
         )
@@ -106,7 +107,7 @@ class SenderStream:
         """Length of the next tick."""
         return TICK_MODES[self.tick_mode]
 
-    def set_step(self, tick_mode: int, bitrate: int) -> None:
+    def set_rung(self, tick_mode: int, bitrate: int) -> None:
         """Another tick mode and Opus bit rate from the next tick on. Raises ``ValueError`` off
         :data:`SWITCH_MS`, where the tick modes' ticks don't begin together."""
         if tick_mode != self.tick_mode and self.at_ms % SWITCH_MS:
@@ -224,6 +225,6 @@ class SenderStream:
 
     @property
     def lowres_psnr_db(self) -> float:
-        """PSNR of the decoded 8×8 pictures against the unquantised, over the whole stream, in dB."""
+        """PSNR of the decoded small pictures against the unquantised, over the whole stream, in dB."""
         mean = self._error / max(1, self.count.pictures)
         return float(10 * np.log10(255**2 / max(mean, 1e-3)))

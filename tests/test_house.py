@@ -1,4 +1,4 @@
-"""The rooms: who imports whom, and how large folders, modules and functions are. CONTRIBUTING.md
+"""The packages: who imports whom, and how large folders, modules and functions are. CONTRIBUTING.md
 tells the rules in words."""
 
 import ast
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("codec", "models", "receiver", "sender", "signaling", "bench", "commands")
-"""Each room imports only from those before it."""
+PACKAGES = ("codec", "models", "receiver", "sender", "signaling", "bench", "commands")
+"""Each package imports only from those before it."""
 SIGNALING = ("protocol", "config", "static_files", "call_page", "client", "transport", "call", "web", "session")
 """The same within signaling; ``rooms`` imports only the first four."""
 FOLDER, MODULE, FUNCTION = 16, 350, 60
@@ -24,8 +24,8 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
-def modules(*rooms: str) -> list[Path]:
-    return sorted(p for room in rooms for p in (ROOT / room).rglob("*.py"))
+def modules(*packages: str) -> list[Path]:
+    return sorted(p for package in packages for p in (ROOT / package).rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
@@ -51,13 +51,13 @@ def is_module(name: str) -> bool:
     return path.with_suffix(".py").is_file() or path.is_dir()
 
 
-def test_rooms_import_only_from_those_before_them():
+def test_packages_import_only_from_those_before_them():
     wrong = []
-    for path in modules(*ROOMS):
-        own = ROOMS.index(name_of(path).split(".")[0])
+    for path in modules(*PACKAGES):
+        own = PACKAGES.index(name_of(path).split(".")[0])
         for name in imported(path):
-            room = name.split(".")[0]
-            if room == "facewire" or (room in ROOMS and ROOMS.index(room) > own):
+            package = name.split(".")[0]
+            if package == "facewire" or (package in PACKAGES and PACKAGES.index(package) > own):
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not wrong, "\n".join(wrong)
 
@@ -82,7 +82,7 @@ def test_signaling_imports_in_one_direction():
 
 
 def test_no_module_imports_itself_in_a_circle():
-    graph = {name_of(p): {n for n in imported(p) if n.split(".")[0] in ROOMS} for p in modules(*ROOMS)}
+    graph = {name_of(p): {n for n in imported(p) if n.split(".")[0] in PACKAGES} for p in modules(*PACKAGES)}
     done: set[str] = set()
 
     def visit(name: str, way: tuple[str, ...]) -> None:
@@ -100,11 +100,11 @@ def test_no_module_imports_itself_in_a_circle():
 
 def test_folders_modules_and_functions_stay_small():
     wrong = []
-    for folder in {p.parent for p in modules(*ROOMS)}:
+    for folder in {p.parent for p in modules(*PACKAGES)}:
         count = len(list(folder.glob("*.py")))
         if count > FOLDER:
             wrong.append(f"{folder.relative_to(ROOT)}: {count} files")
-    for path in (*modules(*ROOMS), ROOT / "facewire.py"):
+    for path in (*modules(*PACKAGES), ROOT / "facewire.py"):
         lines = len(path.read_text("utf-8").splitlines())
         if lines > MODULE:
             wrong.append(f"{path.relative_to(ROOT)}: {lines} lines")
@@ -117,7 +117,7 @@ def test_folders_modules_and_functions_stay_small():
 
 
 def test_every_folder_says_what_it_is_for():
-    for folder in {p.parent for p in modules(*ROOMS)}:
+    for folder in {p.parent for p in modules(*PACKAGES)}:
         text = ast.get_docstring(tree(folder / "__init__.py"))
         assert len(text or "") > 40, f"{folder.relative_to(ROOT)}/__init__.py has no docstring"
 
@@ -140,8 +140,8 @@ def resolves(name: str) -> bool:
 
 def test_what_docstrings_refer_to_is_there():
     pytest.importorskip("torch")
-    role = re.compile(rf":(?:mod|class|func|meth|data|attr):`((?:{'|'.join(ROOMS)})\.[\w.]+)`")
-    named = {name: path for path in modules(*ROOMS) for name in role.findall(path.read_text("utf-8"))}
+    role = re.compile(rf":(?:mod|class|func|meth|data|attr):`((?:{'|'.join(PACKAGES)})\.[\w.]+)`")
+    named = {name: path for path in modules(*PACKAGES) for name in role.findall(path.read_text("utf-8"))}
     wrong = [f"{path.relative_to(ROOT)}: {name}" for name, path in named.items() if not resolves(name)]
     assert named
     assert not wrong, "\n".join(wrong)

@@ -60,7 +60,7 @@ def judge(times: np.ndarray, delay: np.ndarray, received: dict[str, Any], sent: 
 
     ``fps``; ``frozen_s``: time beyond :data:`FROZEN` in gaps between frames; ``longest_s``: the
     longest gap; ``delay_ms`` median, and of the last quarter; ``concealed``: share of ticks whose
-    sound was made up; ``late``; ``out_kbps``; ``tick_ms`` at the end.
+    sound was concealed; ``late``; ``out_kbps``; ``tick_ms`` at the end.
     """
     gaps = np.diff(times)
     last = delay[-max(1, len(delay) // 4) :]
@@ -111,7 +111,7 @@ async def call(case: Case, seconds: float, video: Path) -> dict[str, float]:
 def table(found: dict[str, dict[str, float]]) -> str:
     """Markdown, a row a network."""
     lines = [
-        "| network | FPS | frozen, s | longest gap, s | delay, ms | at the end | made up | late | sent, kbit/s | tick, ms |",
+        "| network | FPS | frozen, s | longest gap, s | delay, ms | at the end | concealed | late | sent, kbit/s | tick, ms |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, f in found.items():

@@ -49,7 +49,7 @@ const sound = new Float32Array(2048);
 window.heard?.getFloatTimeDomainData(sound);
 return {
   face: remote === 'yes' && rough === 'no', pixels: remote === 'yes', fps: told('fps'), delay: told('delay'),
-  made_up: document.getElementById('readout').title, loud: Math.max(...sound.map(Math.abs)), state: document.body.dataset.phase,
+  concealed: document.getElementById('readout').title, loud: Math.max(...sound.map(Math.abs)), state: document.body.dataset.phase,
 };
 """
 
@@ -138,12 +138,12 @@ async def watch(
         looks.append(await browser.run(LOOK))
         await asyncio.sleep(0.5)
     kbps = [(wire[side] - sent.get(side, 0)) * 8e-3 / now for side in ("offer", "answer")]
-    made_up = [int(number) for number in re.findall(r"\d+", looks[-1]["made_up"])]
+    concealed = [int(number) for number in re.findall(r"\d+", looks[-1]["concealed"])]
     return {
         "ready_s": joined - began, "pixels_s": first["pixels"], "face_s": first["face"],
         "fps": statistics.median(look["fps"] or 0 for look in looks),
         "delay_ms": statistics.median(look["delay"] or 0 for look in looks),
-        "kbps_least": min(kbps), "kbps_most": max(kbps), "made_up": made_up[0] / max(1, made_up[1]),
+        "kbps_least": min(kbps), "kbps_most": max(kbps), "concealed": concealed[0] / max(1, concealed[1]),
         "loudest": max(look["loud"] for look in looks), "stood": float(looks[-1]["state"] == "call"),
     }  # fmt: skip
 
@@ -151,12 +151,12 @@ async def watch(
 def table(found: dict[str, dict[str, float]]) -> str:
     """Markdown, a row a case."""
     lines = [
-        "| the other side | first pixels, s | first face, s | FPS | delay, ms | kbit/s, both ways | sound made up |",
+        "| the other side | first pixels, s | first face, s | FPS | delay, ms | kbit/s, lesser and greater way | concealed |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, f in found.items():
         cells = f"{f['pixels_s']:.1f} | {f['face_s']:.1f} | {f['fps']:.1f} | {f['delay_ms']:.0f}"
-        lines.append(f"| {name} | {cells} | {f['kbps_least']:.1f}, {f['kbps_most']:.1f} | {f['made_up']:.0%} |")
+        lines.append(f"| {name} | {cells} | {f['kbps_least']:.1f}, {f['kbps_most']:.1f} | {f['concealed']:.0%} |")
     return "\n".join(lines)
 
 

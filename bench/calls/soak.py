@@ -77,7 +77,7 @@ def _part(values: Sequence[float], begin: float, end: float) -> Sequence[float]:
 def table(found: Sequence[dict[str, float]]) -> str:
     """Markdown."""
     lines = [
-        "| from minute | FPS | mouth to ear, ms | picture after sound, ms | made up | receiver, MB | sender, MB |",
+        "| from minute | FPS | mouth to ear, ms | picture after sound, ms | concealed | receiver, MB | sender, MB |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for p in found:

@@ -1,4 +1,8 @@
-"""All measures of single frames at once; those whose weights or packages are missing are left out and named."""
+"""All measures of single frames at once; those whose weights or packages are missing are left out and named.
+
+To add one: a file beside this, its call here, its name in :data:`bench.picture.quality.FIGURES` and
+:data:`bench.picture.benchmark.METRICS`.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

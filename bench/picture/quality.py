@@ -6,7 +6,7 @@ of the measuring networks (what is missing is left out and named). Every N-th fr
 motion looks at the frame before it too, the opening of lips and lids at every second frame
 (``--opening``), lip sync at one run of frames from the clip's middle. With
 the ``sync.json`` of the prepared dev split (``--offsets``) each clip's sound is first aligned with its
-lips, and the gain from speech is reported for the clips whose sound belongs to the speaker. Needs the ``bench``
+lips, and the gain from speech is reported for the clips in which the visible person speaks. Needs the ``bench``
 extra.
 """
 
@@ -268,7 +268,7 @@ def run(options: argparse.Namespace) -> None:
     options.out.write_text(json.dumps(json_value({"settings": settings, "notes": notes, **found}), indent=1) + "\n")
     _show(*tables(found["mean"]), options.markdown)
     if found["speaking"]:
-        print(f"\nThe {sum(1 for r in found['clips'] if r['speaking'])} clips whose sound is their own:")
+        print(f"\nThe {sum(1 for r in found['clips'] if r['speaking'])} clips in which the visible person speaks:")
         _show(*tables(found["speaking"], SPEECH_FIGURES), options.markdown)
 
 

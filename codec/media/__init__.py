@@ -1,5 +1,5 @@
 """Pictures and sound as files and devices give them, made uniform: upright RGB frames, 16 kHz mono,
 one time grid.
 
-Every room may import it.
+Every package may import it.
 """

@@ -1,4 +1,4 @@
-"""Array types that every room shares."""
+"""Array types that every package shares."""
 
 import numpy as np
 import numpy.typing as npt

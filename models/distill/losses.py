@@ -56,4 +56,4 @@ def full_distance(
     seen = perceptual(cut(mine[:half], places, crop), cut(batch.truth[:half], places, crop)).mean()
     rest = 0.5 * (mask - their_mask).abs().mean() + (f_int - their_f_int).abs().mean()
     loss = 1.5 * rec + 5 * like + warps + weight * seen + rest
-    return loss, {"rec": rec.item(), "like": like.item(), "warps": warps.item(), "seen": seen.item()}
+    return loss, {"rec": rec.item(), "like": like.item(), "warps": warps.item(), "lpips": seen.item()}

@@ -1,4 +1,4 @@
 """Finding and following one face: BlazeFace detector, face mesh, finder, crop tracker. No torch.
 
-Every room behind models may import it.
+Every package behind models may import it.
 """

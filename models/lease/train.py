@@ -164,7 +164,7 @@ class LeaseTrainer:
                 self.look_up_difficulty()
                 rec, warp, seen = torch.stack(parts).mean(0).tolist()
                 parts = []
-                row = {"step": step, "seconds": time.monotonic() - began, "rec": rec, "warp": warp, "seen": seen}
+                row = {"step": step, "seconds": time.monotonic() - began, "rec": rec, "warp": warp, "lpips": seen}
                 if now - judged > config.evaluate_seconds:
                     row |= self.evaluate()
                     self.save(out)

@@ -1,16 +1,16 @@
-"""The ``call`` network: keyframe + five 8×8 pictures + 200 ms of speech → one 256×256 frame, live
-on two CPU cores.
+"""The ``call`` network: keyframe + five 8×8 pictures + 54 points of the face + 200 ms of speech → one 256×256 frame.
 
 The paper's idea (pictures and speech drive the keyframe) with a dense flow in place of keypoints::
 
     keyframe 256 ──► Identity: features at 128, 64, 32, 16, 8         once per keyframe   identity.onnx
     5 × 8×8 ──► visual ──┐
+    points ───► hint ────┤
     speech ───► audio ───┴► 8 ─► 16 (attention to the keyframe, flow) ─► 32 (warp, flow) ─► 64 (warp, flow, mask, F_int)
                                                                                               │            step.onnx
     keyframe 256 ── warped by the flow ─► + light from the 8×8 ─► generator at 128 ─► residual and mask at 256
 
 The part that runs for every frame is small, so a frame costs few GFLOP. ``FaceUpsamplerNet.coarse`` alone
-is what is trained first, at 64×64.
+is what is trained first, at 64×64. The points may be missing; pictures of 16×16 or 32×32 add their detail.
 """
 
 from dataclasses import dataclass, replace
@@ -284,8 +284,8 @@ class FaceUpsamplerNet(nn.Module):
     ) -> tuple[Tensor, Tensor, Coarse]:
         """Keyframe at S×S, S a multiple of 64 → (picture at S×S, warped keyframe with light, coarse result)."""
         parts = self.identity.small(F.avg_pool2d(keyframe, keyframe.shape[-1] // 64), self.predictor.attend)
-        led = no_shape(pictures) if shape is None else hint(shape)
-        result = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, led, *parts)
+        shape_hint = no_shape(pictures) if shape is None else hint(shape)
+        result = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, shape_hint, *parts)
         return *result.painted(keyframe, pictures[:, 2]), result
 
     def set_identity(self, keyframe: Tensor) -> tuple[Tensor, ...]:
@@ -327,8 +327,8 @@ class FaceUpsamplerNet(nn.Module):
         ``detail``: see :class:`CoarsePredictor`. ``still`` leaves the keyframe where it is, to
         measure what moving it gives.
         """
-        led = no_shape(pictures) if shape is None else hint(shape)
-        c = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, led, *parts[:-2])
+        shape_hint = no_shape(pictures) if shape is None else hint(shape)
+        c = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, shape_hint, *parts[:-2])
         if still:
             c = replace(c, flow=torch.zeros_like(c.flow))
         warped = warp(parts[-1], up(c.flow, 4))

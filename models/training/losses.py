@@ -1,4 +1,5 @@
-"""The losses of each stage of training, and what they are made of.
+"""The losses of each stage of training, and what they are made of. The weight of LPIPS stands in stages.py, the terms of
+speech in speech_losses.py, the sum that the GPU part trained with in models/lease/train.py.
 
 The perceptual network's weights come from a file that the user names; they are not part of facewire.
 """
@@ -143,7 +144,7 @@ def coarse_loss(
     seen = perceptual(cut(warped[:half], places, crop), cut(batch.truth[:half], places, crop)).mean()
     same = consistency(out, batch.truth)
     loss = 5 * rec + 10 * warp + weight * seen + 2 * same
-    return loss, {"rec": rec.item(), "warp": warp.item(), "seen": seen.item()}
+    return loss, {"rec": rec.item(), "warp": warp.item(), "lpips": seen.item()}
 
 
 def full_loss(
@@ -171,7 +172,7 @@ def _picture_loss(
     seen = perceptual(cut(out, places, crop), cut(batch.truth, places, crop)).mean()
     # L1 weighted as heavily as the perceptual term raises PSNR and blurs.
     loss = 1.5 * rec + 3 * warp + weight * seen + 2 * consistency(out, batch.truth)
-    return loss, {"rec": rec.item(), "warp": warp.item(), "seen": seen.item()}
+    return loss, {"rec": rec.item(), "warp": warp.item(), "lpips": seen.item()}
 
 
 def speech_loss(

@@ -1,4 +1,5 @@
-"""The recipe that the shipped weights are made with, from clips to ONNX: ``facewire train --reproduce``."""
+"""The CPU part of how the shipped weights were made, from clips to ONNX: ``facewire train --reproduce``. The GPU part is
+:mod:`models.lease.train`; models/weights/README.md tells both."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -31,8 +31,8 @@ STAGES = {
     "speech": Stage("speech", 256, 2350, 2, 1.4e-4, 14.0, 128, 1 / 3),
 }
 """``speech``, whose batch counts runs of five frames, needs a lip-sync expert, and is left out
-without. Steps are the sum of what the shipped weights have seen, in sessions with pauses
-(docs/training.md)."""
+without. Steps are about those that the shipped weights have seen on CPUs, in sessions with
+pauses (models/weights/README.md)."""
 
 
 def before(stage: str) -> str | None:

@@ -29,7 +29,7 @@ class Recorder:
 
     def bundle(self, bundle: Bundle) -> None:
         """A bundle when it is played, or one that came too late for that: later pictures may refer to its own."""
-        for slot in self._timeline.slots(bundle):
+        for slot in self._timeline.ticks(bundle):
             self._end_ms = slot.at_ms + slot.tick_ms
         self._writer.bundle(bundle)
 

@@ -22,7 +22,7 @@ class Held:
     may_send: bool = True
 
     def limited(self, may_send: bool) -> "Held":
-        """The same, where besides there may be no room to send another."""
+        """The same; another may be sent only if ``may_send`` is true as well."""
         return replace(self, may_send=self.may_send and may_send)
 
 

@@ -3,9 +3,9 @@ compares with the camera.
 
 The mirror decodes the stream's own bundles as the other side does and draws a frame now and then,
 from the keyframe in use and from others: those that the other side holds already, which cost
-nothing but a word in the next picture's header, and a challenger, a recent picture of the camera
+only a few bits in the next picture's header, and a challenger, a recent picture of the camera
 that nobody has sent. A challenger is sent only when it has drawn *later* pictures better for some
-time: that it shows itself well says nothing. Where the keyframe in use explains next to nothing, a
+time: any keyframe draws the moment it was taken well. Where the keyframe in use explains next to nothing, a
 held one is tried first, and else a challenger is sent at once.
 """
 

@@ -10,7 +10,7 @@ from codec.control import KeyframeAssembler, KeyframeChunk, KeyframeNotice, Verb
 from codec.keyframe import Keyframe
 from sender.keyframes.gallery import Gallery
 from signaling.call.pacing import KeyframePieces
-from signaling.call.slow_start import Opening
+from signaling.call.slow_start import SlowStart
 from signaling.transport.channels import PeerError
 from signaling.transport.peer import Peer
 
@@ -31,7 +31,7 @@ class KeyframesOut:
         self._offered: set[tuple[int, bytes]] = set()
         self._pieces: KeyframePieces | None = None
         self._whole: asyncio.Task[None] | None = None
-        self._opening = Opening()
+        self._slow_start = SlowStart()
         self._began = 0.0
         self._told = float("inf")
         self._answered = False  # it was asked for, or was there already
@@ -54,7 +54,7 @@ class KeyframesOut:
         now = time.monotonic()
         if not self._answered:
             return 0 <= now - self._told < ANSWER
-        return self._under_way and not self._opening.bundles_allowed and now - self._began < FIRST
+        return self._under_way and not self._slow_start.bundles_allowed and now - self._began < FIRST
 
     def answered(self) -> None:
         """The other side has what was offered, or asks for it."""
@@ -99,14 +99,14 @@ class KeyframesOut:
             self.close()
             if self._pieces:  # the other side puts one together at a time: that one begins anew afterwards
                 self._pieces.restart()
-            self._began, self._opening = time.monotonic(), Opening()
+            self._began, self._slow_start = time.monotonic(), SlowStart()
             self._whole = asyncio.create_task(self._send_whole(peer, KeyframePieces(notice.slot, wanted)))
         elif notice.slot == newest:
             self._pieces = KeyframePieces(notice.slot, wanted)
 
     async def _send_whole(self, peer: Peer, pieces: KeyframePieces) -> None:
         with contextlib.suppress(PeerError):  # offered again on the next connection
-            await self._opening.send(peer, pieces)
+            await self._slow_start.send(peer, pieces)
 
     async def send_piece(self, peer: Peer, room: int) -> None:
         """A piece of at most ``room`` bytes on the wire, where one waits and none is sent whole. It

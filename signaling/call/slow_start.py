@@ -27,14 +27,15 @@ SLOWER = 0.2
 """Seconds by which a window may take longer than the fastest round trip so far for the next to be
 larger: those 600 bytes on a link of 24 kbit/s."""
 LOST_AFTER = 1.5
-"""A small window that is not acknowledged within so many seconds was lost at random: any link that carries speech is faster."""
+"""A window that is not acknowledged within so many seconds is taken as lost at random: the first, of a few hundred bytes, takes
+less on any link that carries speech, and the next is larger only where the last one was fast."""
 GIVE_UP = 6.0
 """Seconds after which a window that has not been acknowledged is followed by the next all the same:
 SCTP sees to its arrival."""
 
 
-class Opening:
-    """One keyframe's way. ``bundles_allowed`` is set once the link is known to be fast, or to lose packets without
+class SlowStart:
+    """One keyframe's transfer. ``bundles_allowed`` is set once the link is known to be fast, or to lose packets without
     congestion: holding bundles back gains nothing then."""
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
 """The signaling server: rooms for two, access tokens, limits, metrics, Redis.
 
-server.py: options, the room limit; rooms.py: who is in which room; admission.py: sockets per address.
+server.py: options; rooms.py: who is in which room; room_limits.py: defaults of all limits; address_limits.py: connections
+per address.
 
 For the command line and bench.
 """

@@ -57,7 +57,7 @@ class Link:
         self._ice, self._on_media, self._on_control, self._on_connected = ice, on_media, on_control, on_connected
         self._on_bye = on_bye
         self._closed_total = (0, 0, 0.0)
-        self._renewing = False
+        self._connected_before = False
 
     async def keep(self, client: SignalingClient) -> None:
         """Connect, and again whenever it is over; runs until it is cancelled. Raises
@@ -65,26 +65,26 @@ class Link:
         while True:
             if not await client.wait_for_peer():
                 # The peer hung up just as the connection was dropped as dead.
-                if self._renewing:
+                if self._connected_before:
                     self._on_bye()
                 continue
             ice = IceConfig(servers=(*self._ice.servers, *client.ice.servers)[:8])
             peer = self._make(ice)
             try:
-                await peer.connect(client, RENEW_SECONDS if self._renewing else CONNECT_SECONDS)
+                await peer.connect(client, RENEW_SECONDS if self._connected_before else CONNECT_SECONDS)
             except PeerError as error:
                 self._keep_count(peer)
                 if error.code == "signaling":
                     raise SignalingError("lost", str(error)) from error
                 if str(error) != self.trouble:
-                    # Who hangs up, or begins anew, while the other connects: nothing to worry about.
+                    # Not an error: the other side hung up or restarted while we connected.
                     log.log(logging.INFO if error.code in ("bye", "lost") else logging.ERROR, "%s; trying again", error)
                 self.trouble = str(error)
-                if error.code == "bye" and self._renewing:
+                if error.code == "bye" and self._connected_before:
                     self._on_bye()
                 await asyncio.sleep(0.2)
                 continue
-            old, self.peer, self._renewing, self.trouble = self.peer, peer, True, ""
+            old, self.peer, self._connected_before, self.trouble = self.peer, peer, True, ""
             if old:
                 self._keep_count(old)
                 await old.close("replaced")
@@ -130,8 +130,8 @@ class Link:
 
     @staticmethod
     def _dead(peer: Peer) -> bool:
-        """Whether it has brought nothing for long enough, although it was asked: who says nothing
-        gets no answer."""
+        """Whether it has brought nothing for long enough, although this side has sent enough
+        to expect an answer."""
         quiet = peer.quiet() / QUIET
         return quiet > 1 and peer.unanswered >= (UNANSWERED if quiet < 2 else UNANSWERED_LONG)
 

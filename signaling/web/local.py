@@ -12,11 +12,11 @@ from signaling.static_files import add_headers, add_pages, errors_as_json, json_
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 FILES = (
-    "call.js", "viewer.js", "lobby.js", "names.js", "capture.js", "capture-worker.js", "tap.js", "readout.js",
+    "local.js", "viewer.js", "lobby.js", "names.js", "capture.js", "capture-worker.js", "tap.js", "readout.js",
     "sound.js", "speaker.js", "call.css", "page.css", "icon.svg",
 )  # fmt: skip
 
-SHARED = ("call/media_constraints.js", "page/controls.js", "page/faces.js", "page/menus.js", "page/numbers.js", "page/safety.js")
+SHARED = ("call/media_access.js", "page/controls.js", "page/faces.js", "page/menus.js", "page/numbers.js", "page/safety.js")
 """Taken from ``peer``, the page that is a whole peer."""
 
 
@@ -24,7 +24,9 @@ def local_app(allowed_hosts: Iterable[str] = ()) -> web.Application:
     """An application with the call's page at ``/``, for local names and ``allowed_hosts`` (without port) alone."""
     app = web.Application(middlewares=[errors_as_json, _guard(LOCAL_NAMES | set(allowed_hosts))], client_max_size=81_920)
     app.on_response_prepare.append(add_headers)
-    add_pages(app, {"/": "call.html"} | {f"/{name}": f"../peer/{name}" for name in SHARED} | {f"/{name}": name for name in FILES})
+    add_pages(
+        app, {"/": "local.html"} | {f"/{name}": f"../peer/{name}" for name in SHARED} | {f"/{name}": name for name in FILES}
+    )
     return app
 
 

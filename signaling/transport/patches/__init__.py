@@ -13,7 +13,7 @@ from aiortc import RTCPeerConnection
 
 from signaling.transport.patches import dtls_ciphers, dtls_records, ice_checks, ice_consent, ice_loopback
 from signaling.transport.patches.dtls_flights import Flight
-from signaling.transport.patches.sctp_acks import AckBundler
+from signaling.transport.patches.sctp_acks_and_probes import AckBundler
 from signaling.transport.patches.sctp_init import mend_first
 
 _applied = False

@@ -79,7 +79,7 @@ PATCHES = (
         ("sctp._handle_data", "dtls._ssl", "dtls._data_receiver"),
     ),
     Patch(
-        "sctp_acks", "aiortc", "Sends acknowledgements with data; small messages share a packet; probes a lost tail.",
+        "sctp_acks_and_probes", "aiortc", "Sends acknowledgements with data; small messages share a packet; probes a lost tail.",
         "RFC 9260 sections 6.2 and 6.10; the I bit of RFC 7053; a probe as in RFC 8985.",
         "Each packet draws a SACK of its own, 3.7 kbit/s each way; a lost tail waits 1 to 3 s.",
         "A SACK costs 16 bytes in a packet that goes anyway; 0.05 kbit/s in all (bench.calls.wire_call).",

@@ -1,7 +1,7 @@
 // This window's camera and microphone for the call's process, over /capture: JPEG pictures and PCM sound. The browser cancels the
 // echo of what it plays itself, and goes on with another device when one is unplugged.
 
-import { MEDIA_CONSTRAINTS, TROUBLE } from "./call/media_constraints.js";
+import { MEDIA_CONSTRAINTS, TROUBLE } from "./call/media_access.js";
 
 const PICTURE = 1;
 const SOUND = 2;

@@ -132,7 +132,7 @@ def test_the_stage_learns_and_leaves_the_expert_alone(cache, expert, perceptual_
     for _ in range(2):
         parts = trainer._train_step(sampler.draw(trainer.step))
         trainer.step += 1
-    assert {"rec", "warp", "seen", "lips", "sync", "motion", "mouth"} == set(parts)
+    assert {"rec", "warp", "lpips", "lips", "sync", "motion", "mouth"} == set(parts)
     assert not torch.equal(moved, trainer.model.predictor.flow64.weight)
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.speech.expert.parameters(), strict=True))
     with pytest.raises(ValueError, match="needs a trained lip-sync expert"):

@@ -21,7 +21,7 @@ def at(ms: int, tick_mode: int = 0) -> Bundle:
 
 
 def times(timeline: Timeline, *bundles: Bundle) -> list[tuple[int, int, bool]]:
-    return [(s.at_ms, s.tick_ms, s.bundle is not None) for b in bundles for s in timeline.slots(b)]
+    return [(s.at_ms, s.tick_ms, s.bundle is not None) for b in bundles for s in timeline.ticks(b)]
 
 
 def test_gaps_are_ticks_and_what_is_late_is_none() -> None:
@@ -50,8 +50,8 @@ def test_after_a_long_pause_or_a_new_begin_time_goes_on(jump: int) -> None:
 
 def test_a_lost_ticks_sound_comes_with_the_next_bundle() -> None:
     timeline = Timeline()
-    timeline.slots(at(0))
-    lost, before, this = timeline.slots(replace(at(600), redundant=(b"x",)))
+    timeline.ticks(at(0))
+    lost, before, this = timeline.ticks(replace(at(600), redundant=(b"x",)))
     assert (lost.redundant, before.redundant, this.redundant) == ((), (b"x",), ())
     assert (lost.missing, before.missing, this.missing) == (1, 2, 0)
 

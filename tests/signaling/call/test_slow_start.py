@@ -11,7 +11,7 @@ from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
 from codec.control import KeyframeAssembler, parse_message
 from codec.keyframe import encode_keyframe
 from signaling.call.pacing import KeyframePieces
-from signaling.call.slow_start import PIECE, PROBE, WINDOW, Opening
+from signaling.call.slow_start import PIECE, PROBE, WINDOW, SlowStart
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.transport.channels import PeerError
@@ -44,7 +44,7 @@ async def arrives(keyframe, peer, got):
     """Send a keyframe; gives the sizes of its windows and the bytes that it took on the wire."""
     await peer.control_arrived(5)
     before = peer.wire().bytes_out
-    await Opening().send(peer, KeyframePieces(3, keyframe))
+    await SlowStart().send(peer, KeyframePieces(3, keyframe))
     assert await peer.control_arrived(30)
     chunks, assembler = [parse_message(data) for data in got], KeyframeAssembler()
     *_, whole = [assembler.add(chunk) for chunk in chunks]
@@ -85,4 +85,4 @@ async def test_a_connection_that_ends_is_told(url, keyframe):
         asyncio.get_running_loop().call_later(0.3, peer.leave, "test")
         asyncio.get_running_loop().call_later(0.3, lambda: asyncio.ensure_future(peer.close()))
         with pytest.raises(PeerError):
-            await Opening().send(peer, KeyframePieces(3, keyframe))
+            await SlowStart().send(peer, KeyframePieces(3, keyframe))

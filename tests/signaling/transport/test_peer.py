@@ -13,7 +13,7 @@ from signaling.protocol import Ready, SignalingError
 from signaling.transport.channels import MAX_CONTROL, MAX_MEDIA, PeerError
 from signaling.transport.patches import ice_checks
 from signaling.transport.patches import ice_loopback as loopback
-from signaling.transport.patches.sctp_acks import DELAY, PACKETS
+from signaling.transport.patches.sctp_acks_and_probes import DELAY, PACKETS
 from signaling.transport.peer import Peer
 from tests.waiting import PATIENCE, until
 

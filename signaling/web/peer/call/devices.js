@@ -2,9 +2,9 @@
 
 import { OPUS_RATE } from "../media/opus.js";
 import { RATE } from "../media/timing.js";
-import { MEDIA_CONSTRAINTS, TROUBLE } from "./media_constraints.js";
+import { MEDIA_CONSTRAINTS, TROUBLE } from "./media_access.js";
 
-/** @typedef {import("./media_constraints.js").Kind} Kind */
+/** @typedef {import("./media_access.js").Kind} Kind */
 
 /** This side's camera and microphone, given to the worker that sends. */
 export class Capture {

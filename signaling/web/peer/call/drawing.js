@@ -1,7 +1,7 @@
 // The workers that draw the other side's face, and when what they have drawn is shown.
 
 import { now, sleep } from "../media/clock.js";
-import { STEPS } from "../workers/load.js";
+import { STEP_FILES } from "../workers/choose_network.js";
 
 /**
  * A frame, RGBA 256×256, the 64 pixels it was drawn from, and how far they agree.
@@ -72,7 +72,7 @@ export class Drawing {
         if (first) this.#on.ready(data.ms);
       } else if (data.kind === "chosen") {
         this.#step = data.step;
-        if (data.step !== STEPS.gpu) this.#how = { ...this.#how, gpu: false }; // one that draws worse or slower counts as none
+        if (data.step !== STEP_FILES.gpu) this.#how = { ...this.#how, gpu: false }; // one that draws worse or slower counts as none
         if (first) this.#on.chosen(data.ms);
         if (this.#workers.length < this.#most && !this.#closed) this.#add();
       } else if (data.kind === "lost") this.#goOnWithoutGpu();

@@ -31,7 +31,7 @@ const ANCHORS = [
 export class BlazeFace {
   #network;
 
-  /** @param {import("./networks.js").Network} network */
+  /** @param {import("./onnx_network.js").Network} network */
   constructor(network) {
     this.#network = network;
   }

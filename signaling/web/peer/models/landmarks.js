@@ -56,7 +56,7 @@ export function regionAround(face) {
 export class FaceMesh {
   #network;
 
-  /** @param {import("./networks.js").Network} network */
+  /** @param {import("./onnx_network.js").Network} network */
   constructor(network) {
     this.#network = network;
   }

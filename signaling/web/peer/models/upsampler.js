@@ -8,7 +8,7 @@ const SIDE = 256;
 const NO_DETAIL = new Float32Array(3 * 64 * 64);
 const NO_SHAPE = new Float32Array(2 * POINTS * 2);
 
-/** @typedef {import("./networks.js").Network} Network */
+/** @typedef {import("./onnx_network.js").Network} Network */
 /** @typedef {Record<string, Float32Array>} KeyframeFeatures */
 
 /**

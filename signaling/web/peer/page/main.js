@@ -1,10 +1,10 @@
 // The page of a call that is a whole peer: what is shown, the buttons and keys.
 
 import { Call } from "../call/call.js";
-import { NAMES } from "../call/media_constraints.js";
+import { refusal } from "../call/media_access.js";
 import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
-import { drawing } from "../workers/load.js";
+import { drawing } from "../workers/choose_network.js";
 import { note, press, steer } from "./controls.js";
 import { insteadOfFace, localNote, remoteNote, showPixels } from "./faces.js";
 import { Menus } from "./menus.js";
@@ -201,8 +201,7 @@ function showLoading() {
 
 function devicesChanged() {
   for (const kind of /** @type {const} */ (["video", "audio"])) {
-    const why = call.capture.troubles[kind];
-    tell(kind, why ? `No ${NAMES[kind]}: ${why}.` : "");
+    tell(kind, refusal(kind, call.capture.troubles[kind]));
   }
   menus?.refresh();
 }
@@ -211,7 +210,7 @@ function everySecond() {
   const numbers = call.numbers();
   if (call.state === "connected") {
     showNumbers({ ...numbers, draw: frameMs, trust });
-    byId("readout").title = `${numbers.concealed} of ${numbers.ticks} ticks of sound made up`;
+    byId("readout").title = `${numbers.concealed} of ${numbers.ticks} ticks of sound concealed`;
     const face = faceName(Number(numbers.face));
     if (insteadOfFace(face)) setRemote(insteadOfFace(face));
     note("face", remoteNote(face, Boolean(numbers.muted)));

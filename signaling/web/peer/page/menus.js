@@ -1,8 +1,8 @@
 // The menus of cameras, microphones and loudspeakers, of both pages.
 
-import { NAMES } from "../call/media_constraints.js";
+import { NAMES } from "../call/media_access.js";
 
-/** @typedef {import("../call/media_constraints.js").Kind} Kind */
+/** @typedef {import("../call/media_access.js").Kind} Kind */
 /**
  * Who holds camera and microphone. `troubles`: what is wrong with each, in words; `current`: the device in use, or "".
  * @typedef {{ troubles: Partial<Record<Kind, string>>, current(kind: Kind): string, choose(kind: Kind, id: string): void }} Capture

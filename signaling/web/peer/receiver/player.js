@@ -42,7 +42,8 @@ export class Player {
   #missed = 0;
   #hidden = false;
   #closed = false;
-  /** What happened so far: bundles received, malformed, too late; ticks played, and those of them without a bundle. */
+  /** What happened so far: bundles received, malformed, too late; ticks played, and those of them whose sound
+   * had to be concealed. */
   count = { bundles: 0, broken: 0, late: 0, ticks: 0, concealed: 0 };
   face = 0;
   muted = false;

@@ -23,7 +23,7 @@ const KEPT = 64;
  */
 /**
  * One tick: its frames (none before the first picture or while the camera is off), mono 16 kHz sound, whether it had to be
- * made up, and whether the camera is off.
+ * concealed (neither its bundle nor the copy in the next one came), and whether the camera is off.
  * @typedef {{ frames: FrameInput[], sound: Float32Array, concealed: boolean, hidden: boolean }} TickOutput
  */
 /**
@@ -113,7 +113,7 @@ export class TickDecoder {
   }
 
   /**
-   * The tick that begins `atMs` after the stream. `bundle` null: lost; `redundant` is its sound from the next one.
+   * The tick that begins `atMs` after the stream began. `bundle` null: lost; `redundant` is its sound from the next one.
    * @param {number} atMs @param {number} tickMs @param {Bundle | null} bundle @param {Uint8Array[]} redundant @returns {Promise<TickOutput>}
    */
   async tick(atMs, tickMs, bundle, redundant = []) {
@@ -122,10 +122,11 @@ export class TickDecoder {
       this.#tickMs = tickMs;
       this.#sent = this.#sent.slice(-1);
     }
-    const sound = await this.#speech.decode(bundle ? bundle.sound : redundant, (RATE * tickMs) / 1000);
+    const packets = bundle ? bundle.sound : redundant;
+    const sound = await this.#speech.decode(packets, (RATE * tickMs) / 1000);
     const found = bundle ? (this.#decoded.get(bundle.number) ?? null) : null;
     if (bundle) this.#decoded.delete(bundle.number);
-    const concealed = !bundle && !this.pausing;
+    const concealed = !packets.length && !bundle && !this.pausing;
     this.pausing = bundle?.pausing ?? false;
     if (bundle) this.#hidden = NO_CAMERA.includes(bundle.face);
     if (this.#hidden) {

@@ -1,6 +1,6 @@
 // Networks for a worker: fetched with a word of how far it is, and opened in ONNX Runtime.
 
-import { Network } from "../models/networks.js";
+import { Network } from "../models/onnx_network.js";
 
 /**
  * Where files lie and how large they are unpacked, as the server tells in /peer/files.json.
@@ -8,19 +8,11 @@ import { Network } from "../models/networks.js";
  */
 
 /**
- * The networks that draw a frame: `gpu` on WebGPU; `whole`, the same in int8, which is faster in WebAssembly and not supported
- * by WebGPU; `small`, a third of the operations and not quite as good (docs/decisions.md).
- */
-export const STEPS = { gpu: "step.onnx", whole: "step-int8.onnx", small: "step-small-int8.onnx" };
-/** What is loaded before a face can be drawn. @param {boolean} gpu */
-export const drawing = (gpu) => ["identity.onnx", gpu ? STEPS.gpu : STEPS.small];
-
-/**
  * ONNX Runtime, for WebAssembly alone or with WebGPU.
  * @param {Files} files
  * @param {boolean} gpu
  * @param {number} threads
- * @returns {Promise<import("../models/networks.js").Ort>}
+ * @returns {Promise<import("../models/onnx_network.js").Ort>}
  */
 export async function loadRuntime(files, gpu, threads) {
   const ort = await import(`${files.runtime}${gpu ? "ort.webgpu.min.mjs" : "ort.wasm.min.mjs"}`);
@@ -35,7 +27,7 @@ let created = Promise.resolve();
 
 /**
  * One network. Several may be asked for at once. `progress` is told how many bytes more are here.
- * @param {import("../models/networks.js").Ort} ort
+ * @param {import("../models/onnx_network.js").Ort} ort
  * @param {Files} files
  * @param {string} name
  * @param {boolean} gpu

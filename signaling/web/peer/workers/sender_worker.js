@@ -234,7 +234,7 @@ const view = (crop) => ({ width: crop.width, data: crop.data.slice() });
 function apply() {
   for (const job of jobs.splice(0)) job();
   heed();
-  if (stream.atMs % SWITCH_MS === 0) stream.setStep(wanted.tickMode, wanted.bitrate);
+  if (stream.atMs % SWITCH_MS === 0) stream.setRung(wanted.tickMode, wanted.bitrate);
 }
 
 /** What the buttons say. */

@@ -79,7 +79,7 @@ class AckBundler:
         self._probe: asyncio.TimerHandle | None = None
         self._probes, self._probed = 0, -1
         self._tasks: set[asyncio.Task[None]] = set()
-        if lacking := [name for name in needs("sctp_acks") if not hasattr(sctp, name)]:
+        if lacking := [name for name in needs("sctp_acks_and_probes") if not hasattr(sctp, name)]:
             log.warning("acknowledgements are not bundled: this aiortc has no %s", ", ".join(lacking))
             self.works = False
             return
@@ -152,7 +152,7 @@ class AckBundler:
         if not isinstance(chunk, DataChunk):
             await self._send(chunk)
             return
-        # What SCTP's first messages were sent again after is too soon for bundles: their acknowledgements wait.
+        # The retransmission timeout of the handshake is too short for bundles, whose acknowledgements are delayed.
         self._sctp._rto = max(self._sctp._rto, SCTP_RTO_MIN)
         self._sctp._cwnd = max(self._sctp._cwnd, WINDOW_MIN)
         if self.prompt and _ordered(chunk):

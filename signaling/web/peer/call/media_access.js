@@ -1,5 +1,4 @@
-// Constraints for camera and microphone, and words for the browser's refusals (getUserMedia errors). The page of `facewire call`
-// uses it, too.
+// What is asked of the browser's camera and microphone (getUserMedia), and the words for its refusals. Both pages use it.
 
 /** @typedef {"video" | "audio"} Kind */
 
@@ -17,3 +16,6 @@ export const TROUBLE = {
 };
 /** @type {Record<Kind, string>} */
 export const NAMES = { video: "camera", audio: "microphone" };
+
+/** The line that the page shows; "" where there is no trouble. @param {Kind} kind @param {string | undefined} why */
+export const refusal = (kind, why) => (why ? `No ${NAMES[kind]}: ${why}.` : "");

@@ -1,6 +1,6 @@
 // The page of one call: what its process tells over /live, the buttons and keys, and who does the rest.
 
-import { NAMES } from "./call/media_constraints.js";
+import { refusal } from "./call/media_access.js";
 import { Capture } from "./capture.js";
 import { Lobby } from "./lobby.js";
 import { note, press, steer } from "./page/controls.js";
@@ -152,7 +152,7 @@ function end() {
 }
 
 function captureChanged(troubles) {
-  note("trouble", Object.entries(troubles).map(([kind, why]) => `No ${NAMES[kind]}: ${why}.`).join(" "));
+  note("trouble", Object.entries(troubles).map(([kind, why]) => refusal(kind, why)).join(" "));
   menus.refresh();
 }
 

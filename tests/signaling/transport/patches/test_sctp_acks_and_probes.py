@@ -7,8 +7,8 @@ from unittest.mock import AsyncMock
 import pytest
 from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, SackChunk, parse_packet
 
-from signaling.transport.patches import sctp_acks as acks
-from signaling.transport.patches.sctp_acks import ALONG, AT_ONCE, DELAY, PACKETS, AckBundler
+from signaling.transport.patches import sctp_acks_and_probes as acks
+from signaling.transport.patches.sctp_acks_and_probes import ALONG, AT_ONCE, DELAY, PACKETS, AckBundler
 
 pytestmark = pytest.mark.virtual_time
 

@@ -1,0 +1,87 @@
+// The choice of the network that draws: on the GPU or in WebAssembly, the whole one or the small one, by how long a frame takes
+// on this machine.
+
+import { Upsampler } from "../models/upsampler.js";
+import { loadNetwork, loadRuntime } from "./load.js";
+
+/**
+ * The networks that draw a frame: `gpu` on WebGPU; `whole`, the same in int8, which is faster in WebAssembly and not supported
+ * by WebGPU; `small`, a third of the operations and not quite as good (docs/decisions.md).
+ */
+export const STEP_FILES = { gpu: "step.onnx", whole: "step-int8.onnx", small: "step-small-int8.onnx" };
+/** What is loaded before a face can be drawn. @param {boolean} gpu */
+export const drawing = (gpu) => ["identity.onnx", gpu ? STEP_FILES.gpu : STEP_FILES.small];
+
+/** Mean difference, of 255 levels, between what WebGPU and WebAssembly draw, in fp16 and int8. */
+const ALIKE = 2;
+/** Estimated ratio of the whole network's frame time to the small one's. */
+const WHOLE_TO_SMALL = 1.9;
+/** Milliseconds of a frame, of all workers together, that leave a third of the time of 25 FPS to all else. */
+const FAST = 26;
+
+/** @typedef {import("./load.js").Files} Files */
+/** Networks that are ready to draw. @typedef {Awaited<ReturnType<typeof load>>} Loaded */
+/** The same, with what a frame takes in ms, and that frame. @typedef {Awaited<ReturnType<typeof open>>} Opened */
+
+/**
+ * `identity` where that network is there already.
+ * @typedef {{
+ *   files: Files, gpu: boolean, step: string, threads: number, progress?: (bytes: number) => void,
+ *   identity?: import("../models/onnx_network.js").Network,
+ * }} Wanted
+ */
+
+/** The networks, not run yet. @param {Wanted} wanted */
+export async function load({ files, gpu, step, threads, progress = () => {}, identity }) {
+  const ort = await loadRuntime(files, gpu, threads);
+  const network = (/** @type {string} */ name) => loadNetwork(ort, files, name, gpu, progress);
+  const networks = await Promise.all([identity ?? network("identity.onnx"), network(step)]);
+  /** Ends when the GPU goes: a driver that restarts, a laptop that wakes. @type {Promise<unknown>} */
+  const lost = gpu ? (await /** @type {any} */ (ort.env.webgpu).device).lost : new Promise(() => {});
+  return { upsampler: new Upsampler(networks[0], networks[1]), networks, step, lost };
+}
+
+/** They, run: how long a frame takes, and the frame, by which two ways of drawing can be held to each other. @param {Wanted} wanted */
+export async function open(wanted) {
+  const loaded = await load(wanted);
+  return { ...loaded, ...(await loaded.upsampler.warmup()) };
+}
+
+/**
+ * WebGPU, where it draws the same picture and faster, for drivers differ; else the whole network or the small one, as fast as
+ * this machine is.
+ * @param {Files} files
+ * @param {number} threads
+ * @param {number} workers
+ * @param {(bytes: number) => void} progress
+ */
+export async function byGpu(files, threads, workers, progress) {
+  const found = await open({ files, gpu: true, step: STEP_FILES.gpu, threads, progress });
+  const other = await open({ files, gpu: false, step: STEP_FILES.whole, threads });
+  const apart = found.frame.reduce((sum, value, i) => sum + Math.abs(value - other.frame[i]), 0) / found.frame.length;
+  const draws = apart <= ALIKE && found.ms <= other.ms;
+  console.info(`facewire: WebGPU ${draws ? "draws" : "is left out"}: ${apart.toFixed(2)} levels apart`);
+  for (const network of (draws ? other : found).networks) network.close();
+  if (draws || other.ms / workers <= FAST) return draws ? found : other;
+  other.networks[1].close();
+  return open({ files, gpu: false, step: STEP_FILES.small, threads, identity: other.networks[0] });
+}
+
+/**
+ * The whole network, where all workers together are fast enough for it, else null.
+ * @param {Opened} small
+ * @param {Files} files
+ * @param {number} threads
+ * @param {number} workers
+ */
+export async function better(small, files, threads, workers) {
+  if ((small.ms * WHOLE_TO_SMALL) / workers > FAST) return null;
+  try {
+    const whole = await open({ files, gpu: false, step: STEP_FILES.whole, threads, identity: small.networks[0] });
+    if (whole.ms / workers <= FAST) return whole;
+    whole.networks[1].close();
+  } catch (error) {
+    console.warn("facewire: the small network goes on drawing:", error);
+  }
+  return null;
+}
