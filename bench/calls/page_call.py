@@ -28,6 +28,8 @@ from signaling.rooms.server import create_app
 
 LONGEST = 120.0
 """Seconds in which a face must be seen."""
+MEMORY_EVERY = 60.0
+"""Seconds between looks at the browser's memory."""
 EARS = """
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (to, ...rest) {
@@ -87,7 +89,7 @@ async def page(url: str, clip: Path, folder: Path) -> AsyncIterator[Browser]:
         yield browser
 
 
-async def call(case: Case, seconds: float, clip: Path) -> dict[str, float]:
+async def call(case: Case, seconds: float, clip: Path) -> dict[str, Any]:
     """Run one case. Raises ``TimeoutError``, :class:`BrowserError`, :class:`bench.demo.DemoError`."""
     server, direct = await serve(create_app())
     relay, wire = UdpRelay(case.network), Counter[str]()
@@ -122,7 +124,7 @@ async def call(case: Case, seconds: float, clip: Path) -> dict[str, float]:
 
 async def watch(
     case: Case, browser: Browser, relay: UdpRelay, wire: Counter[str], seconds: float, began: float
-) -> dict[str, float]:  # fmt: skip
+) -> dict[str, Any]:  # fmt: skip
     """From joining on; then ``seconds`` of a call that stands."""
     joined, first = time.monotonic(), {"pixels": 0.0, "face": 0.0}
     async with asyncio.timeout(LONGEST):
@@ -132,10 +134,12 @@ async def watch(
                 first[name] = first[name] or (time.monotonic() - joined) * looked[name]
             await asyncio.sleep(0.1)
     await asyncio.sleep(5)  # the keyframe is over, the frame rate has found its place
-    start, sent, looks = time.monotonic(), dict(wire), []
+    start, sent, looks, memory = time.monotonic(), dict(wire), [], [(0.0, browser.memory_mb())]
     while (now := time.monotonic() - start) < seconds:
         relay.blocked = bool(case.blackout) and seconds / 2 <= now < seconds / 2 + case.blackout
         looks.append(await browser.run(LOOK))
+        if now > memory[-1][0] + MEMORY_EVERY:
+            memory.append((now, browser.memory_mb()))
         await asyncio.sleep(0.5)
     kbps = [(wire[side] - sent.get(side, 0)) * 8e-3 / now for side in ("offer", "answer")]
     concealed = [int(number) for number in re.findall(r"\d+", looks[-1]["concealed"])]
@@ -144,19 +148,21 @@ async def watch(
         "fps": statistics.median(look["fps"] or 0 for look in looks),
         "delay_ms": statistics.median(look["delay"] or 0 for look in looks),
         "kbps_least": min(kbps), "kbps_most": max(kbps), "concealed": concealed[0] / max(1, concealed[1]),
+        "memory_mb": [round(mb) for _, mb in memory],
         "loudest": max(look["loud"] for look in looks), "stood": float(looks[-1]["state"] == "call"),
     }  # fmt: skip
 
 
-def table(found: dict[str, dict[str, float]]) -> str:
+def table(found: dict[str, dict[str, Any]]) -> str:
     """Markdown, a row a case."""
     lines = [
-        "| the other side | first pixels, s | first face, s | FPS | delay, ms | kbit/s, lesser and greater way | concealed |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| the other side | first pixels, s | first face, s | FPS | delay, ms | kbit/s, least, most | concealed | memory, MB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, f in found.items():
         cells = f"{f['pixels_s']:.1f} | {f['face_s']:.1f} | {f['fps']:.1f} | {f['delay_ms']:.0f}"
-        lines.append(f"| {name} | {cells} | {f['kbps_least']:.1f}, {f['kbps_most']:.1f} | {f['concealed']:.0%} |")
+        rest = f"{f['kbps_least']:.1f}, {f['kbps_most']:.1f} | {f['concealed']:.0%} | {f['memory_mb'][-1]}"
+        lines.append(f"| {name} | {cells} | {rest} |")
     return "\n".join(lines)
 
 
