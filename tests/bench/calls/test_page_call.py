@@ -1,0 +1,33 @@
+"""The bench of calls from a link: what it tells of them, and the memory of a browser's processes."""
+
+import os
+import subprocess
+import sys
+
+from bench.browsers.chromium import _family, _own_mb
+from bench.calls.page_call import table
+
+
+def test_a_row_for_each_call() -> None:
+    figures = {
+        "pixels_s": 0.9, "face_s": 1.2, "fps": 8.0, "delay_ms": 391.0, "kbps_least": 11.6, "kbps_most": 13.3,
+        "concealed": 0.02, "memory_mb": [812, 830],
+    }  # fmt: skip
+    heading, _, row = table({"facewire send": figures}).splitlines()
+    assert row == "| facewire send | 0.9 | 1.2 | 8.0 | 391 | 11.6, 13.3 | 2% | 830 |"
+    assert heading.count("|") == row.count("|")
+
+
+def test_memory_is_that_of_all_processes() -> None:
+    script = "held = bytearray(64_000_000); print(len(held), flush=True); input()"
+    child = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        child.stdout.readline()
+        assert {os.getpid(), child.pid} <= _family(os.getpid())
+        assert _own_mb(child.pid) > 64
+    finally:
+        child.communicate(b"\n")
+    assert child.pid not in _family(os.getpid())
+    assert _own_mb(child.pid) == 0
