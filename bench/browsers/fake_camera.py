@@ -1,6 +1,8 @@
 """A clip as the camera and microphone of a headless Chromium."""
 
 import wave
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -8,6 +10,7 @@ import numpy as np
 
 from codec.media.files import file_frames, file_sound
 from codec.media.timing import RATE
+from codec.media.types import Float32, UInt8
 
 WIDTH, HEIGHT = 640, 480
 
@@ -15,21 +18,30 @@ WIDTH, HEIGHT = 640, 480
 def chromium_options(clip: Path, folder: Path, tint: tuple[float, float, float] = (1, 1, 1), seconds: float = 8.0) -> list[str]:
     """Write ``clip``, its colours multiplied by ``tint``, as what Chromium's fake devices play over
     and over; its options."""
+    frames = (padded(rgb * np.array(tint)) for rgb in islice(file_frames(clip), round(seconds * 25)))
+    return devices(folder, frames, np.concatenate(list(file_sound(clip)))[: round(seconds * RATE)])
+
+
+def padded(rgb: UInt8 | Float32) -> UInt8:
+    """A picture in the middle of a grey one of the camera's size; what is larger is cut off."""
+    height, width = min(HEIGHT, rgb.shape[0]), min(WIDTH, rgb.shape[1])
+    canvas = np.full((HEIGHT, WIDTH, 3), 96, np.uint8)
+    top, left = (HEIGHT - height) // 2, (WIDTH - width) // 2
+    canvas[top : top + height, left : left + width] = rgb[:height, :width]
+    return canvas
+
+
+def devices(folder: Path, frames: Iterable[UInt8], sound: Float32) -> list[str]:
+    """Write pictures (HEIGHT, WIDTH, 3) at 25 a second, and mono sound at 16 kHz, as what Chromium's fake devices play
+    over and over; its options."""
     camera, microphone = folder / "camera.mjpeg", folder / "microphone.wav"
     with av.open(str(camera), "w", format="mjpeg") as out:
         stream = out.add_stream("mjpeg", rate=25)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuvj420p"
         stream.options = {"qscale": "2"}
-        for number, rgb in enumerate(file_frames(clip)):
-            if number >= seconds * 25:
-                break
-            height, width = min(HEIGHT, rgb.shape[0]), min(WIDTH, rgb.shape[1])
-            canvas = np.full((HEIGHT, WIDTH, 3), 96, np.uint8)
-            top, left = (HEIGHT - height) // 2, (WIDTH - width) // 2
-            canvas[top : top + height, left : left + width] = rgb[:height, :width] * np.array(tint)
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(canvas, format="rgb24")))
+        for frame in frames:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         out.mux(stream.encode(None))
-    sound = np.concatenate(list(file_sound(clip)))[: round(seconds * RATE)]
     with wave.open(str(microphone), "wb") as out_sound:
         out_sound.setnchannels(1)
         out_sound.setsampwidth(2)

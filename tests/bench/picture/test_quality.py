@@ -101,7 +101,7 @@ def test_a_whole_run(data, losses, tmp_path, capsys):
     assert all(0 <= means[name]["sync_d"] <= 2**0.5 for name in means)
     printed = capsys.readouterr()
     assert printed.out.count("| | ours | held | bicubic | original |") == 2
-    assert "The 1 clips whose sound is their own" in printed.out
+    assert "The 1 clips in which the visible person speaks" in printed.out
     assert "pose left out" in printed.err
 
 

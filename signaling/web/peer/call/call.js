@@ -11,6 +11,7 @@ import { Capture, Speaker } from "./devices.js";
 import { Drawing } from "./drawing.js";
 import { KeyframesIn, KeyframesOut } from "./keyframe_transfer.js";
 import { Link } from "./link.js";
+import { Pacer } from "./pacing.js";
 import { Safety } from "./safety.js";
 import { SignalingClient } from "./signaling_client.js";
 
@@ -20,6 +21,8 @@ const LIMIT_KBPS = 12;
 const SENT_KEPT = 64;
 /** Before the call one frame in so many is drawn: five a second. */
 const PREVIEW = 5;
+/** Gigabytes of memory from which on a machine looks for better keyframes, which takes another ONNX Runtime. */
+const MIRROR_GB = 4;
 /** Control messages that may wait to be handled; what comes on top of a flood is dropped. */
 const WAITING_MAX = 256;
 /** Seconds between two reports while nothing is sent that could carry them. */
@@ -27,6 +30,7 @@ const REPORT_SECONDS = 0.4;
 
 /** @typedef {import("../workers/load.js").Files} Files */
 /** @typedef {import("./drawing.js").Drawn} Drawn */
+/** A keyframe of ours, and the slot in use. @typedef {{ slot: number, data: Uint8Array, digest: Uint8Array, using: number | null }} Made */
 /** What goes on: `state` is one word. @typedef {"lobby" | "waiting" | "connecting" | "connected" | "ended"} State */
 /**
  * What the page is told: `state` with a line for people where there is one; `view`, the own crop, null while hidden; `shown`, a
@@ -68,6 +72,9 @@ export class Call {
   #told;
   #sender = worker("sender");
   #receiver = worker("receiver");
+  /** @type {Worker | null} */
+  #mirroring = null;
+  #files;
   #drawing;
   #safety;
   /** @type {SignalingClient | null} */
@@ -78,10 +85,11 @@ export class Call {
   #keyframesOut = null;
   /** @type {KeyframesIn | null} */
   #keyframesIn = null;
-  /** Ours, kept for the connection that is yet to come. @type {{ slot: number, data: Uint8Array, digest: Uint8Array }[]} */
+  /** Ours, kept for the connection that is yet to come. @type {Made[]} */
   #made = [];
   #ladder = new Ladder(LIMIT_KBPS);
   #queue = new QueueWatch();
+  #pacer = new Pacer(LIMIT_KBPS);
   #redundancy = new Redundancy();
   /** @type {Map<number, number>} */
   #sentAt = new Map();
@@ -106,6 +114,7 @@ export class Call {
   /** @param {Files} files @param {{ gpu: boolean, cores: number, shared: boolean }} drawing @param {CallEvents} told */
   constructor(files, drawing, told) {
     this.#told = told;
+    this.#files = files;
     this.#safety = new Safety((data) => this.#link?.sendControl(data), told.safety);
     this.#drawing = new Drawing(files, drawing, {
       port: (port) => this.#receiver.postMessage({ kind: "drawer", port }, [port]),
@@ -191,7 +200,7 @@ export class Call {
     this.#link = link;
     this.#keyframesOut = new KeyframesOut(link);
     this.#keyframesIn = new KeyframesIn(link, (slot, keyframe) => this.#keyframe(slot, keyframe));
-    for (const { slot, data, digest } of this.#made) this.#keyframesOut.add(slot, data, digest);
+    for (const made of this.#made) this.#add(made);
     this.#timer = window.setInterval(() => this.#every(), 200);
     client.run();
   }
@@ -208,8 +217,19 @@ export class Call {
     const hello = packMessage({ kind: "hello", version: VERSION, size: 8, tickModes: [200, 100, 60], model: "call" });
     this.#link?.sendControl(hello);
     this.#keyframesOut?.reconnected();
+    this.#mirror();
     this.#want({ live: true });
     this.#inTurn(() => this.#safety.begin(this.#link?.fingerprints() ?? null));
+  }
+
+  /** From the stream's first tick on look for better keyframes, where there is a core and memory for it. */
+  #mirror() {
+    const memory = /** @type {{ deviceMemory?: number }} */ (navigator).deviceMemory ?? MIRROR_GB;
+    if (this.#mirroring || (navigator.hardwareConcurrency || 1) < 2 || memory < MIRROR_GB) return;
+    const { port1, port2 } = new MessageChannel();
+    this.#mirroring = worker("mirror");
+    this.#mirroring.postMessage({ files: this.#files, port: port1 }, [port1]);
+    this.#sender.postMessage({ kind: "mirror", port: port2 }, [port2]);
   }
 
   /** @param {Record<string, number | boolean>} wanted */
@@ -259,7 +279,7 @@ export class Call {
     setTimeout(() => this.#link?.close(), 200);
     this.capture.close();
     this.speaker.close();
-    for (const each of [this.#sender, this.#receiver]) each.terminate();
+    for (const each of [this.#sender, this.#receiver, this.#mirroring]) each?.terminate();
     this.#drawing.close();
   }
 
@@ -273,8 +293,15 @@ export class Call {
     else if (data.kind === "keyframe" && this.#looking) this.#ownKeyframe(data);
     else if (data.kind === "keyframe") {
       this.#made.push(data);
-      this.#keyframesOut?.add(data.slot, data.data, data.digest);
+      this.#add(data);
     }
+  }
+
+  /** A keyframe of ours, for the other side. @param {Made} made */
+  #add({ slot, data, digest, using }) {
+    if (!this.#keyframesOut) return;
+    this.#keyframesOut.using = using;
+    this.#keyframesOut.add(slot, data, digest);
   }
 
   /** @param {{ slot: number, data: Uint8Array }} made */
@@ -285,12 +312,21 @@ export class Call {
   }
 
   /**
-   * @param {{ bundle: { data: Uint8Array, number: number } | null, crop: any, face: number, enlarged: number, hidden: boolean }} tick
+   * @param {{
+   *   bundle: { data: Uint8Array, number: number } | null, using: number | null,
+   *   crop: any, face: number, enlarged: number, hidden: boolean,
+   * }} tick
    */
-  #tick({ bundle, crop, face, enlarged, hidden }) {
+  #tick({ bundle, using, crop, face, enlarged, hidden }) {
     this.#told.view(crop, face, enlarged);
     this.#withhold(hidden);
     if (bundle && this.#looking) this.#receiver.postMessage({ kind: "media", data: bundle.data.buffer });
+    if (bundle && this.#link && this.#keyframesOut) {
+      this.#keyframesOut.using = using;
+      this.#pacer.carried(this.#ladder.proven(now()));
+      const room = this.#pacer.room(this.#link.wireTotal().out, now());
+      this.#keyframesOut.sendPiece(this.#queue.filling ? 0 : room);
+    }
     if (!bundle || !this.#link?.sendMedia(bundle.data)) return;
     this.#lastSent = now();
     this.#sentAt.set(bundle.number, now());

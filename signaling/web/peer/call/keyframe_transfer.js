@@ -2,6 +2,7 @@
 
 import { KeyframeAssembler, packMessage, same, Verb } from "../codec/control.js";
 import { sleep } from "../media/clock.js";
+import { pieceOf } from "./pacing.js";
 
 /** Bytes of a piece, which with its headers is one packet: bundles go between two of them. */
 const PIECE = 1100;
@@ -21,9 +22,17 @@ const FULL_WAIT = 0.02;
 /** @param {Uint8Array} digest */
 const nameOf = (digest) => digest.join(".");
 
-/** Our keyframes on their way to the other side, over one connection after the other, one at a time. */
+/**
+ * Our keyframes on their way to the other side, over one connection after the other. That in use goes at once, for nothing can be
+ * drawn without it; the newest in pieces beside the bundles; an older one that was lost over there isn't sent again.
+ */
 export class KeyframesOut {
   #way;
+  /** The slot that our pictures refer to, null before the first. @type {number | null} */
+  using = null;
+  #newest = -1;
+  /** The newest one's way, once it was asked for: bytes that are sent already. @type {{ slot: number, offset: number } | null} */
+  #pieces = null;
   /** @type {Map<number, { data: Uint8Array, digest: Uint8Array }>} */
   #keyframes = new Map();
   /** @type {Set<string>} */
@@ -45,6 +54,8 @@ export class KeyframesOut {
   /** A keyframe is made. @param {number} slot @param {Uint8Array} data @param {Uint8Array} digest */
   add(slot, data, digest) {
     this.#keyframes.set(slot, { data, digest });
+    this.#newest = slot;
+    if (this.#pieces?.slot === slot) this.#pieces = null;
     this.#offer();
   }
 
@@ -68,6 +79,7 @@ export class KeyframesOut {
   #stop() {
     this.#stops += 1;
     this.#wanted = [];
+    this.#pieces = null;
   }
 
   /** Tell of the keyframes that this connection wasn't told of, the newest first. */
@@ -89,8 +101,30 @@ export class KeyframesOut {
   requested({ slot, digest }) {
     const wanted = this.#keyframes.get(slot);
     if (!wanted || this.#withheld || !(same(digest, wanted.digest) || digest.every((byte) => !byte))) return;
-    if (!this.#wanted.includes(slot)) this.#wanted.push(slot);
-    if (!this.#sending) this.#send();
+    if (slot === this.using) {
+      if (this.#pieces) this.#pieces.offset = 0; // the other side puts one together at a time: that one begins anew afterwards
+      if (!this.#wanted.includes(slot)) this.#wanted.push(slot);
+      if (!this.#sending) this.#send();
+    } else if (slot === this.#newest) this.#pieces = { slot, offset: 0 };
+  }
+
+  /** A piece that takes at most `room` bytes on the wire, where one waits and none is sent at once. @param {number} room */
+  sendPiece(room) {
+    const wanted = this.#pieces && this.#keyframes.get(this.#pieces.slot);
+    if (!this.#pieces || !wanted || this.#sending || !this.#way.controlFree) return;
+    const size = pieceOf(wanted.data.length - this.#pieces.offset, room);
+    if (!size || !this.#sendPart(this.#pieces.slot, wanted, this.#pieces.offset, size)) return;
+    this.#pieces.offset += size;
+    if (this.#pieces.offset >= wanted.data.length) this.#pieces = null;
+  }
+
+  /**
+   * Whether it could be sent.
+   * @param {number} slot @param {{ data: Uint8Array, digest: Uint8Array }} keyframe @param {number} offset @param {number} size
+   */
+  #sendPart(slot, { data, digest }, offset, size) {
+    const chunk = { slot, digest, total: data.length, offset, data: data.slice(offset, offset + size) };
+    return this.#way.sendControl(packMessage({ kind: "chunk", ...chunk }));
   }
 
   async #send() {
@@ -112,10 +146,8 @@ export class KeyframesOut {
         await sleep(FULL_WAIT);
         spacing = SPACING;
       } else {
-        const data = wanted.data.slice(offset, offset + PIECE);
-        const place = { slot, digest: wanted.digest, total: wanted.data.length, offset, data };
-        if (!this.#way.sendControl(packMessage({ kind: "chunk", ...place }))) return;
-        offset += data.length;
+        if (!this.#sendPart(slot, wanted, offset, PIECE)) return;
+        offset += PIECE;
         await sleep(spacing);
         spacing = Math.max(SPACING_MIN, spacing / 2);
       }

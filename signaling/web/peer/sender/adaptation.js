@@ -74,6 +74,14 @@ export class Ladder {
   }
 
   /**
+   * Kbit/s of the highest step that the network is known to carry: this one, or for some seconds after a climb the one before.
+   * @param {number} now
+   */
+  proven(now) {
+    return kbpsOf(this.#steps[this.#at - (this.#climbed && now - this.#changed < 5 ? 1 : 0)]);
+  }
+
+  /**
    * The other side lost the share `loss` (0..1) of late; `filling`: as {@link QueueWatch} tells.
    * @param {number} loss
    * @param {boolean} filling

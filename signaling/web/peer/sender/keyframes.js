@@ -1,8 +1,7 @@
 // A stream's keyframes: chosen within the first second, kept by slot, and used once the other side holds them.
 
-import { same } from "../codec/control.js";
-import { SLOTS } from "../codec/pictures/header.js";
 import { eyeOpening, frontality, regionAround } from "../models/landmarks.js";
+import { Gallery } from "./gallery.js";
 
 const NO_FACE = 0.1;
 const KEPT = 10;
@@ -93,18 +92,14 @@ export class KeyframeChoice {
   }
 }
 
-/**
- * Sixteen slots, given in turn. The first keyframe is used at once, a later one when the other side has said that it holds
- * it.
- */
+/** Those of one stream. The first keyframe is used at once, a later one when the other side has said that it holds it. */
 export class OutgoingKeyframes {
   #pictures;
   #newChoice;
   #encode;
   #newestUsed = false;
   #faceless = false; // the choice was made without a face
-  /** @type {Map<number, Keyframe>} */
-  bySlot = new Map();
+  gallery = new Gallery();
   /** The last one made. @type {{ slot: number, keyframe: Keyframe } | null} */
   newest = null;
   /** The choice that is going on, null when it is made. @type {KeyframeChoice | null} */
@@ -160,18 +155,40 @@ export class OutgoingKeyframes {
     const keyframe = await this.#encode(choice.best());
     this.#faceless = !choice.hasFace;
     this.choice = null;
-    const slot = this.newest ? (this.newest.slot + 1) % SLOTS : 0;
-    this.bySlot.set(slot, keyframe);
+    this.set(keyframe);
+  }
+
+  /** Make this the next keyframe, in a slot of its own. @param {Keyframe} keyframe */
+  set(keyframe) {
+    const slot = this.gallery.add(keyframe, this.#pictures.slot);
     this.newest = { slot, keyframe };
-    this.#newestUsed = this.#pictures.slot === null;
-    if (this.#newestUsed) this.#pictures.setKeyframe(slot, keyframe.thumbnail);
+    this.#newestUsed = false;
+    if (this.#pictures.slot === null) this.#use(slot);
+  }
+
+  /** @param {number} slot */
+  #use(slot) {
+    this.#pictures.setKeyframe(slot, /** @type {Keyframe} */ (this.gallery.keyframes.get(slot)).thumbnail);
+    this.gallery.used(slot);
   }
 
   /** The other side holds this keyframe. The newest is used from now on. @param {number} slot @param {Uint8Array} digest */
   confirm(slot, digest) {
-    const { newest } = this;
-    if (!newest || this.#newestUsed || newest.slot !== slot || !same(newest.keyframe.digest, digest)) return;
+    if (!this.gallery.confirm(slot, digest) || slot !== this.newest?.slot || this.#newestUsed) return;
     this.#newestUsed = true;
-    this.#pictures.setKeyframe(slot, newest.keyframe.thumbnail);
+    this.#use(slot);
+  }
+
+  /** Refer to a keyframe from the next picture on; false where the other side doesn't hold it. @param {number} slot */
+  use(slot) {
+    if (!this.gallery.held.has(slot)) return false;
+    this.#use(slot);
+    return true;
+  }
+
+  /** The keyframes, for {@link import("./refresh.js").Refresh}. @returns {import("./gallery.js").Held} */
+  get held() {
+    const { keyframes, held } = this.gallery;
+    return { keyframes, slots: new Set(held), current: this.#pictures.slot, maySend: this.#newestUsed };
   }
 }

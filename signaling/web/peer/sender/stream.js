@@ -92,6 +92,7 @@ export class SenderStream {
   /** The peer may have restarted: forget its acknowledgements. */
   reconnected() {
     this.pictures.acknowledged = null;
+    this.keyframes.gallery.reconnected();
   }
 
   /** Look at a picture for the keyframe before the stream starts. @param {Rgba[]} images */
@@ -182,7 +183,7 @@ export class SenderStream {
     }
     await this.shapes.see(this.framing.placed, this.everyFrame && this.tickMs === PAUSING_TICK && !this.#paused);
     const { header } = this.pictures;
-    return this.shapes.encode(this.#number, header, this.keyframes.bySlot.get(header.slot)?.points ?? null);
+    return this.shapes.encode(this.#number, header, this.keyframes.gallery.keyframes.get(header.slot)?.points ?? null);
   }
 
   /** The encoder hears silence, so that its state is fresh when speech resumes. @param {number} samples */

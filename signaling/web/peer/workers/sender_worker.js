@@ -1,6 +1,7 @@
 // Looks at the camera, listens to the microphone and makes a bundle of each tick, in a worker, whose work goes on in a hidden
 // tab. The microphone's samples are the clock; without one it is the machine's.
 
+import { parseKeyframe } from "../codec/keyframe.js";
 import { now, Signal, sleep } from "../media/clock.js";
 import { OPUS_RATE, SpeechEncoder } from "../media/opus.js";
 import { Resampler } from "../media/resampler.js";
@@ -58,6 +59,8 @@ const announced = new Set();
 let failures = 0;
 /** Begin another stream. */
 let anew = () => {};
+/** Who looks for a better keyframe; whether it looks already; and which keyframes it was told of. */
+const mirror = { port: /** @type {MessagePort | null} */ (null), ready: false, told: new Set() };
 
 self.onmessage = ({ data }) => {
   if (data.kind === "start")
@@ -70,6 +73,7 @@ self.onmessage = ({ data }) => {
   else if (data.kind === "reconnected") jobs.push(() => stream.reconnected());
   else if (data.kind === "microphone") listen(data.port, data.rate);
   else if (data.kind === "camera") watch(data.readable);
+  else if (data.kind === "mirror") heedMirror(data.port);
   else if (data.kind === "bitmap") picture(data.bitmap);
 };
 
@@ -199,10 +203,44 @@ async function next() {
 
 /** @param {import("../sender/stream.js").Tick} tick */
 async function one(tick) {
+  const { atMs } = stream;
   const bundle = await stream.bundle(tick, report);
   const { framing, face, seen: crop } = stream;
   const message = { kind: "tick", face, enlarged: framing.enlarged, hidden: framing.hidden, crop: crop && view(crop) };
-  self.postMessage({ ...message, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });
+  const using = stream.pictures.slot;
+  self.postMessage({ ...message, using, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });
+  tellMirror(atMs, bundle?.data ?? null);
+}
+
+/** A tick as it was sent. @param {number} atMs @param {Uint8Array | null} bundle */
+function tellMirror(atMs, bundle) {
+  if (!mirror.port) return;
+  const { keyframes, slots, current, maySend } = stream.keyframes.held;
+  const untold = [...keyframes].filter(([, keyframe]) => !mirror.told.has(keyframe));
+  for (const [, keyframe] of untold) mirror.told.add(keyframe);
+  mirror.port.postMessage({
+    atMs,
+    tickMs: stream.atMs - atMs,
+    bundle,
+    crop: mirror.ready && stream.seen ? view(stream.seen) : null,
+    keyframes: untold.map(([slot, { data }]) => [slot, data]),
+    slots: [...slots],
+    current,
+    maySend,
+  });
+}
+
+/** @param {MessagePort} port */
+function heedMirror(port) {
+  Object.assign(mirror, { port, ready: false, told: new Set() });
+  port.onmessage = async ({ data }) => {
+    if (data.kind === "ready") mirror.ready = true;
+    else if (data.kind === "use") jobs.push(() => stream.keyframes.use(data.slot));
+    else {
+      const keyframe = await parseKeyframe(data.keyframe);
+      jobs.push(() => stream.keyframes.set(keyframe));
+    }
+  };
 }
 
 /** Look at the camera while the other side is waited for. */
@@ -228,8 +266,8 @@ async function glimpse() {
   }
 }
 
-/** Pixels for the page. @param {Rgba} crop */
-const view = (crop) => ({ width: crop.width, data: crop.data.slice() });
+/** Pixels for another thread. @param {Rgba} crop @returns {Rgba} */
+const view = ({ width, height, data }) => ({ width, height, data: data.slice() });
 
 function apply() {
   for (const job of jobs.splice(0)) job();
@@ -246,10 +284,10 @@ function heed() {
 }
 
 function tellOfKeyframes() {
-  for (const [slot, { data, digest }] of stream.keyframes.bySlot) {
+  for (const [slot, { data, digest }] of stream.keyframes.gallery.keyframes) {
     const name = `${slot} ${digest}`;
     if (announced.has(name)) continue;
     announced.add(name);
-    self.postMessage({ kind: "keyframe", slot, data, digest });
+    self.postMessage({ kind: "keyframe", slot, data, digest, using: stream.pictures.slot });
   }
 }

@@ -1,0 +1,178 @@
+// When another keyframe would serve the other side better: the sender draws what it sees, and compares with the camera.
+//
+// It decodes the stream's own bundles as the other side does and draws a frame now and then, from the keyframe in use and from
+// others: those that the other side holds already, which cost only a few bits in the next picture's header, and a challenger, a
+// recent picture of the camera that nobody has sent. A challenger is sent only when it has drawn *later* pictures better for
+// some time: any keyframe draws the moment it was taken well. Where the keyframe in use explains next to nothing, a held one is
+// tried first, and else a challenger is sent at once.
+
+import { networkPoints } from "../models/shape_points.js";
+import { TickDecoder } from "../receiver/tick_decoder.js";
+import { nearest } from "./gallery.js";
+import { distance } from "./keyframe_distance.js";
+
+/** Milliseconds between two looks, at least. Each draws up to three frames: in use, nearest held, challenger. */
+export const CHECK_MS = 1000;
+/** Share of the distance, smoothed, that a keyframe must save which the other side holds already. */
+const SWITCH = 0.06;
+/** Share of the distance, smoothed, that a keyframe must save which must be sent. */
+const SEND = 0.15;
+/** Weight of the newest look. */
+const SMOOTH = 0.5;
+/** Looks that a challenger must be judged by before it is sent. */
+const SEND_LOOKS = 4;
+/** Doubt of the network from which on the keyframe in use explains so little that a challenger is sent without a comparison. */
+const DOUBT = 0.5;
+/** Looks after which a challenger that was not sent makes room for a newer one. */
+const LIFE = 8;
+/** Keyframes whose features are kept: 3.5 MB each. */
+const IDENTITIES = 6;
+
+/** @typedef {import("../media/image.js").Rgba} Rgba */
+/** @typedef {import("../codec/keyframe.js").Keyframe} Keyframe */
+/** @typedef {import("../receiver/tick_decoder.js").FrameInput} FrameInput */
+/** Use the keyframe in `slot`, which the other side holds; or send `keyframe`, and use it when it is there.
+ * @typedef {{ slot: number } | { keyframe: Keyframe }} Advice
+ */
+
+/** A keyframe that may be better than the one in use; `saving`: smoothed share of distance that it saves. */
+class Rival {
+  saving = 0;
+  looks = 0;
+
+  /** @param {Keyframe} keyframe */
+  constructor(keyframe) {
+    this.keyframe = keyframe;
+  }
+
+  /** @param {number} current @param {number} own */
+  judged(current, own) {
+    const share = 1 - own / Math.max(current, 1e-6);
+    this.saving = this.looks ? this.saving + SMOOTH * (share - this.saving) : share;
+    this.looks += 1;
+  }
+}
+
+/** Feed it every bundle in order, with the crop it was made of, one call at a time. */
+export class Refresh {
+  #upsampler;
+  #decoder;
+  #pixels;
+  #make;
+  #hasFace;
+  /** @type {Map<number, Keyframe>} */
+  #known = new Map();
+  /** Features by digest, the one used longest ago first. @type {Map<string, import("../models/upsampler.js").KeyframeFeatures>} */
+  #identities = new Map();
+  /** @type {Map<number, Rival>} */
+  #rivals = new Map();
+  /** @type {Rival | null} */
+  #challenger = null;
+  #current = "";
+  #nextLook = 0;
+  /** Looks taken, switches to a keyframe that was held, keyframes sent anew. */
+  count = { looks: 0, switched: 0, sent: 0 };
+  /** Milliseconds between two looks. */
+  checkMs = CHECK_MS;
+
+  /**
+   * `pixels` of a keyframe: planes (3, 256, 256); `make` a keyframe of a crop; `hasFace`: whether a crop shows one.
+   * @param {{
+   *   upsampler: import("../models/upsampler.js").Upsampler, interpolator: import("../models/upsampler.js").Interpolator,
+   *   speech: import("../receiver/tick_decoder.js").SpeechDecoder,
+   *   pixels(keyframe: Keyframe): Promise<Float32Array>, make(crop: Rgba): Promise<Keyframe>, hasFace(crop: Rgba): Promise<boolean>,
+   * }} parts
+   */
+  constructor({ upsampler, interpolator, speech, pixels, make, hasFace }) {
+    this.#upsampler = upsampler;
+    this.#decoder = new TickDecoder(interpolator, speech);
+    this.#pixels = pixels;
+    this.#make = make;
+    this.#hasFace = hasFace;
+  }
+
+  /**
+   * A tick as sent (`bundle` null: left out in silence), and its last picture as the camera has it, null where it is not to be
+   * looked at. Gives advice when another keyframe has shown itself better.
+   * @param {number} atMs @param {number} tickMs @param {import("../codec/bundle.js").Bundle | null} bundle
+   * @param {Rgba | null} crop @param {import("./gallery.js").Held} held @returns {Promise<Advice | null>}
+   */
+  async tick(atMs, tickMs, bundle, crop, held) {
+    for (const [slot, keyframe] of held.keyframes) {
+      if (this.#known.get(slot) === keyframe) continue;
+      this.#known.set(slot, keyframe);
+      this.#rivals.delete(slot);
+      this.#decoder.setKeyframe(slot, keyframe);
+    }
+    if (bundle) this.#decoder.arrived(bundle);
+    const { frames } = await this.#decoder.tick(atMs, tickMs, bundle);
+    const frame = frames[frames.length - 1];
+    if (!bundle?.picture || !crop || !frame || atMs < this.#nextLook) return null;
+    const using = held.keyframes.get(frame.slot);
+    if (frame.slot !== held.current || !using) return null; // the stream has switched since
+    this.#nextLook = atMs + this.checkMs;
+    return this.#look(frame, using, crop, held);
+  }
+
+  /** Distance to the camera of the frame drawn from this keyframe. @param {Keyframe} keyframe @param {FrameInput} frame @param {Rgba} crop */
+  async #draw(keyframe, frame, crop) {
+    const name = keyframe.digest.join();
+    const features = this.#identities.get(name) ?? (await this.#upsampler.identity(await this.#pixels(keyframe)));
+    this.#identities.delete(name);
+    this.#identities.set(name, features);
+    for (const old of this.#identities.keys()) if (this.#identities.size > IDENTITIES) this.#identities.delete(old);
+    this.#upsampler.use(features);
+    const { shape } = frame.driven;
+    const own = shape && keyframe.points ? shape.slice() : null;
+    if (own && keyframe.points) own.set(networkPoints(keyframe.points));
+    const data = await this.#upsampler.step({ ...frame.driven, shape: own });
+    return distance({ width: crop.width, height: crop.height, data }, crop);
+  }
+
+  /** @param {FrameInput} frame @param {Keyframe} using @param {Rgba} crop @param {import("./gallery.js").Held} held */
+  async #look(frame, using, crop, held) {
+    if (this.#current !== using.digest.join()) {
+      this.#current = using.digest.join(); // savings are relative to the keyframe in use
+      this.#rivals.clear();
+      this.#challenger = null;
+    }
+    const current = await this.#draw(using, frame, crop);
+    const doubted = this.#upsampler.doubt >= DOUBT;
+    this.count.looks += 1;
+    const others = [...held.keyframes].filter(([slot]) => held.slots.has(slot) && slot !== held.current);
+    const other = nearest(crop, others);
+    if (other !== null) {
+      if (doubted) this.#rivals.delete(other); // how it did before says nothing now
+      const rival = this.#rivals.get(other) ?? new Rival(/** @type {Keyframe} */ (held.keyframes.get(other)));
+      this.#rivals.set(other, rival);
+      rival.judged(current, await this.#draw(rival.keyframe, frame, crop));
+      if ((rival.looks > 1 || doubted) && rival.saving > SWITCH) {
+        this.count.switched += 1;
+        return { slot: other };
+      }
+    }
+    return held.maySend ? this.#challenge(frame, crop, current, doubted) : null;
+  }
+
+  /** @param {FrameInput} frame @param {Rgba} crop @param {number} current @param {boolean} doubted */
+  async #challenge(frame, crop, current, doubted) {
+    const challenger = this.#challenger;
+    if (!challenger || doubted) {
+      // An empty room must not become the keyframe.
+      if (doubted && !(await this.#hasFace(crop))) return null;
+      this.#challenger = new Rival(await this.#make(crop));
+      return doubted ? this.#send(this.#challenger) : null;
+    }
+    challenger.judged(current, await this.#draw(challenger.keyframe, frame, crop));
+    if (challenger.looks >= SEND_LOOKS && challenger.saving > SEND) return this.#send(challenger);
+    if (challenger.looks >= LIFE || (challenger.looks >= 2 && challenger.saving < SEND / 2)) this.#challenger = null;
+    return null;
+  }
+
+  /** @param {Rival} challenger */
+  #send({ keyframe }) {
+    this.#challenger = null;
+    this.count.sent += 1;
+    return { keyframe };
+  }
+}

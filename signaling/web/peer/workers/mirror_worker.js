@@ -1,0 +1,96 @@
+// Looks for a keyframe that would serve the other side better, in a worker of its own: what is sent and shown must never wait
+// for it.
+
+import { parseBundle } from "../codec/bundle.js";
+import { makeKeyframe, parseKeyframe } from "../codec/keyframe.js";
+import { sample } from "../codec/pictures/sampling.js";
+import { sleep } from "../media/clock.js";
+import { planes } from "../media/image.js";
+import { SpeechDecoder } from "../media/opus.js";
+import { decodeStill, encodeStill } from "../media/still.js";
+import { SIDE } from "../models/crop.js";
+import { BlazeFace } from "../models/detector.js";
+import { FaceMesh } from "../models/landmarks.js";
+import { Interpolator, Upsampler } from "../models/upsampler.js";
+import { CHECK_MS, Refresh } from "../sender/refresh.js";
+import { pointsOf } from "../sender/shapes.js";
+import { STEP_FILES } from "./choose_network.js";
+import { loadNetwork, loadRuntime } from "./load.js";
+
+/** Seconds after which the networks are loaded: the first face and the first keyframe go before. */
+const LATER = 8;
+/** Ticks that may wait; where more do, they are decoded but not looked at until this worker has caught up. */
+const BEHIND = 2;
+/** Share of a core that looking may take: slow machines look more rarely. */
+const SHARE = 0.15;
+/** Milliseconds between two keyframes that are sent: each must first show what it is worth. */
+const PAUSE_MS = 5000;
+
+/**
+ * A tick as the sender worker tells it: `bundle` as sent, null where it is left out in silence; `crop`, null where it is not to be
+ * looked at; `keyframes` that are new since the last, as slot and bytes; `slots` that the other side holds; the one in use; whether
+ * another may be sent.
+ * @typedef {{
+ *   atMs: number, tickMs: number, bundle: Uint8Array | null, crop: import("../media/image.js").Rgba | null,
+ *   keyframes: [number, Uint8Array][], slots: number[], current: number | null, maySend: boolean,
+ * }} Told
+ */
+
+/** @type {Map<number, import("../codec/keyframe.js").Keyframe>} */
+const keyframes = new Map();
+let waiting = 0;
+let sentMs = 0;
+
+self.onmessage = ({ data: { files, port } }) => {
+  const refresh = load(files, port);
+  // Ticks wait for the networks: later pictures are decoded from earlier ones.
+  let done = refresh.then(() => {});
+  port.onmessage = (/** @type {MessageEvent<Told>} */ { data }) => {
+    waiting += 1;
+    done = done
+      .then(async () => work(await refresh, port, data))
+      .catch((error) => console.warn("facewire: a tick could not be mirrored:", error));
+  };
+  refresh.catch((error) => {
+    console.warn("facewire: the keyframe stays, for the networks could not be loaded:", error);
+    port.onmessage = null;
+    port.close();
+  });
+};
+
+/** @param {import("./load.js").Files} files @param {MessagePort} port */
+async function load(files, port) {
+  await sleep(LATER);
+  const ort = await loadRuntime(files, false, 1);
+  const network = (/** @type {string} */ name) => loadNetwork(ort, files, name);
+  const detector = new BlazeFace(await network("blazeface.onnx"));
+  const mesh = new FaceMesh(await network("face_landmark.onnx"));
+  const refresh = new Refresh({
+    upsampler: new Upsampler(await network("identity.onnx"), await network(STEP_FILES.small)),
+    interpolator: new Interpolator(await network("interpolator.onnx")),
+    speech: new SpeechDecoder(),
+    pixels: async ({ image, form }) => planes(await decodeStill(image, form)),
+    make: async (crop) => makeKeyframe(await encodeStill(crop), sample(crop.data, SIDE), await pointsOf(crop, detector, mesh)),
+    hasFace: async (crop) => (await detector.detect(crop)).length > 0,
+  });
+  port.postMessage({ kind: "ready" });
+  return refresh;
+}
+
+/** @param {Refresh} refresh @param {MessagePort} port @param {Told} told */
+async function work(refresh, port, told) {
+  waiting -= 1;
+  for (const [slot, data] of told.keyframes) keyframes.set(slot, await parseKeyframe(data));
+  const maySend = told.maySend && told.atMs - sentMs >= PAUSE_MS;
+  const held = { keyframes, slots: new Set(told.slots), current: told.current, maySend };
+  const { looks } = refresh.count;
+  const began = performance.now();
+  const bundle = told.bundle && parseBundle(told.bundle);
+  const advice = await refresh.tick(told.atMs, told.tickMs, bundle, waiting > BEHIND ? null : told.crop, held);
+  if (refresh.count.looks > looks) refresh.checkMs = Math.max(CHECK_MS, (performance.now() - began) / SHARE);
+  if (!advice) return;
+  if ("keyframe" in advice) {
+    sentMs = told.atMs;
+    port.postMessage({ kind: "send", keyframe: advice.keyframe.data });
+  } else port.postMessage({ kind: "use", slot: advice.slot });
+}

@@ -1,0 +1,69 @@
+"""A face that changes before the page's camera gets another keyframe, beside the bundles."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.browsers.chromium import Browser
+from bench.browsers.fake_camera import devices, padded
+from bench.calls.survival import Undrawn
+from bench.demo import shipped_clip
+from codec.media.files import file_frames
+from codec.media.types import UInt8
+from models.runtime.upsampler import Interpolator
+from receiver.player import Player
+from signaling.call.call import Call
+from signaling.client import SignalingClient
+from signaling.config import IceConfig
+from tests.e2e.call_page import opened
+from tests.needs import BROWSER, needs
+from tests.signaling.web.peer.conftest import needs_runtime
+from tests.waiting import until
+
+pytestmark = [pytest.mark.e2e, needs(*BROWSER), needs_runtime]
+
+LIGHT, DARK = 20, 100
+"""Seconds of the camera's film in which the face is as it is, and in the mirror in half the light."""
+MOST = 400.0
+"""Seconds, on however slow a machine: the page looks the more rarely the longer a look takes."""
+
+
+def film() -> Iterator[UInt8]:
+    frames = [padded(frame) for frame in file_frames(shipped_clip())]
+    for number in range(25 * (LIGHT + DARK)):
+        frame = frames[number % len(frames)]
+        yield frame if number < 25 * LIGHT else np.ascontiguousarray(frame[:, ::-1] // 2 + 10)
+
+
+async def test_a_face_that_changes_gets_another_keyframe(server: str, tmp_path: Path) -> None:
+    # In silence there is room for a keyframe beside the bundles.
+    options = await asyncio.to_thread(lambda: devices(tmp_path, film(), np.zeros(16_000, np.float32)))
+    player = Player(Undrawn, Interpolator(), [])
+    keyframes, used = player.decoder.pictures.references.keyframes, set[int]()
+    async with Browser(*options) as browser, SignalingClient(server, "there") as client:
+        call = Call(IceConfig(), player=player)
+        running = asyncio.create_task(call.run(client))
+        try:
+            await opened(browser, server.replace("127.0.0.1", "localhost") + "/call/there")
+
+            def another() -> bool:
+                used.add(player.decoder._slot)
+                return running.done() or (len(keyframes) > 1 and player.decoder._slot != 0)
+
+            await until(lambda: keyframes or running.done(), MOST)
+            first = dict(keyframes)
+            await until(another, MOST)
+            assert not running.done(), running
+            out, _, seconds = call.link.wire_total()
+            assert out * 8e-3 / seconds < 14
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await player.close()
+    assert len(first) == 1, "no other is sent before the face has changed"
+    assert player.count.broken == 0
+    light, dark = (float(np.mean(keyframes[slot][..., 0])) for slot in (min(keyframes), max(keyframes)))
+    assert dark < 0.75 * light
