@@ -22,7 +22,7 @@ const LATER = 8;
 /** Ticks that may wait; where more do, they are decoded but not looked at until this worker has caught up. */
 const BEHIND = 2;
 /** Share of a core that looking may take: slow machines look more rarely. */
-const SHARE = 0.15;
+const SHARE = 0.1;
 /** Milliseconds between two keyframes that are sent: each must first show what it is worth. */
 const PAUSE_MS = 5000;
 
