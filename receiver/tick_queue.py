@@ -1,6 +1,6 @@
 """Bundles that wait for their tick: where the stream is, what comes next, and when it begins anew.
 
-Stream times are in ms and mark the beginning of a tick.
+Stream times are in ms and mark the beginning of a tick. What is done with a late bundle: :meth:`receiver.player.Player.bundle`.
 """
 
 import asyncio

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUSY = (
     "tests/models/[!_f-q]*/", "tests/models/[f-q]*/", "tests/bench", "tests/receiver", "tests/test_*.py", "tests/codec",
 )  # fmt: skip
-WAITING = ("tests/signaling/transport", "tests/signaling/[!t_]*/", "tests/signaling/test_*.py", "tests/sender")
+WAITING = ("tests/sender", "tests/signaling/[!t_]*/", "tests/signaling/transport", "tests/signaling/test_*.py")
 CALLS = ("tests/bench", "tests/signaling", "tests/e2e")
 LONGEST = 1500.0
 """Seconds that a part may take."""

@@ -5,7 +5,7 @@ The mirror decodes the stream's own bundles as the other side does and draws a f
 from the keyframe in use and from others: those that the other side holds already, which cost
 only a few bits in the next picture's header, and a challenger, a recent picture of the camera
 that nobody has sent. A challenger is sent only when it has drawn *later* pictures better for some
-time: any keyframe draws the moment it was taken well. Where the keyframe in use explains next to nothing, a
+time: every keyframe draws well the moment at which it was taken. Where the keyframe in use explains next to nothing, a
 held one is tried first, and else a challenger is sent at once.
 """
 
@@ -27,10 +27,10 @@ from sender.shapes import points_of
 CHECK_MS = 1000
 """Between two looks. Each draws up to three frames: from the keyframe in use, the nearest held one, and the challenger."""
 SWITCH = 0.06
-"""Share of the distance, smoothed, that a keyframe must save which the other side holds
-already."""
+"""A keyframe that the other side holds is used when it lowers the smoothed distance to the camera's picture
+(:mod:`sender.keyframes.distance`) by this share."""
 SEND = 0.15
-"""Share of the distance, smoothed, that a keyframe must save which must be sent."""
+"""The same for a keyframe that has yet to be sent."""
 SMOOTH = 0.5
 """Weight of the newest look."""
 SEND_LOOKS = 4

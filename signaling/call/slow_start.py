@@ -27,8 +27,8 @@ SLOWER = 0.2
 """Seconds by which a window may take longer than the fastest round trip so far for the next to be
 larger: those 600 bytes on a link of 24 kbit/s."""
 LOST_AFTER = 1.5
-"""A window that is not acknowledged within so many seconds is taken as lost at random: the first, of a few hundred bytes, takes
-less on any link that carries speech, and the next is larger only where the last one was fast."""
+"""A window that is not acknowledged within so many seconds is taken as lost at random: one of 600 bytes takes less on
+any link that carries speech, and the next is larger only where the last one was fast."""
 GIVE_UP = 6.0
 """Seconds after which a window that has not been acknowledged is followed by the next all the same:
 SCTP sees to its arrival."""

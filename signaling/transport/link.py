@@ -1,7 +1,7 @@
 """The connection to whoever is in the room, renewed for as long as it is kept.
 
 aiortc has no ICE restart and takes half a minute to notice that a network is dead. So a connection
-that was quiet for :data:`QUIET` seconds, while the signaling server can be reached, is replaced: a
+that was quiet for :data:`QUIET` seconds although packets went out, while the signaling server can be reached, is replaced: a
 new one is negotiated over the socket that is still there, and until it stands the old one goes on
 carrying what it can, for its network may come back first.
 """

@@ -1,10 +1,11 @@
 // The connection to whoever is in the room, renewed for as long as it is kept.
 //
-// A connection that was quiet for QUIET seconds, while the signaling server can be reached, is replaced: a new one is
-// negotiated over the socket that is still there, and until it stands the old one goes on carrying what it can, for its network
-// may come back first. The other side does the same (signaling/transport/link.py).
+// A connection that was quiet for QUIET seconds although UNANSWERED packets went out, while the signaling server can be reached,
+// is replaced: a new one is negotiated over the socket that is still there, and until it stands the old one goes on carrying what it can, for its network
+// may come back first. Python's (signaling/transport/link.py) also replaces one after
+// four seconds with three packets unanswered.
 
-import { fingerprint, withoutOthers } from "../codec/safety_code.js";
+import { fingerprint, onlySha256 } from "../codec/safety_code.js";
 import { sleep } from "../media/clock.js";
 import { traffic } from "./traffic.js";
 
@@ -40,8 +41,8 @@ class Connection {
   over = false;
   candidates = 0;
   bytes = { out: 0, in: 0 };
-  /** Packets sent when the last one came, and when that was. */
-  quiet = { sent: 0, received: -1, since: performance.now() };
+  /** When bytes came last, how many had come by then, and how many packets had been sent. */
+  quiet = { packetsSent: 0, bytesReceived: -1, since: performance.now() };
   sent = 0;
 
   /** @param {RTCPeerConnection} pc @param {string} session */
@@ -124,7 +125,7 @@ export class Link {
         return this.#answer(event.sdp);
       case "answer":
         if (next?.pc.signalingState === "have-local-offer")
-          await next.pc.setRemoteDescription({ type: "answer", sdp: withoutOthers(event.sdp) });
+          await next.pc.setRemoteDescription({ type: "answer", sdp: onlySha256(event.sdp) });
         return;
       case "candidate": {
         if (!next?.pc.remoteDescription || next.candidates >= MAX_CANDIDATES) return;
@@ -153,7 +154,7 @@ export class Link {
   /** @param {string} sdp */
   async #answer(sdp) {
     const next = this.#next && !this.#next.pc.remoteDescription ? this.#next : this.#make();
-    await next.pc.setRemoteDescription({ type: "offer", sdp: withoutOthers(sdp) });
+    await next.pc.setRemoteDescription({ type: "offer", sdp: onlySha256(sdp) });
     await next.pc.setLocalDescription();
     await this.#describe(next);
   }
@@ -292,7 +293,7 @@ export class Link {
 
   /** @param {Connection} made */
   #dead(made) {
-    return performance.now() - made.quiet.since > QUIET * 1000 && made.sent - made.quiet.sent >= UNANSWERED;
+    return performance.now() - made.quiet.since > QUIET * 1000 && made.sent - made.quiet.packetsSent >= UNANSWERED;
   }
 
   /** Whether the signaling server answers: else it is the network here that is away. */
@@ -309,8 +310,8 @@ export class Link {
     const { bytesSent, packetsSent, bytesReceived, packetsReceived } = traffic(stats);
     made.bytes = { out: bytesSent + IP_UDP * packetsSent, in: bytesReceived + IP_UDP * packetsReceived };
     made.sent = packetsSent;
-    if (bytesReceived !== made.quiet.received) {
-      made.quiet = { received: bytesReceived, sent: packetsSent, since: performance.now() };
+    if (bytesReceived !== made.quiet.bytesReceived) {
+      made.quiet = { bytesReceived, packetsSent, since: performance.now() };
     }
     for (const entry of stats.values()) {
       if (entry.type === "candidate-pair" && entry.nominated && entry.currentRoundTripTime) {

@@ -28,7 +28,7 @@ export function fingerprint(sdp) {
  * code is made of.
  * @param {string} sdp
  */
-export function withoutOthers(sdp) {
+export function onlySha256(sdp) {
   return sdp.replace(/^a=fingerprint:(?!sha-256 ).*\r?\n/gim, "");
 }
 

@@ -3,7 +3,7 @@
 // It decodes the stream's own bundles as the other side does and draws a frame now and then, from the keyframe in use and from
 // others: those that the other side holds already, which cost only a few bits in the next picture's header, and a challenger, a
 // recent picture of the camera that nobody has sent. A challenger is sent only when it has drawn *later* pictures better for
-// some time: any keyframe draws the moment it was taken well. Where the keyframe in use explains next to nothing, a held one is
+// some time: every keyframe draws well the moment at which it was taken. Where the keyframe in use explains next to nothing, a held one is
 // tried first, and else a challenger is sent at once.
 
 import { networkPoints } from "../models/shape_points.js";
@@ -13,9 +13,9 @@ import { distance } from "./keyframe_distance.js";
 
 /** Milliseconds between two looks, at least. Each draws up to three frames: in use, nearest held, challenger. */
 export const CHECK_MS = 1000;
-/** Share of the distance, smoothed, that a keyframe must save which the other side holds already. */
+/** A keyframe that the other side holds is used when it lowers the smoothed distance to the camera's picture by this share. */
 const SWITCH = 0.06;
-/** Share of the distance, smoothed, that a keyframe must save which must be sent. */
+/** The same for a keyframe that has yet to be sent. */
 const SEND = 0.15;
 /** Weight of the newest look. */
 const SMOOTH = 0.5;

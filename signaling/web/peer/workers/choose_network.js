@@ -12,11 +12,11 @@ export const STEP_FILES = { gpu: "step.onnx", whole: "step-int8.onnx", small: "s
 /** What is loaded before a face can be drawn. @param {boolean} gpu */
 export const drawing = (gpu) => ["identity.onnx", gpu ? STEP_FILES.gpu : STEP_FILES.small];
 
-/** Mean difference, of 255 levels, between what WebGPU and WebAssembly draw, in fp16 and int8. */
+/** Largest mean difference, in levels of 255, at which WebGPU counts as drawing what WebAssembly draws in int8. */
 const ALIKE = 2;
 /** Estimated ratio of the whole network's frame time to the small one's. */
 const WHOLE_TO_SMALL = 1.9;
-/** Milliseconds of a frame, of all workers together, that leave a third of the time of 25 FPS to all else. */
+/** Milliseconds of a frame, divided by the number of workers, that leave a third of the time of 25 FPS to all else. */
 const FAST = 26;
 
 /** @typedef {import("./load.js").Files} Files */
@@ -41,7 +41,7 @@ export async function load({ files, gpu, step, threads, progress = () => {}, ide
   return { upsampler: new Upsampler(networks[0], networks[1]), networks, step, lost };
 }
 
-/** They, run: how long a frame takes, and the frame, by which two ways of drawing can be held to each other. @param {Wanted} wanted */
+/** Load the networks and draw one test frame; gives its time and the frame, for comparison. @param {Wanted} wanted */
 export async function open(wanted) {
   const loaded = await load(wanted);
   return { ...loaded, ...(await loaded.upsampler.warmup()) };
@@ -55,7 +55,7 @@ export async function open(wanted) {
  * @param {number} workers
  * @param {(bytes: number) => void} progress
  */
-export async function byGpu(files, threads, workers, progress) {
+export async function chooseWithGpu(files, threads, workers, progress) {
   const found = await open({ files, gpu: true, step: STEP_FILES.gpu, threads, progress });
   const other = await open({ files, gpu: false, step: STEP_FILES.whole, threads });
   const apart = found.frame.reduce((sum, value, i) => sum + Math.abs(value - other.frame[i]), 0) / found.frame.length;
@@ -74,7 +74,7 @@ export async function byGpu(files, threads, workers, progress) {
  * @param {number} threads
  * @param {number} workers
  */
-export async function better(small, files, threads, workers) {
+export async function wholeIfFastEnough(small, files, threads, workers) {
   if ((small.ms * WHOLE_TO_SMALL) / workers > FAST) return null;
   try {
     const whole = await open({ files, gpu: false, step: STEP_FILES.whole, threads, identity: small.networks[0] });

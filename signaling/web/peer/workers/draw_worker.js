@@ -6,7 +6,7 @@ import { planes } from "../media/image.js";
 import { decodeStill } from "../media/still.js";
 import { smallOf } from "../receiver/small_pictures.js";
 import { consistency } from "../receiver/trust.js";
-import { better, byGpu, load, open, STEP_FILES } from "./choose_network.js";
+import { chooseWithGpu, load, open, STEP_FILES, wholeIfFastEnough } from "./choose_network.js";
 
 /** Keyframes whose features are kept: 3.5 MB each. */
 const KEPT = 3;
@@ -37,7 +37,7 @@ async function start({ port, files, gpu, threads, workers, step }) {
   const progress = (/** @type {number} */ bytes) => self.postMessage({ kind: "loading", bytes });
   const small = () => open({ files, gpu: false, step: STEP_FILES.small, threads, progress });
   const choose = () =>
-    (gpu ? byGpu(files, threads, workers, progress) : small()).catch((error) => {
+    (gpu ? chooseWithGpu(files, threads, workers, progress) : small()).catch((error) => {
       if (!gpu) throw error;
       console.warn("facewire: WebGPU is there but does not work:", error);
       gpu = false;
@@ -66,7 +66,7 @@ async function start({ port, files, gpu, threads, workers, step }) {
   };
   found.lost.then(() => self.postMessage({ kind: "lost" }));
   self.postMessage({ kind: "ready", ms: chosen?.ms });
-  const whole = chosen && !gpu ? await better(chosen, files, threads, workers) : null;
+  const whole = chosen && !gpu ? await wholeIfFastEnough(chosen, files, threads, workers) : null;
   if (whole) await change(whole);
   else self.postMessage({ kind: "chosen", step: found.step, ms: chosen?.ms });
 }

@@ -17,7 +17,7 @@ const { CodecError } = await load("errors.js");
 const { makeBundle, packBundle, parseBundle } = await load("bundle.js");
 const { KeyframeAssembler, packMessage, parseMessage } = await load("control.js");
 const { makeKeyframe, parseKeyframe } = await load("keyframe.js");
-const { SafetyCode, fingerprint, withoutOthers } = await load("safety_code.js");
+const { SafetyCode, fingerprint, onlySha256 } = await load("safety_code.js");
 const { readFile } = await load("container.js");
 const { imageSize } = await load("imagesize.js");
 const { PictureDecoder, PictureEncoder, decodeAlone, encodeAlone } = await load("pictures/picture.js");
@@ -92,7 +92,7 @@ const requests = {
   committed: ({ name, data }) => kept.get(name).committed(bytes(data)),
   revealed: ({ name, data }) => kept.get(name).revealed(bytes(data)),
   fingerprint: ({ sdp }) => fingerprint(sdp),
-  withoutOthers: ({ sdp }) => withoutOthers(sdp),
+  onlySha256: ({ sdp }) => onlySha256(sdp),
   set: ({ name, field, value }) => ((kept.get(name)[field] = value), null),
   keyframeFor: ({ name, slot, own }) => (kept.get(name).setKeyframe(slot, picture(own)), null),
   encodePicture: ({ name, number, wanted, limit }) => {

@@ -341,6 +341,6 @@ def test_fingerprints_agree(browser: Browser) -> None:
     longer = f"{own}:{own}"
     sdp = f"v=0\r\na=fingerprint:sha-256 {own}\r\na=fingerprint:sha-512 {longer}\r\na=setup:active\r\n"
     assert browser.ask("fingerprint", sdp=sdp) == bytes(range(32)).hex() == (fingerprint(sdp) or b"").hex()
-    kept = browser.ask("withoutOthers", sdp=sdp)
+    kept = browser.ask("onlySha256", sdp=sdp)
     assert kept == f"v=0\r\na=fingerprint:sha-256 {own}\r\na=setup:active\r\n"
     assert browser.ask("fingerprint", sdp=f"{sdp}a=fingerprint:sha-256 {own[::-1]}\r\n") is None

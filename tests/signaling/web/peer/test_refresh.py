@@ -111,9 +111,9 @@ def test_the_one_in_use_goes_at_once_and_the_newest_in_pieces(browser: Browser) 
 
 
 def seen(clip: Path) -> list[Tick]:
-    """Ten ticks each: the face as it is; mirrored in less light; in negative colours; as it is again."""
+    """Ten ticks each: the face as it is; mirrored in less light; as it is again."""
     ticks, out = list(file_ticks(clip))[:10], []
-    for change in (lambda f: f, lambda f: np.ascontiguousarray(f[:, ::-1] // 2 + 10), lambda f: 255 - f, lambda f: f):
+    for change in (lambda f: f, lambda f: np.ascontiguousarray(f[:, ::-1] // 2 + 10), lambda f: f):
         out += [Tick([change(f) for f in t.frames], t.sound, t.captured) for t in ticks]
     return out
 
