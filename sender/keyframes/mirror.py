@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from codec.bundle import Bundle
+from codec.bundle import NO_CAMERA, Bundle
 from codec.media.types import UInt8
 from sender.keyframes.gallery import Held
 from sender.keyframes.refresh import Advice, Refresh
@@ -42,6 +42,7 @@ class Mirror:
         self._waiting = 0
         self._advice: Advice | None = None
         self._sent_ms = 0
+        self._hidden = 0  # ticks with the camera off: advice from before them is void
         self._pool.submit(self._open, make)
 
     def _open(self, make: Callable[[], Refresh]) -> None:
@@ -57,10 +58,13 @@ class Mirror:
 
     def tick(self, at_ms: int, tick_ms: int, bundle: Bundle | None, crop: UInt8 | None, held: Held) -> None:
         """As :meth:`Refresh.tick`; returns at once."""
+        if bundle is not None and bundle.face in NO_CAMERA:
+            self._hidden += 1
+            self._advice = None
         self._waiting += 1
-        self._pool.submit(self._work, at_ms, tick_ms, bundle, crop, held)
+        self._pool.submit(self._work, at_ms, tick_ms, bundle, crop, held, self._hidden)
 
-    def _work(self, at_ms: int, tick_ms: int, bundle: Bundle | None, crop: UInt8 | None, held: Held) -> None:
+    def _work(self, at_ms: int, tick_ms: int, bundle: Bundle | None, crop: UInt8 | None, held: Held, hidden: int) -> None:
         self._waiting -= 1
         if self.refresh is None:
             return
@@ -71,7 +75,7 @@ class Mirror:
         except Exception:  # the call goes on with the keyframe it has
             log.exception("the tick at %d ms could not be mirrored", at_ms)
             return
-        if found:
+        if found and hidden == self._hidden:
             self._sent_ms = at_ms if found.keyframe else self._sent_ms
             self._advice = found
 

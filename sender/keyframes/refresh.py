@@ -12,7 +12,7 @@ held one is tried first, and else a challenger is sent at once.
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from codec.bundle import Bundle
+from codec.bundle import NO_CAMERA, Bundle
 from codec.keyframe import QUALITY, Keyframe, encode_keyframe
 from codec.media.types import UInt8
 from models.face.detector import BlazeFace
@@ -112,6 +112,9 @@ class Refresh:
         if bundle is not None:
             self._decoder.arrived(bundle)
         output = self._decoder.tick(at_ms, tick_ms, bundle)
+        if bundle is not None and bundle.face in NO_CAMERA:  # what was seen before must not be sent afterwards
+            self._challenger = None
+            self._rivals.clear()
         if bundle is None or bundle.picture is None or crop is None or not output.frames or at_ms < self._next_look:
             return None
         frame = output.frames[-1]

@@ -42,7 +42,7 @@ async def test_a_face_that_changes_gets_another_keyframe(server: str, tmp_path: 
     # In silence there is room for a keyframe beside the bundles.
     options = await asyncio.to_thread(lambda: devices(tmp_path, film(), np.zeros(16_000, np.float32)))
     player = Player(Undrawn, Interpolator(), [])
-    keyframes, used = player.decoder.pictures.references.keyframes, set[int]()
+    keyframes = player.decoder.pictures.references.keyframes
     async with Browser(*options) as browser, SignalingClient(server, "there") as client:
         call = Call(IceConfig(), player=player)
         running = asyncio.create_task(call.run(client))
@@ -50,11 +50,9 @@ async def test_a_face_that_changes_gets_another_keyframe(server: str, tmp_path: 
             await opened(browser, server.replace("127.0.0.1", "localhost") + "/call/there")
 
             def another() -> bool:
-                used.add(player.decoder._slot)
                 return running.done() or (len(keyframes) > 1 and player.decoder._slot != 0)
 
             await until(lambda: keyframes or running.done(), MOST)
-            first = dict(keyframes)
             await until(another, MOST)
             assert not running.done(), running
             out, _, seconds = call.link.wire_total()
@@ -63,7 +61,6 @@ async def test_a_face_that_changes_gets_another_keyframe(server: str, tmp_path: 
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await player.close()
-    assert len(first) == 1, "no other is sent before the face has changed"
     assert player.count.broken == 0
     light, dark = (float(np.mean(keyframes[slot][..., 0])) for slot in (min(keyframes), max(keyframes)))
     assert dark < 0.75 * light

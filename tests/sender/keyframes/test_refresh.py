@@ -4,19 +4,20 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from codec.bundle import Bundle
+from codec.bundle import Bundle, Face
 from codec.keyframe import Keyframe, encode_keyframe
 from models.runtime.upsampler import Interpolator, Upsampler
 from sender.capture.sources import Tick, file_ticks
 from sender.keyframes.distance import distance
 from sender.keyframes.gallery import Gallery, Held
 from sender.keyframes.mirror import BEHIND, NICENESS, Mirror
-from sender.keyframes.refresh import LIFE, SEND_LOOKS, Refresh
+from sender.keyframes.refresh import LIFE, SEND_LOOKS, Advice, Refresh
 from sender.stream import SenderStream, StreamConfig
 
 
@@ -140,6 +141,44 @@ def test_the_mirror_looks_away_while_it_is_behind_and_tells_once(clip, networks)
     gate.set()
     mirror.close()
     assert mirror.refresh.count.looks - looks <= BEHIND + 1
+
+
+def hidden(bundle: Bundle) -> Bundle:
+    return replace(bundle, picture=None, shape=None, face=Face.CAMERA_OFF)
+
+
+def test_what_was_seen_before_the_camera_went_off_is_not_sent_afterwards(clip, networks):
+    refresh = Refresh(*networks, check_ms=200)
+    stream, ticks = SenderStream(StreamConfig(crop="none", keyframe="first")), list(talking(clip, "a"))
+    for tick in ticks[:5]:
+        at_ms, bundle = stream.at_ms, stream.bundle(tick)
+        stream.keyframes.confirm(stream.keyframes.slot, stream.keyframes.newest.digest)
+        refresh.tick(at_ms, 200, bundle, stream.seen, stream.keyframes.held)
+    assert refresh._challenger is not None
+    refresh.tick(stream.at_ms, 200, hidden(bundle), None, stream.keyframes.held)
+    assert refresh._challenger is None
+
+
+def test_advice_about_a_picture_from_before_the_camera_went_off_is_void():
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        def tick(self, at_ms, tick_ms, bundle, crop, held):
+            begun.set()
+            assert go_on.wait(60)
+            return Advice(slot=1) if bundle.face == Face.TRACKED else None
+
+    mirror, bundle, held = Mirror(lambda: Slow()), Bundle(0, 0, picture=b"1"), Held({}, frozenset(), None)  # type: ignore[arg-type]
+    mirror.tick(0, 200, bundle, None, held)
+    assert begun.wait(60)
+    mirror.tick(200, 200, hidden(bundle), None, held)
+    go_on.set()
+    mirror._pool.submit(lambda: None).result()
+    assert mirror.advice() is None
+    mirror.tick(400, 200, bundle, None, held)
+    mirror._pool.submit(lambda: None).result()
+    assert mirror.advice() == Advice(slot=1)
+    mirror.close()
 
 
 def test_a_broken_tick_is_logged_and_the_thread_lives(networks, caplog):

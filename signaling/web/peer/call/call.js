@@ -23,6 +23,8 @@ const SENT_KEPT = 64;
 const PREVIEW = 5;
 /** Gigabytes of memory from which on a machine looks for better keyframes, which takes another ONNX Runtime. */
 const MIRROR_GB = 4;
+/** Cores from which on it does so where the browser doesn't tell its memory. */
+const MIRROR_CORES = 8;
 /** Control messages that may wait to be handled; what comes on top of a flood is dropped. */
 const WAITING_MAX = 256;
 /** Seconds between two reports while nothing is sent that could carry them. */
@@ -85,11 +87,11 @@ export class Call {
   #keyframesOut = null;
   /** @type {KeyframesIn | null} */
   #keyframesIn = null;
-  /** Ours, kept for the connection that is yet to come. @type {Made[]} */
-  #made = [];
   #ladder = new Ladder(LIMIT_KBPS);
   #queue = new QueueWatch();
   #pacer = new Pacer(LIMIT_KBPS);
+  /** Bytes of keyframes' pieces sent since the connection's count of bytes, which lags, changed last. */
+  #pieces = { wire: 0, bytes: 0 };
   #redundancy = new Redundancy();
   /** @type {Map<number, number>} */
   #sentAt = new Map();
@@ -100,6 +102,7 @@ export class Call {
   /** Control messages are handled one after the other. */
   #control = Promise.resolve();
   #waiting = 0; // of them
+  #connections = 0;
   /** Why signaling is over, while the connection lasts; "" while it is not. */
   #signalingOver = "";
   #wire = { out: 0, in: 0, seconds: 0 };
@@ -157,7 +160,6 @@ export class Call {
     this.#receiver.postMessage({ kind: "every", frames: on ? PREVIEW : 0 });
     for (const each of [this.#sender, this.#receiver]) each.postMessage({ kind: "reset" });
     this.#drawing.reset();
-    this.#made = [];
     this.#want({ live: on });
   }
 
@@ -187,7 +189,11 @@ export class Call {
       media: (data) =>
         this.#receiver.postMessage({ kind: "media", data: data.buffer }, [/** @type {ArrayBuffer} */ (data.buffer)]),
       control: (data) => {
-        if (this.#waiting < WAITING_MAX) this.#inTurn(() => this.#onControl(data));
+        const connection = this.#connections;
+        const handle = async () => {
+          if (connection === this.#connections) await this.#onControl(data);
+        };
+        if (this.#waiting < WAITING_MAX) this.#inTurn(handle);
       },
       up: () => this.#up(),
       down: () => {
@@ -200,7 +206,6 @@ export class Call {
     this.#link = link;
     this.#keyframesOut = new KeyframesOut(link);
     this.#keyframesIn = new KeyframesIn(link, (slot, keyframe) => this.#keyframe(slot, keyframe));
-    for (const made of this.#made) this.#add(made);
     this.#timer = window.setInterval(() => this.#every(), 200);
     client.run();
   }
@@ -208,6 +213,7 @@ export class Call {
   /** A new connection is up: what was said on the previous one is void. */
   #up() {
     if (this.state === "ended") return;
+    this.#connections += 1; // messages of the one before that wait to be handled are void
     this.#become("connected");
     this.#sentAt.clear();
     this.#queue.restarted();
@@ -224,8 +230,10 @@ export class Call {
 
   /** From the stream's first tick on look for better keyframes, where there is a core and memory for it. */
   #mirror() {
-    const memory = /** @type {{ deviceMemory?: number }} */ (navigator).deviceMemory ?? MIRROR_GB;
-    if (this.#mirroring || (navigator.hardwareConcurrency || 1) < 2 || memory < MIRROR_GB) return;
+    const cores = navigator.hardwareConcurrency || 1;
+    const { deviceMemory } = /** @type {{ deviceMemory?: number }} */ (navigator); // told by Chromium alone
+    const enough = deviceMemory === undefined ? cores >= MIRROR_CORES : deviceMemory >= MIRROR_GB;
+    if (this.#mirroring || cores < 2 || !enough) return;
     const { port1, port2 } = new MessageChannel();
     this.#mirroring = worker("mirror");
     this.#mirroring.postMessage({ files: this.#files, port: port1 }, [port1]);
@@ -274,6 +282,7 @@ export class Call {
     if (this.state === "ended") return;
     this.#become("ended", told);
     clearInterval(this.#timer);
+    this.#keyframesOut?.withhold(true);
     this.#client?.close();
     // What was said last goes out first.
     setTimeout(() => this.#link?.close(), 200);
@@ -291,10 +300,7 @@ export class Call {
     else if (data.kind === "loading") this.#told.loading(data.bytes);
     else if (data.kind === "failed") this.#told.failed(`Nothing can be sent: ${data.message}`);
     else if (data.kind === "keyframe" && this.#looking) this.#ownKeyframe(data);
-    else if (data.kind === "keyframe") {
-      this.#made.push(data);
-      this.#add(data);
-    }
+    else if (data.kind === "keyframe" && this.#wanted.live) this.#add(data); // else it is one of the preview's
   }
 
   /** A keyframe of ours, for the other side. @param {Made} made */
@@ -324,8 +330,10 @@ export class Call {
     if (bundle && this.#link && this.#keyframesOut) {
       this.#keyframesOut.using = using;
       this.#pacer.carried(this.#ladder.proven(now()));
-      const room = this.#pacer.room(this.#link.wireTotal().out, now());
-      this.#keyframesOut.sendPiece(this.#queue.filling ? 0 : room);
+      const { out } = this.#link.wireTotal();
+      if (out !== this.#pieces.wire) this.#pieces = { wire: out, bytes: 0 };
+      const room = this.#pacer.room(out, now()) - this.#pieces.bytes;
+      this.#pieces.bytes += this.#keyframesOut.sendPiece(this.#queue.filling ? 0 : room);
     }
     if (!bundle || !this.#link?.sendMedia(bundle.data)) return;
     this.#lastSent = now();
@@ -413,8 +421,7 @@ export class Call {
     if (verb === Verb.OFFER) this.#keyframesIn?.offered(notice);
     else if (verb === Verb.REQUEST) this.#keyframesOut?.requested(notice);
     else {
-      this.#keyframesOut?.confirmed(notice);
-      this.#sender.postMessage({ kind: "confirm", slot, digest });
+      if (this.#keyframesOut?.confirmed(notice)) this.#sender.postMessage({ kind: "confirm", slot, digest });
     }
   }
 

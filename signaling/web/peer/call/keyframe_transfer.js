@@ -2,13 +2,15 @@
 
 import { KeyframeAssembler, packMessage, same, Verb } from "../codec/control.js";
 import { sleep } from "../media/clock.js";
-import { pieceOf } from "./pacing.js";
+import { OVERHEAD, pieceOf } from "./pacing.js";
 
 /** Bytes of a piece, which with its headers is one packet: bundles go between two of them. */
 const PIECE = 1100;
 /** Seconds between two of the first pieces. Each that finds the way free halves it: nobody knows the link's rate yet. */
 const SPACING = 0.12;
 const SPACING_MIN = 0.005;
+/** Times that one is sent at once on one connection; asked for more often, it goes in pieces. */
+const SENT_MAX = 3;
 /** Received ones that are remembered. */
 const CACHED = 16;
 /** Seconds until it is looked again whether there is room. */
@@ -31,6 +33,8 @@ export class KeyframesOut {
   /** The slot that our pictures refer to, null before the first. @type {number | null} */
   using = null;
   #newest = -1;
+  /** How often each slot's keyframe went out at once. @type {Map<number, number>} */
+  #sent = new Map();
   /** The newest one's way, once it was asked for: bytes that are sent already. @type {{ slot: number, offset: number } | null} */
   #pieces = null;
   /** @type {Map<number, { data: Uint8Array, digest: Uint8Array }>} */
@@ -55,6 +59,7 @@ export class KeyframesOut {
   add(slot, data, digest) {
     this.#keyframes.set(slot, { data, digest });
     this.#newest = slot;
+    this.#sent.delete(slot);
     if (this.#pieces?.slot === slot) this.#pieces = null;
     this.#offer();
   }
@@ -63,6 +68,7 @@ export class KeyframesOut {
   reconnected() {
     this.#offered.clear();
     this.#held.clear();
+    this.#sent.clear();
     this.#stop();
     this.#offer();
   }
@@ -92,30 +98,40 @@ export class KeyframesOut {
     }
   }
 
-  /** The other side holds one. @param {KeyframeNotice} notice */
+  /** The other side holds one; whether that is new and one of ours. @param {KeyframeNotice} notice */
   confirmed({ slot, digest }) {
-    this.#held.add(`${slot} ${nameOf(digest)}`);
+    const own = this.#keyframes.get(slot);
+    const name = `${slot} ${nameOf(digest)}`;
+    if (!own || !same(own.digest, digest) || this.#held.has(name)) return false;
+    this.#held.add(name);
+    return true;
   }
 
   /** The other side wants one. @param {KeyframeNotice} notice */
   requested({ slot, digest }) {
     const wanted = this.#keyframes.get(slot);
     if (!wanted || this.#withheld || !(same(digest, wanted.digest) || digest.every((byte) => !byte))) return;
-    if (slot === this.using) {
+    const times = this.#sent.get(slot) ?? 0;
+    if (slot === this.using && times < SENT_MAX) {
+      this.#sent.set(slot, times + Number(!this.#wanted.includes(slot)));
       if (this.#pieces) this.#pieces.offset = 0; // the other side puts one together at a time: that one begins anew afterwards
       if (!this.#wanted.includes(slot)) this.#wanted.push(slot);
       if (!this.#sending) this.#send();
-    } else if (slot === this.#newest) this.#pieces = { slot, offset: 0 };
+    } else if (slot === this.using || slot === this.#newest) this.#pieces = { slot, offset: 0 };
   }
 
-  /** A piece that takes at most `room` bytes on the wire, where one waits and none is sent at once. @param {number} room */
+  /**
+   * A piece that takes at most `room` bytes on the wire, where one waits and none is sent at once; gives what it takes.
+   * @param {number} room
+   */
   sendPiece(room) {
     const wanted = this.#pieces && this.#keyframes.get(this.#pieces.slot);
-    if (!this.#pieces || !wanted || this.#sending || !this.#way.controlFree) return;
+    if (!this.#pieces || !wanted || this.#sending || !this.#way.controlFree) return 0;
     const size = pieceOf(wanted.data.length - this.#pieces.offset, room);
-    if (!size || !this.#sendPart(this.#pieces.slot, wanted, this.#pieces.offset, size)) return;
+    if (!size || !this.#sendPart(this.#pieces.slot, wanted, this.#pieces.offset, size)) return 0;
     this.#pieces.offset += size;
     if (this.#pieces.offset >= wanted.data.length) this.#pieces = null;
+    return size + OVERHEAD;
   }
 
   /**
@@ -129,11 +145,15 @@ export class KeyframesOut {
 
   async #send() {
     this.#sending = true;
-    while (this.#wanted.length) {
-      await this.#sendOne(this.#wanted[0]);
-      this.#wanted.shift();
+    try {
+      while (this.#wanted.length) {
+        const stops = this.#stops;
+        await this.#sendOne(this.#wanted[0]);
+        if (stops === this.#stops) this.#wanted.shift(); // else it is another's by now
+      }
+    } finally {
+      this.#sending = false;
     }
-    this.#sending = false;
   }
 
   /** @param {number} slot */

@@ -5,7 +5,7 @@ const PIECE_MIN = 96;
 /** Bytes of a piece, at most: larger ones would hold up the sound behind them. */
 const PIECE_MAX = 400;
 /** Bytes that a piece costs beside its own: the message's fields, SCTP's chunk, padding, and its share of a SACK. */
-const OVERHEAD = 48;
+export const OVERHEAD = 48;
 /** Seconds of the cap that may be saved up. */
 const DEPTH = 1;
 /** Seconds of the cap that may be owed: the first keyframe, which goes at once, is paid back before another goes. */

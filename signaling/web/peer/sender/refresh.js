@@ -6,6 +6,7 @@
 // some time: every keyframe draws well the moment at which it was taken. Where the keyframe in use explains next to nothing, a held one is
 // tried first, and else a challenger is sent at once.
 
+import { NO_CAMERA } from "../codec/bundle.js";
 import { networkPoints } from "../models/shape_points.js";
 import { TickDecoder } from "../receiver/tick_decoder.js";
 import { nearest } from "./gallery.js";
@@ -106,6 +107,10 @@ export class Refresh {
     }
     if (bundle) this.#decoder.arrived(bundle);
     const { frames } = await this.#decoder.tick(atMs, tickMs, bundle);
+    if (bundle && NO_CAMERA.includes(bundle.face)) {
+      this.#challenger = null; // what was seen before must not be sent afterwards
+      this.#rivals.clear();
+    }
     const frame = frames[frames.length - 1];
     if (!bundle?.picture || !crop || !frame || atMs < this.#nextLook) return null;
     const using = held.keyframes.get(frame.slot);

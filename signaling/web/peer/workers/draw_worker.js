@@ -16,7 +16,7 @@ const KEPT = 3;
 /** @typedef {import("../models/upsampler.js").Upsampler} Upsampler */
 /** @typedef {{ planes: Float32Array, features: import("../models/upsampler.js").KeyframeFeatures | null }} Known */
 
-/** By slot; a promise while the picture is decoded. @type {Map<number, Promise<Known | null>>} */
+/** By slot; decoded when it is drawn from first. @type {Map<number, { file: Uint8Array, form: string, known: Promise<Known | null> | null }>} */
 const keyframes = new Map();
 /** Those with features, the one used longest ago first. @type {Known[]} */
 let featured = [];
@@ -25,7 +25,7 @@ self.onmessage = ({ data }) => {
   if (data.kind === "start")
     start(data).catch((error) => self.postMessage({ kind: "failed", message: String(error.message ?? error) }));
   else if (data.kind === "reset") keyframes.clear();
-  else if (data.kind === "keyframe") keyframes.set(data.slot, known(data.file, data.form));
+  else if (data.kind === "keyframe") keyframes.set(data.slot, { ...data, known: null });
 };
 
 /**
@@ -92,7 +92,10 @@ async function known(file, form) {
  * @param {import("../receiver/drawers.js").Order} order
  */
 async function draw(upsampler, { frame, due }) {
-  const keyframe = await keyframes.get(frame.slot);
+  const place = keyframes.get(frame.slot);
+  if (!place) return null;
+  place.known ??= known(place.file, place.form);
+  const keyframe = await place.known;
   if (!keyframe) return null;
   keyframe.features ??= await upsampler.identity(keyframe.planes);
   featured = [...featured.filter((other) => other !== keyframe), keyframe];

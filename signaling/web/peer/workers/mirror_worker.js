@@ -27,11 +27,11 @@ const SHARE = 0.1;
 const PAUSE_MS = 5000;
 
 /**
- * A tick as the sender worker tells it: `bundle` as sent, null where it is left out in silence; `crop`, null where it is not to be
- * looked at; `keyframes` that are new since the last, as slot and bytes; `slots` that the other side holds; the one in use; whether
+ * A tick as the sender worker tells it: how often the camera had been switched off by then, which comes back with the advice; `bundle` as sent, null where it is left out in silence; `crop`, null but for
+ * one tick after each "ready"; `keyframes` that are new since the last, as slot and bytes; `slots` that the other side holds; the one in use; whether
  * another may be sent.
  * @typedef {{
- *   atMs: number, tickMs: number, bundle: Uint8Array | null, crop: import("../media/image.js").Rgba | null,
+ *   hiddenTimes: number, atMs: number, tickMs: number, bundle: Uint8Array | null, crop: import("../media/image.js").Rgba | null,
  *   keyframes: [number, Uint8Array][], slots: number[], current: number | null, maySend: boolean,
  * }} Told
  */
@@ -43,17 +43,21 @@ let sentMs = 0;
 
 self.onmessage = ({ data: { files, port } }) => {
   const refresh = load(files, port);
+  let failed = false;
   // Ticks wait for the networks: later pictures are decoded from earlier ones.
   let done = refresh.then(() => {});
   port.onmessage = (/** @type {MessageEvent<Told>} */ { data }) => {
+    if (failed) return;
     waiting += 1;
     done = done
       .then(async () => work(await refresh, port, data))
-      .catch((error) => console.warn("facewire: a tick could not be mirrored:", error));
+      .catch((error) => {
+        if (!failed) console.warn("facewire: a tick could not be mirrored:", error);
+      });
   };
   refresh.catch((error) => {
     console.warn("facewire: the keyframe stays, for the networks could not be loaded:", error);
-    port.onmessage = null;
+    failed = true;
     port.close();
   });
 };
@@ -86,11 +90,16 @@ async function work(refresh, port, told) {
   const { looks } = refresh.count;
   const began = performance.now();
   const bundle = told.bundle && parseBundle(told.bundle);
-  const advice = await refresh.tick(told.atMs, told.tickMs, bundle, waiting > BEHIND ? null : told.crop, held);
-  if (refresh.count.looks > looks) refresh.checkMs = Math.max(CHECK_MS, (performance.now() - began) / SHARE);
-  if (!advice) return;
-  if ("keyframe" in advice) {
-    sentMs = told.atMs;
-    port.postMessage({ kind: "send", keyframe: advice.keyframe.data });
-  } else port.postMessage({ kind: "use", slot: advice.slot });
+  try {
+    const advice = await refresh.tick(told.atMs, told.tickMs, bundle, waiting > BEHIND ? null : told.crop, held);
+    if (!advice) return;
+    if ("keyframe" in advice) {
+      sentMs = told.atMs;
+      port.postMessage({ kind: "send", keyframe: advice.keyframe.data, hiddenTimes: told.hiddenTimes });
+    } else port.postMessage({ kind: "use", slot: advice.slot });
+  } finally {
+    const looked = refresh.count.looks > looks;
+    const pause = looked ? Math.max(CHECK_MS, (performance.now() - began) / SHARE) : 0;
+    if (told.crop) setTimeout(() => port.postMessage({ kind: "ready" }), pause);
+  }
 }

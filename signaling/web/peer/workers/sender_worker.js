@@ -60,7 +60,9 @@ let failures = 0;
 /** Begin another stream. */
 let anew = () => {};
 /** Who looks for a better keyframe; whether it looks already; and which keyframes it was told of. */
-const mirror = { port: /** @type {MessagePort | null} */ (null), ready: false, told: new Set() };
+const mirror = { port: /** @type {MessagePort | null} */ (null), ready: false, told: new WeakSet() };
+/** How often the camera was switched off: what was seen before must not be sent afterwards. */
+let hiddenTimes = 0;
 
 self.onmessage = ({ data }) => {
   if (data.kind === "start")
@@ -215,6 +217,9 @@ async function one(tick) {
 /** A tick as it was sent. @param {number} atMs @param {Uint8Array | null} bundle */
 function tellMirror(atMs, bundle) {
   if (!mirror.port) return;
+  if (stream.framing.hidden) hiddenTimes += 1;
+  const crop = mirror.ready ? stream.seen : null;
+  if (crop) mirror.ready = false;
   const { keyframes, slots, current, maySend } = stream.keyframes.held;
   const untold = [...keyframes].filter(([, keyframe]) => !mirror.told.has(keyframe));
   for (const [, keyframe] of untold) mirror.told.add(keyframe);
@@ -222,7 +227,8 @@ function tellMirror(atMs, bundle) {
     atMs,
     tickMs: stream.atMs - atMs,
     bundle,
-    crop: mirror.ready && stream.seen ? view(stream.seen) : null,
+    crop: crop && { width: crop.width, height: crop.height, data: crop.data },
+    hiddenTimes,
     keyframes: untold.map(([slot, { data }]) => [slot, data]),
     slots: [...slots],
     current,
@@ -232,13 +238,13 @@ function tellMirror(atMs, bundle) {
 
 /** @param {MessagePort} port */
 function heedMirror(port) {
-  Object.assign(mirror, { port, ready: false, told: new Set() });
+  Object.assign(mirror, { port, ready: false, told: new WeakSet() });
   port.onmessage = async ({ data }) => {
     if (data.kind === "ready") mirror.ready = true;
     else if (data.kind === "use") jobs.push(() => stream.keyframes.use(data.slot));
     else {
       const keyframe = await parseKeyframe(data.keyframe);
-      jobs.push(() => stream.keyframes.set(keyframe));
+      jobs.push(() => data.hiddenTimes === hiddenTimes && !stream.framing.hidden && stream.keyframes.set(keyframe));
     }
   };
 }

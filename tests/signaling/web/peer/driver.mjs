@@ -232,7 +232,14 @@ const requests = {
     await step(() => out.requested({ slot: 0, digest }), 1500);
     out.confirmed({ slot: 0, digest });
     await step(() => (out.withhold(true), out.withhold(false)), 50);
-    return steps;
+    // The connection is made anew while it is under way, and the other side asks at once.
+    out.reconnected();
+    await step(() => out.requested({ slot: 0, digest }), 60);
+    await step(() => (out.reconnected(), out.requested({ slot: 0, digest })), 1500);
+    // Who asks over and over is served at once a few times, then by pieces alone.
+    for (let i = 0; i < 8; i += 1) await step(() => out.requested({ slot: 0, digest }), 700);
+    const confirmed = [out.confirmed({ slot: 0, digest }), out.confirmed({ slot: 0, digest }), out.confirmed({ slot: 1, digest })];
+    return { steps, confirmed };
   },
   distance: ({ a, b }) => distance(image(a), image(b)),
   nearest: async ({ picture, keyframes }) => {

@@ -196,10 +196,15 @@ def test_a_webp_with_a_profile_becomes_a_plain_one(browser: Browser, frames: lis
 
 def test_a_keyframe_that_was_withheld_is_offered_again(browser: Browser) -> None:
     """The camera goes off while it is under way: nothing more of it goes out, and all of it once the camera is back."""
-    made, asked, off, back, again, held = browser.ask("withheld")
+    found = browser.ask("withheld")
+    made, asked, off, back, again, held, _, renewed, *many = found["steps"]
     assert made == {"offers": 1, "bytes": 0}
     assert 0 < asked["bytes"] < 9000
     assert off == {"offers": 0, "bytes": 0}
     assert back == {"offers": 1, "bytes": 0}
     assert again == {"offers": 0, "bytes": 9000}
     assert held == {"offers": 0, "bytes": 0}, "the other side has it already"
+    assert renewed["bytes"] >= 9000, "asked for while the one before still slept"
+    assert sum(step["bytes"] for step in many) <= 2 * 9000
+    assert many[-1]["bytes"] == 0
+    assert found["confirmed"] == [True, False, False]

@@ -129,11 +129,11 @@ def test_the_same_is_advised_at_the_same_ticks(browser: Browser, clip: Path) -> 
     ticks: list[dict[str, Any]] = []
     wanted: list[int | str | None] = []
     pixels: dict[str, str] = {}
-    for tick in seen(clip):
+    for number, tick in enumerate(seen(clip)):
+        stream.framing.camera_off = number in (5, 6)  # what was seen before is forgotten
         at_ms, bundle = stream.at_ms, stream.bundle(tick)
-        keyframes, crop = stream.keyframes, stream.seen
+        keyframes, crop = stream.keyframes, np.zeros((256, 256, 3), np.uint8) if stream.seen is None else stream.seen
         assert keyframes.newest is not None
-        assert crop is not None
         assert bundle is not None
         keyframes.confirm(keyframes.slot, keyframes.newest.digest)
         held = keyframes.held
