@@ -107,7 +107,7 @@ class SenderStream:
         """Length of the next tick."""
         return TICK_MODES[self.tick_mode]
 
-    def set_rung(self, tick_mode: int, bitrate: int) -> None:
+    def set_tick_mode(self, tick_mode: int, bitrate: int) -> None:
         """Another tick mode and Opus bit rate from the next tick on. Raises ``ValueError`` off
         :data:`SWITCH_MS`, where the tick modes' ticks don't begin together."""
         if tick_mode != self.tick_mode and self.at_ms % SWITCH_MS:

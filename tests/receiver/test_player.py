@@ -249,7 +249,7 @@ async def test_the_rung_changes_without_a_break(play) -> None:
     stream, source = SenderStream(StreamConfig(keyframe="first", crop="none")), FileTicks(shipped_clip())
     sent = []
     for tick_mode in [0] * 6 + [2] * 20 + [0] * 6:
-        stream.set_rung(tick_mode, 6_000)
+        stream.set_tick_mode(tick_mode, 6_000)
         sent.append((stream.at_ms, stream.bundle(source.next(stream.tick_ms))))
     output = Collect()
     player = play(output)

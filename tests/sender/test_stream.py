@@ -162,7 +162,7 @@ def test_the_rung_changes_between_ticks_and_time_goes_on(clip: Path) -> None:
     stream, decoder, source = SenderStream(StreamConfig(keyframe="first", crop="none")), PictureDecoder(), FileTicks(clip)
     bundles, tick_modes = [], [(0, 6_000)] * 3 + [(2, 16_000)] * 10 + [(1, 8_000)] * 6 + [(0, 6_000)] * 3
     for tick_mode, bitrate in tick_modes:
-        stream.set_rung(tick_mode, bitrate)
+        stream.set_tick_mode(tick_mode, bitrate)
         bundles.append(stream.bundle(source.next(stream.tick_ms)))
         if bundles[-1].number == 0:
             decoder.set_keyframe(stream.keyframes.slot, stream.keyframes.newest.thumbnail)
@@ -176,7 +176,7 @@ def test_the_rung_changes_between_ticks_and_time_goes_on(clip: Path) -> None:
     assert stream.count.seconds == pytest.approx(times[-1] / 1000 + 0.2)
     stream.bundle(source.next(200))
     with pytest.raises(ValueError, match="changes every 600 ms, not after"):
-        stream.set_rung(1, 6_000)
+        stream.set_tick_mode(1, 6_000)
 
 
 def test_a_picture_that_no_bundle_can_carry_is_left_out_and_the_stream_goes_on() -> None:

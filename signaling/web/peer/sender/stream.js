@@ -82,7 +82,7 @@ export class SenderStream {
    * @param {number} tickMode
    * @param {number} bitrate
    */
-  setRung(tickMode, bitrate) {
+  setTickMode(tickMode, bitrate) {
     if (tickMode !== this.tickMode && this.atMs % SWITCH_MS) throw new Error(`the tick mode changes every ${SWITCH_MS} ms`);
     this.tickMode = tickMode;
     this.pictures.rate = RATES.indexOf(this.tickMs);

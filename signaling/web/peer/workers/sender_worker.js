@@ -278,7 +278,7 @@ const view = ({ width, height, data }) => ({ width, height, data: data.slice() }
 function apply() {
   for (const job of jobs.splice(0)) job();
   heed();
-  if (stream.atMs % SWITCH_MS === 0) stream.setRung(wanted.tickMode, wanted.bitrate);
+  if (stream.atMs % SWITCH_MS === 0) stream.setTickMode(wanted.tickMode, wanted.bitrate);
 }
 
 /** What the buttons say. */
