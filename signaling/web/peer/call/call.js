@@ -7,6 +7,7 @@ import { parseKeyframe } from "../codec/keyframe.js";
 import { now } from "../media/clock.js";
 import { Ladder, QueueWatch, Redundancy } from "../sender/adaptation.js";
 import { WANTED } from "../sender/wanted.js";
+import { STEP_FILES } from "../workers/choose_network.js";
 import { Capture, Speaker } from "./devices.js";
 import { Drawing } from "./drawing.js";
 import { KeyframesIn, KeyframesOut } from "./keyframe_transfer.js";
@@ -77,6 +78,7 @@ export class Call {
   /** @type {Worker | null} */
   #mirroring = null;
   #files;
+  #gpu;
   #drawing;
   #safety;
   /** @type {SignalingClient | null} */
@@ -118,6 +120,7 @@ export class Call {
   constructor(files, drawing, told) {
     this.#told = told;
     this.#files = files;
+    this.#gpu = drawing.gpu;
     this.#safety = new Safety((data) => this.#link?.sendControl(data), told.safety);
     this.#drawing = new Drawing(files, drawing, {
       port: (port) => this.#receiver.postMessage({ kind: "drawer", port }, [port]),
@@ -236,7 +239,9 @@ export class Call {
     if (this.#mirroring || cores < 2 || !enough) return;
     const { port1, port2 } = new MessageChannel();
     this.#mirroring = worker("mirror");
-    this.#mirroring.postMessage({ files: this.#files, port: port1 }, [port1]);
+    // One that was fetched before the call: on a thin link nothing large may come beside the sound.
+    const step = this.#gpu ? STEP_FILES.whole : STEP_FILES.small;
+    this.#mirroring.postMessage({ files: this.#files, port: port1, step }, [port1]);
     this.#sender.postMessage({ kind: "mirror", port: port2 }, [port2]);
   }
 

@@ -14,7 +14,6 @@ import { FaceMesh } from "../models/landmarks.js";
 import { Interpolator, Upsampler } from "../models/upsampler.js";
 import { CHECK_MS, Refresh } from "../sender/refresh.js";
 import { pointsOf } from "../sender/shapes.js";
-import { STEP_FILES } from "./choose_network.js";
 import { loadNetwork, loadRuntime } from "./load.js";
 
 /** Seconds after which the networks are loaded: the first face and the first keyframe go before. */
@@ -41,8 +40,8 @@ const keyframes = new Map();
 let waiting = 0;
 let sentMs = 0;
 
-self.onmessage = ({ data: { files, port } }) => {
-  const refresh = load(files, port);
+self.onmessage = ({ data: { files, port, step } }) => {
+  const refresh = load(files, port, step);
   let failed = false;
   // Ticks wait for the networks: later pictures are decoded from earlier ones.
   let done = refresh.then(() => {});
@@ -62,15 +61,15 @@ self.onmessage = ({ data: { files, port } }) => {
   });
 };
 
-/** @param {import("./load.js").Files} files @param {MessagePort} port */
-async function load(files, port) {
+/** `step`: the network that draws. @param {import("./load.js").Files} files @param {MessagePort} port @param {string} step */
+async function load(files, port, step) {
   await sleep(LATER);
   const ort = await loadRuntime(files, false, 1);
   const network = (/** @type {string} */ name) => loadNetwork(ort, files, name);
   const detector = new BlazeFace(await network("blazeface.onnx"));
   const mesh = new FaceMesh(await network("face_landmark.onnx"));
   const refresh = new Refresh({
-    upsampler: new Upsampler(await network("identity.onnx"), await network(STEP_FILES.small)),
+    upsampler: new Upsampler(await network("identity.onnx"), await network(step)),
     interpolator: new Interpolator(await network("interpolator.onnx")),
     speech: new SpeechDecoder(),
     pixels: async ({ image, form }) => planes(await decodeStill(image, form)),
