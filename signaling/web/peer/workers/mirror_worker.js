@@ -26,11 +26,11 @@ const SHARE = 0.1;
 const PAUSE_MS = 5000;
 
 /**
- * A tick as the sender worker tells it: how often the camera had been switched off by then, which comes back with the advice; `bundle` as sent, null where it is left out in silence; `crop`, null but for
- * one tick after each "ready"; `keyframes` that are new since the last, as slot and bytes; `slots` that the other side holds; the one in use; whether
- * another may be sent.
+ * A tick as the sender worker tells it: ticks with the camera off so far, which come back with the advice; `bundle` as sent, null
+ * where it is left out in silence; `crop`, null but for one tick after each "ready"; `keyframes` that are new since the last, as
+ * slot and bytes; `slots` that the other side holds; the one in use; whether another may be sent.
  * @typedef {{
- *   hiddenTimes: number, atMs: number, tickMs: number, bundle: Uint8Array | null, crop: import("../media/image.js").Rgba | null,
+ *   hiddenTicks: number, atMs: number, tickMs: number, bundle: Uint8Array | null, crop: import("../media/image.js").Rgba | null,
  *   keyframes: [number, Uint8Array][], slots: number[], current: number | null, maySend: boolean,
  * }} Told
  */
@@ -94,7 +94,7 @@ async function work(refresh, port, told) {
     if (!advice) return;
     if ("keyframe" in advice) {
       sentMs = told.atMs;
-      port.postMessage({ kind: "send", keyframe: advice.keyframe.data, hiddenTimes: told.hiddenTimes });
+      port.postMessage({ kind: "send", keyframe: advice.keyframe.data, hiddenTicks: told.hiddenTicks });
     } else port.postMessage({ kind: "use", slot: advice.slot });
   } finally {
     const looked = refresh.count.looks > looks;

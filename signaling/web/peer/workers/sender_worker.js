@@ -61,8 +61,8 @@ let failures = 0;
 let anew = () => {};
 /** Who looks for a better keyframe; whether it looks already; and which keyframes it was told of. */
 const mirror = { port: /** @type {MessagePort | null} */ (null), ready: false, told: new WeakSet() };
-/** How often the camera was switched off: what was seen before must not be sent afterwards. */
-let hiddenTimes = 0;
+/** Ticks with the camera off so far: what was seen before one must not be sent afterwards. */
+let hiddenTicks = 0;
 
 self.onmessage = ({ data }) => {
   if (data.kind === "start")
@@ -217,7 +217,7 @@ async function one(tick) {
 /** A tick as it was sent. @param {number} atMs @param {Uint8Array | null} bundle */
 function tellMirror(atMs, bundle) {
   if (!mirror.port) return;
-  if (stream.framing.hidden) hiddenTimes += 1;
+  if (stream.framing.hidden) hiddenTicks += 1;
   const crop = mirror.ready ? stream.seen : null;
   if (crop) mirror.ready = false;
   const { keyframes, slots, current, maySend } = stream.keyframes.held;
@@ -228,7 +228,7 @@ function tellMirror(atMs, bundle) {
     tickMs: stream.atMs - atMs,
     bundle,
     crop: crop && { width: crop.width, height: crop.height, data: crop.data },
-    hiddenTimes,
+    hiddenTicks,
     keyframes: untold.map(([slot, { data }]) => [slot, data]),
     slots: [...slots],
     current,
@@ -244,7 +244,7 @@ function heedMirror(port) {
     else if (data.kind === "use") jobs.push(() => stream.keyframes.use(data.slot));
     else {
       const keyframe = await parseKeyframe(data.keyframe);
-      jobs.push(() => data.hiddenTimes === hiddenTimes && !stream.framing.hidden && stream.keyframes.set(keyframe));
+      jobs.push(() => data.hiddenTicks === hiddenTicks && !stream.framing.hidden && stream.keyframes.set(keyframe));
     }
   };
 }
