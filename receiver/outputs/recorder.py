@@ -29,8 +29,8 @@ class Recorder:
 
     def bundle(self, bundle: Bundle) -> None:
         """A bundle when it is played, or one that came too late for that: later pictures may refer to its own."""
-        for slot in self._timeline.ticks(bundle):
-            self._end_ms = slot.at_ms + slot.tick_ms
+        for tick in self._timeline.ticks(bundle):
+            self._end_ms = tick.at_ms + tick.tick_ms
         self._writer.bundle(bundle)
 
     def close(self) -> None:

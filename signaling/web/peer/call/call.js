@@ -7,7 +7,7 @@ import { parseKeyframe } from "../codec/keyframe.js";
 import { now } from "../media/clock.js";
 import { Ladder, QueueWatch, Redundancy } from "../sender/adaptation.js";
 import { WANTED } from "../sender/wanted.js";
-import { STEP_FILES } from "../workers/choose_network.js";
+import { STEP_FILES } from "../workers/load.js";
 import { Capture, Speaker } from "./devices.js";
 import { Drawing } from "./drawing.js";
 import { KeyframesIn, KeyframesOut } from "./keyframe_transfer.js";
@@ -92,8 +92,6 @@ export class Call {
   #ladder = new Ladder(LIMIT_KBPS);
   #queue = new QueueWatch();
   #pacer = new Pacer(LIMIT_KBPS);
-  /** Bytes of keyframes' pieces sent since the connection's count of bytes, which lags, changed last. */
-  #pieces = { wire: 0, bytes: 0 };
   #redundancy = new Redundancy();
   /** @type {Map<number, number>} */
   #sentAt = new Map();
@@ -335,10 +333,8 @@ export class Call {
     if (bundle && this.#link && this.#keyframesOut) {
       this.#keyframesOut.using = using;
       this.#pacer.carried(this.#ladder.proven(now()));
-      const { out } = this.#link.wireTotal();
-      if (out !== this.#pieces.wire) this.#pieces = { wire: out, bytes: 0 };
-      const room = this.#pacer.room(out, now()) - this.#pieces.bytes;
-      this.#pieces.bytes += this.#keyframesOut.sendPiece(this.#queue.filling ? 0 : room);
+      const room = this.#pacer.room(this.#link.wireTotal().out, now());
+      this.#pacer.spent(this.#keyframesOut.sendPiece(this.#queue.filling ? 0 : room));
     }
     if (!bundle || !this.#link?.sendMedia(bundle.data)) return;
     this.#lastSent = now();

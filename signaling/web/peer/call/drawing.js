@@ -1,7 +1,7 @@
 // The workers that draw the other side's face, and when what they have drawn is shown.
 
 import { now, sleep } from "../media/clock.js";
-import { STEP_FILES } from "../workers/choose_network.js";
+import { STEP_FILES } from "../workers/load.js";
 
 /**
  * A frame, RGBA 256×256, the 64 pixels it was drawn from, and how far they agree.

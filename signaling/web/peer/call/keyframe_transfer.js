@@ -1,6 +1,7 @@
 // Keyframes between two sides: offered by digest, asked for, sent in pieces, confirmed; and those that were received.
 
 import { KeyframeAssembler, packMessage, same, Verb } from "../codec/control.js";
+import { nameOf } from "../codec/keyframe.js";
 import { sleep } from "../media/clock.js";
 import { OVERHEAD, pieceOf } from "./pacing.js";
 
@@ -20,9 +21,6 @@ const FULL_WAIT = 0.02;
 /** @typedef {import("../codec/control.js").KeyframeChunk} KeyframeChunk */
 /** @typedef {import("../codec/keyframe.js").Keyframe} Keyframe */
 /** @typedef {{ sendControl(data: Uint8Array): boolean, controlFree: boolean }} Way */
-
-/** @param {Uint8Array} digest */
-const nameOf = (digest) => digest.join(".");
 
 /**
  * Our keyframes on their way to the other side, over one connection after the other. That in use goes at once, for nothing can be

@@ -20,6 +20,7 @@ export class Pacer {
   #room = 0;
   #at = 0;
   #sent = 0;
+  #unseen = 0; // bytes spent that the count of what was sent, which lags, doesn't hold yet
 
   /** @param {number} limitKbps cap of the wire rate, in kbit/s */
   constructor(limitKbps) {
@@ -38,10 +39,16 @@ export class Pacer {
    * @param {number} now seconds
    */
   room(sent, now) {
+    if (sent !== this.#sent) this.#unseen = 0;
     const gained = this.#at ? (now - this.#at) * this.#rate - (sent - this.#sent) : 0;
     this.#room = Math.min(DEPTH * this.#rate, Math.max(-OWED * this.#rate, this.#room + gained));
     [this.#at, this.#sent] = [now, sent];
-    return Math.trunc(this.#room);
+    return Math.trunc(this.#room) - this.#unseen;
+  }
+
+  /** So many bytes were sent of what {@link room} allowed. @param {number} bytes */
+  spent(bytes) {
+    this.#unseen += bytes;
   }
 }
 

@@ -26,6 +26,9 @@ const MAGIC = [0x46, 0x4b, 0x32]; // "FK2"
  * }} Keyframe
  */
 
+/** A digest as a key of maps. @param {Uint8Array} digest */
+export const nameOf = (digest) => digest.join(".");
+
 /** The name of a keyframe: the first bytes of its SHA-256. @param {Uint8Array} data @returns {Promise<Uint8Array>} */
 export async function digestOf(data) {
   const hash = await crypto.subtle.digest("SHA-256", /** @type {Uint8Array<ArrayBuffer>} */ (data));

@@ -4,7 +4,7 @@ import { Call } from "../call/call.js";
 import { refusal } from "../call/media_access.js";
 import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
-import { drawing } from "../workers/choose_network.js";
+import { drawing } from "../workers/load.js";
 import { note, press, steer } from "./controls.js";
 import { insteadOfFace, localNote, remoteNote, showPixels } from "./faces.js";
 import { Menus } from "./menus.js";

@@ -32,24 +32,13 @@ function shrunk(grey, side) {
 /** Length of the gradient (Sobel, 3×3); beyond the border the picture is mirrored. @param {Float32Array} grey @param {number} side */
 function slope(grey, side) {
   const inside = (/** @type {number} */ place) => (place < 0 ? 1 : place < side ? place : side - 2);
+  const edge = (/** @type {number} */ a, /** @type {number} */ b, /** @type {number} */ c) => grey[a] + 2 * grey[b] + grey[c];
   return grey.map((_, i) => {
     const [x, y] = [i % side, Math.floor(i / side)];
     const [left, right] = [inside(x - 1), inside(x + 1)];
     const [above, here, below] = [inside(y - 1) * side, y * side, inside(y + 1) * side];
-    const across =
-      grey[above + right] +
-      2 * grey[here + right] +
-      grey[below + right] -
-      grey[above + left] -
-      2 * grey[here + left] -
-      grey[below + left];
-    const down =
-      grey[below + left] +
-      2 * grey[below + x] +
-      grey[below + right] -
-      grey[above + left] -
-      2 * grey[above + x] -
-      grey[above + right];
+    const across = edge(above + right, here + right, below + right) - edge(above + left, here + left, below + left);
+    const down = edge(below + left, below + x, below + right) - edge(above + left, above + x, above + right);
     return Math.hypot(across, down);
   });
 }

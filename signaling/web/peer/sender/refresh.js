@@ -7,6 +7,7 @@
 // tried first, and else a challenger is sent at once.
 
 import { NO_CAMERA } from "../codec/bundle.js";
+import { nameOf } from "../codec/keyframe.js";
 import { networkPoints } from "../models/shape_points.js";
 import { TickDecoder } from "../receiver/tick_decoder.js";
 import { nearest } from "./gallery.js";
@@ -61,6 +62,7 @@ export class Refresh {
   #pixels;
   #make;
   #hasFace;
+  #checkMs;
   /** @type {Map<number, Keyframe>} */
   #known = new Map();
   /** Features by digest, the one used longest ago first. @type {Map<string, import("../models/upsampler.js").KeyframeFeatures>} */
@@ -73,23 +75,23 @@ export class Refresh {
   #nextLook = 0;
   /** Looks taken, switches to a keyframe that was held, keyframes sent anew. */
   count = { looks: 0, switched: 0, sent: 0 };
-  /** Milliseconds between two looks. */
-  checkMs = CHECK_MS;
 
   /**
-   * `pixels` of a keyframe: planes (3, 256, 256); `make` a keyframe of a crop; `hasFace`: whether a crop shows one.
+   * `pixels` of a keyframe: planes (3, 256, 256); `make` a keyframe of a crop; `hasFace`: whether a crop shows one; `checkMs`: between two looks.
    * @param {{
    *   upsampler: import("../models/upsampler.js").Upsampler, interpolator: import("../models/upsampler.js").Interpolator,
    *   speech: import("../receiver/tick_decoder.js").SpeechDecoder,
    *   pixels(keyframe: Keyframe): Promise<Float32Array>, make(crop: Rgba): Promise<Keyframe>, hasFace(crop: Rgba): Promise<boolean>,
+   *   checkMs?: number,
    * }} parts
    */
-  constructor({ upsampler, interpolator, speech, pixels, make, hasFace }) {
+  constructor({ upsampler, interpolator, speech, pixels, make, hasFace, checkMs = CHECK_MS }) {
     this.#upsampler = upsampler;
     this.#decoder = new TickDecoder(interpolator, speech);
     this.#pixels = pixels;
     this.#make = make;
     this.#hasFace = hasFace;
+    this.#checkMs = checkMs;
   }
 
   /**
@@ -115,13 +117,13 @@ export class Refresh {
     if (!bundle?.picture || !crop || !frame || atMs < this.#nextLook) return null;
     const using = held.keyframes.get(frame.slot);
     if (frame.slot !== held.current || !using) return null; // the stream has switched since
-    this.#nextLook = atMs + this.checkMs;
+    this.#nextLook = atMs + this.#checkMs;
     return this.#look(frame, using, crop, held);
   }
 
   /** Distance to the camera of the frame drawn from this keyframe. @param {Keyframe} keyframe @param {FrameInput} frame @param {Rgba} crop */
   async #draw(keyframe, frame, crop) {
-    const name = keyframe.digest.join();
+    const name = nameOf(keyframe.digest);
     const features = this.#identities.get(name) ?? (await this.#upsampler.identity(await this.#pixels(keyframe)));
     this.#identities.delete(name);
     this.#identities.set(name, features);
@@ -136,8 +138,8 @@ export class Refresh {
 
   /** @param {FrameInput} frame @param {Keyframe} using @param {Rgba} crop @param {import("./gallery.js").Held} held */
   async #look(frame, using, crop, held) {
-    if (this.#current !== using.digest.join()) {
-      this.#current = using.digest.join(); // savings are relative to the keyframe in use
+    if (this.#current !== nameOf(using.digest)) {
+      this.#current = nameOf(using.digest); // savings are relative to the keyframe in use
       this.#rivals.clear();
       this.#challenger = null;
     }

@@ -2,15 +2,7 @@
 // on this machine.
 
 import { Upsampler } from "../models/upsampler.js";
-import { loadNetwork, loadRuntime } from "./load.js";
-
-/**
- * The networks that draw a frame: `gpu` on WebGPU; `whole`, the same in int8, which is faster in WebAssembly and not supported
- * by WebGPU; `small`, a third of the operations and not quite as good (docs/decisions.md).
- */
-export const STEP_FILES = { gpu: "step.onnx", whole: "step-int8.onnx", small: "step-small-int8.onnx" };
-/** What is loaded before a face can be drawn. @param {boolean} gpu */
-export const drawing = (gpu) => ["identity.onnx", gpu ? STEP_FILES.gpu : STEP_FILES.small];
+import { loadNetwork, loadRuntime, STEP_FILES } from "./load.js";
 
 /** Largest mean difference, in levels of 255, at which WebGPU counts as drawing what WebAssembly draws in int8. */
 const ALIKE = 2;

@@ -6,7 +6,8 @@ import { planes } from "../media/image.js";
 import { decodeStill } from "../media/still.js";
 import { smallOf } from "../receiver/small_pictures.js";
 import { consistency } from "../receiver/trust.js";
-import { chooseWithGpu, load, open, STEP_FILES, wholeIfFastEnough } from "./choose_network.js";
+import { chooseWithGpu, load, open, wholeIfFastEnough } from "./choose_network.js";
+import { STEP_FILES } from "./load.js";
 
 /** Keyframes whose features are kept: 3.5 MB each. */
 const KEPT = 3;

@@ -8,6 +8,14 @@ import { Network } from "../models/onnx_network.js";
  */
 
 /**
+ * The networks that draw a frame: `gpu` on WebGPU; `whole`, the same in int8, which is faster in WebAssembly and not supported
+ * by WebGPU; `small`, a third of the operations and not quite as good (docs/decisions.md).
+ */
+export const STEP_FILES = { gpu: "step.onnx", whole: "step-int8.onnx", small: "step-small-int8.onnx" };
+/** What is loaded before a face can be drawn. @param {boolean} gpu */
+export const drawing = (gpu) => ["identity.onnx", gpu ? STEP_FILES.gpu : STEP_FILES.small];
+
+/**
  * ONNX Runtime, for WebAssembly alone or with WebGPU.
  * @param {Files} files
  * @param {boolean} gpu

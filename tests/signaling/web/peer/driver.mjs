@@ -287,8 +287,8 @@ const requests = {
       pixels: async ({ digest }) => planes(image({ width: 256, height: 256, data: pixels[hex(digest)] })),
       make: () => parseKeyframe(bytes(now.made)),
       hasFace: async (crop) => (await (await detector()).detect(crop)).length > 0,
+      checkMs,
     });
-    refresh.checkMs = checkMs;
     const out = [];
     for (now of ticks) {
       for (const [slot, data] of now.keyframes) keyframes.set(slot, await parseKeyframe(bytes(data)));
