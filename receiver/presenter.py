@@ -1,15 +1,18 @@
-"""What is shown and heard, and when: a tick's frames go to the renderer and, drawn, to the outputs
-at their time."""
+"""What is shown and heard, and when: a tick's frames go to the renderer and, drawn, to the outputs at their time. In place of
+a frame that isn't drawn by then another is moved (:mod:`receiver.motion_compensation`)."""
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from codec.media.timing import grid
 from codec.media.types import Float32, UInt8
+from receiver.motion_compensation import FARTHEST, can_be_moved, moved
 from receiver.outputs.base import Output
 from receiver.render import MakeRenderer
 from receiver.tick_decoder import FrameInput, TickOutput, halfway
@@ -18,6 +21,10 @@ from receiver.trust import TrustMeter
 EARLY = 0.012
 """Seconds by which sound is handed out before its picture's time: Opus delays sound by 6.5 ms, and without
 this lead pictures were found 10 ms ahead of it (``bench.calls.soak``)."""
+GRACE = 0.02
+"""Seconds that a frame which is being drawn may come late, before another is moved in its place."""
+DRAWN_KEPT = 3
+"""Drawn frames that others can be made of."""
 DUE_KEPT = 120
 """Frames whose time of presentation is remembered."""
 GREY = np.full((256, 256, 3), 40, np.uint8)
@@ -42,7 +49,11 @@ class Presenter:
         self.trust = TrustMeter()
         self.delays: deque[float] = deque(maxlen=499)
         self._shown: deque[float] = deque(maxlen=200)
+        self._drawn_at: deque[float] = deque(maxlen=200)
         self._due: dict[int, float] = {}
+        self._drawn: deque[tuple[FrameInput, UInt8]] = deque(maxlen=DRAWN_KEPT)
+        self._pool: Executor = ThreadPoolExecutor(1, "move")
+        self._moving = False
         self._hidden, self._visible_from = False, 0
         self._before: FrameInput | None = None
         self._small: Float32 | None = None
@@ -51,6 +62,7 @@ class Presenter:
         """A new stream begins: frames of the one before must not hide those of the next."""
         self._visible_from = 0
         self._due.clear()
+        self._drawn.clear()
 
     def lead(self) -> float:
         """Seconds before its time that a tick is scheduled: about what rendering takes.
@@ -92,7 +104,30 @@ class Presenter:
 
     def _submit(self, frame: FrameInput, due: float) -> None:
         if self._due.get(frame.at) == due:
-            self.render.submit(frame)
+            wanted = self.render.submit(frame)
+            self._loop.call_later(max(0.0, due + GRACE * wanted - time.monotonic()), self._fill, frame, due)
+
+    def _awaited(self, frame: FrameInput, due: float) -> bool:
+        """Whether neither it nor a later one was shown, and the camera did not go off since, nor did the stream begin anew."""
+        return frame.at >= self._visible_from and self._due.get(frame.at) == due
+
+    def _fill(self, frame: FrameInput, due: float) -> None:
+        """In place of a frame that isn't drawn in time: the nearest that is drawn, moved."""
+        if self._moving or not self._drawn or not self._awaited(frame, due):
+            return
+        drawn, rgb = min(self._drawn, key=lambda other: abs(other[0].at - frame.at))
+        if can_be_moved(drawn, frame) and abs(drawn.at - frame.at) * 0.02 <= FARTHEST:
+            self._moving = True
+            job = self._pool.submit(moved, rgb, drawn, frame)
+            job.add_done_callback(lambda done: self._call_back(self._show_moved, frame, due, done))
+
+    def _call_back(self, action: Callable[[FrameInput, float, "Future[UInt8]"], None], *told: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(action, *told)
+
+    def _show_moved(self, frame: FrameInput, due: float, done: "Future[UInt8]") -> None:
+        self._moving = False
+        self._show(frame, done.result(), due)
 
     def _hide(self, number: int) -> None:
         for output in self.outputs:
@@ -106,11 +141,13 @@ class Presenter:
 
     def _rendered(self, frame: FrameInput, rgb: UInt8) -> None:
         if due := self._due.get(frame.at):
+            self._drawn.append((frame, rgb))
+            self._drawn_at.append(time.monotonic())
             self._loop.call_later(max(0.0, due - time.monotonic()), self._show, frame, rgb, due)
 
     def _show(self, frame: FrameInput, rgb: UInt8, due: float) -> None:
-        if frame.at < self._visible_from or self._due.get(frame.at) != due:
-            return  # overtaken by its successor, or rendered for a tick before the camera went off
+        if not self._awaited(frame, due):
+            return
         self._visible_from = frame.at + 1
         now = time.monotonic()
         self._shown.append(now)
@@ -131,10 +168,24 @@ class Presenter:
     @property
     def fps(self) -> float:
         """Frames shown a second, over the last two seconds."""
-        now = time.monotonic()
-        return len([t for t in self._shown if now - t < 2.0]) / 2.0
+        return _rate(self._shown)
+
+    @property
+    def drawn_fps(self) -> float:
+        """Frames that the network drew a second, over the last two seconds."""
+        return _rate(self._drawn_at)
 
     @property
     def late(self) -> float:
         """Seconds by which the last 50 frames were shown late, on average; 0 where they were early."""
         return max(0.0, float(np.mean(list(self.delays)[-50:]))) if self.delays else 0.0
+
+    def close(self) -> None:
+        """End the threads."""
+        self.render.close()
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _rate(times: Iterable[float]) -> float:
+    now = time.monotonic()
+    return len([at for at in times if now - at < 2.0]) / 2.0

@@ -74,9 +74,9 @@ class Renderer(Protocol):
 
     def set_keyframe(self, slot: int, rgb: UInt8) -> None: ...
 
-    def submit(self, frame: FrameInput) -> None:
-        """Ask for a frame; one that still waits is dropped and counted. Frames between strides are
-        left out silently."""
+    def submit(self, frame: FrameInput) -> bool:
+        """Ask for a frame; one that still waits is dropped and counted. False where it isn't wanted: it lies between those
+        that this machine can draw."""
 
     def close(self) -> None: ...
 
@@ -111,13 +111,14 @@ class RenderThreads:
     def set_keyframe(self, slot: int, rgb: UInt8) -> None:
         self._keyframes[slot] = rgb
 
-    def submit(self, frame: FrameInput) -> None:
+    def submit(self, frame: FrameInput) -> bool:
         if frame.at % self.pace.stride:
-            return
+            return False
         with self._wake:
             self.count.dropped += self._slot is not None
             self._slot = frame
             self._wake.notify()
+        return True
 
     def _take(self) -> FrameInput | None:
         with self._wake:

@@ -39,9 +39,10 @@ class Seat:
     def set_keyframe(self, slot: int, rgb: UInt8) -> None:
         self._stream.keyframes[slot] = rgb
 
-    def submit(self, frame: FrameInput) -> None:
-        if frame.at % self._stream.pace.stride == 0:
+    def submit(self, frame: FrameInput) -> bool:
+        if wanted := frame.at % self._stream.pace.stride == 0:
             self._many.submit(self._number, frame)
+        return wanted
 
     def close(self) -> None:
         self._many.leave(self._number)

@@ -50,7 +50,8 @@ const told = (name) => parseFloat(document.querySelector(`[data-stat="${name}"]`
 const sound = new Float32Array(2048);
 window.heard?.getFloatTimeDomainData(sound);
 return {
-  face: remote === 'yes' && rough === 'no', pixels: remote === 'yes', fps: told('fps'), delay: told('delay'),
+  face: remote === 'yes' && rough === 'no', pixels: remote === 'yes',
+  fps: told('fps'), drawn: told('drawn'), delay: told('delay'),
   concealed: document.getElementById('readout').title, loud: Math.max(...sound.map(Math.abs)), state: document.body.dataset.phase,
 };
 """
@@ -146,6 +147,7 @@ async def watch(
     return {
         "ready_s": joined - began, "pixels_s": first["pixels"], "face_s": first["face"],
         "fps": statistics.median(look["fps"] or 0 for look in looks),
+        "drawn_fps": statistics.median(look["drawn"] or 0 for look in looks),
         "delay_ms": statistics.median(look["delay"] or 0 for look in looks),
         "kbps_least": min(kbps), "kbps_most": max(kbps), "concealed": concealed[0] / max(1, concealed[1]),
         "memory_mb": [round(mb) for _, mb in memory],
@@ -156,11 +158,12 @@ async def watch(
 def table(found: dict[str, dict[str, Any]]) -> str:
     """Markdown, a row a case."""
     lines = [
-        "| the other side | first pixels, s | first face, s | FPS | delay, ms | kbit/s, least, most | concealed | memory, MB |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| the other side | first pixels, s | first face, s | FPS | of them drawn | delay, ms | kbit/s, least, most | concealed "
+        "| memory, MB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, f in found.items():
-        cells = f"{f['pixels_s']:.1f} | {f['face_s']:.1f} | {f['fps']:.1f} | {f['delay_ms']:.0f}"
+        cells = f"{f['pixels_s']:.1f} | {f['face_s']:.1f} | {f['fps']:.1f} | {f['drawn_fps']:.1f} | {f['delay_ms']:.0f}"
         rest = f"{f['kbps_least']:.1f}, {f['kbps_most']:.1f} | {f['concealed']:.0%} | {f['memory_mb'][-1]}"
         lines.append(f"| {name} | {cells} | {rest} |")
     return "\n".join(lines)

@@ -58,9 +58,10 @@ class Undrawn:
     def set_keyframe(self, slot: int, rgb: UInt8) -> None:
         self._slots.add(slot)
 
-    def submit(self, frame: FrameInput) -> None:
-        if frame.slot in self._slots and frame.at % 2 == 0:
+    def submit(self, frame: FrameInput) -> bool:
+        if wanted := frame.slot in self._slots and frame.at % 2 == 0:
             self._loop.call_soon(self._done, frame, self._grey)
+        return wanted
 
     def close(self) -> None:
         """Nothing to close."""

@@ -24,10 +24,10 @@ def resident_mb() -> float | None:
 
 def line(call: Call, seconds: float) -> dict[str, Any]:
     """What is known now: ``t`` seconds since the log began, ``connected``, ``rss_mb``, bytes
-    ``out`` and ``in`` with all headers, and of what is received ``fps``, ``delay_ms`` (from a
-    tick's beginning to its presentation, transit left out), ``loss`` 0..1, and counts so far:
-    ``ticks``, ``concealed``, ``late``, ``broken``; of what is sent ``tick_ms``, and counts of
-    ``keyframes`` and of ``keyframe_switches``."""
+    ``out`` and ``in`` with all headers, and of what is received ``fps``, ``drawn_fps`` (by
+    the network), ``delay_ms`` (from a tick's beginning to its presentation, transit
+    left out), ``loss`` 0..1, and counts so far: ``ticks``, ``concealed``, ``late``, ``broken``; of
+    what is sent ``tick_ms``, and counts of ``keyframes`` and of ``keyframe_switches``."""
     out, into, _ = call.link.wire_total()
     told: dict[str, Any] = {
         "t": round(seconds, 3), "connected": call.connected.is_set(), "rss_mb": resident_mb(), "out": out, "in": into,
@@ -35,7 +35,8 @@ def line(call: Call, seconds: float) -> dict[str, Any]:
     if player := call.player:
         count = player.count
         told |= {
-            "fps": player.presenter.fps, "delay_ms": round(player.local_delay * 1e3, 1) if player.clock.started else None,
+            "fps": player.presenter.fps, "drawn_fps": player.presenter.drawn_fps,
+            "delay_ms": round(player.local_delay * 1e3, 1) if player.clock.started else None,
             "loss": round(player.loss, 4), "ticks": count.ticks, "concealed": count.concealed, "late": count.late,
             "broken": count.broken,
         }  # fmt: skip

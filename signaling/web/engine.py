@@ -60,6 +60,7 @@ class CallEngine:
             stats |= {
                 "bpp_video": player.bits.bpp_video,
                 "fps": player.presenter.fps,
+                "drawn_fps": player.presenter.drawn_fps,
                 "delay_ms": (player.local_delay + call.link.round_trip() / 2) * 1000 if player.clock.started else None,
                 "loss": player.loss,
                 "face": player.face.name.lower(),

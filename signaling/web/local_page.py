@@ -55,8 +55,8 @@ class PageEngine(Protocol):
         """The other side's sound."""
 
     def stats(self) -> dict[str, float | str | bool | None]:
-        """Numbers to show: state, bpp_video, wire_kbps_out, wire_kbps_in, fps, delay_ms, loss
-        (0..1), face, local_face, local_enlarged, muted, camera, away, remote_muted, peer_present,
+        """Numbers to show: state, bpp_video, wire_kbps_out, wire_kbps_in, fps, drawn_fps, delay_ms,
+        loss (0..1), face, local_face, local_enlarged, muted, camera, away, remote_muted, peer_present,
         consistency_db and its lowest of two seconds, consistency_worst_db; any may be missing or
         None."""
 

@@ -36,13 +36,15 @@ Object.assign(window, { drawn: [], gone: 0, wrong: "" });
   const ask = (port) => port.postMessage({ frame: { slot: 0, number: 0, driven }, due: performance.now() });
   const drawing = new Drawing(files, { gpu: true, cores: 2, shared: false, step: "step.onnx" }, {
     port(port) {
-      port.onmessage = () => setTimeout(() => ask(port), 100);
+      port.onmessage = ({ data }) => {
+        if (data) window.drawn.push(Array.from(data.rgba));
+        setTimeout(() => ask(port), 100);
+      };
       ask(port);
     },
-    shown: ({ rgba }) => window.drawn.push(Array.from(rgba)),
     gone: () => { window.gone += 1; },
     failed: (what) => { window.wrong = what; },
-    hidden() {}, loading() {}, ready() {}, chosen() {},
+    loading() {}, ready() {}, chosen() {},
   });
   drawing.keyframe(0, Uint8Array.from(given.keyframe), "webp");
 })().catch((error) => { window.wrong = String(error.stack ?? error); });

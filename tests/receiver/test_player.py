@@ -79,9 +79,9 @@ async def play(monkeypatch, interpolator: Interpolator):
     for module in ("player", "presenter"):
         monkeypatch.setattr(f"receiver.{module}.time", SimpleNamespace(monotonic=asyncio.get_running_loop().time))
 
-    def make(*outputs: Collect, fps: int = 25) -> Player:
-        player = Player(Instant, interpolator, list(outputs), fps=fps)
-        player._pool = Inline()
+    def make(*outputs: Collect, fps: int = 25, render: type["Instant"] | None = None) -> Player:
+        player = Player(render or Instant, interpolator, list(outputs), fps=fps)
+        player._pool = player.presenter._pool = Inline()
         return player
 
     return make
@@ -126,9 +126,10 @@ class Instant:
     def set_keyframe(self, slot: int, rgb: np.ndarray) -> None:
         pass
 
-    def submit(self, frame: FrameInput) -> None:
+    def submit(self, frame: FrameInput) -> bool:
         small = (frame.pictures[2].transpose(1, 2, 0) * 255).astype(np.uint8)
         self._done(frame, small.repeat(32, 0).repeat(32, 1))
+        return True
 
     def close(self) -> None:
         pass
@@ -280,3 +281,62 @@ def test_a_lost_tick_ends_where_the_next_begins() -> None:
     assert queue.take(1260)[1] == 60
     assert queue.take(1320) == (None, 60)
     assert not queue
+
+
+class Slow(Instant):
+    """Draws every fifth frame, in no time, and says that it wants no other."""
+
+    def submit(self, frame: FrameInput) -> bool:
+        return frame.number % 5 == 0 and super().submit(frame)
+
+
+@pytest.mark.virtual_time
+async def test_between_the_frames_that_a_slow_machine_draws_others_are_moved(play, recorded) -> None:
+    keyframe, bundles, _ = recorded
+    output = Collect()
+    player = play(output, render=Slow)
+    player.keyframe(0, keyframe)
+    await feed(player, bundles[:12])
+    await listen(player, 0.4)
+    fps, drawn = player.presenter.fps, player.presenter.drawn_fps
+    await player.close()
+    numbers = [n for n, _ in output.frames]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert len(numbers) > 45
+    assert (fps, drawn) == (25, 5)
+
+
+@pytest.mark.virtual_time
+async def test_without_the_faces_points_no_frame_is_moved(play, recorded) -> None:
+    keyframe, bundles, _ = recorded
+    output = Collect()
+    player = play(output, render=Slow)
+    player.keyframe(0, keyframe)
+    await feed(player, [replace(bundle, shape=None) for bundle in bundles[:12]])
+    await listen(player)
+    await player.close()
+    assert all(n % 5 == 0 for n, _ in output.frames)
+    assert len(output.frames) > 8
+
+
+class Late(Instant):
+    """Draws every frame, but 60 ms after its successor was asked for."""
+
+    def submit(self, frame: FrameInput) -> bool:
+        asyncio.get_running_loop().call_later(0.1, super().submit, frame)
+        return True
+
+
+@pytest.mark.virtual_time
+async def test_frames_that_come_late_are_the_ground_for_others_and_not_shown_after_them(play, recorded) -> None:
+    keyframe, bundles, _ = recorded
+    output = Collect()
+    player = play(output, render=Late)
+    player.keyframe(0, keyframe)
+    await feed(player, bundles[:12])
+    await listen(player)
+    late = player.presenter.late
+    await player.close()
+    numbers = [n for n, _ in output.frames][3:]  # of the first nothing could be made yet
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert late < 0.03, "each is shown 20 ms late at most"

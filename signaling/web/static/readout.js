@@ -15,6 +15,7 @@ export function showNumbers(told, browser) {
     up: told.wire_kbps_out,
     down: told.wire_kbps_in,
     fps: told.fps,
+    drawn: told.drawn_fps,
     delay: typeof told.delay_ms === "number" ? told.delay_ms + (here ?? 0) : null,
     browser: here,
     loss: told.loss,

@@ -32,7 +32,7 @@ const WAITING_MAX = 256;
 const REPORT_SECONDS = 0.4;
 
 /** @typedef {import("../workers/load.js").Files} Files */
-/** @typedef {import("./drawing.js").Drawn} Drawn */
+/** @typedef {import("../receiver/presenter.js").Shown} Shown */
 /** A keyframe of ours, and the slot in use. @typedef {{ slot: number, data: Uint8Array, digest: Uint8Array, using: number | null }} Made */
 /** What goes on: `state` is one word. @typedef {"lobby" | "waiting" | "connecting" | "connected" | "ended"} State */
 /**
@@ -43,7 +43,7 @@ const REPORT_SECONDS = 0.4;
  * @typedef {{
  *   state(state: State, told: string): void,
  *   view(crop: { width: number, data: Uint8ClampedArray<ArrayBuffer> } | null, face: number, enlarged: number): void,
- *   shown(frame: Drawn): void,
+ *   shown(frame: Shown): void,
  *   small(pixels: Uint8ClampedArray): void,
  *   hidden(): void,
  *   safety(words: string[]): void,
@@ -111,7 +111,7 @@ export class Call {
   #looking = false;
   /** @type {State} */
   state = "lobby";
-  /** What the receiver counts. @type {Record<string, number | boolean>} */
+  /** What the receiver counts. @type {Record<string, any>} */
   stats = {};
 
   /** @param {Files} files @param {{ gpu: boolean, cores: number, shared: boolean }} drawing @param {CallEvents} told */
@@ -123,8 +123,6 @@ export class Call {
     this.#drawing = new Drawing(files, drawing, {
       port: (port) => this.#receiver.postMessage({ kind: "drawer", port }, [port]),
       gone: () => this.#receiver.postMessage({ kind: "drawers gone" }),
-      shown: told.shown,
-      hidden: told.hidden,
       loading: told.loading,
       ready: (ms) => {
         told.ready(ms);
@@ -153,6 +151,11 @@ export class Call {
     if (this.state === "ended") return;
     this.state = state;
     this.#told.state(state, told);
+  }
+
+  /** In a hidden tab nothing is drawn; sound goes on. @param {boolean} yes */
+  visible(yes) {
+    this.#receiver.postMessage({ kind: "visible", yes });
   }
 
   /** Before the call: draw this side's own face as the other side will, from what would be sent. @param {boolean} on */
@@ -352,8 +355,12 @@ export class Call {
       this.#told.small(data.small);
       return;
     }
-    if (data.kind === "hide") {
-      this.#drawing.hide(data.due);
+    if (data.kind === "shown") {
+      this.#told.shown(data.frame);
+      return;
+    }
+    if (data.kind === "hidden") {
+      this.#told.hidden();
       return;
     }
     const { own, theirs } = data;
@@ -443,13 +450,14 @@ export class Call {
       seconds > 0.1 && this.state === "connected" ? ((wire[way] - this.#wire[way]) * 8e-3) / seconds : null;
     const [up, down] = [rate("out"), rate("in")];
     if (seconds > 2) this.#wire = wire;
-    const { loss = null, delay = null, face = Face.TRACKED, muted = false, ticks = 0, concealed = 0 } = this.stats;
+    const { loss = null, delay = null, face = Face.TRACKED, muted = false, ticks = 0, concealed = 0, fps } = this.stats;
     const whole =
       delay === null ? null : Number(delay) * 1000 + 1000 * (this.speaker.latency + (this.#link?.roundTrip ?? 0) / 2);
     return {
       up,
       down,
-      fps: this.#drawing.fps,
+      fps: fps?.shown ?? 0,
+      drawn: fps?.drawn ?? 0,
       delay: whole,
       loss,
       face,

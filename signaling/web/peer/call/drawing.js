@@ -1,18 +1,12 @@
-// The workers that draw the other side's face, and when what they have drawn is shown.
+// The workers that draw the other side's face.
 
-import { now, sleep } from "../media/clock.js";
 import { STEP_FILES } from "../workers/load.js";
 
 /**
- * A frame, RGBA 256×256, the 64 pixels it was drawn from, and how far they agree.
- * @typedef {{ number: number, due: number, rgba: Uint8ClampedArray<ArrayBuffer>, small: Uint8ClampedArray, consistency: number }} Drawn
- */
-/**
- * `port`: a worker is ready, frames for it go there; `gone`: those that there were are no more. `shown`: a frame is to be put on the page now. `hidden`: nothing is.
- * `loading`: bytes more are here. `ready`: it can draw, and takes so many milliseconds for a frame; `chosen`: the same of the
+ * `port`: a worker is ready, frames for it go there; `gone`: those that there were are no more. `loading`: bytes more are here. `ready`: it can draw, and takes so many milliseconds for a frame; `chosen`: the same of the
  * network that it will go on with.
  * @typedef {{
- *   port(port: MessagePort): void, gone(): void, shown(frame: Drawn): void, hidden(): void, loading(bytes: number): void, ready(ms: number): void,
+ *   port(port: MessagePort): void, gone(): void, loading(bytes: number): void, ready(ms: number): void,
  *   chosen(ms: number): void, failed(what: string): void,
  * }} DrawingEvents
  */
@@ -25,10 +19,6 @@ export class Drawing {
   #workers = [];
   /** Keyframes by slot, for a worker that begins later. @type {Map<number, { file: Uint8Array, form: string }>} */
   #keyframes = new Map();
-  /** When the newest frame was due, in seconds. */
-  #newest = 0;
-  /** When frames were shown, of the last two seconds. @type {number[]} */
-  #shownAt = [];
   #closed = false;
   /** The network that the first worker has chosen. */
   #step = "";
@@ -66,8 +56,7 @@ export class Drawing {
     worker.postMessage({ kind: "start", files: this.#files, port: port2, gpu, threads, workers, step: this.#step }, [port2]);
     for (const [slot, { file, form }] of this.#keyframes) worker.postMessage({ kind: "keyframe", slot, file, form });
     worker.onmessage = ({ data }) => {
-      if (data.kind === "drawn") this.#drawn(data);
-      else if (data.kind === "ready") {
+      if (data.kind === "ready") {
         this.#on.port(port1);
         if (first) this.#on.ready(data.ms);
       } else if (data.kind === "chosen") {
@@ -91,15 +80,6 @@ export class Drawing {
     this.#add();
   }
 
-  /** Show a frame at its time, unless a later one was there before it or the camera went off. @param {Drawn} frame */
-  async #drawn(frame) {
-    await sleep(frame.due - now());
-    if (frame.due <= this.#newest || this.#closed) return;
-    this.#newest = frame.due;
-    this.#shownAt = [...this.#shownAt.filter((at) => now() - at < 2), now()];
-    this.#on.shown(frame);
-  }
-
   /** A keyframe's file is here. @param {number} slot @param {Uint8Array} file @param {string} form */
   keyframe(slot, file, form) {
     this.#keyframes.set(slot, { file, form });
@@ -110,18 +90,6 @@ export class Drawing {
   reset() {
     this.#keyframes.clear();
     for (const worker of this.#workers) worker.postMessage({ kind: "reset" });
-  }
-
-  /** The other side's camera goes off at `due`. @param {number} due */
-  async hide(due) {
-    await sleep(due - now());
-    this.#newest = Math.max(this.#newest, due);
-    this.#on.hidden();
-  }
-
-  /** Frames shown a second, over the last two. */
-  get fps() {
-    return this.#shownAt.filter((at) => now() - at < 2).length / 2;
   }
 
   close() {

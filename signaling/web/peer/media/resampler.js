@@ -5,48 +5,68 @@ const HALF = 8;
 /** Of the lower rate's half, how much is kept. */
 const KEPT = 0.94;
 
+/** Greatest common divisor. @param {number} a @param {number} b @returns {number} */
+const divisor = (a, b) => (b ? divisor(b, a % b) : a);
+
 /** One channel's way from one rate to another. */
 export class Resampler {
   #step;
+  #parts;
   #cut;
   #reach;
+  /** Weights by phase, made when they are needed first. @type {Map<number, Float32Array>} */
+  #weights = new Map();
   /** @type {Float32Array} */
   #held;
+  /** Where the next sample lies among those held, in `#parts` of a sample. */
   #at;
 
-  /** @param {number} from @param {number} to both in Hz */
+  /** @param {number} from @param {number} to both in Hz, whole numbers */
   constructor(from, to) {
-    this.#step = from / to;
+    const common = divisor(from, to);
+    this.#step = from / common;
+    this.#parts = to / common;
     this.#cut = KEPT * Math.min(1, to / from);
     this.#reach = Math.ceil(HALF * Math.max(1, from / to));
     this.#held = new Float32Array(this.#reach);
-    this.#at = this.#reach;
+    this.#at = this.#reach * this.#parts;
+  }
+
+  /** The weights of the samples around a place `phase` parts before a whole sample. @param {number} phase */
+  #around(phase) {
+    const found = this.#weights.get(phase);
+    if (found) return found;
+    const made = new Float32Array(2 * this.#reach).map((_, i) => {
+      const far = i - this.#reach + phase / this.#parts;
+      const x = Math.PI * far * this.#cut;
+      const window = 0.5 + 0.5 * Math.cos((Math.PI * far) / (this.#reach + 1));
+      return window * (Math.abs(x) < 1e-9 ? 1 : Math.sin(x) / x);
+    });
+    const total = made.reduce((sum, weight) => sum + weight, 0);
+    const weights = made.map((weight) => weight / total);
+    this.#weights.set(phase, weights);
+    return weights;
   }
 
   /** What can be told once these samples are there. @param {Float32Array} samples */
   push(samples) {
-    if (this.#step === 1) return samples;
+    if (this.#step === this.#parts) return samples;
     const all = new Float32Array(this.#held.length + samples.length);
     all.set(this.#held);
     all.set(samples, this.#held.length);
+    const [reach, parts] = [this.#reach, this.#parts];
     const out = [];
-    while (Math.ceil(this.#at) + this.#reach <= all.length) {
-      let [sum, total] = [0, 0];
-      const first = Math.ceil(this.#at) - this.#reach;
-      for (let i = first; i < first + 2 * this.#reach; i += 1) {
-        const far = i - this.#at;
-        const x = Math.PI * far * this.#cut;
-        const window = 0.5 + 0.5 * Math.cos((Math.PI * far) / (this.#reach + 1));
-        const weight = window * (Math.abs(x) < 1e-9 ? 1 : Math.sin(x) / x);
-        sum += weight * all[i];
-        total += weight;
-      }
-      out.push(sum / total);
+    let next = Math.ceil(this.#at / parts);
+    for (; next + reach <= all.length; next = Math.ceil(this.#at / parts)) {
+      const weights = this.#around(next * parts - this.#at);
+      let sum = 0;
+      for (let i = 0; i < weights.length; i += 1) sum += weights[i] * all[next - reach + i];
+      out.push(sum);
       this.#at += this.#step;
     }
-    const done = Math.max(0, Math.ceil(this.#at) - this.#reach);
+    const done = Math.max(0, next - reach);
     this.#held = all.slice(done);
-    this.#at -= done;
+    this.#at -= done * parts;
     return Float32Array.from(out);
   }
 }

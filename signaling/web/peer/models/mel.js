@@ -42,29 +42,27 @@ function filterbank() {
   });
 }
 
-/**
- * In place: the discrete Fourier transform of `re` + i `im`, whose length is a power of two.
- * @param {Float64Array} re
- * @param {Float64Array} im
- */
+/** e^(-2πi k / 512): real and imaginary parts of what the transform multiplies by. */
+const COS = Float64Array.from({ length: FFT / 2 }, (_, k) => Math.cos((-2 * Math.PI * k) / FFT));
+const SIN = Float64Array.from({ length: FFT / 2 }, (_, k) => Math.sin((-2 * Math.PI * k) / FFT));
+/** Each index with its bits the other way round. */
+const REVERSED = Uint16Array.from({ length: FFT }, (_, i) => {
+  let out = 0;
+  for (let bit = 1; bit < FFT; bit *= 2) out = 2 * out + (i & bit ? 1 : 0);
+  return out;
+});
+
+/** In place: the discrete Fourier transform of `re` + i `im`, 512 long, in the order of {@link REVERSED}. @param {Float64Array} re @param {Float64Array} im */
 function fft(re, im) {
-  const n = re.length;
-  for (let i = 1, j = 0; i < n; i += 1) {
-    let bit = n >> 1;
-    for (; j & bit; bit >>= 1) j ^= bit;
-    j ^= bit;
-    if (i < j) {
-      [re[i], re[j]] = [re[j], re[i]];
-      [im[i], im[j]] = [im[j], im[i]];
-    }
-  }
-  for (let size = 2; size <= n; size *= 2) {
-    for (let k = 0; k < size / 2; k += 1) {
-      const angle = (-2 * Math.PI * k) / size;
-      const [c, s] = [Math.cos(angle), Math.sin(angle)];
-      for (let at = k; at < n; at += size) {
-        const other = at + size / 2;
-        const [r, i] = [re[other] * c - im[other] * s, re[other] * s + im[other] * c];
+  for (let half = 1; half < FFT; half *= 2) {
+    const stride = FFT / 2 / half;
+    for (let k = 0; k < half; k += 1) {
+      const c = COS[k * stride];
+      const s = SIN[k * stride];
+      for (let at = k; at < FFT; at += 2 * half) {
+        const other = at + half;
+        const r = re[other] * c - im[other] * s;
+        const i = re[other] * s + im[other] * c;
         re[other] = re[at] - r;
         im[other] = im[at] - i;
         re[at] += r;
@@ -80,10 +78,12 @@ function fft(re, im) {
  * @returns {Float32Array[]}
  */
 export function logMel(samples) {
+  const [re, im] = [new Float64Array(FFT), new Float64Array(FFT)];
   return Array.from({ length: Math.floor(samples.length / HOP) + 1 }, (_, row) => {
-    const [re, im] = [new Float64Array(FFT), new Float64Array(FFT)];
     const start = row * HOP - WINDOW;
-    for (let i = Math.max(0, -start); i < WINDOW; i += 1) re[i] = samples[start + i] * HANN[i];
+    re.fill(0);
+    im.fill(0);
+    for (let i = Math.max(0, -start); i < WINDOW; i += 1) re[REVERSED[i]] = samples[start + i] * HANN[i];
     fft(re, im);
     return Float32Array.from(FILTERS, ({ first, weights }) => {
       const power = weights.reduce((sum, weight, i) => sum + weight * (re[first + i] ** 2 + im[first + i] ** 2), 0);

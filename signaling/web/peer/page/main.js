@@ -104,6 +104,7 @@ async function begin() {
       failed: (what) => tell(what, what),
     },
   );
+  call.visible(!document.hidden);
   menus = new Menus(call.speaker);
   menus.use(call.capture, ["video", "audio"]);
   byId("join").disabled = false;
@@ -174,9 +175,9 @@ function showSmall(small) {
   showPixels(small);
 }
 
-/** @param {import("../call/drawing.js").Drawn} frame */
+/** @param {import("../receiver/presenter.js").Shown} frame */
 function showFrame({ rgba, small, consistency }) {
-  if (!document.hidden) byId("remote").getContext("2d", { alpha: false }).putImageData(new ImageData(rgba, 256), 0, 0);
+  byId("remote").getContext("2d", { alpha: false }).putImageData(new ImageData(rgba, 256), 0, 0);
   if (call.state === "lobby") {
     document.body.dataset.seen = "yes";
     byId("own-caption").textContent = "your camera";
@@ -270,7 +271,10 @@ for (const touch of ["pointerdown", "keydown"]) {
     call?.capture.play();
   });
 }
-document.addEventListener("visibilitychange", () => call && keepAwake());
+document.addEventListener("visibilitychange", () => {
+  call?.visible(!document.hidden);
+  if (call) keepAwake();
+});
 addEventListener("pagehide", () => call && call.state !== "lobby" && call.hangUp());
 
 begin().catch((error) => tell("page", `The page could not be started: ${error.message}`));

@@ -6,6 +6,7 @@ const FORMAT = {
   up: (value) => value.toFixed(1),
   down: (value) => value.toFixed(1),
   fps: (value) => value.toFixed(1),
+  drawn: (value) => value.toFixed(1),
   delay: (value) => value.toFixed(0),
   browser: (value) => value.toFixed(0),
   draw: (value) => value.toFixed(0),
@@ -14,7 +15,7 @@ const FORMAT = {
 };
 const GRADES = ["–", "poor", "fair", "good"];
 /** What each must at least be (loss and delay: at most) to be fair, and to be good. @type {Record<string, [number, number]>} */
-export const LIMITS = { fps: [8, 20], delay: [800, 450], loss: [0.15, 0.04] };
+export const LIMITS = { fps: [8, 20], drawn: [3, 8], delay: [800, 450], loss: [0.15, 0.04] };
 
 /**
  * Write numbers into the elements with `data-stat`; null shows as –. `leastTrust`, where there is one, goes to the meter; `alone`:

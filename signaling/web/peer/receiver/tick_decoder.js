@@ -10,8 +10,8 @@ import { ShapeTrack } from "./shape_track.js";
 import { between, detailOf, toNetwork } from "./small_pictures.js";
 
 const HISTORY = 4;
-/** Samples of sound kept for the windows of a tick's frames: a whole number of hops, so that mel rows align as in training. */
-const KEEP = HOP * (Math.ceil(WINDOW / HOP) + 2 * WINDOW_FRAMES);
+/** Samples of sound kept, before which a mel row does not reach: a whole number of hops, so that rows align as in training. */
+const KEEP = HOP * Math.ceil(WINDOW / HOP);
 /** Pictures that wait for their tick, by the distance of their numbers. */
 const KEPT = 64;
 
@@ -49,6 +49,8 @@ export class TickDecoder {
   #hidden = false;
   #tickMs = 0;
   #samples = new Float32Array(KEEP);
+  /** Mel rows of the newest sound, the newest last. @type {Float32Array[]} */
+  #mel = logMel(new Float32Array(HOP * (2 * WINDOW_FRAMES - 1)));
   /** Whether the next tick has no bundle: the one before said so. */
   pausing = false;
   errors = 0;
@@ -104,12 +106,12 @@ export class TickDecoder {
 
   /** Mel rows of the newest sound; the last belongs to the tick's end. @param {Float32Array} sound */
   #heard(sound) {
-    const all = new Float32Array(KEEP);
-    const kept = Math.max(0, KEEP - sound.length);
-    all.set(this.#samples.subarray(KEEP - kept));
-    all.set(sound.subarray(Math.max(0, sound.length - KEEP)), kept);
-    this.#samples = all;
-    return logMel(all).slice(-WINDOW_FRAMES * 2);
+    const all = new Float32Array(KEEP + sound.length);
+    all.set(this.#samples);
+    all.set(sound, KEEP);
+    this.#samples = all.slice(-KEEP);
+    this.#mel = [...this.#mel, ...logMel(all).slice(-sound.length / HOP)].slice(-2 * WINDOW_FRAMES);
+    return this.#mel;
   }
 
   /**

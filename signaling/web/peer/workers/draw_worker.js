@@ -4,8 +4,6 @@
 import { now } from "../media/clock.js";
 import { planes } from "../media/image.js";
 import { decodeStill } from "../media/still.js";
-import { smallOf } from "../receiver/small_pictures.js";
-import { consistency } from "../receiver/trust.js";
 import { chooseWithGpu, load, open, wholeIfFastEnough } from "./choose_network.js";
 import { STEP_FILES } from "./load.js";
 
@@ -63,7 +61,8 @@ async function start({ port, files, gpu, threads, workers, step }) {
       return null;
     });
     drawing = drawn;
-    port.postMessage(await drawn);
+    const done = await drawn;
+    port.postMessage(done, done ? [done.rgba.buffer] : []);
   };
   found.lost.then(() => self.postMessage({ kind: "lost" }));
   self.postMessage({ kind: "ready", ms: chosen?.ms });
@@ -88,11 +87,11 @@ async function known(file, form) {
 }
 
 /**
- * Draw a frame and send it to the page; the seconds that it took, null where its keyframe isn't here.
+ * A frame, RGBA 256×256, and the seconds that it took; null where its keyframe isn't here.
  * @param {Upsampler} upsampler
  * @param {import("../receiver/drawers.js").Order} order
  */
-async function draw(upsampler, { frame, due }) {
+async function draw(upsampler, { frame }) {
   const place = keyframes.get(frame.slot);
   if (!place) return null;
   place.known ??= known(place.file, place.form);
@@ -104,9 +103,5 @@ async function draw(upsampler, { frame, due }) {
   upsampler.use(keyframe.features);
   const began = now();
   const rgba = await upsampler.step(frame.driven);
-  const seconds = now() - began;
-  const small = smallOf(frame);
-  const shown = { kind: "drawn", number: frame.number, due, rgba, small, consistency: consistency(rgba, small) };
-  self.postMessage(shown, { transfer: [rgba.buffer] });
-  return seconds;
+  return { rgba, seconds: now() - began };
 }

@@ -7,6 +7,7 @@ import { SpeechDecoder } from "../media/opus.js";
 import { FRAMES, Interpolator } from "../models/upsampler.js";
 import { Drawers } from "../receiver/drawers.js";
 import { Player } from "../receiver/player.js";
+import { Presenter } from "../receiver/presenter.js";
 import { between, smallOf } from "../receiver/small_pictures.js";
 import { loadNetwork, loadRuntime } from "./load.js";
 
@@ -28,6 +29,14 @@ let interpolator = straight;
 /** Seconds by which sound is heard after it is handed out. */
 let outputs = 0;
 const drawers = new Drawers(now);
+const presenter = new Presenter({
+  now,
+  sleep,
+  shown: (frame) => self.postMessage({ kind: "shown", frame }, { transfer: [frame.rgba.buffer] }),
+  hidden: () => self.postMessage({ kind: "hidden" }),
+});
+/** Whether anybody looks; in a hidden tab only sound goes on. */
+let visible = true;
 /** @type {MessagePort | null} */
 let speaker = null;
 
@@ -41,12 +50,13 @@ const make = () =>
       sleep,
       drawing: () => drawers.seconds,
       frame: (frame, due) => {
+        if (!visible) return;
         const seen = due + outputs;
-        drawers.submit(frame, seen);
+        presenter.frame(frame, seen, drawers.submit(frame, seen));
         // Until frames are drawn the page shows the pixels that they would be drawn from.
         if (!drawers.ready) sleep(seen - now()).then(() => self.postMessage({ kind: "small", small: smallOf(frame) }));
       },
-      hide: (due) => self.postMessage({ kind: "hide", due: due + outputs }),
+      hide: (due) => presenter.hide(due + outputs),
       sound: (samples) => {
         const pcm = Int16Array.from(samples, (sample) => Math.min(Math.max(sample, -1), 1) * 32767);
         speaker?.postMessage(pcm.buffer, [pcm.buffer]);
@@ -61,18 +71,24 @@ self.onmessage = ({ data }) => {
   else if (data.kind === "keyframe") keyframe(data);
   else if (data.kind === "reset") {
     player.close();
+    drawers.reset();
+    presenter.reset();
     player = make();
     player.run();
   } else if (data.kind === "drawer") add(data.port);
   else if (data.kind === "drawers gone") drawers.clear();
   else if (data.kind === "every") drawers.every = data.frames;
+  else if (data.kind === "visible") visible = data.yes;
   else if (data.kind === "speaker") speaker = data.port;
   else if (data.kind === "outputs") outputs = data.seconds;
 };
 
 /** A worker that draws. @param {MessagePort} port */
 function add(port) {
-  port.onmessage = ({ data }) => drawers.done(port, data);
+  port.onmessage = ({ data }) => {
+    const order = drawers.done(port, data?.seconds ?? null);
+    if (order && data) presenter.drawn({ ...order, rgba: data.rgba });
+  };
   drawers.add(port);
 }
 
@@ -109,7 +125,16 @@ async function tell() {
     const { count, face, muted, loss, delay } = player;
     self.postMessage({
       kind: "stats",
-      stats: { ...count, face, muted, loss, delay, badSound: speech.bad, badPictures: player.decoder.errors },
+      stats: {
+        ...count,
+        face,
+        muted,
+        loss,
+        delay,
+        fps: presenter.fps,
+        badSound: speech.bad,
+        badPictures: player.decoder.errors,
+      },
     });
   }
 }

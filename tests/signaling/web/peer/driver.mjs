@@ -47,6 +47,8 @@ const { Player } = await receiver("player.js");
 const { Pace } = await receiver("pace.js");
 const { Arrivals } = await receiver("arrivals.js");
 const { consistency } = await receiver("trust.js");
+const { moved } = await receiver("motion_compensation.js");
+const { Presenter } = await receiver("presenter.js");
 const { Ladder, QueueWatch, Redundancy } = await import(new URL("sender/adaptation.js", peer));
 const { VoiceActivity } = await import(new URL("sender/voice.js", peer));
 const { Gallery, nearest } = await import(new URL("sender/gallery.js", peer));
@@ -210,6 +212,42 @@ const requests = {
   resample: ({ from, to, pieces }) => {
     const resampler = new Resampler(from, to);
     return pieces.flatMap((piece) => [...resampler.push(floats(piece))]);
+  },
+  moved: ({ rgba, drawn, frame }) => {
+    const driven = ({ pictures, shape }) => ({ pictures: floats(pictures), shape: floats(shape) });
+    return moved(image({ width: 256, height: 256, data: rgba }).data, driven(drawn), driven(frame));
+  },
+  /** What is shown, and when, of `steps` at their times; a drawn frame is grey, of the level that is its number. */
+  presenter: async ({ steps, until }) => {
+    const [shown, timers] = [[], []];
+    let time = 0;
+    const at = (when, action) => timers.push({ when, action });
+    const presenter = new Presenter({
+      now: () => time,
+      sleep: (seconds) => new Promise((resolve) => at(time + Math.max(0, seconds), resolve)),
+      shown: ({ rgba }) => shown.push([time, rgba[0]]),
+      hidden: () => shown.push([time, null]),
+    });
+    const input = ({ number, shape = true }) => ({
+      number, driven: { pictures: new Float32Array(960), shape: shape ? new Float32Array(216).fill(0.1) : null },
+    });
+    for (const step of steps) {
+      at(step.at, () => {
+        if (step.kind === "frame") presenter.frame(input(step), step.due, step.asked);
+        else if (step.kind === "drawn") {
+          const rgba = new Uint8ClampedArray(4 * 65536).fill(step.number);
+          presenter.drawn({ frame: input(step), due: step.due, rgba });
+        } else presenter[step.kind](step.due);
+      });
+    }
+    for (;;) {
+      const next = timers.reduce((first, timer) => (timer.when < first.when ? timer : first), { when: until });
+      if (!next.action) return { shown, fps: presenter.fps };
+      timers.splice(timers.indexOf(next), 1);
+      time = next.when;
+      next.action();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   },
   consistency: ({ frame, small }) => consistency(Buffer.from(frame, "base64"), small),
   withheld: async () => {
