@@ -224,6 +224,7 @@ def run_demo(
         "wire_kbps_out": sent["wire_kbps_out"],
         "wire_kbps_in": sent["wire_kbps_in"],
         "fps": round((len(shown["numbers"]) - 1) / lasted, 2),
+        "drawn_fps": round(received["frames"] / lasted, 2),
         "frames": len(shown["numbers"]),
         "delay_ms_p50": round(float(np.percentile(waited, 50)) * 1000, 1),
         "delay_ms_p95": round(float(np.percentile(waited, 95)) * 1000, 1),

@@ -45,7 +45,7 @@ RefreshOption = Annotated[bool, typer.Option(
 Seconds = Annotated[float | None, typer.Option("--seconds", min=0.2, help="Stop after so long.")]
 Loop = Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")]
 Port = Annotated[int, typer.Option("--page-port", min=0, max=65535, help="Port of the page at localhost; 0 takes a free one.")]
-Fps = Annotated[int | None, typer.Option("--fps", help="Frames drawn a second, 25 or 50; by default 50 on CUDA, else 25.")]
+Fps = Annotated[int | None, typer.Option("--fps", help="Frames shown a second, 25 or 50; by default 50 on CUDA, else 25.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cpu-fp32, openvino, openvino-int8, openvino-fp32 or cuda.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="Folder with other networks than the shipped ones.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="CPU threads that render (or train).")]

@@ -23,6 +23,9 @@ EARLY = 0.012
 this lead pictures were found 10 ms ahead of it (``bench.calls.soak``)."""
 GRACE = 0.02
 """Seconds that a frame which is being drawn may come late, before another is moved in its place."""
+BUSY = 0.02
+"""Seconds by which a busy machine comes late to moving a frame. It is spared then: frames are :data:`RARER` seconds apart."""
+RARER = 0.1
 DRAWN_KEPT = 3
 """Drawn frames that others can be made of."""
 DUE_KEPT = 120
@@ -104,16 +107,18 @@ class Presenter:
 
     def _submit(self, frame: FrameInput, due: float) -> None:
         if self._due.get(frame.at) == due:
-            wanted = self.render.submit(frame)
-            self._loop.call_later(max(0.0, due + GRACE * wanted - time.monotonic()), self._fill, frame, due)
+            at = due + GRACE * self.render.submit(frame)
+            self._loop.call_later(max(0.0, at - time.monotonic()), self._fill, frame, due, at)
 
     def _awaited(self, frame: FrameInput, due: float) -> bool:
         """Whether neither it nor a later one was shown, and the camera did not go off since, nor did the stream begin anew."""
         return frame.at >= self._visible_from and self._due.get(frame.at) == due
 
-    def _fill(self, frame: FrameInput, due: float) -> None:
-        """In place of a frame that isn't drawn in time: the nearest that is drawn, moved."""
+    def _fill(self, frame: FrameInput, due: float, at: float) -> None:
+        """In place of a frame that isn't drawn in time, which was to be looked at ``at``: the nearest that is drawn, moved."""
         if self._moving or not self._drawn or not self._awaited(frame, due):
+            return
+        if time.monotonic() - at > BUSY and self._shown and time.monotonic() - self._shown[-1] < RARER:
             return
         drawn, rgb = min(self._drawn, key=lambda other: abs(other[0].at - frame.at))
         if can_be_moved(drawn, frame) and abs(drawn.at - frame.at) * 0.02 <= FARTHEST:

@@ -82,9 +82,10 @@ async def test_a_browser_and_facewire_call(server: str, tmp_path: Path) -> None:
             there.send_signal(signal.SIGKILL)
     figures_of(out, code)
     detector = BlazeFace()
-    frames = list(file_frames(film))
-    faces = [len(detector.detect(frame)) for frame in frames[len(frames) // 3 :: 10]]
-    assert sum(faces) > len(faces) / 2, "the browser's face was not seen"
+    # While the camera is off all is grey: for how long, depends on the machine.
+    seen = [frame for frame in list(file_frames(film))[::10] if frame.std() > 10]
+    assert seen, "nothing was drawn of the browser's face"
+    assert sum(bool(detector.detect(frame)) for frame in seen) > len(seen) / 2, "what was drawn is no face"
 
 
 async def test_a_peer_that_misbehaves_changes_nothing_on_the_page(server: str, tmp_path: Path) -> None:

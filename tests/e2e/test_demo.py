@@ -13,7 +13,8 @@ from PIL import Image
 pytestmark = pytest.mark.e2e
 
 KEYS = (
-    "bpp_video", "bpp_with_keyframe", "wire_kbps_out", "wire_kbps_in", "fps", "frames", "delay_ms_p50", "delay_ms_p95", "psnr_db",
+    "bpp_video", "bpp_with_keyframe", "wire_kbps_out", "wire_kbps_in", "fps", "drawn_fps", "frames", "delay_ms_p50",
+    "delay_ms_p95", "psnr_db",
 )  # fmt: skip
 
 

@@ -9,6 +9,9 @@ import { consistency } from "./trust.js";
 const KEPT = 3;
 /** Seconds that a frame which is being drawn may come late, before another is shown in its place. */
 const GRACE = 0.02;
+/** Seconds by which a busy machine comes late to a frame; it is spared then, and shows {@link RARER} seconds apart. */
+const BUSY = 0.02;
+const RARER = 0.1;
 /** Seconds over which frames are counted. */
 const COUNTED = 2;
 
@@ -54,14 +57,16 @@ export class Presenter {
     const { now, sleep } = this.#stage;
     this.#waiting.add(due);
     await sleep(due - now());
-    if (asked && !this.#drawn.some((drawn) => drawn.due === due)) await sleep(due + GRACE - now());
+    const patient = asked && !this.#drawn.some((drawn) => drawn.due === due);
+    if (patient) await sleep(due + GRACE - now());
     this.#waiting.delete(due);
+    const busy = now() - due - (patient ? GRACE : 0) > BUSY && due - this.#newest < RARER;
     const overtaken = [...this.#waiting].some((other) => due < other && other <= now());
     if (due <= this.#newest || overtaken || !this.#drawn.length) return;
     const apart = (/** @type {Drawn} */ drawn) => Math.abs(drawn.due - due);
     const nearest = this.#drawn.reduce((best, drawn) => (apart(drawn) <= apart(best) ? drawn : best));
     if (!apart(nearest)) this.#show(nearest, nearest.rgba.slice());
-    else if (apart(nearest) <= FARTHEST && canBeMoved(nearest.frame.driven, frame.driven)) {
+    else if (!busy && apart(nearest) <= FARTHEST && canBeMoved(nearest.frame.driven, frame.driven)) {
       this.#show({ frame, due }, moved(nearest.rgba, nearest.frame.driven, frame.driven));
     }
   }

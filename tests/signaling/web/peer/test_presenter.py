@@ -83,6 +83,12 @@ def test_of_frames_that_are_all_late_the_last_alone_is_shown(browser: Browser) -
     assert shown(browser, [drawn(9, 0.37), *late]) == [(0.37, 9), (0.5, 9)]
 
 
+def test_a_machine_that_is_late_already_is_spared(browser: Browser) -> None:
+    """Frames that are handed over 30 ms after they were due: one in three is made."""
+    late = [step | {"at": step["due"] + 0.03} for step in frames(range(10, 20))]
+    assert [round(at - 0.03, 3) for at, _ in shown(browser, [drawn(9, 0.37), *late])[1:]] == [0.48, 0.6, 0.72]
+
+
 def test_what_was_due_before_the_camera_went_off_is_not_shown_after(browser: Browser) -> None:
     off = {"kind": "hide", "at": 0.4, "due": 0.47}
     steps = [*frames([10, 11], asked=[10, 11]), off, drawn(10, 0.39), drawn(11, 0.5), *frames([20], asked=[20]), drawn(20, 0.7)]
