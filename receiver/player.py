@@ -218,7 +218,7 @@ class Player:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._pool.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self.presenter.close)
+        await self.presenter.close()
         finish = [o.close for o in self.presenter.outputs] + ([self.recorder.close] if self.recorder else [])
         closed = await asyncio.gather(*(asyncio.to_thread(close) for close in finish), return_exceptions=True)
         for error in closed:  # all are closed before the first failure is told

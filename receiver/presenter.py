@@ -56,7 +56,7 @@ class Presenter:
         self._due: dict[int, float] = {}
         self._drawn: deque[tuple[FrameInput, UInt8]] = deque(maxlen=DRAWN_KEPT)
         self._pool: Executor = ThreadPoolExecutor(1, "move")
-        self._moving = False
+        self._moving = self._closed = False
         self._hidden, self._visible_from = False, 0
         self._before: FrameInput | None = None
         self._small: Float32 | None = None
@@ -116,7 +116,7 @@ class Presenter:
 
     def _fill(self, frame: FrameInput, due: float, at: float) -> None:
         """In place of a frame that isn't drawn in time, which was to be looked at ``at``: the nearest that is drawn, moved."""
-        if self._moving or not self._drawn or not self._awaited(frame, due):
+        if self._moving or self._closed or not self._drawn or not self._awaited(frame, due):
             return
         if time.monotonic() - at > BUSY and self._shown and time.monotonic() - self._shown[-1] < RARER:
             return
@@ -132,7 +132,8 @@ class Presenter:
 
     def _show_moved(self, frame: FrameInput, due: float, done: "Future[UInt8]") -> None:
         self._moving = False
-        self._show(frame, done.result(), due)
+        if not done.cancelled():
+            self._show(frame, done.result(), due)
 
     def _hide(self, number: int) -> None:
         for output in self.outputs:
@@ -185,10 +186,11 @@ class Presenter:
         """Seconds by which the last 50 frames were shown late, on average; 0 where they were early."""
         return max(0.0, float(np.mean(list(self.delays)[-50:]))) if self.delays else 0.0
 
-    def close(self) -> None:
-        """End the threads."""
-        self.render.close()
-        self._pool.shutdown(cancel_futures=True)
+    async def close(self) -> None:
+        """End the threads, off the event loop."""
+        self._closed = True  # frames that are due yet are no longer moved
+        await asyncio.to_thread(self.render.close)
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
 
 
 def _rate(times: Iterable[float]) -> float:

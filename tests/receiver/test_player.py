@@ -340,3 +340,20 @@ async def test_frames_that_come_late_are_the_ground_for_others_and_not_shown_aft
     numbers = [n for n, _ in output.frames][3:]  # of the first nothing could be made yet
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert late < 0.03, "each is shown 20 ms late at most"
+
+
+@pytest.mark.virtual_time
+async def test_what_is_due_after_the_end_is_not_moved(play, recorded) -> None:
+    keyframe, bundles, _ = recorded
+    player = play(Collect(), render=Slow)
+    presenter, missing = player.presenter, []
+    player.keyframe(0, keyframe)
+    fill = presenter._fill
+    presenter._fill = lambda *told: (missing.append(told), fill(*told))
+    await feed(player, bundles[:6])
+    await listen(player, 0.1)
+    await player.close()
+    assert len(missing) > 5
+    presenter._pool = None
+    presenter._visible_from = 0  # as if it had not been shown yet
+    presenter._fill(*missing[-1])
