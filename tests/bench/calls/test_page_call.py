@@ -10,11 +10,11 @@ from bench.calls.page_call import table
 
 def test_a_row_for_each_call() -> None:
     figures = {
-        "pixels_s": 0.9, "face_s": 1.2, "fps": 8.0, "delay_ms": 391.0, "kbps_least": 11.6, "kbps_most": 13.3,
+        "pixels_s": 0.9, "face_s": 1.2, "fps": 24.0, "drawn_fps": 8.0, "delay_ms": 391.0, "kbps_least": 11.6, "kbps_most": 13.3,
         "concealed": 0.02, "memory_mb": [812, 830],
     }  # fmt: skip
     heading, _, row = table({"facewire send": figures}).splitlines()
-    assert row == "| facewire send | 0.9 | 1.2 | 8.0 | 391 | 11.6, 13.3 | 2% | 830 |"
+    assert row == "| facewire send | 0.9 | 1.2 | 24.0 | 8.0 | 391 | 11.6, 13.3 | 2% | 830 |"
     assert heading.count("|") == row.count("|")
 
 
