@@ -284,23 +284,27 @@ def test_a_lost_tick_ends_where_the_next_begins() -> None:
 
 
 class Slow(Instant):
-    """Draws every fifth frame, in no time, and says that it wants no other."""
+    """Draws every fifth frame at once, and wants no other."""
 
     def submit(self, frame: FrameInput) -> bool:
         return frame.number % 5 == 0 and super().submit(frame)
 
 
+async def shown_by(play, recorded, render: type[Instant], bundles: list[Bundle], seconds: float = 0.8):
+    """(the numbers of the frames that are shown; the player's fps, drawn_fps and lateness when it has played the bundles)."""
+    output = Collect()
+    player = play(output, render=render)
+    player.keyframe(0, recorded[0])
+    await feed(player, bundles)
+    await listen(player, seconds)
+    found = player.presenter.fps, player.presenter.drawn_fps, player.presenter.late
+    await player.close()
+    return [n for n, _ in output.frames], found
+
+
 @pytest.mark.virtual_time
 async def test_between_the_frames_that_a_slow_machine_draws_others_are_moved(play, recorded) -> None:
-    keyframe, bundles, _ = recorded
-    output = Collect()
-    player = play(output, render=Slow)
-    player.keyframe(0, keyframe)
-    await feed(player, bundles[:12])
-    await listen(player, 0.4)
-    fps, drawn = player.presenter.fps, player.presenter.drawn_fps
-    await player.close()
-    numbers = [n for n, _ in output.frames]
+    numbers, (fps, drawn, _) = await shown_by(play, recorded, Slow, recorded[1][:12], 0.4)
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert len(numbers) > 45
     assert (fps, drawn) == (25, 5)
@@ -308,19 +312,13 @@ async def test_between_the_frames_that_a_slow_machine_draws_others_are_moved(pla
 
 @pytest.mark.virtual_time
 async def test_without_the_faces_points_no_frame_is_moved(play, recorded) -> None:
-    keyframe, bundles, _ = recorded
-    output = Collect()
-    player = play(output, render=Slow)
-    player.keyframe(0, keyframe)
-    await feed(player, [replace(bundle, shape=None) for bundle in bundles[:12]])
-    await listen(player)
-    await player.close()
-    assert all(n % 5 == 0 for n, _ in output.frames)
-    assert len(output.frames) > 8
+    numbers, _ = await shown_by(play, recorded, Slow, [replace(bundle, shape=None) for bundle in recorded[1][:12]])
+    assert all(n % 5 == 0 for n in numbers)
+    assert len(numbers) > 8
 
 
 class Late(Instant):
-    """Draws every frame, but 60 ms after its successor was asked for."""
+    """Draws every frame, 100 ms after it was asked for."""
 
     def submit(self, frame: FrameInput) -> bool:
         asyncio.get_running_loop().call_later(0.1, super().submit, frame)
@@ -329,15 +327,8 @@ class Late(Instant):
 
 @pytest.mark.virtual_time
 async def test_frames_that_come_late_are_the_ground_for_others_and_not_shown_after_them(play, recorded) -> None:
-    keyframe, bundles, _ = recorded
-    output = Collect()
-    player = play(output, render=Late)
-    player.keyframe(0, keyframe)
-    await feed(player, bundles[:12])
-    await listen(player)
-    late = player.presenter.late
-    await player.close()
-    numbers = [n for n, _ in output.frames][3:]  # of the first nothing could be made yet
+    numbers, (*_, late) = await shown_by(play, recorded, Late, recorded[1][:12])
+    numbers = numbers[3:]  # of the first nothing could be made yet
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert late < 0.03, "each is shown 20 ms late at most"
 

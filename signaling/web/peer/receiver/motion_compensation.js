@@ -1,10 +1,11 @@
 // A frame that the network hasn't drawn, made of one that it has: the face is moved as its points have moved, the light changed
-// as the 8×8 picture has. A hundredth of the network's work, so that a slow machine shows 25 FPS, too.
+// as the 8×8 picture has. It takes a small part of the network's work, so that a slow machine shows 25 FPS, too.
 //
 // No new detail comes of it: teeth that weren't seen in the drawn frame aren't seen in the moved one.
 
 import { SIZE } from "../codec/pictures/sampling.js";
 import { POINTS } from "../codec/shape/basis.js";
+import { averaged } from "./small_pictures.js";
 
 const SIDE = 256;
 /** Cells a side in which the flow is found; between them it is interpolated. */
@@ -138,29 +139,6 @@ function piece(rgba, out, { y, x: first, end, fromX, toX, fromY, toY }) {
   }
 }
 
-/** Averaged to planes (3, 8, 8), in [0, 255]. @param {Rgba} rgba */
-function small(rgba) {
-  const out = new Float32Array(3 * SIZE * SIZE);
-  for (let y = 0; y < SIDE; y += 1) {
-    for (let column = 0; column < SIZE; column += 1) {
-      let red = 0;
-      let green = 0;
-      let blue = 0;
-      const from = 4 * (y * SIDE + column * BLOCK);
-      for (let i = from; i < from + 4 * BLOCK; i += 4) {
-        red += rgba[i];
-        green += rgba[i + 1];
-        blue += rgba[i + 2];
-      }
-      const at = Math.floor(y / BLOCK) * SIZE + column;
-      out[at] += red;
-      out[SIZE * SIZE + at] += green;
-      out[2 * SIZE * SIZE + at] += blue;
-    }
-  }
-  return out.map((sum) => sum / BLOCK ** 2);
-}
-
 /** Add planes (3, 8, 8), enlarged, to a picture. @param {Rgba} rgba @param {Float32Array} planes */
 function add(rgba, planes) {
   const { low, high, share } = OF_PICTURE;
@@ -196,9 +174,9 @@ const means = new WeakMap();
 export function moved(rgba, drawn, frame) {
   if (!drawn.shape || !frame.shape) throw new Error("the face's points are not known");
   const out = shifted(rgba, flow(frame.shape.subarray(2 * POINTS), drawn.shape.subarray(2 * POINTS)));
-  const before = means.get(rgba) ?? small(rgba);
+  const before = means.get(rgba) ?? averaged(rgba);
   means.set(rgba, before);
-  const after = small(out);
+  const after = averaged(out);
   const middle = 2 * before.length;
   const change = before.map((value, i) => value - after[i] + 255 * (frame.pictures[middle + i] - drawn.pictures[middle + i]));
   add(out, change);

@@ -4,6 +4,10 @@ import { ycbcrToRgb } from "../codec/pictures/colour.js";
 import { SIZE } from "../codec/pictures/sampling.js";
 
 const DETAIL = 64;
+/** Side of a frame. */
+const FRAME = 256;
+/** Pixels a side of it that make up one of the 8×8 picture. */
+const BLOCK = FRAME / SIZE;
 
 /**
  * `small`: RGB planes (3, 8, 8) in [0, 1], averaged down as the sender does. `larger`: the picture itself as RGB planes, null
@@ -85,4 +89,27 @@ export function between(a, b, share) {
 export function smallOf({ driven }) {
   const middle = 2 * 3 * SIZE * SIZE;
   return Uint8ClampedArray.from({ length: 192 }, (_, i) => driven.pictures[middle + (i % 3) * 64 + Math.floor(i / 3)] * 255);
+}
+
+/** A frame, RGBA 256×256, averaged to planes (3, 8, 8), in [0, 255]. @param {ArrayLike<number>} rgba */
+export function averaged(rgba) {
+  const out = new Float32Array(3 * SIZE * SIZE);
+  for (let y = 0; y < FRAME; y += 1) {
+    for (let column = 0; column < SIZE; column += 1) {
+      let red = 0;
+      let green = 0;
+      let blue = 0;
+      const from = 4 * (y * FRAME + column * BLOCK);
+      for (let i = from; i < from + 4 * BLOCK; i += 4) {
+        red += rgba[i];
+        green += rgba[i + 1];
+        blue += rgba[i + 2];
+      }
+      const at = Math.floor(y / BLOCK) * SIZE + column;
+      out[at] += red;
+      out[SIZE * SIZE + at] += green;
+      out[2 * SIZE * SIZE + at] += blue;
+    }
+  }
+  return out.map((sum) => sum / BLOCK ** 2);
 }
