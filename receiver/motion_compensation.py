@@ -51,6 +51,7 @@ def moved(rgb: UInt8, drawn: FrameInput, frame: FrameInput) -> UInt8:
     out: UInt8 = np.asarray(
         cv2.remap(rgb, _X + way[..., 0], _Y + way[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
     )
-    change = (frame.pictures[2] - drawn.pictures[2]).transpose(1, 2, 0)
-    lacking = cv2.resize(shrink(rgb, SIZE) + change - shrink(out, SIZE), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.clip(out + lacking * 255 + 0.5, 0, 255), np.uint8)
+    change = (frame.pictures[2] - drawn.pictures[2]).transpose(1, 2, 0) * 255
+    lost = shrink(cv2.subtract(rgb, out, dtype=cv2.CV_32F), SIZE)
+    lacking = cv2.resize(lost + change, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(out, lacking, dtype=cv2.CV_8U))
