@@ -26,6 +26,7 @@ from models.data.cache import Cache
 from models.data.clip import SIDE
 from models.data.sampler import Sampler
 from models.export.align import drop_alignment
+from models.export.averages import convolve_averages
 from models.export.graph import halve, save
 from models.runtime.backends import int8_path, load, sha256
 from models.runtime.upsampler import DRIVEN, WeightsMissingError, weights_folder
@@ -86,6 +87,7 @@ def quantise(step: Path, inputs: Iterator[Inputs], exact: Sequence[str] = EXACT)
         finally:
             logging.getLogger().setLevel(level)
         model = onnx.load(out)
+    convolve_averages(model)
     keep_narrow(model)
     halve(model, set())
     model.producer_name, model.producer_version = "facewire", ""

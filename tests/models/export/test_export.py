@@ -11,6 +11,7 @@ ort = pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper
 
+from models.export.averages import convolve_averages
 from models.export.export import PARTS, call_graphs, export, interpolator_graph
 from models.export.graph import ExportError, check, fold, halve
 from models.export.grid_sample import gather_rows
@@ -178,6 +179,22 @@ def test_row_gathers_equal_grid_sample(tmp_path, channels, rewritten):
     lost[..., 0, 0] = float("nan")
     rest = run.run(None, {"i": image.numpy(), "f": lost.numpy()})[0].reshape(channels, -1)[:, 1:]
     assert np.isfinite(rest).all()
+
+
+class _Average(torch.nn.Module):
+    def forward(self, image):
+        inner = torch.nn.functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
+        return inner + torch.nn.functional.avg_pool2d(image, 3, 1, 1)  # the latter counts zeros beyond the border
+
+
+def test_averages_of_neighbours_become_a_convolution(tmp_path):
+    image = torch.rand(1, 3, 6, 9, generator=torch.Generator().manual_seed(15))
+    torch.onnx.export(_Average(), (image,), str(tmp_path / "a.onnx"), opset_version=20, dynamo=False, input_names=["i"])
+    model = onnx.load(tmp_path / "a.onnx")
+    assert convolve_averages(model) == 1
+    check(model)
+    assert sum(node.op_type == "AveragePool" for node in model.graph.node) == 1
+    assert np.abs(session(model).run(None, {"i": image.numpy()})[0] - _Average()(image).numpy()).max() < 1e-6
 
 
 def _tiny(nodes, weights=(), output=(1, 2, 4, 4)):
