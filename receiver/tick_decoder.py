@@ -154,9 +154,12 @@ class TickDecoder:
         self._samples = np.concatenate([self._samples, sound])[-KEEP:]
         return log_mel(self._samples)[-(WINDOW_FRAMES * 2) :]
 
-    def tick(self, at_ms: int, tick_ms: int, bundle: Bundle | None, redundant: tuple[bytes, ...] = ()) -> TickOutput:
+    def tick(
+        self, at_ms: int, tick_ms: int, bundle: Bundle | None, redundant: tuple[bytes, ...] = (), seen: bool = True
+    ) -> TickOutput:  # fmt: skip
         """The tick that begins ``at_ms`` after the stream began. ``bundle`` None: lost; ``redundant`` is its
-        sound from the next one. How lost sound is concealed: :meth:`codec.speech.SpeechDecoder.conceal`."""
+        sound from the next one. How lost sound is concealed: :meth:`codec.speech.SpeechDecoder.conceal`.
+        ``seen`` False: nobody looks at its frames, so none are interpolated."""
         if tick_ms != self._tick_ms:
             # Older pictures are spaced differently in time, so the interpolator must not use them.
             self._tick_ms, self._sent = tick_ms, deque(list(self._sent)[-1:], FRAMES)
@@ -192,6 +195,9 @@ class TickDecoder:
         mel = self._heard(sound)
         shapes = self.shapes.tick(bundle, found is not None, len(frames))
         if not self._sent:
+            return TickOutput([], sound, concealed)
+        if not seen and len(frames) == FRAMES:  # shorter ticks need those before them, and no network
+            self._interpolated.clear()
             return TickOutput([], sound, concealed)
         shown = [*self._interpolated, *self._between(len(frames))]
         first = len(self._interpolated)

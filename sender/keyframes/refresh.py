@@ -111,11 +111,12 @@ class Refresh:
                 self._decoder.set_keyframe(slot, keyframe.thumbnail, keyframe.points)
         if bundle is not None:
             self._decoder.arrived(bundle)
-        output = self._decoder.tick(at_ms, tick_ms, bundle)
+        looked = bundle is not None and bundle.picture is not None and crop is not None and at_ms >= self._next_look
+        output = self._decoder.tick(at_ms, tick_ms, bundle, seen=looked)
         if bundle is not None and bundle.face in NO_CAMERA:  # what was seen before must not be sent afterwards
             self._challenger = None
             self._rivals.clear()
-        if bundle is None or bundle.picture is None or crop is None or not output.frames or at_ms < self._next_look:
+        if crop is None or not looked or not output.frames:
             return None
         frame = output.frames[-1]
         if frame.slot != held.current or frame.slot not in held.keyframes:

@@ -35,6 +35,23 @@ def test_the_last_frame_of_a_tick_is_the_picture_as_sent(interpolator: Interpola
         assert np.abs(tick.frames[-1].pictures[2] - to_network(picture)[0]).max() < 1e-6
 
 
+def test_a_tick_that_is_looked_at_after_others_that_are_not_ends_alike(interpolator: Interpolator, recorded) -> None:
+    keyframe, bundles, _ = recorded
+    seen, now_and_then = TickDecoder(interpolator), TickDecoder(interpolator)
+    for decoder in (seen, now_and_then):
+        decoder.set_keyframe(0, keyframe.thumbnail)
+    for i, bundle in enumerate(bundles):
+        looked = i % 6 == 5
+        for decoder in (seen, now_and_then):
+            decoder.arrived(bundle)
+        whole, other = seen.tick(i * 200, 200, bundle), now_and_then.tick(i * 200, 200, bundle, seen=looked)
+        assert np.array_equal(whole.sound, other.sound)
+        assert len(other.frames) == (5 if looked else 0)
+        if looked:
+            for a, b in zip(whole.frames[-1].inputs, other.frames[-1].inputs, strict=True):
+                assert np.array_equal(a, b)
+
+
 def test_windows_never_look_past_the_tick(interpolator: Interpolator, recorded) -> None:
     for tick in play(interpolator, recorded):
         newest = tick.frames[-1].pictures[2]

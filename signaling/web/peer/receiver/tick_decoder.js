@@ -116,9 +116,11 @@ export class TickDecoder {
 
   /**
    * The tick that begins `atMs` after the stream began. `bundle` null: lost; `redundant` is its sound from the next one.
-   * @param {number} atMs @param {number} tickMs @param {Bundle | null} bundle @param {Uint8Array[]} redundant @returns {Promise<TickOutput>}
+   * `seen` false: nobody looks at its frames, so none are interpolated.
+   * @param {number} atMs @param {number} tickMs @param {Bundle | null} bundle @param {Uint8Array[]} redundant @param {boolean} seen
+   * @returns {Promise<TickOutput>}
    */
-  async tick(atMs, tickMs, bundle, redundant = []) {
+  async tick(atMs, tickMs, bundle, redundant = [], seen = true) {
     if (tickMs !== this.#tickMs) {
       // Older pictures are spaced differently in time, so the interpolator must not use them.
       this.#tickMs = tickMs;
@@ -144,7 +146,9 @@ export class TickDecoder {
     const numbers = grid(atMs, tickMs);
     const mel = this.#heard(sound);
     const shapes = this.#shapes.tick(bundle, found !== null, numbers.length);
-    if (!this.#sent.length) return { frames: [], sound, concealed, hidden: false };
+    const omitted = !seen && numbers.length === FRAMES; // shorter ticks need those before them, and no network
+    if (omitted) this.#shown = [];
+    if (omitted || !this.#sent.length) return { frames: [], sound, concealed, hidden: false };
     return { frames: await this.#frames(numbers, mel, shapes), sound, concealed, hidden: false };
   }
 

@@ -108,13 +108,14 @@ export class Refresh {
       this.#decoder.setKeyframe(slot, keyframe);
     }
     if (bundle) this.#decoder.arrived(bundle);
-    const { frames } = await this.#decoder.tick(atMs, tickMs, bundle);
+    const looked = bundle?.picture && crop && atMs >= this.#nextLook;
+    const { frames } = await this.#decoder.tick(atMs, tickMs, bundle, [], Boolean(looked));
     if (bundle && NO_CAMERA.includes(bundle.face)) {
       this.#challenger = null; // what was seen before must not be sent afterwards
       this.#rivals.clear();
     }
     const frame = frames[frames.length - 1];
-    if (!bundle?.picture || !crop || !frame || atMs < this.#nextLook) return null;
+    if (!looked || !frame) return null;
     const using = held.keyframes.get(frame.slot);
     if (frame.slot !== held.current || !using) return null; // the stream has switched since
     this.#nextLook = atMs + this.#checkMs;
