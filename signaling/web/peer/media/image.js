@@ -60,6 +60,8 @@ function taps(length, size) {
 /** The whole picture at another size. @param {Rgba} image @param {number} width @param {number} height @returns {Rgba} */
 export function resize(image, width, height) {
   if (width === image.width && height === image.height) return image;
+  const times = image.width / width;
+  if (Number.isInteger(times) && times === image.height / height) return shrunk(image, times);
   const rows = new Float32Array(image.height * width * 3);
   const { data } = image;
   const across = taps(image.width, width);
@@ -94,6 +96,34 @@ export function resize(image, width, height) {
       out[at + 1] = sums[x + 1];
       out[at + 2] = sums[x + 2];
     }
+  }
+  return { width, height, data: out };
+}
+
+/** The mean of `times` × `times` pixels for each: faster than {@link resize}. @param {Rgba} image @param {number} times @returns {Rgba} */
+function shrunk(image, times) {
+  const [width, height] = [image.width / times, image.height / times];
+  const out = new Uint8ClampedArray(width * height * 4).fill(255);
+  const sums = new Uint32Array(3 * width);
+  const { data } = image;
+  for (let y = 0; y < height; y += 1) {
+    sums.fill(0);
+    let from = 4 * y * times * image.width;
+    for (let row = 0; row < times; row += 1) {
+      for (let at = 0; at < sums.length; at += 3) {
+        let [r, g, b] = [0, 0, 0];
+        for (let i = 0; i < times; i += 1, from += 4) {
+          r += data[from];
+          g += data[from + 1];
+          b += data[from + 2];
+        }
+        sums[at] += r;
+        sums[at + 1] += g;
+        sums[at + 2] += b;
+      }
+    }
+    const line = 4 * y * width;
+    for (let i = 0; i < sums.length; i += 1) out[line + i + Math.floor(i / 3)] = sums[i] / (times * times);
   }
   return { width, height, data: out };
 }

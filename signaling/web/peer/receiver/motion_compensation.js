@@ -95,6 +95,7 @@ function flow(points, drawn) {
 /** `rgba` moved along the flow. @param {Rgba} rgba @param {{ x: Float32Array, y: Float32Array }} way */
 function shifted(rgba, way) {
   const out = rgba.slice();
+  const [from, to] = [new Uint32Array(rgba.buffer), new Uint32Array(out.buffer)];
   const [dx, dy] = [new Float32Array(CELLS), new Float32Array(CELLS)];
   const { low, high } = OF_CELLS;
   for (let y = 0; y < SIDE; y += 1) {
@@ -105,7 +106,7 @@ function shifted(rgba, way) {
       const a = low[x];
       const b = high[x];
       const most = Math.max(Math.abs(dx[a]), Math.abs(dx[b]), Math.abs(dy[a]), Math.abs(dy[b]));
-      if (most > LEAST) piece(rgba, out, { y, x, end, fromX: dx[a], toX: dx[b], fromY: dy[a], toY: dy[b] });
+      if (most > LEAST) piece(from, to, { y, x, end, fromX: dx[a], toX: dx[b], fromY: dy[a], toY: dy[b] });
     }
   }
   return out;
@@ -113,30 +114,32 @@ function shifted(rgba, way) {
 
 /**
  * Some pixels of row `y`, from `x` up to `end`: where they come from changes evenly.
- * @param {Rgba} rgba
- * @param {Rgba} out
+ * @param {Uint32Array} from
+ * @param {Uint32Array} to
  * @param {{ y: number, x: number, end: number, fromX: number, toX: number, fromY: number, toY: number }} part
  */
-function piece(rgba, out, { y, x: first, end, fromX, toX, fromY, toY }) {
-  const last = SIDE - 1;
+function piece(from, to, { y, x: first, end, fromX, toX, fromY, toY }) {
+  const last = (SIDE - 1) * 256;
   const { share } = OF_CELLS;
   for (let x = first; x < end; x += 1) {
-    const placeX = Math.min(Math.max(x + fromX + (toX - fromX) * share[x], 0), last);
-    const placeY = Math.min(Math.max(y + fromY + (toY - fromY) * share[x], 0), last);
-    const left = placeX | 0;
-    const top = placeY | 0;
-    const u = placeX - left;
-    const v = placeY - top;
-    const here = 4 * (top * SIDE + left);
-    const right = left < last ? 4 : 0;
-    const below = here + (top < last ? 4 * SIDE : 0);
-    const at = 4 * (y * SIDE + x);
-    for (let c = 0; c < 3; c += 1) {
-      const upper = rgba[here + c] + (rgba[here + right + c] - rgba[here + c]) * u;
-      const lower = rgba[below + c] + (rgba[below + right + c] - rgba[below + c]) * u;
-      out[at + c] = upper + (lower - upper) * v;
-    }
+    // In 256ths of a pixel.
+    const placeX = Math.min(Math.max(((x + fromX + (toX - fromX) * share[x]) * 256 + 0.5) | 0, 0), last);
+    const placeY = Math.min(Math.max(((y + fromY + (toY - fromY) * share[x]) * 256 + 0.5) | 0, 0), last);
+    const here = (placeY >> 8) * SIDE + (placeX >> 8);
+    const right = placeX < last ? 1 : 0;
+    const below = here + (placeY < last ? SIDE : 0);
+    const u = placeX & 255;
+    const v = placeY & 255;
+    to[y * SIDE + x] = mixed(mixed(from[here], from[here + right], u), mixed(from[below], from[below + right], u), v);
   }
+}
+
+/** Of two pixels, `share` of 256 of the second: two colours at a time. @param {number} a @param {number} b @param {number} share */
+function mixed(a, b, share) {
+  const rest = 256 - share;
+  const even = (Math.imul(a & 0xff00ff, rest) + Math.imul(b & 0xff00ff, share) + 0x800080) >>> 8;
+  const odd = (Math.imul((a >>> 8) & 0xff00ff, rest) + Math.imul((b >>> 8) & 0xff00ff, share) + 0x800080) | 0;
+  return (even & 0xff00ff) | (odd & 0xff00ff00);
 }
 
 /** Add planes (3, 8, 8), enlarged, to a picture. @param {Rgba} rgba @param {Float32Array} planes */
