@@ -2,7 +2,7 @@
 
 Headless Chromium with a clip as camera and microphone, through the real server; every datagram goes through
 :mod:`bench.calls.relay`, which counts what is on the wire. All run on this machine: with two cores, two sides that
-both draw have one each.
+both draw have one each. What a browser does that has the machine for itself is told by the first case.
 """
 
 import argparse
@@ -21,9 +21,12 @@ from typing import Any
 
 from bench.browsers.chromium import Browser, BrowserError, available
 from bench.browsers.fake_camera import chromium_options
+from bench.calls.recorded import send_recorded
 from bench.calls.relay import IP_UDP, Impairment, SignalingProxy, UdpRelay
 from bench.demo import DemoError, run_peer, serve, shipped_clip
 from bench.progress import run_cases
+from sender.encode_file import encode_file
+from sender.stream import StreamConfig
 from signaling.rooms.server import create_app
 
 LONGEST = 120.0
@@ -59,9 +62,9 @@ return {
 
 @dataclass(frozen=True)
 class Case:
-    """The other side is ``name``: ``command`` of facewire, or a browser where that is "". ``send`` draws nothing, and
-    so leaves the machine to the browser, as a machine of its own would. ``blackout``: seconds without any datagram,
-    in the middle."""
+    """The other side is ``name``: ``command`` of facewire, a browser where that is "", or :data:`RECORDED`, which costs this
+    machine next to nothing. ``send`` draws nothing, but looks for a face. ``blackout``: seconds without any datagram, in
+    the middle."""
 
     name: str
     command: str
@@ -69,7 +72,10 @@ class Case:
     blackout: float = 0.0
 
 
+RECORDED = "recorded"
+"""What is sent was encoded before: :mod:`bench.calls.recorded`."""
 CASES = (
+    Case("another machine", RECORDED),
     Case("facewire send", "send"),
     Case("facewire send, 10 % loss", "send", Impairment(loss=0.10, delay=0.04)),
     Case("facewire send, blackout of 3 s", "send", Impairment(delay=0.04), 3.0),
@@ -96,12 +102,16 @@ async def call(case: Case, seconds: float, clip: Path) -> dict[str, Any]:
     relay, wire = UdpRelay(case.network), Counter[str]()
     relay.on_datagram = lambda to, data: wire.update({to: len(data) + IP_UDP})
     proxy, url = await serve(SignalingProxy(direct, relay).app)
-    there: asyncio.Task[dict[str, Any]] | None = None
+    there: asyncio.Task[Any] | None = None
     try:
         async with AsyncExitStack() as stack:
             folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
             room = f"{url.replace('127.0.0.1', 'localhost')}/call/bench"
-            if case.command:
+            if case.command == RECORDED:
+                file = folders[1] / "sent.fw"
+                await asyncio.to_thread(encode_file, clip, file, StreamConfig())
+                there = asyncio.create_task(send_recorded(file, url, "bench"))
+            elif case.command:
                 words = [case.command, "bench", "--server", url, "--video", str(clip), "--loop"]
                 words += ["--no-refresh"] if case.command == "send" else ["--out", str(folders[1] / "out.mp4"), "--no-open"]
                 there = asyncio.create_task(run_peer([*words, "--seconds", str(seconds + LONGEST)], lambda _: None))
