@@ -76,6 +76,7 @@ class SenderStream:
         keyframes: those made so far, and which of them is in use.
         muted: send silence; set by the caller.
         redundant: repeat the previous tick's audio; set by the caller.
+        every_frame: look at the face in all pictures of a tick, not the last alone; set by the caller.
         seen: the last tick's crop (256, 256, 3), None while nothing is shown; ``face``: what was in it.
     """
 
@@ -94,6 +95,7 @@ class SenderStream:
         self.speech = SpeechEncoder(config.bitrate, TICK_MODES[config.tick_mode])
         self.tick_mode, self.at_ms, self.number = config.tick_mode, 0, 0
         self.muted = self.redundant = False
+        self.every_frame = True
         self.face = Face.TRACKED
         self.seen: UInt8 | None = None
         self.sent_picture: UInt8 | None = None
@@ -142,7 +144,7 @@ class SenderStream:
 
     def look_early(self, frame: UInt8) -> None:
         """The camera's newest picture, before its tick ends: what takes longest is done now, and delays nothing."""
-        if self.shapes and self.framing.crop and not self.framing.hidden and self.pictures.slot is not None:
+        if self.shapes and self.every_frame and self.framing.crop and not self.framing.hidden and self.pictures.slot is not None:
             self.shapes.look(frame, self.framing.crop)
 
     def _see(self, tick: Tick) -> UInt8 | None:
@@ -199,9 +201,9 @@ class SenderStream:
         if not beside_picture or self.face in (Face.NONE, *NO_CAMERA):
             self.shapes.skip()
             return None
-        self.shapes.see(self.framing.placed)
+        self.shapes.see(self.framing.placed if self.every_frame else self.framing.placed[-1:])
         header = self.pictures.header
-        every = self.tick_ms == TICK_MODES[0] and not self._paused
+        every = self.every_frame and self.tick_ms == TICK_MODES[0] and not self._paused
         return self.shapes.encode(self.number, header, self.keyframes.gallery.keyframes[header.slot], every)
 
     def skip(self, tick: Tick) -> None:

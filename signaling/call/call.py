@@ -25,6 +25,7 @@ from receiver.player import Player
 from sender.adaptation.congestion import QueueWatch
 from sender.adaptation.ladder import Ladder
 from sender.adaptation.redundancy import Redundancy
+from sender.adaptation.workload import Workload
 from sender.capture.sources import Source, Tick
 from sender.keyframes.mirror import Mirror
 from sender.self_view import Preview
@@ -59,7 +60,7 @@ class Call:
         ``mirror``: brings other keyframes, sent as ``limit_kbps`` on the wire leaves room."""
         self.mirror, self._pacer = mirror, Pacer(limit_kbps)
         self.ladder = ladder
-        self._queue, self._redundancy = QueueWatch(), Redundancy()
+        self._queue, self._redundancy, self._workload = QueueWatch(), Redundancy(), Workload()
         self._sent_at: dict[int, float] = {}
         self.source, self.stream, self.player, self.preview = source, stream, player, preview
         self.link = Link(ice, self._media, self._queue_control, self._greet, self._left)
@@ -166,7 +167,8 @@ class Call:
                 budget = self._pacer.room(self.link.wire_total()[0], time.monotonic())
                 await self._keyframes_out.send_piece(self.peer, 0 if self._queue.filling else budget)
                 self.peer.send_media(bundle.pack())
-                self._sent_at[bundle.number] = time.monotonic()
+                self._sent_at[bundle.number] = now = time.monotonic()
+                self.stream.every_frame = self._workload.sent(now - tick.captured, now)
                 while len(self._sent_at) > SENT_KEPT:
                     del self._sent_at[next(iter(self._sent_at))]
                 await self._offer_keyframes()

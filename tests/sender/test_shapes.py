@@ -73,6 +73,20 @@ def test_every_frame_is_told_to_within_a_pixel(clip: Path, face) -> None:
     assert apart(network_points(np.stack([key, key])), face(stream.keyframes.newest.rgb)) < 0.7  # AVIF's own loss and quarters
 
 
+def test_a_slow_machine_looks_at_the_last_picture_alone(clip: Path) -> None:
+    stream = SenderStream(CONFIG)
+    watcher, ticks = Watcher(stream), list(islice(file_ticks(clip), 4))
+    watcher.see(stream.bundle(ticks[0]))
+    stream.every_frame, looked = False, []
+    stream.shapes.look = lambda frame, crop, look=stream.shapes.look: looked.append(frame) or look(frame, crop)
+    for tick in ticks[1:]:
+        stream.look_early(tick.frames[0])
+        bundle = stream.bundle(tick)
+        assert bundle.shape is not None
+        assert all(shape is not None for shape in watcher.see(bundle))
+    assert len(looked) == len(ticks) - 1
+
+
 def test_without_shape_it_is_the_papers_form(clip: Path) -> None:
     with_shape, without = (SenderStream(StreamConfig(crop="none", keyframe="first", shape=told)) for told in (True, False))
     for tick in islice(file_ticks(clip), 4):

@@ -1,0 +1,34 @@
+"""Whether the machine keeps up with looking at the face in all pictures of a tick; else it looks at the last alone.
+
+A sender that falls behind sends less sound than is spoken: beside a browser that drew on the same two cores, ``facewire call``
+sent 77 ticks while it received 146, and the other side had to conceal most of what it played.
+"""
+
+LATE = 0.12
+"""Seconds from a tick's end to its sending from which the machine doesn't keep up; usual are 0.02 to 0.05."""
+TICKS = 3
+"""So many in a row must be late: one alone may have waited for something else."""
+PATIENCE = 10.0
+"""Seconds before all pictures are tried again; doubled each time that it fails within :data:`SOON`."""
+PATIENCE_MAX = 160.0
+"""Seconds before they are tried again, at most."""
+SOON = 5.0
+
+
+class Workload:
+    """Times in seconds; ``now`` is a monotonic clock given by the caller."""
+
+    def __init__(self) -> None:
+        self.every_frame = True
+        self._late, self._changed, self._patience = 0, 0.0, PATIENCE
+
+    def sent(self, late: float, now: float) -> bool:
+        """A tick was sent ``late`` seconds after its end. Returns whether all pictures of the next are looked at."""
+        self._late = self._late + 1 if late > LATE else 0
+        since = now - self._changed
+        if self.every_frame and self._late >= TICKS:
+            self._patience = min(PATIENCE_MAX, self._patience * 2) if self._changed and since < SOON else PATIENCE
+            self.every_frame, self._changed = False, now
+        elif not self.every_frame and not self._late and since > self._patience:
+            self.every_frame, self._changed = True, now
+        return self.every_frame
