@@ -1,6 +1,5 @@
 """A frame that the network hasn't drawn, made of one that it has: the face is moved as its points have moved, the light changed
-as the 8×8 picture has. It takes a small part of the network's work, so that a slow machine
-shows 25 FPS, too.
+as the 8×8 picture has. It takes a small part of the network's work, so that a slow machine shows 25 FPS, too.
 
 No new detail comes of it: teeth that weren't seen in the drawn frame aren't seen in the moved one.
 """

@@ -149,9 +149,11 @@ class TickDecoder:
         except CodecError:  # the picture is good all the same
             self.errors += 1
 
-    def _heard(self, sound: Float32) -> Float32:
-        """Mel rows of the newest sound; the last belongs to the tick's end, and all lie within what is kept."""
+    def _heard(self, sound: Float32) -> None:
         self._samples = np.concatenate([self._samples, sound])[-KEEP:]
+
+    def _mel(self) -> Float32:
+        """Mel rows of the newest sound; the last belongs to the tick's end, and all lie within what is kept."""
         return log_mel(self._samples)[-(WINDOW_FRAMES * 2) :]
 
     def tick(
@@ -192,7 +194,7 @@ class TickDecoder:
         elif self._sent:
             self._append(self._sent[-1], self._larger[-1] if self._larger else None)
         frames = grid(at_ms, tick_ms)
-        mel = self._heard(sound)
+        self._heard(sound)
         shapes = self.shapes.tick(bundle, found is not None, len(frames))
         if not self._sent:
             return TickOutput([], sound, concealed)
@@ -201,8 +203,8 @@ class TickDecoder:
             return TickOutput([], sound, concealed)
         shown = [*self._interpolated, *self._between(len(frames))]
         first = len(self._interpolated)
-        # The newest frame lies one frame before the tick's end, and so four mel rows.
-        newest = len(mel) - 1 - 4
+        mel = self._mel()
+        newest = len(mel) - 1 - 4  # the newest frame lies one frame before the tick's end, and so four mel rows
         out = []
         for i, frame in enumerate(frames):
             at = first + i

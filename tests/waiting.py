@@ -3,7 +3,8 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 PATIENCE = 240.0
@@ -30,6 +31,18 @@ async def until(condition: Callable[[], Any], seconds: float = PATIENCE, every: 
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds:g} s: {_words(condition)}")
         await asyncio.sleep(every)
+
+
+@asynccontextmanager
+async def running(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    """Tasks of it, which are over in the end, whatever happens."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:

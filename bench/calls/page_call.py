@@ -2,7 +2,7 @@
 
 Headless Chromium with a clip as camera and microphone, through the real server; every datagram goes through
 :mod:`bench.calls.relay`, which counts what is on the wire. All run on this machine: with two cores, two sides that
-both draw have one each. What a browser does that has the machine for itself is told by the first case.
+both draw have one each. The first case tells what a browser does that has the machine for itself.
 """
 
 import argparse
@@ -58,6 +58,8 @@ return {
   concealed: document.getElementById('readout').title, loud: Math.max(...sound.map(Math.abs)), state: document.body.dataset.phase,
 };
 """
+RECORDED = "recorded"
+"""What is sent was encoded before: :mod:`bench.calls.recorded`."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,6 @@ class Case:
     blackout: float = 0.0
 
 
-RECORDED = "recorded"
-"""What is sent was encoded before: :mod:`bench.calls.recorded`."""
 CASES = (
     Case("another machine", RECORDED),
     Case("facewire send", "send"),

@@ -15,7 +15,6 @@ import numpy as np
 from codec.bundle import TICK_MODES, TIME_UNIT, Bundle
 from codec.container import End, StoredKeyframe, read_file
 from codec.errors import ContainerError
-from codec.media.timing import RATE
 from sender.capture.sources import Tick
 from sender.stream import SenderStream
 from signaling.call.call import Call
@@ -39,9 +38,9 @@ class RecordedStream(SenderStream):
             raise ContainerError(f"{file} has not one keyframe and ticks of {TICK_MODES[0]} ms")
         self.keyframes.settle()
         self.keyframes.set(stored[0].keyframe)
-        self._slot, self._next = stored[0].slot, 0
-        if self.keyframes.slot != self._slot:
-            raise ContainerError(f"{file} has its keyframe in slot {self._slot}")
+        self._next = 0
+        if self.keyframes.slot != stored[0].slot:
+            raise ContainerError(f"{file} has its keyframe in slot {stored[0].slot}")
 
     def candidates(self, tick: Tick) -> None:
         pass
@@ -59,7 +58,7 @@ class RecordedStream(SenderStream):
     def bundle(self, tick: Tick, report: object = None) -> Bundle:
         """The next one of the file; one that holds nothing until the other side has the keyframe."""
         recorded = Bundle(0, 0)
-        if self._slot in self.keyframes.gallery.held:
+        if self.keyframes.slot in self.keyframes.gallery.held:
             recorded = self._bundles[self._next]
             self._next = (self._next + 1) % len(self._bundles)
         bundle = replace(recorded, number=self.number, time=(self.at_ms // TIME_UNIT) & 0xFFFF, redundant=())
@@ -83,7 +82,7 @@ class EmptyTicks:
     async def tick(self) -> Tick | None:
         self._due = (self._due or time.monotonic()) + self.tick_ms / 1000
         await asyncio.sleep(max(0.0, self._due - time.monotonic()))
-        return Tick([], np.zeros(RATE * self.tick_ms // 1000, np.float32), self._due)
+        return Tick([], np.zeros(0, np.float32), self._due)
 
     def close(self) -> None:
         pass

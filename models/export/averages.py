@@ -1,43 +1,39 @@
-"""The 3×3 average around each pixel as a convolution: the same numbers, in WebAssembly in a third of the time.
+"""The 3×3 average around each pixel as a convolution: the same numbers, in less time.
 
-ONNX Runtime's AveragePool asks for each pixel which of its neighbours lie in the picture.
+ONNX Runtime's AveragePool asks for each pixel which of its neighbours lie in the picture. Without it a frame of ``small`` takes 4
+to 6 % less time in WebAssembly (1.30, under Node).
 """
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
-from models.export.graph import fixed_shapes
+from models.export.graph import Writer, attributes, fixed_shapes
 
-SUMS = "/sums"
+SUMS = "sums"
 """End of the name of each convolution that is made."""
-_PLAIN = {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1, 1, 1, 1], "count_include_pad": 0, "ceil_mode": 0}
+_DEFAULTS = {"count_include_pad": 0, "ceil_mode": 0}
+_HANDLED = _DEFAULTS | {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1, 1, 1, 1]}
 
 
 def convolve_averages(model: onnx.ModelProto) -> int:
     """Rewrite every 3×3 AveragePool that keeps the picture's size and leaves out what lies beyond the border, in place; gives
     how many. Others stay."""
-    graph, shapes, nodes, done = model.graph, fixed_shapes(model), [], 0
+    graph, shapes, nodes, done = model.graph, fixed_shapes(model), list[onnx.NodeProto](), 0
     for node in graph.node:
         shape = shapes.get(node.input[0]) if node.op_type == "AveragePool" else None
-        given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        if not shape or {k: given.get(k, 0 if k in ("count_include_pad", "ceil_mode") else None) for k in _PLAIN} != _PLAIN:
+        given = _DEFAULTS | attributes(node)
+        if not shape or any(given.get(name) != value for name, value in _HANDLED.items()):
             nodes.append(node)
             continue
         _, channels, height, width = shape
-        held = {
-            "ones": np.ones((channels, 1, 3, 3)), "across": _shares(width).reshape(1, 1, 1, -1),
-            "down": _shares(height).reshape(1, 1, -1, 1),
-        }  # fmt: skip
-        ones, across, down = (f"{node.name}/{name}" for name in held)
-        for name, value in held.items():
-            graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), f"{node.name}/{name}"))
-        sums, rows = f"{node.name}{SUMS}", f"{node.name}/rows"
-        nodes += [
-            helper.make_node("Conv", [node.input[0], ones], [sums], name=sums, group=channels, pads=[1] * 4),
-            helper.make_node("Mul", [sums, across], [rows], name=rows),
-            helper.make_node("Mul", [rows, down], [node.output[0]], name=f"{node.name}/average"),
-        ]
+        w = Writer(graph, node.name)
+        ones = w.constant("ones", np.ones((channels, 1, 3, 3)))
+        across = w.constant("across", _shares(width).reshape(1, 1, 1, -1))
+        down = w.constant("down", _shares(height).reshape(1, 1, -1, 1))
+        sums = w.node("Conv", [node.input[0], ones], SUMS, group=channels, pads=[1, 1, 1, 1])
+        rows = w.node("Mul", [sums, across], "rows")
+        nodes += [*w.nodes, helper.make_node("Mul", [rows, down], [node.output[0]], name=f"{node.name}/average")]
         done += 1
     del graph.node[:]
     graph.node.extend(nodes)

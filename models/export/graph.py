@@ -1,6 +1,7 @@
 """Small passes over an ONNX graph: fold what never changes, keep weights as fp16, refuse what a runtime lacks."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,6 +22,28 @@ def fixed_shapes(model: onnx.ModelProto) -> dict[str, list[int] | None]:
         dims = value.type.tensor_type.shape.dim
         found[value.name] = [d.dim_value for d in dims] if all(d.HasField("dim_value") for d in dims) else None
     return found
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, object]:
+    """A node's attributes by their names."""
+    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+
+class Writer:
+    """Collects the nodes and constants that replace one node, ``prefix`` before their names."""
+
+    def __init__(self, graph: onnx.GraphProto, prefix: str) -> None:
+        self.graph, self.prefix, self.nodes = graph, prefix, list[onnx.NodeProto]()
+
+    def constant(self, name: str, value: object, kind: type = np.float32) -> str:
+        name = f"{self.prefix}/{name}"
+        self.graph.initializer.append(numpy_helper.from_array(np.array(value, kind), name))
+        return name
+
+    def node(self, kind: str, inputs: list[str], name: str, outputs: int = 1, **attributes: Any) -> str:
+        names = [f"{self.prefix}/{name}" + (f"_{i}" if outputs > 1 else "") for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, inputs, names, name=f"{self.prefix}/{name}", **attributes))
+        return names[0]
 
 
 def fold(model: onnx.ModelProto) -> None:

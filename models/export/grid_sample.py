@@ -6,36 +6,17 @@ contiguous rows and three interpolations: 7.8 ms become 1.8 ms for 24 channels a
 three channels the rows are too short to gain, so those stay.
 """
 
-from typing import Any
-
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from models.export.graph import ExportError, fixed_shapes
+from models.export.graph import ExportError, Writer, attributes, fixed_shapes
 
 LEAST_CHANNELS = 8
 
 
-def _attributes(node: onnx.NodeProto) -> dict[str, object]:
-    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
-
-
-class _Writer:
-    """Collects the nodes and constants that replace one GridSample."""
-
-    def __init__(self, graph: onnx.GraphProto, prefix: str) -> None:
-        self.graph, self.prefix, self.nodes = graph, prefix, list[onnx.NodeProto]()
-
-    def constant(self, name: str, value: object, kind: type = np.float32) -> str:
-        name = f"{self.prefix}/{name}"
-        self.graph.initializer.append(numpy_helper.from_array(np.array(value, kind), name))
-        return name
-
-    def node(self, kind: str, inputs: list[str], name: str, outputs: int = 1, **attributes: Any) -> str:
-        names = [f"{self.prefix}/{name}" + (f"_{i}" if outputs > 1 else "") for i in range(outputs)]
-        self.nodes.append(helper.make_node(kind, inputs, names, name=f"{self.prefix}/{name}", **attributes))
-        return names[0]
+class _Sampling(Writer):
+    """The parts of one GridSample."""
 
     def position(self, grid: str, axis: str, side: int) -> tuple[str, str]:
         """Grid column in [-1, 1] → (lower pixel, part of the way to the next), clamped to the
@@ -62,7 +43,7 @@ class _Writer:
 def _rows(graph: onnx.GraphProto, node: onnx.NodeProto, image: list[int], grid: list[int]) -> list[onnx.NodeProto]:
     _, channels, height, width = image
     count = grid[1] * grid[2]
-    w = _Writer(graph, node.name)
+    w = _Sampling(graph, node.name)
     last = w.node("Transpose", [node.input[0]], "channels_last", perm=[0, 2, 3, 1])
     rows = w.node("Reshape", [last, w.constant("rows/shape", [height * width, channels], np.int64)], "rows")
     # Positions are rows of `count`: with one value a row ONNX Runtime would work them out one by one.
@@ -102,7 +83,7 @@ def gather_rows(model: onnx.ModelProto, least: int = LEAST_CHANNELS) -> int:
         if node.op_type != "GridSample":
             nodes.append(node)
             continue
-        image, grid, kind = known.get(node.input[0]), known.get(node.input[1]), _attributes(node)
+        image, grid, kind = known.get(node.input[0]), known.get(node.input[1]), attributes(node)
         if not image or not grid or len(image) != 4 or image[0] != 1:
             raise ExportError(f"GridSample {node.name} has no fixed 4-D shape with batch 1")
         plain = kind.get("mode") in (b"linear", b"bilinear") and kind.get("padding_mode") == b"border"

@@ -25,7 +25,7 @@ from sender.stream import SenderStream, StreamConfig
 from signaling.call.call import Call
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
-from tests.waiting import until
+from tests.waiting import running, until
 
 pytestmark = pytest.mark.e2e
 
@@ -78,22 +78,19 @@ async def test_a_face_that_changes_gets_another_keyframe(server: str) -> None:
         player = Player(Undrawn, interpolator, [])
         sending = Call(IceConfig(), Waiting(mirror), stream, mirror=mirror, limit_kbps=LIMIT)
         receiving = Call(IceConfig(), player=player)
-        calls = [asyncio.create_task(sending.run(here)), asyncio.create_task(receiving.run(there))]
         try:
-            received = player.decoder.pictures.references.keyframes
-            await until(lambda: len(received) >= 2 or any(c.done() for c in calls), MOST)
-            assert mirror.switched == 0  # the dark face has got one of its own
-            second = stream.pictures.slot
-            await until(lambda: mirror.switched >= 1 or any(c.done() for c in calls), MOST)
-            await until(lambda: stream.pictures.slot != second or any(c.done() for c in calls), MOST)
-            out, _, seconds = sending.link.wire_total()
-            assert out * 8e-3 / seconds < LIMIT
-            sending.hang_up()
-            await asyncio.wait_for(asyncio.gather(*calls), 60)
+            async with running(sending.run(here), receiving.run(there)) as calls:
+                received = player.decoder.pictures.references.keyframes
+                await until(lambda: len(received) >= 2 or any(c.done() for c in calls), MOST)
+                assert mirror.switched == 0  # the dark face has got one of its own
+                second = stream.pictures.slot
+                await until(lambda: mirror.switched >= 1 or any(c.done() for c in calls), MOST)
+                await until(lambda: stream.pictures.slot != second or any(c.done() for c in calls), MOST)
+                out, _, seconds = sending.link.wire_total()
+                assert out * 8e-3 / seconds < LIMIT
+                sending.hang_up()
+                await asyncio.wait_for(asyncio.gather(*calls), 60)
         finally:
-            for call in calls:
-                call.cancel()
-            await asyncio.gather(*calls, return_exceptions=True)
             mirror.close()
             await player.close()
     assert player.count.broken == 0

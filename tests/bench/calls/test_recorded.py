@@ -20,7 +20,7 @@ from signaling.call.call import Call
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.rooms.server import create_app
-from tests.waiting import until
+from tests.waiting import running, until
 
 MOST = 300.0
 """Seconds, on however slow a machine."""
@@ -54,15 +54,10 @@ async def test_the_other_side_decodes_it_round_after_round(file: Path, interpola
     try:
         async with SignalingClient(url, "room") as client:
             receiving = Call(IceConfig(), player=player)
-            calls = [asyncio.create_task(receiving.run(client)), asyncio.create_task(send_recorded(file, url, "room"))]
-            try:
+            async with running(receiving.run(client), send_recorded(file, url, "room")) as calls:
                 await until(lambda: player.bits.pictures > 20 or any(call.done() for call in calls), MOST)
                 receiving.hang_up()
                 await asyncio.wait_for(asyncio.gather(*calls), 60)
-            finally:
-                for call in calls:
-                    call.cancel()
-                await asyncio.gather(*calls, return_exceptions=True)
     finally:
         await player.close()
         await runner.cleanup()

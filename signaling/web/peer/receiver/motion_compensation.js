@@ -5,14 +5,12 @@
 
 import { SIZE } from "../codec/pictures/sampling.js";
 import { POINTS } from "../codec/shape/basis.js";
-import { averaged } from "./small_pictures.js";
+import { averaged, BLOCK } from "./small_pictures.js";
 
 const SIDE = 256;
 /** Cells a side in which the flow is found; between them it is interpolated. */
 const CELLS = 32;
 const CELL = SIDE / CELLS;
-/** Pixels a side that make up one of the 8×8 picture. */
-const BLOCK = SIDE / SIZE;
 /** Pixels of movement that are none. */
 const LEAST = 0.02;
 /** Standard deviation of a point's Gaussian weight, in half-sides of the picture. */

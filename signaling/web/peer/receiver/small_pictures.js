@@ -7,7 +7,7 @@ const DETAIL = 64;
 /** Side of a frame. */
 const FRAME = 256;
 /** Pixels a side of it that make up one of the 8×8 picture. */
-const BLOCK = FRAME / SIZE;
+export const BLOCK = FRAME / SIZE;
 
 /**
  * `small`: RGB planes (3, 8, 8) in [0, 1], averaged down as the sender does. `larger`: the picture itself as RGB planes, null
