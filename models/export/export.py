@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from models.data.clip import COARSE, SIDE
 from models.export.align import align_channels
+from models.export.early_products import multiply_early
 from models.export.graph import check, fold, halve, save
 from models.export.grid_sample import gather_rows
 from models.face.shape_points import COUNT
@@ -78,6 +79,7 @@ def _trace(model: nn.Module, inputs: tuple[Tensor, ...], names: Sequence[str], o
 def _finish(model: onnx.ModelProto, half: bool) -> onnx.ModelProto:
     learned = {t.name for t in model.graph.initializer}
     fold(model)
+    multiply_early(model)
     gather_rows(model)
     align_channels(model)
     if half:

@@ -36,7 +36,7 @@ Inputs = dict[str, Float32]
 SAMPLES = 192
 EXACT = (
     "visual/net/net.0/", "fuse8.0/", "to16.0/", "fuse16.0/", "attend/query", "found", "flow", "detail", "predictor/shape",
-    "predictor/head", "to64", "fuse64.0/", "generator/head",
+    "predictor/head", "to64", "fuse64.0/", "generator/join", "generator/head",
 )  # fmt: skip
 """Parts of the names of the convolutions that stay in fp32: where the pictures come in, where flow
 and picture go out, where a scale's features meet. Each alone in int8 moves the frame by more

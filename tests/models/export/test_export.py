@@ -106,6 +106,7 @@ def test_graphs_hold_only_what_runtimes_have(small):
     kinds = collections.Counter(n.op_type for n in step.graph.node)
     assert kinds["GridSample"] == 1  # the picture's own; the features' are gathers
     assert kinds["Gather"] >= 4 * 4
+    assert "/generator/join/Conv/product" in {n.name for n in step.graph.node}
 
 
 def test_weights_are_half(small):

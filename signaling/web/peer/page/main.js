@@ -4,6 +4,7 @@ import { Call } from "../call/call.js";
 import { refusal } from "../call/media_access.js";
 import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
+import { consistency } from "../receiver/trust.js";
 import { drawing } from "../workers/load.js";
 import { note, press, steer } from "./controls.js";
 import { insteadOfFace, localNote, remoteNote, showPixels } from "./faces.js";
@@ -35,7 +36,8 @@ const soundOn = byId("sound-on");
 let call;
 let smallShown = false;
 let [loaded, total, frameMs] = [0, 1, /** @type {number | null} */ (null)];
-let trust = /** @type {number | null} */ (null);
+/** The frame that is shown, in a call. @type {import("../receiver/presenter.js").Shown | null} */
+let shown = null;
 /** What went wrong, by what it is about. @type {Map<string, string>} */
 const troubles = new Map();
 /** @type {WakeLockSentinel | null} */
@@ -176,8 +178,8 @@ function showSmall(small) {
 }
 
 /** @param {import("../receiver/presenter.js").Shown} frame */
-function showFrame({ rgba, small, consistency }) {
-  byId("remote").getContext("2d", { alpha: false }).putImageData(new ImageData(rgba, 256), 0, 0);
+function showFrame(frame) {
+  byId("remote").getContext("2d", { alpha: false }).putImageData(new ImageData(frame.rgba, 256), 0, 0);
   if (call.state === "lobby") {
     document.body.dataset.seen = "yes";
     byId("own-caption").textContent = "your camera";
@@ -187,8 +189,8 @@ function showFrame({ rgba, small, consistency }) {
   if (call.state !== "connected") return;
   setRemote("");
   stage.dataset.rough = "no";
-  trust = consistency;
-  if (smallShown) showPixels(small);
+  shown = frame;
+  if (smallShown) showPixels(frame.small);
 }
 
 function showLoading() {
@@ -210,7 +212,7 @@ function devicesChanged() {
 function everySecond() {
   const numbers = call.numbers();
   if (call.state === "connected") {
-    showNumbers({ ...numbers, draw: frameMs, trust });
+    showNumbers({ ...numbers, draw: frameMs, trust: shown && consistency(shown.rgba, shown.small) });
     byId("readout").title = `${numbers.concealed} of ${numbers.ticks} ticks of sound concealed`;
     const face = faceName(Number(numbers.face));
     if (insteadOfFace(face)) setRemote(insteadOfFace(face));

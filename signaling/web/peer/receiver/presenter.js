@@ -3,7 +3,6 @@
 
 import { canBeMoved, FARTHEST, moved } from "./motion_compensation.js";
 import { smallOf } from "./small_pictures.js";
-import { consistency } from "./trust.js";
 
 /** Drawn frames that others can be made of. */
 const KEPT = 3;
@@ -18,8 +17,8 @@ const COUNTED = 2;
 /** @typedef {import("./tick_decoder.js").FrameInput} FrameInput */
 /** A frame, its picture RGBA 256×256, and when it is due. @typedef {{ frame: FrameInput, due: number, rgba: Uint8ClampedArray<ArrayBuffer> }} Drawn */
 /**
- * A picture, RGBA 256×256, the 64 pixels that it was drawn from, and how far they agree.
- * @typedef {{ rgba: Uint8ClampedArray<ArrayBuffer>, small: Uint8ClampedArray, consistency: number }} Shown
+ * A picture, RGBA 256×256, and the 64 pixels that it was drawn from.
+ * @typedef {{ rgba: Uint8ClampedArray<ArrayBuffer>, small: Uint8ClampedArray }} Shown
  */
 /**
  * The clock, in seconds; `shown`: a frame is to be put on the page now; `hidden`: none is.
@@ -85,8 +84,7 @@ export class Presenter {
   #show({ frame, due }, rgba) {
     this.#newest = due;
     this.#count("shown");
-    const small = smallOf(frame);
-    this.#stage.shown({ rgba, small, consistency: consistency(rgba, small) });
+    this.#stage.shown({ rgba, small: smallOf(frame) });
   }
 
   /** The camera goes off at `due`. @param {number} due */

@@ -19,8 +19,6 @@ import { loadNetwork, loadRuntime } from "./load.js";
 const SIDE_MAX = 640;
 /** Seconds from one picture to the next, less than the 25 FPS grid's for what jitters. */
 const SPACING = 0.034;
-/** The same where each tick's last picture is all that is looked at. */
-const RARER = 0.09;
 /** Milliseconds that the face mesh may take for every picture to be looked at: 15 % of a core. */
 const FAST_MESH = 6;
 /** Seconds of sound that may wait; what is beyond is dropped, for it would be late for ever. */
@@ -42,6 +40,8 @@ let resampler = null;
 let microphone = null;
 /** The newest pictures, oldest first. @type {{ at: number, image: Rgba }[]} */
 let pictures = [];
+/** What the camera has brought since: its pixels are taken when they are needed. @type {{ at: number, frame: VideoFrame | ImageBitmap } | null} */
+let newest = null;
 const canvas = new OffscreenCanvas(1, 1);
 const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
   canvas.getContext("2d", { alpha: false, willReadFrequently: true })
@@ -76,7 +76,7 @@ self.onmessage = ({ data }) => {
   else if (data.kind === "microphone") listen(data.port, data.rate);
   else if (data.kind === "camera") watch(data.readable);
   else if (data.kind === "mirror") heedMirror(data.port);
-  else if (data.kind === "bitmap") picture(data.bitmap);
+  else if (data.kind === "bitmap") arrived(data.bitmap);
 };
 
 /** @param {import("./load.js").Files} files */
@@ -127,9 +127,10 @@ async function watch(readable) {
   cameraNumber += 1;
   const number = cameraNumber;
   pictures = [];
+  newest?.frame.close();
+  newest = null;
   if (!readable) return;
   const reader = readable.getReader();
-  let last = 0;
   for (;;) {
     const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }));
     if (done || !value) return;
@@ -138,17 +139,24 @@ async function watch(readable) {
       reader.cancel();
       return;
     }
-    if (now() - last < (stream?.everyFrame ? SPACING : RARER)) {
-      value.close();
-      continue;
-    }
-    last = now();
-    picture(value);
+    arrived(value);
   }
 }
 
 /** @param {VideoFrame | ImageBitmap} frame */
-function picture(frame) {
+function arrived(frame) {
+  newest?.frame.close();
+  newest = { at: now(), frame };
+  const last = pictures[pictures.length - 1]?.at ?? 0;
+  // Of a tick of which the last picture is all that is looked at, that one alone is worth its pixels.
+  if (stream?.everyFrame && newest.at - last >= SPACING) takePixels();
+  seen.set();
+}
+
+function takePixels() {
+  if (!newest) return;
+  const { at, frame } = newest;
+  newest = null;
   const [wide, high] = "displayWidth" in frame ? [frame.displayWidth, frame.displayHeight] : [frame.width, frame.height];
   const scale = Math.min(1, SIDE_MAX / Math.max(wide, high));
   const [width, height] = [Math.max(2, Math.round(wide * scale)), Math.max(2, Math.round(high * scale))];
@@ -156,14 +164,15 @@ function picture(frame) {
   context.drawImage(frame, 0, 0, width, height);
   frame.close();
   const image = context.getImageData(0, 0, width, height);
-  pictures = [...pictures, { at: now(), image }].slice(-KEPT);
-  seen.set();
+  pictures = [...pictures, { at, image }].slice(-KEPT);
 }
 
 /** The pictures of the tick that has just ended, as they were on its grid of 25 FPS. @param {number} tickMs */
 function captured(tickMs) {
-  const newest = pictures[pictures.length - 1];
-  if (wanted.cameraOff || wanted.away || !newest || now() - newest.at > STALE) return [];
+  if (wanted.cameraOff || wanted.away) return [];
+  if (!stream.everyFrame) takePixels();
+  const last = pictures[pictures.length - 1];
+  if (!last || now() - last.at > STALE) return [];
   const count = Math.round(tickMs / 40) || 1;
   const end = now();
   return Array.from({ length: count }, (_, i) => {
