@@ -13,6 +13,8 @@ from codec.media.timing import RATE
 from codec.media.types import Float32, UInt8
 
 WIDTH, HEIGHT = 640, 480
+MICROPHONE = "microphone.wav"
+"""The file that is the microphone, in the folder given."""
 
 
 def chromium_options(clip: Path, folder: Path, tint: tuple[float, float, float] = (1, 1, 1), seconds: float = 8.0) -> list[str]:
@@ -34,7 +36,7 @@ def padded(rgb: UInt8 | Float32) -> UInt8:
 def devices(folder: Path, frames: Iterable[UInt8], sound: Float32) -> list[str]:
     """Write pictures (HEIGHT, WIDTH, 3) at 25 a second, and mono sound at 16 kHz, as what Chromium's fake devices play
     over and over; its options."""
-    camera, microphone = folder / "camera.mjpeg", folder / "microphone.wav"
+    camera, microphone = folder / "camera.mjpeg", folder / MICROPHONE
     with av.open(str(camera), "w", format="mjpeg") as out:
         stream = out.add_stream("mjpeg", rate=25)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuvj420p"

@@ -15,12 +15,14 @@ from typing import Any
 from aiohttp import ClientSession, ClientWebSocketResponse
 
 from bench.browsers.chromium import SLOWEST, BrowserError, line_with
+from bench.browsers.sound_server import VOICE
 
 PREFERENCES = {
     "media.navigator.streams.fake": True,  # camera and microphone of Firefox's making
     "media.navigator.permission.disabled": True,
     "media.autoplay.default": 0,
-    # Its own way to PulseAudio hung the window in some starts, as root without a desktop; by ALSA that was not seen.
+    # Its own way to PulseAudio hung the window in some starts, as root without a desktop; by ALSA that was not seen, but a
+    # microphone goes silent after a second.
     "media.cubeb.backend": "alsa",
     "media.peerconnection.ice.loopback": True,
     "media.peerconnection.ice.obfuscate_host_addresses": False,
@@ -28,6 +30,8 @@ PREFERENCES = {
     "network.captive-portal-service.enabled": False,
     "app.update.enabled": False,
 }
+HEARING = {"media.cubeb.backend": "pulse-rust", "media.audio_loopback_dev": VOICE}
+"""Preferences besides, with which the sound server's voice is the microphone."""
 ALSA = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
 
 
@@ -38,10 +42,12 @@ def available() -> bool:
 
 class Firefox:
     """One window, as an async context manager, with the methods of :class:`bench.browsers.chromium.Browser`. Without a sound
-    server its AudioContext never runs: give ``environment`` one's (:mod:`bench.browsers.sound_server`)."""
+    server its AudioContext never runs: give ``environment`` one's (:mod:`bench.browsers.sound_server`), and ``hears`` where
+    that speaks; else the microphone is a tone, which is no voice and isn't sent."""
 
-    def __init__(self, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, environment: dict[str, str] | None = None, hears: bool = False) -> None:
         self._environment = dict(os.environ if environment is None else environment)
+        self._preferences = PREFERENCES | (HEARING if hears else {})
 
     async def __aenter__(self) -> "Firefox":
         self._stack = contextlib.AsyncExitStack()
@@ -54,7 +60,7 @@ class Firefox:
 
     async def _start(self) -> None:
         profile = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="facewire-", ignore_cleanup_errors=True))
-        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items()]
+        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in self._preferences.items()]
         Path(profile, "user.js").write_text("".join(lines))
         Path(profile, ".asoundrc").write_text(ALSA)
         self._process = await asyncio.create_subprocess_exec(

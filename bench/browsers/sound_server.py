@@ -1,4 +1,7 @@
-"""A PulseAudio server of its own, with a null sink whose monitor is the microphone: sound without a sound card."""
+"""A PulseAudio server of its own, with a null sink whose monitor is the microphone: sound without a sound card.
+
+:meth:`SoundServer.speak` adds a microphone that hears a file, and not what is played.
+"""
 
 import asyncio
 import contextlib
@@ -6,8 +9,11 @@ import os
 import shutil
 import signal
 import tempfile
+from pathlib import Path
 
-NEEDED = ("pulseaudio", "pactl", "parec")
+NEEDED = ("pulseaudio", "pactl", "parec", "paplay")
+VOICE = "voice"
+"""The microphone that :meth:`SoundServer.speak` makes."""
 
 
 class SoundServerError(RuntimeError):
@@ -41,6 +47,16 @@ class SoundServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    async def speak(self, sound: Path) -> None:
+        """Play a WAV file over and over into a microphone of its own, :data:`VOICE`. Raises :class:`SoundServerError`."""
+        sink = ("module-null-sink", f"sink_name={VOICE}")
+        source = ("module-remap-source", f"master={VOICE}.monitor", f"source_name={VOICE}_heard",
+                  f"source_properties=device.description={VOICE}")  # fmt: skip
+        for module in (sink, source):
+            if await (await self.start("pactl", "load-module", *module)).wait():
+                raise SoundServerError(f"PulseAudio did not load {module[0]}")
+        await self.start("sh", "-c", f'while paplay --device={VOICE} "$0"; do :; done', str(sound))
 
     async def start(self, *command: str) -> asyncio.subprocess.Process:
         """A program of this server's; it is ended with it."""

@@ -40,7 +40,8 @@ EXACT = (
 )  # fmt: skip
 """Parts of the names of the convolutions that stay in fp32: where the pictures come in, where flow
 and picture go out, where a scale's features meet. Each alone in int8 moves the frame by more
-(2.5e-7 to 6e-6, squared) than most others, and all of them take a quarter of the multiplications."""
+(2.5e-7 to 6e-6, squared) than most others, and all of them take a quarter of the multiplications.
+``generator/join`` has little to do by itself (:mod:`models.export.early_products`)."""
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -6,11 +6,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from bench.browsers.fake_camera import MICROPHONE, chromium_options
 from bench.browsers.firefox import Firefox, available
 from bench.browsers.sound_server import SoundServer
 from bench.demo import shipped_clip
+from codec.media.files import file_sound
 from tests.e2e.call_page import CODE, LONG, LOUD, drawn, figures_of, moves, opened
 from tests.e2e.processes import facewire, finish
 from tests.needs import needs
@@ -34,26 +37,17 @@ def told(stats: Path) -> list[dict[str, Any]]:
 async def test_firefox_and_facewire_call(server: str, tmp_path: Path) -> None:
     url, film = server.replace("127.0.0.1", "localhost") + "/call/fox", tmp_path / "seen.mp4"
     stats = tmp_path / "stats.jsonl"
+    clip = str(shipped_clip())
     there = await facewire(
-        "call",
-        "fox",
-        "--server",
-        server,
-        "--video",
-        str(shipped_clip()),
-        "--loop",
-        "--out",
-        str(film),
-        "--json",
-        "--stats",
-        str(stats),
-    )
+        "call", "fox", "--server", server, "--video", clip, "--loop", "--out", str(film), "--json", "--stats", str(stats)
+    )  # fmt: skip
+    chromium_options(shipped_clip(), tmp_path)  # for the microphone
     try:
-        async with SoundServer() as sound, Firefox(sound.environment) as browser:
+        async with SoundServer() as sound, Firefox(sound.environment, hears=True) as browser:
+            await sound.speak(tmp_path / MICROPHONE)
             await opened(browser, url)
             await moves(browser, await drawn(browser))
             await until(lambda: browser.run(f"{LOUD[:-1]} > 0.02"), LONG, 0.2)
-            code = await until(lambda: browser.run(CODE), LONG)
 
             async def counted() -> bool:
                 return all(number > 1 for number in await browser.run(NUMBERS))
@@ -64,9 +58,11 @@ async def test_firefox_and_facewire_call(server: str, tmp_path: Path) -> None:
                 LONG,
                 0.5,
             )
+            code = await until(lambda: browser.run(CODE), LONG)  # a connection that was made anew has another
             await browser.click("#hangup")
             out = await finish(there, LONG)
     finally:
         if there.returncode is None:
             there.send_signal(signal.SIGKILL)
     figures_of(out, code)
+    assert np.abs(np.concatenate(list(file_sound(film)))).max() > 0.02

@@ -8,9 +8,14 @@
 /** OpenCV's cubic kernel has this slope at 1. */
 const SLOPE = -0.75;
 
+/** Weights are whole numbers, in 2048ths: sums of pixels, weighted twice, fit into 32 bits. */
+const BITS = 11;
+/** What rounds such a sum. */
+const HALF = 1 << (2 * BITS - 1);
+
 /**
  * Which pixels make up each place, and by how much: those of place `i` lie at `starts[i]` to `starts[i + 1]`.
- * @typedef {{ starts: Int32Array, from: Int32Array, weights: Float32Array }} Taps
+ * @typedef {{ starts: Int32Array, from: Int32Array, weights: Int32Array }} Taps
  */
 
 /** @type {Map<string, Taps>} */
@@ -51,7 +56,8 @@ function taps(length, size) {
     }
     starts.push(from.length);
   }
-  const made = { starts: Int32Array.from(starts), from: Int32Array.from(from), weights: Float32Array.from(weights) };
+  const whole = Int32Array.from(weights, (weight) => Math.round(weight * 2 ** BITS));
+  const made = { starts: Int32Array.from(starts), from: Int32Array.from(from), weights: whole };
   if (known.size > 64) known.clear(); // a crop's side changes slowly
   known.set(name, made);
   return made;
@@ -62,42 +68,44 @@ export function resize(image, width, height) {
   if (width === image.width && height === image.height) return image;
   const times = image.width / width;
   if (Number.isInteger(times) && times === image.height / height) return shrunk(image, times);
-  const rows = new Float32Array(image.height * width * 3);
-  const { data } = image;
-  const across = taps(image.width, width);
-  for (let y = 0, out = 0; y < image.height; y += 1) {
-    const row = 4 * y * image.width;
-    for (let x = 0; x < width; x += 1, out += 3) {
-      let [r, g, b] = [0, 0, 0];
-      for (let i = across.starts[x]; i < across.starts[x + 1]; i += 1) {
-        const from = row + 4 * across.from[i];
-        const weight = across.weights[i];
-        r += weight * data[from];
-        g += weight * data[from + 1];
-        b += weight * data[from + 2];
-      }
-      rows[out] = r;
-      rows[out + 1] = g;
-      rows[out + 2] = b;
-    }
-  }
+  const [across, down] = [taps(image.width, width), taps(image.height, height)];
+  const row = 4 * image.width;
+  const sums = new Int32Array(row);
   const out = new Uint8ClampedArray(width * height * 4).fill(255);
-  const sums = new Float32Array(3 * width);
-  const down = taps(image.height, height);
   for (let y = 0; y < height; y += 1) {
     sums.fill(0);
-    for (let i = down.starts[y]; i < down.starts[y + 1]; i += 1) {
-      const from = 3 * down.from[i] * width;
-      const weight = down.weights[i];
-      for (let x = 0; x < 3 * width; x += 1) sums[x] += weight * rows[from + x];
-    }
-    for (let x = 0, at = 4 * y * width; x < 3 * width; x += 3, at += 4) {
-      out[at] = sums[x];
-      out[at + 1] = sums[x + 1];
-      out[at + 2] = sums[x + 2];
-    }
+    for (let i = down.starts[y]; i < down.starts[y + 1]; i += 1)
+      addTimes(sums, image.data, down.from[i] * row, down.weights[i]);
+    resizedRow(sums, across, out, 4 * y * width);
   }
   return { width, height, data: out };
+}
+
+/**
+ * Add a row of pixels, which begins at `first`, so many times.
+ * @param {Int32Array} sums @param {Rgba["data"]} pixels @param {number} first @param {number} weight
+ */
+function addTimes(sums, pixels, first, weight) {
+  for (let i = 0; i < sums.length; i += 1) sums[i] += Math.imul(weight, pixels[first + i]);
+}
+
+/**
+ * A row of places out of one of pixels, which is weighted already; `at`: where it begins.
+ * @param {Int32Array} sums @param {Taps} taps @param {Uint8ClampedArray} out @param {number} at
+ */
+function resizedRow(sums, { starts, from, weights }, out, at) {
+  for (let i = 0, place = 1; place < starts.length; place += 1, at += 4) {
+    let [r, g, b] = [HALF, HALF, HALF];
+    for (; i < starts[place]; i += 1) {
+      const pixel = 4 * from[i];
+      r += Math.imul(weights[i], sums[pixel]);
+      g += Math.imul(weights[i], sums[pixel + 1]);
+      b += Math.imul(weights[i], sums[pixel + 2]);
+    }
+    out[at] = r >> (2 * BITS);
+    out[at + 1] = g >> (2 * BITS);
+    out[at + 2] = b >> (2 * BITS);
+  }
 }
 
 /** The mean of `times` × `times` pixels for each: faster than {@link resize}. @param {Rgba} image @param {number} times @returns {Rgba} */
@@ -136,11 +144,13 @@ export function square(image, x, y, side) {
   const data = new Uint8ClampedArray(side * side * 4);
   const pixels = new Uint32Array(data.buffer);
   const from = new Uint32Array(image.data.buffer, image.data.byteOffset, image.width * image.height);
+  const [left, right] = [Math.min(Math.max(-x, 0), side), Math.min(Math.max(image.width - x, 0), side)];
   for (let row = 0; row < side; row += 1) {
     const line = Math.min(Math.max(y + row, 0), image.height - 1) * image.width;
-    for (let column = 0; column < side; column += 1) {
-      pixels[row * side + column] = from[line + Math.min(Math.max(x + column, 0), image.width - 1)];
-    }
+    const to = row * side;
+    if (left < right) pixels.set(from.subarray(line + x + left, line + x + right), to + left);
+    pixels.fill(from[line], to, to + left);
+    pixels.fill(from[line + image.width - 1], to + right, to + side);
   }
   return { width: side, height: side, data };
 }
