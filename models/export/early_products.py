@@ -41,10 +41,17 @@ def multiply_early(model: onnx.ModelProto) -> int:
     """Rewrite every 1×1 convolution over a concatenation of which some parts, not all, are enlarged or moved for it alone and
     have at least as many channels as it gives, in place; gives how many. The weights stay whole, and are cut in the graph,
     which runtimes do once, at load."""
-    graph, shapes, done = model.graph, fixed_shapes(model), 0
+    done = 0
+    while _rewrite_one(model):
+        done += 1
+    return done
+
+
+def _rewrite_one(model: onnx.ModelProto) -> bool:
+    graph, shapes = model.graph, fixed_shapes(model)
     used = Counter(name for node in graph.node for name in node.input)
     made_by = {name: node for node in graph.node for name in node.output}
-    for conv in [n for n in graph.node if _is_product(n)]:
+    for conv in filter(_is_product, graph.node):
         joined, out = made_by.get(conv.input[0]), shapes.get(conv.output[0])
         parts = [shapes.get(name) for name in joined.input] if joined is not None and joined.op_type == "Concat" else []
         if joined is None or not out or not parts or not all(parts) or used[conv.input[0]] != 1:
@@ -54,8 +61,8 @@ def multiply_early(model: onnx.ModelProto) -> int:
         chains = [chain if count >= out[1] else [] for chain, count in zip(chains, channels, strict=True)]
         if any(chains) and not all(chains):
             _take_apart(graph, conv, joined, channels, chains)
-            done += 1
-    return done
+            return True
+    return False
 
 
 def _take_apart(

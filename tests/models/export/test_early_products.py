@@ -77,3 +77,22 @@ def test_a_convolution_with_neighbours_stays(tmp_path):
     before = model.SerializeToString()
     assert multiply_early(model) == 0
     assert model.SerializeToString() == before
+
+
+class _Twice(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = _Joined(), _Joined()
+
+    def forward(self, *given):
+        return self.first(*given) + self.second(*given)
+
+
+def test_each_of_several_is_taken_apart(tmp_path):
+    module = _Twice()
+    model = exported(module, tmp_path)
+    assert multiply_early(model) == 2
+    check(model)
+    assert channels_into(model, "GridSample") == [5, 5]
+    with torch.no_grad():
+        assert np.abs(result(model) - module(*inputs()).numpy()).max() < 1e-5
