@@ -13,8 +13,6 @@ from codec.media.timing import RATE
 from codec.media.types import Float32, UInt8
 
 WIDTH, HEIGHT = 640, 480
-MICROPHONE = "microphone.wav"
-"""The file that is the microphone, in the folder given."""
 
 
 def chromium_options(clip: Path, folder: Path, tint: tuple[float, float, float] = (1, 1, 1), seconds: float = 8.0) -> list[str]:
@@ -36,7 +34,7 @@ def padded(rgb: UInt8 | Float32) -> UInt8:
 def devices(folder: Path, frames: Iterable[UInt8], sound: Float32) -> list[str]:
     """Write pictures (HEIGHT, WIDTH, 3) at 25 a second, and mono sound at 16 kHz, as what Chromium's fake devices play
     over and over; its options."""
-    camera, microphone = folder / "camera.mjpeg", folder / MICROPHONE
+    camera = folder / "camera.mjpeg"
     with av.open(str(camera), "w", format="mjpeg") as out:
         stream = out.add_stream("mjpeg", rate=25)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuvj420p"
@@ -44,9 +42,15 @@ def devices(folder: Path, frames: Iterable[UInt8], sound: Float32) -> list[str]:
         for frame in frames:
             out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         out.mux(stream.encode(None))
-    with wave.open(str(microphone), "wb") as out_sound:
+    return [f"--use-file-for-fake-video-capture={camera}", f"--use-file-for-fake-audio-capture={microphone(folder, sound)}"]
+
+
+def microphone(folder: Path, sound: Float32) -> Path:
+    """Write mono sound at 16 kHz as the WAV file that a fake microphone plays; gives where it is."""
+    path = folder / "microphone.wav"
+    with wave.open(str(path), "wb") as out_sound:
         out_sound.setnchannels(1)
         out_sound.setsampwidth(2)
         out_sound.setframerate(RATE)
         out_sound.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
-    return [f"--use-file-for-fake-video-capture={camera}", f"--use-file-for-fake-audio-capture={microphone}"]
+    return path
