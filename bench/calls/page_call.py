@@ -31,6 +31,8 @@ from signaling.rooms.server import create_app
 
 LONGEST = 120.0
 """Seconds in which a face must be seen."""
+LOBBY = 8.0
+"""Seconds for which somebody looks at themself before they join: the page loads meanwhile what it needs only later."""
 MEMORY_EVERY = 60.0
 """Seconds between looks at the browser's memory."""
 EARS = """
@@ -92,6 +94,7 @@ async def page(url: str, clip: Path, folder: Path) -> AsyncIterator[Browser]:
         await browser.open(url)
         # The networks are loaded, and the own face is drawn from what will be sent.
         await browser.run_async(SEEN)
+        await asyncio.sleep(LOBBY)
         await browser.click("#join")
         yield browser
 

@@ -32,9 +32,10 @@ Object.assign(window, { drawn: [], gone: 0, wrong: "" });
 (async () => {
   const files = await (await fetch("/peer/files.json")).json();
   const { Drawing } = await import("/peer/call/drawing.js");
+  const { compiled } = await import("/peer/workers/load.js");
   const driven = { pictures: floats(given.pictures), speech: floats(given.speech), detail: null, shape: floats(given.shape) };
   const ask = (port) => port.postMessage({ frame: { slot: 0, number: 0, driven }, due: performance.now() });
-  const drawing = new Drawing(files, { gpu: true, cores: 2, shared: false, step: "step.onnx" }, {
+  const drawing = new Drawing(compiled(files), { gpu: true, cores: 2, shared: false, step: "step.onnx" }, {
     port(port) {
       port.onmessage = ({ data }) => {
         if (data) window.drawn.push(Array.from(data.rgba));
@@ -44,7 +45,7 @@ Object.assign(window, { drawn: [], gone: 0, wrong: "" });
     },
     gone: () => { window.gone += 1; },
     failed: (what) => { window.wrong = what; },
-    loading() {}, ready() {}, chosen() {},
+    loading() {}, ready() {}, chosen() {}, complete() {},
   });
   drawing.keyframe(0, Uint8Array.from(given.keyframe), "webp");
 })().catch((error) => { window.wrong = String(error.stack ?? error); });

@@ -91,6 +91,18 @@ async def test_networks_and_runtime_have_addresses_that_last(url, session):
             assert answer.content_type == ("application/wasm" if name.endswith("wasm") else "text/javascript")
 
 
+@needs_runtime
+async def test_onnx_runtime_instantiates_as_the_page_expects(url, session):
+    """load.js gives all workers what is compiled by standing in for this call with this file."""
+    async with session.get(f"{url}peer/files.json") as answer:
+        runtime = (await answer.json())["runtime"]
+    where = url + runtime.lstrip("/") + "ort-wasm-simd-threaded.mjs"
+    async with session.get(where, headers={"Accept-Encoding": "gzip"}) as answer:
+        glue = gzip.decompress(await answer.read()).decode()
+    assert "WebAssembly.instantiateStreaming" in glue
+    assert '"ort-wasm-simd-threaded.wasm"' in glue
+
+
 @pytest.mark.parametrize(
     "path",
     [

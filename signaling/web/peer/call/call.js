@@ -7,7 +7,7 @@ import { parseKeyframe } from "../codec/keyframe.js";
 import { now } from "../media/clock.js";
 import { Ladder, QueueWatch, Redundancy } from "../sender/adaptation.js";
 import { WANTED } from "../sender/wanted.js";
-import { STEP_FILES } from "../workers/load.js";
+import { compiled, STEP_FILES } from "../workers/load.js";
 import { Capture, Speaker } from "./devices.js";
 import { Drawing } from "./drawing.js";
 import { KeyframesIn, KeyframesOut } from "./keyframe_transfer.js";
@@ -24,6 +24,8 @@ const SENT_KEPT = 64;
 const PREVIEW = 5;
 /** Gigabytes of memory from which on a machine looks for better keyframes, which takes another ONNX Runtime. */
 const MIRROR_GB = 4;
+/** Seconds after which it begins in a call that was joined at once: the first face and the first keyframe go before. */
+const MIRROR_LATER = 8;
 /** Cores from which on it does so where the browser doesn't tell its memory. */
 const MIRROR_CORES = 8;
 /** Control messages that may wait to be handled; what comes on top of a flood is dropped. */
@@ -31,7 +33,7 @@ const WAITING_MAX = 256;
 /** Seconds between two reports while nothing is sent that could carry them. */
 const REPORT_SECONDS = 0.4;
 
-/** @typedef {import("../workers/load.js").Files} Files */
+/** @typedef {import("../workers/load.js").Listed} Listed */
 /** @typedef {import("../receiver/presenter.js").Shown} Shown */
 /** A keyframe of ours, and the slot in use. @typedef {{ slot: number, data: Uint8Array, digest: Uint8Array, using: number | null }} Made */
 /** What goes on: `state` is one word. @typedef {"lobby" | "waiting" | "connecting" | "connected" | "ended"} State */
@@ -77,6 +79,8 @@ export class Call {
   #receiver = worker("receiver");
   /** @type {Worker | null} */
   #mirroring = null;
+  /** Whether it follows the stream. */
+  #mirrors = false;
   #files;
   #gpu;
   #drawing;
@@ -114,13 +118,13 @@ export class Call {
   /** What the receiver counts. @type {Record<string, any>} */
   stats = {};
 
-  /** @param {Files} files @param {{ gpu: boolean, cores: number, shared: boolean }} drawing @param {CallEvents} told */
+  /** @param {Listed} files @param {{ gpu: boolean, cores: number, shared: boolean }} drawing @param {CallEvents} told */
   constructor(files, drawing, told) {
     this.#told = told;
-    this.#files = files;
+    this.#files = compiled(files);
     this.#gpu = drawing.gpu;
     this.#safety = new Safety((data) => this.#link?.sendControl(data), told.safety);
-    this.#drawing = new Drawing(files, drawing, {
+    this.#drawing = new Drawing(this.#files, drawing, {
       port: (port) => this.#receiver.postMessage({ kind: "drawer", port }, [port]),
       gone: () => this.#receiver.postMessage({ kind: "drawers gone" }),
       loading: told.loading,
@@ -129,14 +133,17 @@ export class Call {
         if (this.state === "lobby") this.#preview(true);
       },
       chosen: told.ready,
+      complete: () => {
+        if (this.state === "lobby" || this.state === "waiting") this.#loadMirror(0);
+      },
       failed: (what) => told.failed(`The other person's face cannot be drawn: ${what}`),
     });
     this.#sender.onmessage = ({ data }) => this.#fromSender(data);
     this.#receiver.onmessage = ({ data }) => this.#fromReceiver(data);
     this.#watch(this.#sender);
     this.#watch(this.#receiver);
-    this.#sender.postMessage({ kind: "start", files });
-    this.#receiver.postMessage({ kind: "start", files });
+    for (const part of [this.#sender, this.#receiver])
+      this.#files.then((given) => part.postMessage({ kind: "start", files: given }));
     this.capture = new Capture(this.#sender, () => told.devices());
     this.speaker = new Speaker(this.#receiver, (yes) => told.sound(yes));
   }
@@ -232,17 +239,31 @@ export class Call {
     this.#inTurn(() => this.#safety.begin(this.#link?.fingerprints() ?? null));
   }
 
-  /** From the stream's first tick on look for better keyframes, where there is a core and memory for it. */
-  #mirror() {
+  /**
+   * Load what looks for better keyframes, where there is a core and memory for it. That takes seconds of a core: before the
+   * call, or `later` seconds from now.
+   * @param {number} later
+   */
+  #loadMirror(later) {
     const cores = navigator.hardwareConcurrency || 1;
     const { deviceMemory } = /** @type {{ deviceMemory?: number }} */ (navigator); // told by Chromium alone
     const enough = deviceMemory === undefined ? cores >= MIRROR_CORES : deviceMemory >= MIRROR_GB;
     if (this.#mirroring || cores < 2 || !enough) return;
-    const { port1, port2 } = new MessageChannel();
-    this.#mirroring = worker("mirror");
+    const mirror = worker("mirror");
+    this.#mirroring = mirror;
     // One that was fetched before the call: on a thin link nothing large may come beside the sound.
     const step = this.#gpu ? STEP_FILES.whole : STEP_FILES.small;
-    this.#mirroring.postMessage({ files: this.#files, port: port1, step }, [port1]);
+    this.#files.then((files) => mirror.postMessage({ kind: "load", files, step, later }));
+  }
+
+  /** From the stream's first tick on look for better keyframes. */
+  #mirror() {
+    this.#loadMirror(MIRROR_LATER);
+    const mirror = this.#mirroring;
+    if (!mirror || this.#mirrors) return;
+    this.#mirrors = true;
+    const { port1, port2 } = new MessageChannel();
+    this.#files.then(() => mirror.postMessage({ kind: "begin", port: port1 }, [port1]));
     this.#sender.postMessage({ kind: "mirror", port: port2 }, [port2]);
   }
 

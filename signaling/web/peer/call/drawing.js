@@ -4,10 +4,10 @@ import { STEP_FILES } from "../workers/load.js";
 
 /**
  * `port`: a worker is ready, frames for it go there; `gone`: those that there were are no more. `loading`: bytes more are here. `ready`: it can draw, and takes so many milliseconds for a frame; `chosen`: the same of the
- * network that it will go on with.
+ * network that it will go on with; `complete`: no more workers come.
  * @typedef {{
  *   port(port: MessagePort): void, gone(): void, loading(bytes: number): void, ready(ms: number): void,
- *   chosen(ms: number): void, failed(what: string): void,
+ *   chosen(ms: number): void, complete(): void, failed(what: string): void,
  * }} DrawingEvents
  */
 
@@ -26,7 +26,7 @@ export class Drawing {
   /**
    * `how`: `cores` of the machine, whether they may share memory (`shared`), and the network to draw with (`step`), which is
    * found by measuring where it is "".
-   * @param {import("../workers/load.js").Files} files
+   * @param {Promise<import("../workers/load.js").Files>} files
    * @param {{ gpu: boolean, cores: number, shared: boolean, step?: string }} how
    * @param {DrawingEvents} on
    */
@@ -53,7 +53,10 @@ export class Drawing {
     const { gpu, cores, shared } = this.#how;
     const workers = this.#most;
     const threads = shared ? Math.min(3, Math.max(1, Math.floor((cores - 1) / workers))) : 1;
-    worker.postMessage({ kind: "start", files: this.#files, port: port2, gpu, threads, workers, step: this.#step }, [port2]);
+    const step = this.#step;
+    this.#files.then((files) =>
+      worker.postMessage({ kind: "start", files, port: port2, gpu, threads, workers, step }, [port2]),
+    );
     for (const [slot, { file, form }] of this.#keyframes) worker.postMessage({ kind: "keyframe", slot, file, form });
     worker.onmessage = ({ data }) => {
       if (data.kind === "ready") {
@@ -64,6 +67,7 @@ export class Drawing {
         if (data.step !== STEP_FILES.gpu) this.#how = { ...this.#how, gpu: false }; // one that draws worse or slower counts as none
         if (first) this.#on.chosen(data.ms);
         if (this.#workers.length < this.#most && !this.#closed) this.#add();
+        else this.#on.complete();
       } else if (data.kind === "lost") this.#goOnWithoutGpu();
       else if (first && data.kind === "loading") this.#on.loading(data.bytes);
       else if (first && data.kind === "failed") this.#on.failed(data.message);

@@ -1,7 +1,8 @@
 // Which frames are drawn: as many a second as this machine can hold.
 
-/** Frames of the grid of 25 FPS for each that is drawn: 25, 16.7, 12.5, 10, 8.3, 6.3 and 5 FPS. */
-const STRIDES = [1, 1.5, 2, 2.5, 3, 4, 5];
+/** Frames of the grid of 25 FPS for each that is drawn: 25, 20, 16.7, 14.3, 12.5, 11.1, 10, 9.1, 8.3, 7.1, 6.3 and 5 FPS. */
+const STRIDES = [1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5];
+const share = (/** @type {number} */ stride) => (stride < 2 ? 0.7 : 1.05);
 /** Seconds from one to the next of that grid. */
 const FRAME = 0.04;
 /** Seconds before a higher frame rate is tried again; doubled each time that it cannot be held. */
@@ -10,8 +11,9 @@ const PATIENCE_MAX = 32;
 
 /**
  * Chooses the frame rate that rendering can hold. A rate is left when a frame takes longer than the rate leaves it, smoothed
- * over some ten frames. A better one is tried after {@link PATIENCE}, because only trying tells: a processor that rests
- * between frames renders each more slowly. Times in seconds.
+ * over some ten frames, for the best that leaves it enough. After {@link PATIENCE} the next better one is tried, because only
+ * trying tells: a processor that rests between frames renders each more slowly; or a still better one that leaves a third more
+ * than is needed. Times in seconds.
  */
 export class Pace {
   stride = STRIDES[0];
@@ -26,17 +28,32 @@ export class Pace {
     this.seconds = this.seconds ? this.seconds * 0.9 + seconds * 0.1 : seconds;
     const at = STRIDES.indexOf(this.stride);
     const since = now - this.#changed;
-    if (at + 1 < STRIDES.length && this.seconds > 1.05 * FRAME * this.stride && since > 0.5) {
+    if (at + 1 < STRIDES.length && this.seconds > share(this.stride) * FRAME * this.stride && since > 0.5) {
       // Failing soon after a rise: be slower to try again.
       this.#patience = this.#rose && since < 3 ? Math.min(PATIENCE_MAX, this.#patience * 2) : PATIENCE;
-      this.stride = STRIDES[at + 1];
-      this.#changed = now;
+      this.#turn(this.#leaving(share), now);
       this.#rose = false;
-    } else if (at && since > this.#patience && this.seconds < 1.1 * FRAME * STRIDES[at - 1]) {
-      this.stride = STRIDES[at - 1];
-      this.#changed = now;
+    } else if (at && since > this.#patience && this.seconds < share(STRIDES[at - 1]) * FRAME * STRIDES[at - 1]) {
+      this.#turn(
+        Math.min(
+          STRIDES[at - 1],
+          this.#leaving(() => 0.75),
+        ),
+        now,
+      );
       this.#rose = true;
     }
+  }
+
+  /** The best rate of which a frame takes at most `part`. @param {(stride: number) => number} part */
+  #leaving(part) {
+    return STRIDES.find((stride) => this.seconds <= part(stride) * FRAME * stride) ?? STRIDES[STRIDES.length - 1];
+  }
+
+  /** @param {number} stride @param {number} now */
+  #turn(stride, now) {
+    this.stride = stride;
+    this.#changed = now;
   }
 
   /** Whether frame `number` is drawn. @param {number} number */

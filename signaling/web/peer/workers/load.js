@@ -1,11 +1,18 @@
 // Networks for a worker: fetched with a word of how far it is, and opened in ONNX Runtime.
+//
+// ONNX Runtime's WebAssembly is compiled once, by the page, for all workers. ONNX Runtime Web has no option for that: by itself
+// each worker compiles it anew, which takes seconds of a processor core and much memory.
 
 import { Network } from "../models/onnx_network.js";
 
 /**
  * Where files lie and how large they are unpacked, as the server tells in /peer/files.json.
- * @typedef {{ runtime: string, files: Record<string, { url: string, bytes: number }> }} Files
+ * @typedef {{ runtime: string, files: Record<string, { url: string, bytes: number }> }} Listed
  */
+/** The same with ONNX Runtime compiled; null where the worker shall do it. @typedef {Listed & { compiled: WebAssembly.Module | null }} Files */
+
+/** ONNX Runtime for WebAssembly alone. */
+const PLAIN = "ort-wasm-simd-threaded.wasm";
 
 /**
  * The networks that draw a frame: `gpu` on WebGPU; `whole`, the same in int8, which is faster in WebAssembly and not supported
@@ -14,6 +21,27 @@ import { Network } from "../models/onnx_network.js";
 export const STEP_FILES = { gpu: "step.onnx", whole: "step-int8.onnx", small: "step-small-int8.onnx" };
 /** What is loaded before a face can be drawn. @param {boolean} gpu */
 export const drawing = (gpu) => ["identity.onnx", gpu ? STEP_FILES.gpu : STEP_FILES.small];
+
+/** ONNX Runtime, compiled, to be given to all workers. @param {Listed} files @returns {Promise<Files>} */
+export async function compiled(files) {
+  try {
+    return { ...files, compiled: await WebAssembly.compileStreaming(fetch(files.runtime + PLAIN)) };
+  } catch (error) {
+    console.warn("facewire: every worker compiles for itself:", error); // and tells what is wrong
+    return { ...files, compiled: null };
+  }
+}
+
+/** Let ONNX Runtime have what is compiled when it asks for its file. @param {WebAssembly.Module} module */
+export function give(module) {
+  const compile = WebAssembly.instantiateStreaming;
+  WebAssembly.instantiateStreaming = async (source, imports) => {
+    const answer = await source;
+    if (!answer.url.endsWith(`/${PLAIN}`)) return compile(answer, imports);
+    answer.body?.cancel(); // it isn't needed
+    return { module, instance: await WebAssembly.instantiate(module, imports) };
+  };
+}
 
 /**
  * ONNX Runtime, for WebAssembly alone or with WebGPU.
@@ -24,6 +52,7 @@ export const drawing = (gpu) => ["identity.onnx", gpu ? STEP_FILES.gpu : STEP_FI
  */
 export async function loadRuntime(files, gpu, threads) {
   const ort = await import(`${files.runtime}${gpu ? "ort.webgpu.min.mjs" : "ort.wasm.min.mjs"}`);
+  if (files.compiled && !gpu) give(files.compiled);
   ort.env.wasm.wasmPaths = new URL(files.runtime, location.origin).href;
   ort.env.wasm.numThreads = threads;
   ort.env.logLevel = "error";

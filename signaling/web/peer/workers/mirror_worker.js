@@ -16,8 +16,6 @@ import { CHECK_MS, Refresh } from "../sender/refresh.js";
 import { pointsOf } from "../sender/shapes.js";
 import { loadNetwork, loadRuntime } from "./load.js";
 
-/** Seconds after which the networks are loaded: the first face and the first keyframe go before. */
-const LATER = 8;
 /** Ticks that may wait; where more do, they are decoded but not looked at until this worker has caught up. */
 const BEHIND = 2;
 /** Share of a core that looking may take: slow machines look more rarely. */
@@ -40,8 +38,16 @@ const keyframes = new Map();
 let waiting = 0;
 let sentMs = 0;
 
-self.onmessage = ({ data: { files, port, step } }) => {
-  const refresh = load(files, port, step);
+/** @type {Promise<Refresh> | null} */
+let refresh = null;
+
+self.onmessage = ({ data }) => {
+  if (data.kind === "load") refresh = load(data);
+  else if (refresh) begin(refresh, data.port);
+};
+
+/** From a stream's first tick on. @param {Promise<Refresh>} refresh @param {MessagePort} port */
+function begin(refresh, port) {
   let failed = false;
   // Ticks wait for the networks: later pictures are decoded from earlier ones.
   let done = refresh.then(() => {});
@@ -54,21 +60,26 @@ self.onmessage = ({ data: { files, port, step } }) => {
         if (!failed) console.warn("facewire: a tick could not be mirrored:", error);
       });
   };
-  refresh.catch((error) => {
-    console.warn("facewire: the keyframe stays, for the networks could not be loaded:", error);
-    failed = true;
-    port.close();
-  });
-};
+  refresh
+    .then(() => port.postMessage({ kind: "ready" }))
+    .catch((error) => {
+      console.warn("facewire: the keyframe stays, for the networks could not be loaded:", error);
+      failed = true;
+      port.close();
+    });
+}
 
-/** `step`: the network that draws. @param {import("./load.js").Files} files @param {MessagePort} port @param {string} step */
-async function load(files, port, step) {
-  await sleep(LATER);
+/**
+ * `step`: the network that draws; `later`: seconds from now.
+ * @param {{ files: import("./load.js").Files, step: string, later: number }} given
+ */
+async function load({ files, step, later }) {
+  await sleep(later);
   const ort = await loadRuntime(files, false, 1);
   const network = (/** @type {string} */ name) => loadNetwork(ort, files, name);
   const detector = new BlazeFace(await network("blazeface.onnx"));
   const mesh = new FaceMesh(await network("face_landmark.onnx"));
-  const refresh = new Refresh({
+  return new Refresh({
     upsampler: new Upsampler(await network("identity.onnx"), await network(step)),
     interpolator: new Interpolator(await network("interpolator.onnx")),
     speech: new SpeechDecoder(),
@@ -76,8 +87,6 @@ async function load(files, port, step) {
     make: async (crop) => makeKeyframe(await encodeStill(crop), sample(crop.data, SIDE), await pointsOf(crop, detector, mesh)),
     hasFace: async (crop) => (await detector.detect(crop)).length > 0,
   });
-  port.postMessage({ kind: "ready" });
-  return refresh;
 }
 
 /** @param {Refresh} refresh @param {MessagePort} port @param {Told} told */

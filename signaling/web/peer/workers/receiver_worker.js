@@ -64,9 +64,11 @@ const make = () =>
     },
   );
 let player = make();
+player.run();
+tell();
 
 self.onmessage = ({ data }) => {
-  if (data.kind === "start") start(data);
+  if (data.kind === "start") load(data.files);
   else if (data.kind === "media") media(new Uint8Array(data.data));
   else if (data.kind === "keyframe") keyframe(data);
   else if (data.kind === "reset") {
@@ -92,10 +94,8 @@ function add(port) {
   drawers.add(port);
 }
 
-/** @param {{ files: import("./load.js").Files }} given */
-async function start({ files }) {
-  player.run();
-  tell();
+/** @param {import("./load.js").Files} files */
+async function load(files) {
   try {
     const ort = await loadRuntime(files, false, 1);
     interpolator = new Interpolator(await loadNetwork(ort, files, "interpolator.onnx"));

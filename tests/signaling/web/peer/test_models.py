@@ -57,6 +57,12 @@ def test_pictures_are_resized_as_in_python(browser: Browser, frames: list[UInt8]
         assert np.abs(found.astype(int) - wanted).max() <= 2, side
 
 
+def test_onnx_runtime_is_compiled_once_for_all_workers(browser: Browser) -> None:
+    """What the page has compiled stands in for the file of that name, and for no other."""
+    plain, gpu = "http://a/vendor/1/ort-wasm-simd-threaded.wasm", "http://a/vendor/1/ort-wasm-simd-threaded.asyncify.wasm"
+    assert browser.ask("give", urls=[plain, gpu]) == [[True, True, True], [False, False, False]]
+
+
 def test_a_face_is_found_where_python_finds_it(browser: Browser, wide: list[UInt8]) -> None:
     (face,) = BlazeFace().detect(wide[0])
     (found,) = browser.ask("detect", picture=rgba(wide[0]))
