@@ -21,18 +21,15 @@ PREFERENCES = {
     "media.navigator.streams.fake": True,  # camera and microphone of Firefox's making
     "media.navigator.permission.disabled": True,
     "media.autoplay.default": 0,
-    # Its own way to PulseAudio hung the window in some starts, as root without a desktop; by ALSA that was not seen, but a
-    # microphone goes silent after a second.
-    "media.cubeb.backend": "alsa",
+    "media.cubeb.backend": "pulse-rust",  # with ALSA an AudioContext may stay suspended
     "media.peerconnection.ice.loopback": True,
     "media.peerconnection.ice.obfuscate_host_addresses": False,
     "datareporting.policy.dataSubmissionEnabled": False,
     "network.captive-portal-service.enabled": False,
     "app.update.enabled": False,
 }
-HEARING = {"media.cubeb.backend": "pulse-rust", "media.audio_loopback_dev": VOICE}
+HEARING = {"media.audio_loopback_dev": VOICE}
 """Preferences besides, with which the sound server's voice is the microphone."""
-ALSA = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
 
 
 def available() -> bool:
@@ -62,7 +59,6 @@ class Firefox:
         profile = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="facewire-", ignore_cleanup_errors=True))
         lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in self._preferences.items()]
         Path(profile, "user.js").write_text("".join(lines))
-        Path(profile, ".asoundrc").write_text(ALSA)
         self._process = await asyncio.create_subprocess_exec(
             "firefox-esr", "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", "about:blank",
             env=self._environment | {"HOME": profile}, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,

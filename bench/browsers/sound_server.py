@@ -11,7 +11,9 @@ import signal
 import tempfile
 from pathlib import Path
 
-NEEDED = ("pulseaudio", "pactl", "parec", "paplay")
+NEEDED = ("pulseaudio", "pactl", "parec", "pacat", "paplay")
+ATTEMPTS = 300
+"""How often it is looked, ten times a second, whether PulseAudio does what it was asked."""
 VOICE = "voice"
 """The microphone that :meth:`SoundServer.speak` makes."""
 
@@ -36,8 +38,9 @@ class SoundServer:
                 "pulseaudio", "--daemonize=no", "--exit-idle-time=-1", "-n", "--load=module-native-protocol-unix",
                 "--load=module-null-sink sink_name=null", "--load=module-remap-source master=null.monitor source_name=microphone",
             )  # fmt: skip
-            for _ in range(300):
+            for _ in range(ATTEMPTS):
                 if not await (await self.start("pactl", "info")).wait():
+                    await self._keep_running("null", "microphone")
                     return self
                 await asyncio.sleep(0.1)
             raise SoundServerError("PulseAudio did not answer within 30 s")
@@ -56,7 +59,22 @@ class SoundServer:
         for module in (sink, source):
             if await (await self.start("pactl", "load-module", *module)).wait():
                 raise SoundServerError(f"PulseAudio did not load {module[0]}")
+        await self._keep_running(VOICE, f"{VOICE}_heard")
         await self.start("sh", "-c", f'while paplay --device={VOICE} "$0"; do :; done', str(sound))
+
+    async def _keep_running(self, sink: str, source: str) -> None:
+        """Play silence into the one and record from the other. A device that begins to run or stops tells all programs so,
+        and Firefox then locks up in some starts: PulseAudio's thread waits for a lock whose holder waits for PulseAudio."""
+        await self.start("sh", "-c", f"exec pacat --playback --device={sink} < /dev/zero")
+        await self.start("sh", "-c", f"exec parec --device={source} > /dev/null")
+        for _ in range(ATTEMPTS):
+            asked = await self.start("pactl", "list", "short")
+            assert asked.stdout is not None
+            lines = (await asked.stdout.read()).decode().splitlines()
+            if {sink, source} <= {line.split("\t")[1] for line in lines if line.endswith("RUNNING")}:
+                return
+            await asyncio.sleep(0.1)
+        raise SoundServerError("PulseAudio's devices did not run within 30 s")
 
     async def start(self, *command: str) -> asyncio.subprocess.Process:
         """A program of this server's; it is ended with it."""
