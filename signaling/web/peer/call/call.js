@@ -24,7 +24,7 @@ const SENT_KEPT = 64;
 const PREVIEW = 5;
 /** Gigabytes of memory from which on a machine looks for better keyframes, which takes another ONNX Runtime. */
 const MIRROR_GB = 4;
-/** Seconds after which it begins in a call that was joined at once: the first face and the first keyframe go before. */
+/** Seconds after which that is loaded in a call that was joined at once: the first face and the first keyframe go before. */
 const MIRROR_LATER = 8;
 /** Cores from which on it does so where the browser doesn't tell its memory. */
 const MIRROR_CORES = 8;

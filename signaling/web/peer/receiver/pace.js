@@ -2,6 +2,7 @@
 
 /** Frames of the grid of 25 FPS for each that is drawn: 25, 20, 16.7, 14.3, 12.5, 11.1, 10, 9.1, 8.3, 7.1, 6.3 and 5 FPS. */
 const STRIDES = [1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5];
+/** Of the time that a rate leaves to a frame, what drawing it may take: above 12.5 FPS sound and all else come first. */
 const share = (/** @type {number} */ stride) => (stride < 2 ? 0.7 : 1.05);
 /** Seconds from one to the next of that grid. */
 const FRAME = 0.04;
