@@ -38,12 +38,8 @@ class SoundServer:
                 "pulseaudio", "--daemonize=no", "--exit-idle-time=-1", "-n", "--load=module-native-protocol-unix",
                 "--load=module-null-sink sink_name=null", "--load=module-remap-source master=null.monitor source_name=microphone",
             )  # fmt: skip
-            for _ in range(ATTEMPTS):
-                if not await (await self.start("pactl", "info")).wait():
-                    await self._keep_running("null", "microphone")
-                    return self
-                await asyncio.sleep(0.1)
-            raise SoundServerError("PulseAudio did not answer within 30 s")
+            await self._keep_running("null", "microphone")
+            return self
         except BaseException:
             await self._stack.aclose()
             raise
@@ -65,16 +61,21 @@ class SoundServer:
     async def _keep_running(self, sink: str, source: str) -> None:
         """Play silence into the one and record from the other. A device that begins to run or stops tells all programs so,
         and Firefox then locks up in some starts: PulseAudio's thread waits for a lock whose holder waits for PulseAudio."""
+        await self._until({sink, source}, "did not answer")
         await self.start("sh", "-c", f"exec pacat --playback --device={sink} < /dev/zero")
         await self.start("sh", "-c", f"exec parec --device={source} > /dev/null")
+        await self._until({sink, source}, "did not run its devices", "RUNNING")
+
+    async def _until(self, devices: set[str], failure: str, state: str = "") -> None:
+        """Wait until PulseAudio lists all ``devices``, in ``state`` where one is given. Raises :class:`SoundServerError`."""
         for _ in range(ATTEMPTS):
             asked = await self.start("pactl", "list", "short")
             assert asked.stdout is not None
-            lines = (await asked.stdout.read()).decode().splitlines()
-            if {sink, source} <= {line.split("\t")[1] for line in lines if line.endswith("RUNNING")}:
+            rows = [line.split("\t") for line in (await asked.stdout.read()).decode().splitlines()]
+            if devices <= {row[1] for row in rows if len(row) > 1 and row[-1].endswith(state)}:
                 return
             await asyncio.sleep(0.1)
-        raise SoundServerError("PulseAudio's devices did not run within 30 s")
+        raise SoundServerError(f"PulseAudio {failure} within 30 s")
 
     async def start(self, *command: str) -> asyncio.subprocess.Process:
         """A program of this server's; it is ended with it."""

@@ -35,13 +35,8 @@ export class Pace {
       this.#turn(this.#leaving(share), now);
       this.#rose = false;
     } else if (at && since > this.#patience && this.seconds < share(STRIDES[at - 1]) * FRAME * STRIDES[at - 1]) {
-      this.#turn(
-        Math.min(
-          STRIDES[at - 1],
-          this.#leaving(() => 0.75),
-        ),
-        now,
-      );
+      const clearly = this.#leaving(() => 0.75);
+      this.#turn(Math.min(STRIDES[at - 1], clearly), now);
       this.#rose = true;
     }
   }
