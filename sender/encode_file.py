@@ -18,7 +18,7 @@ from sender.capture.sources import file_ticks
 from sender.file_refresh import FileRefresh
 from sender.framing import Framing
 from sender.keyframes.choice import KeyframeChoice
-from sender.keyframes.outgoing import CHOICE_TICKS, CHOICE_TICKS_MAX
+from sender.keyframes.outgoing import CHOICE_TICKS_MAX
 from sender.scenes import Scenes, find_scenes, slot_for
 from sender.stream import SenderStream, StreamConfig
 
@@ -59,18 +59,18 @@ class _Writer(FileWriter):
 
 
 def _look_through(video: Path, stream: SenderStream, tick_ms: int) -> Scenes:
-    """Choose the first keyframe, and find the scenes after it."""
-    for number, tick in enumerate(islice(file_ticks(video, tick_ms=tick_ms), CHOICE_TICKS_MAX)):
-        stream.candidates(tick)
-        if number + 1 >= CHOICE_TICKS and stream.keyframes.choice and stream.keyframes.choice.has_face:
+    """Find the scenes, and choose the first keyframe."""
+    for tick in islice(file_ticks(video, tick_ms=tick_ms), CHOICE_TICKS_MAX):  # a small face is found in the course of some ticks
+        if stream.framing.see(tick)[1] == Face.TRACKED:
             break
-    stream.keyframes.choose()
     stream.framing.rewind()
     detector, mesh = BlazeFace(), FaceMesh()
     scenes = find_scenes(
         file_ticks(video, tick_ms=tick_ms), Framing(stream.config.crop, detector, mesh), KeyframeChoice(detector, mesh)
     )
-    scenes.keyframes.pop(0, None)
+    if scenes.first is not None:
+        stream.keyframes.candidate(scenes.first)
+        stream.keyframes.choose()
     return scenes
 
 

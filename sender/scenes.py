@@ -12,9 +12,8 @@ from codec.pictures.sampling import sample
 from models.prepare.cuts import HEIGHT, WIDTH, CutDetector
 from sender.capture.sources import Tick
 from sender.framing import Framing
-from sender.keyframes.choice import KeyframeChoice
+from sender.keyframes.choice import KEPT, KeyframeChoice
 from sender.keyframes.gallery import nearest
-from sender.keyframes.outgoing import CHOICE_TICKS, CHOICE_TICKS_MAX
 
 ALIKE = 12.0
 """Mean difference of 8×8 pictures, in levels, up to which a keyframe is used again. In 90 % of the training clips a person
@@ -23,9 +22,10 @@ stays within 11 of the first picture for 90 % of the time; in 99 % of pairs two 
 
 @dataclass
 class Scenes:
-    """``cuts``: numbers of the ticks in which a cut lies. ``keyframes``: crop (256, 256, 3) of the
-    scenes that show a face, by the number of their first tick."""
+    """``first``: the crop (256, 256, 3) with which the file begins, None where it has no pictures. ``cuts``: numbers of the
+    ticks in which a cut lies. ``keyframes``: crops of the later scenes that show a face, by the number of their first tick."""
 
+    first: UInt8 | None = None
     cuts: set[int] = field(default_factory=set)
     keyframes: dict[int, UInt8] = field(default_factory=dict)
 
@@ -39,25 +39,35 @@ def _apart(a: UInt8, b: UInt8) -> float:
 
 
 def find_scenes(ticks: Iterable[Tick], framing: Framing, choice: KeyframeChoice) -> Scenes:
-    """Look through a file once. Pass a fresh ``framing`` and ``choice``, set up like the stream's."""
-    scenes, detector, begun = Scenes(), CutDetector(), 0
+    """Look through a file once; what each scene's keyframe is chosen from is spread over the whole scene. Pass a fresh
+    ``framing`` and ``choice``, set up like the stream's."""
+    detector, cuts, begun, every = CutDetector(), set[int](), 0, 1
+    found: dict[int, UInt8] = {}
+    anything: UInt8 | None = None  # for a file without any face
 
     def end() -> None:
+        nonlocal anything
         if choice.has_face:
             best = choice.best()
-            scenes.keyframes[begun] = next((crop for crop in scenes.keyframes.values() if _apart(crop, best) <= ALIKE), best)
+            found[begun] = next((crop for crop in found.values() if _apart(crop, best) <= ALIKE), best)
+        elif anything is None and choice.candidates:
+            anything = choice.best()
 
     for number, tick in enumerate(ticks):
         if sum(detector.update(_thumbnail(f)) for f in tick.frames if f is not None):  # each must be seen
             end()
-            scenes.cuts.add(number)
-            begun, choice = number, choice.anew()
+            cuts.add(number)
+            begun, every, choice = number, 1, choice.anew()
             framing.cut()
         crop, _ = framing.see(tick)
-        if crop is not None and choice.tried < (CHOICE_TICKS if choice.has_face else CHOICE_TICKS_MAX):
+        if crop is not None and (number - begun) % every == 0:
             choice.add(crop)
+            if len(choice.candidates) == KEPT:
+                choice.thin()
+                every *= 2
     end()
-    return scenes
+    first = found.pop(min(found), None) if found else anything
+    return Scenes(first, cuts, found)
 
 
 def slot_for(crop: UInt8, keyframes: dict[int, Keyframe]) -> int | None:

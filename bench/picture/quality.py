@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -185,8 +185,9 @@ def json_value(value: Any) -> Any:
 
 
 def report(
-    clips: Sequence[Path], judge: Judge, interpolator: Interpolator, fps: int = 5, offsets: dict[str, int] | None = None
-) -> dict[str, Any]:
+    clips: Sequence[Path], judge: Judge, interpolator: Interpolator, fps: int = 5, offsets: dict[str, int] | None = None,
+    keyframe: Literal["auto", "first"] = "auto",
+) -> dict[str, Any]:  # fmt: skip
     """Judge the clips, printing a line for each → ``mean`` of each variant over the clips' means,
     ``speaking``: the same over the clips named in ``offsets`` (frames that their sound is moved by),
     ``clips``, ``cost`` in bits, and how many frames were ``judged`` and of these ``faceless``.
@@ -197,7 +198,7 @@ def report(
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             heard = shift_sound(clip, offsets.get(clip.name, 0), Path(folder))
-            sent = transmit(heard, Path(folder), interpolator, fps)
+            sent = transmit(heard, Path(folder), interpolator, fps, keyframe)
             found = judge.clip(heard, sent)
         rows.append(
             {"clip": clip.name, "frames": len(sent.truth), "cost": sent.cost, "speaking": clip.name in offsets, "variants": found}
@@ -263,7 +264,7 @@ def run(options: argparse.Namespace) -> None:
     for note in notes:
         print(note, file=sys.stderr)
     judge = Judge(panel, renderer, variants, options.every, expert, options.sync_seconds, options.opening)
-    found = report(clips, judge, Interpolator(options.weights), options.fps, offsets)
+    found = report(clips, judge, Interpolator(options.weights), options.fps, offsets, options.keyframe)
     settings = {k: v.name if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("data", "losses", "out")}
     options.out.write_text(json.dumps(json_value({"settings": settings, "notes": notes, **found}), indent=1) + "\n")
     _show(*tables(found["mean"]), options.markdown)
@@ -282,6 +283,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--checkpoint", type=Path, help="what they were exported from; for no_animation")
     parser.add_argument("--every", type=int, default=25, help="judge every N-th frame")
     parser.add_argument("--fps", type=int, default=5, choices=(5, 25), help="pictures sent a second")
+    parser.add_argument(
+        "--keyframe", default="auto", choices=("auto", "first"), help="as `encode` chooses it, or the clip's first picture"
+    )
     parser.add_argument("--sync", type=Path, help="weights of the lip-sync expert")
     parser.add_argument("--offsets", type=Path, help="sync.json of the prepared dev split: how late each clip's sound comes")
     parser.add_argument("--sync-seconds", type=float, default=2.0, help="length of the run judged for lip sync in each clip")

@@ -74,8 +74,8 @@ def our_points(
             stored, began = Path(folder) / "clip.fw", time.process_time()
             count = encode_file(clip, stored, StreamConfig(crop="none", keyframe="first", tick_mode=tick_mode, size=size)).count
             encoding = time.process_time() - began
-            keyframe, inputs, _ = frame_inputs(stored, interpolator)
-        sent = Sent(list(truth), keyframe, inputs, {})
+            keyframes, inputs, _ = frame_inputs(stored, interpolator)
+        sent = Sent(list(truth), keyframes, inputs, {})
         began = time.process_time()
         frames = renderer.render("ours", sent, [min(n, len(inputs) - 1) for n in numbers])
         drawing = (time.process_time() - began) / max(1, len(numbers))

@@ -6,8 +6,10 @@ asked for are drawn.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Literal
 
 import numpy as np
 import torch
@@ -37,7 +39,7 @@ VARIANTS = ("ours", *BASELINES, *ABLATIONS)
 
 @dataclass
 class Sent:
-    """One clip: the originals (256, 256, 3), the keyframe as decoded, each frame's network inputs,
+    """One clip: the originals (256, 256, 3), each frame's keyframe as decoded and its network inputs,
     and what it cost.
 
     ``cost``: ``bpp_video``, ``bpp_shape``, ``bpp_with_keyframe``, ``wire_kbps``, ``lowres_psnr_db``; empty at 25
@@ -45,9 +47,14 @@ class Sent:
     """
 
     truth: list[UInt8]
-    keyframe: Keyframe
+    keyframes: list[Keyframe]
     frames: list[FrameInput]
     cost: dict[str, float]
+
+    @property
+    def keyframe(self) -> Keyframe:
+        """The first one; clips without a cut have no other."""
+        return self.keyframes[0]
 
 
 def stored_frames(stored: Path, interpolator: Interpolator) -> tuple[list[tuple[FrameInput, Keyframe]], Float32]:
@@ -75,14 +82,16 @@ def stored_frames(stored: Path, interpolator: Interpolator) -> tuple[list[tuple[
     return frames[:total], np.concatenate(sound)
 
 
-def frame_inputs(stored: Path, interpolator: Interpolator) -> tuple[Keyframe, list[FrameInput], Float32]:
-    """The same of a file with one keyframe: keyframe, frames, sound. Raises ``ContainerError``."""
+def frame_inputs(stored: Path, interpolator: Interpolator) -> tuple[list[Keyframe], list[FrameInput], Float32]:
+    """The same: each frame's keyframe, the frames, the sound. Raises ``ContainerError``."""
     frames, sound = stored_frames(stored, interpolator)
-    return frames[0][1], [f for f, _ in frames], sound
+    return [k for _, k in frames], [f for f, _ in frames], sound
 
 
-def transmit(clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5) -> Sent:
-    """Encode a clip as ``encode --crop none --keyframe first`` does, and decode it up to the networks' inputs.
+def transmit(
+    clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5, keyframe: Literal["auto", "first"] = "first"
+) -> Sent:
+    """Encode a clip as ``encode --crop none --keyframe KEYFRAME`` does, and decode it up to the networks' inputs.
 
     ``folder`` takes the ``.fw`` file. ``fps`` 25 gives the networks the quantised picture of every
     frame, and of the sound what lies up to two frames later; keyframe and sound stay as they are.
@@ -91,16 +100,16 @@ def transmit(clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5)
     if fps not in (5, 25):
         raise ValueError(f"pictures are sent at 5 or 25 a second, not {fps}")
     stored = folder / "clip.fw"
-    encoded = encode_file(clip, stored, StreamConfig(crop="none", keyframe="first"))
+    encoded = encode_file(clip, stored, StreamConfig(crop="none", keyframe=keyframe))
     count = encoded.count
-    keyframe, frames, sound = frame_inputs(stored, interpolator)
+    keyframes, frames, sound = frame_inputs(stored, interpolator)
     truth = [whole(f).cut(f) for f in file_frames(clip)][: len(frames)]
     if fps == 5:
         cost = {
             "bpp_video": count.bpp_video, "bpp_shape": count.bpp_shape, "bpp_with_keyframe": count.bpp_with_keyframe,
             "wire_kbps": count.wire_kbps, "lowres_psnr_db": encoded.lowres_psnr_db,
         }  # fmt: skip
-        return Sent(truth, keyframe, frames, cost)
+        return Sent(truth, keyframes, frames, cost)
     small, mel = np.stack([sample(f) for f in truth]), log_mel(sound)
     every = [
         FrameInput(
@@ -108,7 +117,7 @@ def transmit(clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5)
         )
         for f in frames
     ]
-    return Sent(truth, keyframe, every, {})
+    return Sent(truth, keyframes, every, {})
 
 
 def _checkpoint(path: Path) -> FaceUpsamplerNet:
@@ -148,15 +157,22 @@ class Renderer:
         """
         if variant not in self.variants:
             raise ValueError(f"{variant} cannot be drawn: choose from {', '.join(self.variants)}")
-        inputs = [sent.frames[n] for n in numbers]
+        frames: list[UInt8] = []
+        for _, run in groupby(numbers, lambda n: sent.keyframes[n].digest):
+            some = list(run)
+            frames += self._render(variant, sent.keyframes[some[0]], [sent.frames[n] for n in some])
+        return frames
+
+    def _render(self, variant: str, keyframe: Keyframe, inputs: list[FrameInput]) -> list[UInt8]:
+        """Frames that rest on one keyframe."""
         if variant == "no_animation":
-            return self._still(sent.keyframe.rgb, inputs)
+            return self._still(keyframe.rgb, inputs)
         if variant in BASELINES:
-            keyframe = to_tensor([sent.keyframe.rgb])
-            return [to_frame(baselines(keyframe, torch.from_numpy(i.pictures[2:3]))[variant][0]) for i in inputs]
-        own = to_tensor([ycbcr_to_rgb(sent.keyframe.thumbnail)])
-        plain = to_frame(baselines(to_tensor([sent.keyframe.rgb]), own)["bicubic"][0])
-        self._upsampler.set_identity(plain if variant == "no_keyframe" else sent.keyframe.rgb)
+            still = to_tensor([keyframe.rgb])
+            return [to_frame(baselines(still, torch.from_numpy(i.pictures[2:3]))[variant][0]) for i in inputs]
+        own = to_tensor([ycbcr_to_rgb(keyframe.thumbnail)])
+        plain = to_frame(baselines(to_tensor([keyframe.rgb]), own)["bicubic"][0])
+        self._upsampler.set_identity(plain if variant == "no_keyframe" else keyframe.rgb)
         if variant == "no_shape":
             inputs = [replace(i, shape=None) for i in inputs]
         if variant == "no_speech":

@@ -19,8 +19,6 @@ CHOICE_TICKS_MAX = 75
 """Ticks after which it is chosen even if no candidate shows a face; it is chosen again when one appears."""
 GLIMPSES_MIN = 3
 """Ticks before the stream that suffice for the choice."""
-GLIMPSES_MAX = 25
-"""Ticks before the stream after which the choice begins anew."""
 
 
 class OutgoingKeyframes:
@@ -54,10 +52,8 @@ class OutgoingKeyframes:
             self.choice = self.choice.anew()
 
     def candidate(self, crop: UInt8) -> None:
-        """A crop (256, 256, 3) from before the stream: what was looked at long before is forgotten."""
+        """A crop (256, 256, 3) from before the stream."""
         if self.choice:
-            if self.choice.tried >= GLIMPSES_MAX:
-                self.choice = self.choice.anew()
             self.choice.add(crop)
 
     def choose_early(self) -> None:

@@ -1,6 +1,7 @@
 """A file that cuts between two people: each gets a keyframe, the first one's serves again when they are back."""
 
 import io
+from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from codec.pictures.sampling import sample
 from models.face.detector import BlazeFace
 from models.face.landmarks import FaceMesh
 from receiver.outputs.video_file import VideoFile
-from sender.capture.sources import file_ticks
+from sender.capture.sources import Tick, file_ticks
 from sender.encode_file import encode_file
 from sender.framing import Framing
 from sender.keyframes.choice import KeyframeChoice
@@ -46,9 +47,9 @@ def test_cuts_and_what_the_scenes_show(reel: Path) -> None:
     detector, mesh = BlazeFace(), FaceMesh()
     scenes = find_scenes(file_ticks(reel), Framing("none", detector, mesh), KeyframeChoice(detector, mesh))
     assert scenes.cuts == {8, 16, 24}
-    assert set(scenes.keyframes) == {0, 8, 16}  # stripes are nobody
-    assert np.abs(sample(scenes.keyframes[0]).astype(int) - sample(scenes.keyframes[16])).mean() < 6
-    assert np.abs(sample(scenes.keyframes[0]).astype(int) - sample(scenes.keyframes[8])).mean() > 20
+    assert set(scenes.keyframes) == {8, 16}  # stripes are nobody
+    assert np.abs(sample(scenes.first).astype(int) - sample(scenes.keyframes[16])).mean() < 6
+    assert np.abs(sample(scenes.first).astype(int) - sample(scenes.keyframes[8])).mean() > 20
 
 
 def slots(stored: bytes) -> tuple[list[int], list[int]]:
@@ -81,6 +82,33 @@ def test_the_first_picture_alone_where_that_is_asked_for(reel: Path, tmp_path: P
 def test_a_clip_without_cuts_has_one_keyframe(tmp_path: Path) -> None:
     encode_file(shipped_clip(), tmp_path / "clip.fw", StreamConfig())
     assert slots((tmp_path / "clip.fw").read_bytes())[0] == [0]
+
+
+def pictures(*parts: tuple[np.ndarray, int]) -> Iterator[Tick]:
+    """Ticks of one picture, so many of each."""
+    for picture, count in parts:
+        yield from (Tick([picture], np.zeros(3200, np.float32), 0.0) for _ in range(count))
+
+
+def test_a_keyframe_suits_its_whole_scene_however_long(face_crop: np.ndarray) -> None:
+    detector, mesh = BlazeFace(), FaceMesh()
+    places = [0, 2] * 6 + list(range(2, 16, 2)) + [14, 16] * 50  # begins otherwise than it goes on
+    at = {place: np.ascontiguousarray(np.roll(face_crop, place, 1)) for place in set(places)}
+    scenes = find_scenes(pictures(*((at[p], 1) for p in places)), Framing("none", detector, mesh), KeyframeChoice(detector, mesh))
+    assert not scenes.cuts
+    assert not scenes.keyframes
+    apart = {p: np.abs(sample(picture).astype(int) - sample(scenes.first)).mean() for p, picture in at.items()}
+    assert min(apart, key=apart.__getitem__) >= 14
+
+
+def test_a_file_begins_with_the_first_face_that_it_shows(face_crop: np.ndarray) -> None:
+    detector, mesh = BlazeFace(), FaceMesh()
+    card = np.full((256, 256, 3), 30, np.uint8)
+    for parts, first in ((((card, 5), (face_crop, 5)), face_crop), (((card, 5),), card), ((), None)):
+        scenes = find_scenes(pictures(*parts), Framing("none", detector, mesh), KeyframeChoice(detector, mesh))
+        assert not scenes.keyframes
+        assert (scenes.first is None) == (first is None)
+        assert first is None or np.abs(sample(scenes.first).astype(int) - sample(first)).max() <= 1
 
 
 def test_no_keyframe_is_alike_where_there_is_none(face_crop: np.ndarray) -> None:

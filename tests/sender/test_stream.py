@@ -11,9 +11,11 @@ from codec.bundle import Bundle, Face, Report
 from codec.pictures.header import RATES
 from codec.pictures.picture import PictureDecoder
 from codec.pictures.sampling import sample
+from models.face.detector import BlazeFace
+from models.face.tracker import crop_around
 from sender.capture.sources import FileTicks, Tick, file_ticks
-from sender.keyframes.choice import KeyframeChoice, Quality
-from sender.keyframes.outgoing import CHOICE_TICKS, GLIMPSES_MAX, GLIMPSES_MIN
+from sender.keyframes.choice import KEPT, KeyframeChoice, Quality
+from sender.keyframes.outgoing import CHOICE_TICKS, GLIMPSES_MIN
 from sender.stream import SenderStream, StreamConfig
 
 
@@ -98,11 +100,6 @@ def test_no_picture_at_all_is_camera_off() -> None:
 
 
 def test_keyframe_choice_prefers_sharp_and_open_eyes(frames: list[np.ndarray]) -> None:
-    import cv2
-
-    from models.face.detector import BlazeFace
-    from models.face.tracker import crop_around
-
     crop = crop_around(BlazeFace().detect(frames[0])[0]).cut(frames[0])
     choice = KeyframeChoice()
     choice.add(cv2.GaussianBlur(crop, (0, 0), 3))
@@ -113,6 +110,22 @@ def test_keyframe_choice_prefers_sharp_and_open_eyes(frames: list[np.ndarray]) -
     assert wide.score(10, 0.3) > 2 * shut.score(10, 0.3)
     with pytest.raises(ValueError, match="no candidate"):
         KeyframeChoice().best()
+
+
+def test_keyframe_choice_prefers_how_the_face_is_held_most_of_the_time(frames: list[np.ndarray]) -> None:
+    crop = crop_around(BlazeFace().detect(frames[0])[0]).cut(frames[0])
+
+    def leaning(degrees: float) -> np.ndarray:
+        return cv2.warpAffine(crop, cv2.getRotationMatrix2D((128, 128), degrees, 1), (256, 256), borderMode=cv2.BORDER_REPLICATE)
+
+    held = [leaning(14), leaning(15), leaning(16)]
+    choice = KeyframeChoice()
+    for picture in (crop, *held):  # the first is the sharpest and the most frontal
+        choice.add(picture)
+    assert max(choice.candidates, key=lambda c: c.quality.score(1, 1)).crop is crop
+    assert any(choice.best() is picture for picture in held)
+    choice.thin()
+    assert [c.crop is picture for c, picture in zip(choice.candidates, (crop, held[1]), strict=True)] == [True, True]
 
 
 def silence_after(clip: Path, speaking: int, silent: int) -> list[Tick]:
@@ -215,12 +228,14 @@ def test_a_keyframe_chosen_before_the_stream_is_there_at_its_first_tick(clip: Pa
 
 def test_what_was_seen_long_before_is_no_candidate(clip: Path) -> None:
     stream, tick = SenderStream(), next(iter(file_ticks(clip)))
-    for _ in range(GLIMPSES_MAX):
-        stream.candidates(tick)
-    before = stream.keyframes.choice
     stream.candidates(tick)
-    assert stream.keyframes.choice is not before
-    assert stream.keyframes.choice.tried == 1
+    first = stream.keyframes.choice.candidates[0]
+    for _ in range(KEPT - 1):
+        stream.candidates(tick)
+    assert stream.keyframes.choice.candidates[0] is first
+    stream.candidates(tick)
+    assert all(candidate is not first for candidate in stream.keyframes.choice.candidates)
+    assert len(stream.keyframes.choice.candidates) == KEPT
 
 
 @pytest.mark.parametrize("hide", ["camera_off", "away", "gone"])

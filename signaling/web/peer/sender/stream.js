@@ -9,7 +9,8 @@ import { RateControl } from "../codec/pictures/ratecontrol.js";
 import { sample } from "../codec/pictures/sampling.js";
 import { SIDE } from "../models/crop.js";
 import { Framing } from "./framing.js";
-import { KeyframeChoice, OutgoingKeyframes } from "./keyframes.js";
+import { KeyframeChoice } from "./keyframe_choice.js";
+import { OutgoingKeyframes } from "./keyframes.js";
 import { OutgoingShapes, pointsOf } from "./shapes.js";
 import { VoiceActivity } from "./voice.js";
 

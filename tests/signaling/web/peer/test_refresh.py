@@ -15,6 +15,7 @@ from models.face.detector import BlazeFace
 from models.face.landmarks import FaceMesh
 from models.runtime.upsampler import Interpolator, Upsampler
 from sender.capture.sources import Tick, file_ticks
+from sender.keyframes.choice import KEPT, KeyframeChoice
 from sender.keyframes.distance import distance
 from sender.keyframes.gallery import Gallery, nearest
 from sender.keyframes.refresh import Refresh
@@ -40,6 +41,22 @@ def crops(clip: Path) -> list[UInt8]:
         stream.bundle(tick)
         found.append(stream.seen)
     return [crop for crop in found if crop is not None]
+
+
+def test_the_same_picture_is_chosen_after_each(browser: Browser, crops: list[UInt8]) -> None:
+    grey, leaning = np.full((256, 256, 3), 128, np.uint8), cv2.getRotationMatrix2D((128, 128), 12, 1)
+    turned = [np.ascontiguousarray(cv2.warpAffine(crop, leaning, (256, 256), borderMode=cv2.BORDER_REPLICATE)) for crop in crops]
+    blurred = [cv2.GaussianBlur(crop, (0, 0), 3) for crop in crops]
+    shown = [grey, blurred[0], *crops[:3], *turned[10:18], grey, *crops[18:30], *blurred[30:34], *crops[34:38]]
+    found = browser.ask("choice", crops=[picture(crop) for crop in shown])
+    assert len(shown) > KEPT
+    assert len({best for best, _ in found}) > 3
+    choice = KeyframeChoice()
+    for crop, (best, has_face) in zip(shown, found, strict=True):
+        choice.add(crop)
+        merit = {id(candidate.crop): merit for candidate, merit in zip(choice.candidates, choice.merits(), strict=True)}
+        assert merit[id(shown[best])] >= 0.99 * max(merit.values())  # two may be as good as each other
+        assert has_face == choice.has_face
 
 
 def test_distance_and_nearest_are_python_s(browser: Browser, crops: list[UInt8]) -> None:
