@@ -148,6 +148,11 @@ def _point(setting: Setting, row: Row) -> dict[str, Any]:
     return {"codec": setting.codec, "mode": setting.mode, "label": setting.label, "figures": row}
 
 
+def name_of(point: dict[str, Any]) -> str:
+    """One of our points, as tables call it."""
+    return " ".join(filter(None, (point["label"], point["mode"])))
+
+
 def curve(points: Sequence[dict[str, Any]], figure: str, ours: bool, mode: str | None = None) -> tuple[list[float], list[float]]:
     """(rates, values) of our points, or of all rivals' (of one mode where given) that have the figure."""
     some = [p for p in points if (p["codec"] == OURS) == ours and (mode is None or p["mode"] == mode)]
@@ -158,12 +163,12 @@ def curve(points: Sequence[dict[str, Any]], figure: str, ours: bool, mode: str |
 
 def compare(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """For each figure and mode of the rivals ("all": both): how many times the rate of each of our
-    points their hull needs for the same value (``times``; infinite where they never reach it), the
-    hull's points, and the BD rate of ours against it."""
+    points (:func:`name_of`) their hull needs for the same value (``times``; infinite where they never reach it), the
+    hull's points, and the BD rate against it of those of ours that don't know the whole file."""
     ours = [p for p in points if p["codec"] == OURS]
     out: dict[str, Any] = {}
     for figure, higher in METRICS.items():
-        mine = curve(points, figure, True)
+        mine = curve(points, figure, True, "")
         if not mine[0]:
             continue
         row: dict[str, Any] = {}
@@ -175,7 +180,7 @@ def compare(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
             on = hull(*theirs, higher)
             envelope = [theirs[0][i] for i in on], [theirs[1][i] for i in on]
             times = {
-                p["label"]: rate_at(*theirs, p["figures"][figure], higher) / p["figures"][RATE]
+                name_of(p): rate_at(*theirs, p["figures"][figure], higher) / p["figures"][RATE]
                 for p in ours
                 if math.isfinite(p["figures"].get(figure, math.nan))
             }

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from bench.picture.variants import Renderer, Sent, frame_inputs
 from bench.rivals.codecs import CODECS, MODES, Codec, Format
@@ -57,22 +58,27 @@ class Cost:
 Drawn = tuple[Setting, Cost, list[UInt8]]
 """A point: setting, cost, and the frames asked for, (256, 256, 3) each."""
 
-OUR_SETTINGS = (*((tick_mode, 8) for tick_mode in range(len(TICK_MODES))), (0, 16), (0, 32))
-"""(tick_mode, side of the pictures): every tick mode at 8×8, and larger pictures at the slowest."""
+OurSetting = tuple[int, int, Literal["first", "auto"]]
+
+OUR_SETTINGS: tuple[OurSetting, ...] = (
+    *((tick_mode, 8, "first") for tick_mode in range(len(TICK_MODES))), (0, 16, "first"), (0, 32, "first"), (0, 8, "auto"),
+)  # fmt: skip
+"""(tick_mode, side of the pictures, keyframe): every tick mode at 8×8, and larger pictures at the slowest, the first picture
+as keyframe, so that nothing waits for what comes; and the slowest as ``encode`` makes it, which knows the whole file."""
 
 
-def our_setting(tick_mode: int, size: int) -> Setting:
-    return Setting(OURS, "", f"{size}x{size}@{1000 / TICK_MODES[tick_mode]:.3g}")
+def our_setting(tick_mode: int, size: int, keyframe: Literal["first", "auto"] = "first") -> Setting:
+    return Setting(OURS, "best" if keyframe == "auto" else "", f"{size}x{size}@{1000 / TICK_MODES[tick_mode]:.3g}")
 
 
 def our_points(
     clip: Path, truth: Sequence[UInt8], numbers: Sequence[int], renderer: Renderer, interpolator: Interpolator
 ) -> Iterator[Drawn]:
-    """Ours at every tick_mode, and with larger pictures. Raises ``SourceError``."""
-    for tick_mode, size in OUR_SETTINGS:
+    """Ours at :data:`OUR_SETTINGS`. Raises ``SourceError``."""
+    for tick_mode, size, keyframe in OUR_SETTINGS:
         with TemporaryDirectory() as folder:
             stored, began = Path(folder) / "clip.fw", time.process_time()
-            count = encode_file(clip, stored, StreamConfig(crop="none", keyframe="first", tick_mode=tick_mode, size=size)).count
+            count = encode_file(clip, stored, StreamConfig(crop="none", keyframe=keyframe, tick_mode=tick_mode, size=size)).count
             encoding = time.process_time() - began
             keyframes, inputs, _ = frame_inputs(stored, interpolator)
         sent = Sent(list(truth), keyframes, inputs, {})
@@ -82,7 +88,7 @@ def our_points(
         cost = Cost(
             count.keyframe_bytes, count.video_bytes, len(truth), encoding / len(truth) * 1e3, drawing * 1e3
         )  # fmt: skip
-        yield our_setting(tick_mode, size), cost, frames
+        yield our_setting(tick_mode, size, keyframe), cost, frames
 
 
 def rival_settings(

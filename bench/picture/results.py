@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.picture.benchmark import METRICS, RATE
+from bench.picture.benchmark import METRICS, RATE, name_of
 from bench.picture.quality import json_value
 from bench.picture.rate_points import OURS
 
@@ -76,7 +76,7 @@ def summary(found: dict[str, Any]) -> tuple[Table, Table]:
     table = Table("", "BPP", "without keyframe", "60 s call", "kbit/s", *shown, title="means over the clips")
     cheapest: dict[tuple[str, str], dict[str, Any]] = {}
     for p in found["points"]:
-        name = (p["codec"], p["label"] if p["codec"] == OURS else p["mode"])
+        name = (p["codec"], name_of(p) if p["codec"] == OURS else p["mode"])
         if name not in cheapest or p["figures"][RATE] < cheapest[name]["figures"][RATE]:
             cheapest[name] = p
     for p in cheapest.values():
@@ -88,7 +88,7 @@ def summary(found: dict[str, Any]) -> tuple[Table, Table]:
             f"{f['kbps_60s']:.2f}",
             *(f"{f.get(k, math.nan):.3f}" for k in shown),
         )
-    ours = [p["label"] for p in found["points"] if p["codec"] == OURS]
+    ours = [name_of(p) for p in found["points"] if p["codec"] == OURS]
     ratio = Table("rivals' rate at equal", "mode", *ours, "BD rate", title="how many times our rate the rivals' hull needs")
     for figure, modes in found["comparison"].items():
         for mode, row in modes.items():

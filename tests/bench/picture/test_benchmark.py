@@ -120,7 +120,7 @@ def test_the_command_writes_json_csv_and_a_page_that_stands_alone(data, losses, 
     assert done.exit_code == 0, (done.output, done.exception)
     found = json.loads((out / "bench.json").read_text())
     assert json.loads(done.stdout) == found
-    assert [c["name"] for c in found["codecs"]] == ["facewire", "h264-low-delay"]
+    assert [c["name"] for c in found["codecs"]] == ["facewire", "facewire-best", "h264-low-delay"]
     ours = [p for p in found["points"] if p["codec"] == "facewire"]
     assert [p["label"] for p in ours] == [our_setting(*s).label for s in OUR_SETTINGS]
     for p in found["points"]:
