@@ -32,7 +32,9 @@ ShapeOption = Annotated[
     bool,
     typer.Option("--shape/--no-shape", help="Send the positions of mouth, lids and head with each picture."),
 ]
-KeyframeOption = Annotated[str, typer.Option("--keyframe", help="auto: best of the first second; first: the first picture.")]
+KeyframeOption = Annotated[
+    str, typer.Option("--keyframe", help="auto: the picture most like all that were seen; first: the first one.")
+]
 Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]
 Limit = Annotated[
     float,

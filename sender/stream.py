@@ -43,7 +43,7 @@ class StreamConfig:
 
     Attributes:
         crop: "face" follows the face, "none" takes the frame as it is.
-        keyframe: "auto" chooses within the first second, "first" takes the first picture.
+        keyframe: "auto" chooses of what was seen before the stream, or within its first second; "first" takes the first picture.
         luma, chroma: quantiser numbers; None takes :data:`QUANTISERS`.
         size: side of the pictures, one of :data:`PICTURE_BYTES`.
         bitrate: of Opus, bit/s.

@@ -33,7 +33,7 @@ class OutgoingKeyframes:
         self, pictures: PictureEncoder, count: BitCount, detector: Detector, mesh: FaceMesh, mode: Literal["auto", "first"],
         quality: int, shape: bool = True,
     ) -> None:  # fmt: skip
-        """``mode``: "auto" chooses within the first second, "first" takes the first picture.
+        """``mode``: "auto" chooses of what was seen before, or within the first second; "first" takes the first picture.
         ``count``: what keyframes cost is added to it. ``quality``: AVIF's.
         ``shape``: they carry their face's points."""
         self._pictures, self._count, self._detector, self._mesh = pictures, count, detector, mesh
