@@ -2,8 +2,10 @@
 
 /** Frames of the grid of 25 FPS for each that is drawn: 25, 20, 16.7, 14.3, 12.5, 11.1, 10, 9.1, 8.3, 7.1, 6.3 and 5 FPS. */
 const STRIDES = [1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5];
-/** Of the time that a rate leaves to a frame, what drawing it may take: above 12.5 FPS sound and all else come first. */
-const share = (/** @type {number} */ stride) => (stride < 2 ? 0.7 : 1.05);
+/** Of the time that a rate leaves to a frame, what drawing it may take before the rate counts as lost. */
+const SHARE = 1.05;
+/** The same for a rate that is clearly held. */
+const CLEARLY = 0.75;
 /** Seconds from one to the next of that grid. */
 const FRAME = 0.04;
 /** Seconds before a higher frame rate is tried again; doubled each time that it cannot be held. */
@@ -29,21 +31,20 @@ export class Pace {
     this.seconds = this.seconds ? this.seconds * 0.9 + seconds * 0.1 : seconds;
     const at = STRIDES.indexOf(this.stride);
     const since = now - this.#changed;
-    if (at + 1 < STRIDES.length && this.seconds > share(this.stride) * FRAME * this.stride && since > 0.5) {
+    if (at + 1 < STRIDES.length && this.seconds > SHARE * FRAME * this.stride && since > 0.5) {
       // Failing soon after a rise: be slower to try again.
       this.#patience = this.#rose && since < 3 ? Math.min(PATIENCE_MAX, this.#patience * 2) : PATIENCE;
-      this.#turn(this.#leaving(share), now);
+      this.#turn(this.#held(SHARE), now);
       this.#rose = false;
-    } else if (at && since > this.#patience && this.seconds < share(STRIDES[at - 1]) * FRAME * STRIDES[at - 1]) {
-      const clearly = this.#leaving(() => 0.75);
-      this.#turn(Math.min(STRIDES[at - 1], clearly), now);
+    } else if (at && since > this.#patience && this.seconds < SHARE * FRAME * STRIDES[at - 1]) {
+      this.#turn(Math.min(STRIDES[at - 1], this.#held(CLEARLY)), now);
       this.#rose = true;
     }
   }
 
-  /** The best rate of which a frame takes at most `part`. @param {(stride: number) => number} part */
-  #leaving(part) {
-    return STRIDES.find((stride) => this.seconds <= part(stride) * FRAME * stride) ?? STRIDES[STRIDES.length - 1];
+  /** The best rate of whose time a frame takes at most the share `part`. @param {number} part */
+  #held(part) {
+    return STRIDES.find((stride) => this.seconds <= part * FRAME * stride) ?? STRIDES[STRIDES.length - 1];
   }
 
   /** @param {number} stride @param {number} now */
