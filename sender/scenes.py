@@ -66,7 +66,7 @@ def find_scenes(ticks: Iterable[Tick], framing: Framing, choice: KeyframeChoice)
                 choice.thin()
                 every *= 2
     end()
-    first = found.pop(min(found), None) if found else anything
+    first = found.pop(min(found)) if found else anything
     return Scenes(first, cuts, found)
 
 

@@ -20,7 +20,7 @@ from models.face.detector import BlazeFace
 from models.face.landmarks import FaceMesh
 from sender.capture.sources import Tick
 from sender.framing import Framing
-from sender.keyframes.outgoing import OutgoingKeyframes
+from sender.keyframes.outgoing import KeyframeMode, OutgoingKeyframes
 from sender.shapes import OutgoingShapes
 from sender.vad import VoiceActivity
 
@@ -43,7 +43,7 @@ class StreamConfig:
 
     Attributes:
         crop: "face" follows the face, "none" takes the frame as it is.
-        keyframe: "auto" chooses of what was seen before the stream, or within its first second; "first" takes the first picture.
+        keyframe: "auto" chooses from what was seen before the stream, or in its first second; "first" takes the first picture.
         luma, chroma: quantiser numbers; None takes :data:`QUANTISERS`.
         size: side of the pictures, one of :data:`PICTURE_BYTES`.
         bitrate: of Opus, bit/s.
@@ -55,7 +55,7 @@ class StreamConfig:
     """
 
     crop: Literal["face", "none"] = "face"
-    keyframe: Literal["auto", "first"] = "auto"
+    keyframe: KeyframeMode = "auto"
     luma: int | None = None
     chroma: int | None = None
     size: int = SIZE

@@ -132,10 +132,11 @@ class Browser:
                 raise BrowserError(f"the browser refused {path.rsplit('/', 1)[-1]}: {str(told).splitlines()[0]}")
             return value
 
-    def memory_mb(self) -> float:
+    async def memory_mb(self) -> float:
         """Memory of the browser with all its processes, in MB; what they share counts once. 0 where the system doesn't tell it
         as Linux does."""
-        return sum(map(_own_mb, _family(self._process.pid)))
+        # In another thread: what runs on this event loop, such as a relay, must not stand still meanwhile.
+        return await asyncio.to_thread(lambda: sum(map(_own_mb, _family(self._process.pid))))
 
     async def open(self, url: str) -> None:
         await self._ask("POST", f"/session/{self._session}/url", {"url": url})

@@ -136,11 +136,6 @@ async def call(case: Case, seconds: float, clip: Path) -> dict[str, Any]:
         relay.close()
 
 
-async def _memory(browser: Browser) -> float:
-    """Beside the relay, which must not stand still: what comes late makes both sides send more."""
-    return await asyncio.to_thread(browser.memory_mb)
-
-
 async def watch(
     case: Case, browser: Browser, relay: UdpRelay, wire: Counter[str], seconds: float, began: float
 ) -> dict[str, Any]:  # fmt: skip
@@ -153,12 +148,12 @@ async def watch(
                 first[name] = first[name] or (time.monotonic() - joined) * looked[name]
             await asyncio.sleep(0.1)
     await asyncio.sleep(5)  # the keyframe is over, the frame rate has found its place
-    start, sent, looks, memory = time.monotonic(), dict(wire), [], [(0.0, await _memory(browser))]
+    start, sent, looks, memory = time.monotonic(), dict(wire), [], [(0.0, await browser.memory_mb())]
     while (now := time.monotonic() - start) < seconds:
         relay.blocked = bool(case.blackout) and seconds / 2 <= now < seconds / 2 + case.blackout
         looks.append(await browser.run(LOOK))
         if now > memory[-1][0] + MEMORY_EVERY:
-            memory.append((now, await _memory(browser)))
+            memory.append((now, await browser.memory_mb()))
         await asyncio.sleep(0.5)
     kbps = [(wire[side] - sent.get(side, 0)) * 8e-3 / now for side in ("offer", "answer")]
     concealed = [int(number) for number in re.findall(r"\d+", looks[-1]["concealed"])]

@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ from models.lipsync.sync_file import in_sync
 from models.runtime.backends import DEVICES
 from models.runtime.mel import log_mel
 from models.runtime.upsampler import Interpolator, WeightsMissingError
+from sender.keyframes.outgoing import KeyframeMode
 
 IDENTITY_FRAMES = 2
 """Judged frames of a clip that get the slow identity descriptors."""
@@ -186,7 +187,7 @@ def json_value(value: Any) -> Any:
 
 def report(
     clips: Sequence[Path], judge: Judge, interpolator: Interpolator, fps: int = 5, offsets: dict[str, int] | None = None,
-    keyframe: Literal["auto", "first"] = "auto",
+    keyframe: KeyframeMode = "first",
 ) -> dict[str, Any]:  # fmt: skip
     """Judge the clips, printing a line for each → ``mean`` of each variant over the clips' means,
     ``speaking``: the same over the clips named in ``offsets`` (frames that their sound is moved by),

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 from bench.picture.variants import Renderer, Sent, frame_inputs
 from bench.rivals.codecs import CODECS, MODES, Codec, Format
@@ -16,6 +15,7 @@ from codec.media.timing import FRAME_RATE
 from codec.media.types import UInt8
 from models.runtime.upsampler import Interpolator
 from sender.encode_file import encode_file
+from sender.keyframes.outgoing import KeyframeMode
 from sender.stream import StreamConfig
 
 OURS = "facewire"
@@ -58,7 +58,7 @@ class Cost:
 Drawn = tuple[Setting, Cost, list[UInt8]]
 """A point: setting, cost, and the frames asked for, (256, 256, 3) each."""
 
-OurSetting = tuple[int, int, Literal["first", "auto"]]
+OurSetting = tuple[int, int, KeyframeMode]
 
 OUR_SETTINGS: tuple[OurSetting, ...] = (
     *((tick_mode, 8, "first") for tick_mode in range(len(TICK_MODES))), (0, 16, "first"), (0, 32, "first"), (0, 8, "auto"),
@@ -67,7 +67,7 @@ OUR_SETTINGS: tuple[OurSetting, ...] = (
 as keyframe, so that nothing waits for what comes; and the slowest as ``encode`` makes it, which knows the whole file."""
 
 
-def our_setting(tick_mode: int, size: int, keyframe: Literal["first", "auto"] = "first") -> Setting:
+def our_setting(tick_mode: int, size: int, keyframe: KeyframeMode) -> Setting:
     return Setting(OURS, "best" if keyframe == "auto" else "", f"{size}x{size}@{1000 / TICK_MODES[tick_mode]:.3g}")
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Literal
 
 import numpy as np
 import torch
@@ -30,6 +29,7 @@ from models.runtime.upsampler import Interpolator, Upsampler
 from models.training.evaluate import STEP, baselines
 from receiver.tick_decoder import FrameInput, TickDecoder
 from sender.encode_file import encode_file
+from sender.keyframes.outgoing import KeyframeMode
 from sender.stream import StreamConfig
 
 BASELINES = ("held", "difference", "bicubic")
@@ -88,9 +88,7 @@ def frame_inputs(stored: Path, interpolator: Interpolator) -> tuple[list[Keyfram
     return [k for _, k in frames], [f for f, _ in frames], sound
 
 
-def transmit(
-    clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5, keyframe: Literal["auto", "first"] = "first"
-) -> Sent:
+def transmit(clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5, keyframe: KeyframeMode = "first") -> Sent:
     """Encode a clip as ``encode --crop none --keyframe KEYFRAME`` does, and decode it up to the networks' inputs.
 
     ``folder`` takes the ``.fw`` file. ``fps`` 25 gives the networks the quantised picture of every

@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         clips, drawers = pick_clips(options.data, options.clips), Drawers(options.weights, options.threads)
         judge = Judge(Panel(options.losses, bf16=True), drawers, drawers.variants, options.every)
-        found = report(clips, judge, Interpolator(options.weights), keyframe="first")
+        found = report(clips, judge, Interpolator(options.weights))
         apart = {
             device: {"mean_db": decibels(float(np.mean(errors))), "worst_db": decibels(max(errors))}
             for device, errors in drawers.apart.items()

@@ -13,6 +13,7 @@ from sender.keyframes.choice import KeyframeChoice
 from sender.keyframes.gallery import Gallery, Held
 from sender.shapes import points_of
 
+KeyframeMode = Literal["auto", "first"]
 CHOICE_TICKS = 5
 """Ticks of candidates before the keyframe is chosen: one second at the 200 ms tick mode."""
 CHOICE_TICKS_MAX = 75
@@ -30,10 +31,10 @@ class OutgoingKeyframes:
     """
 
     def __init__(
-        self, pictures: PictureEncoder, count: BitCount, detector: Detector, mesh: FaceMesh, mode: Literal["auto", "first"],
+        self, pictures: PictureEncoder, count: BitCount, detector: Detector, mesh: FaceMesh, mode: KeyframeMode,
         quality: int, shape: bool = True,
     ) -> None:  # fmt: skip
-        """``mode``: "auto" chooses of what was seen before, or within the first second; "first" takes the first picture.
+        """``mode``: "auto" chooses from what was seen before, or within the first second; "first" takes the first picture.
         ``count``: what keyframes cost is added to it. ``quality``: AVIF's.
         ``shape``: they carry their face's points."""
         self._pictures, self._count, self._detector, self._mesh = pictures, count, detector, mesh
