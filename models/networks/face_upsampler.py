@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.networks.blocks import CrossAttention, ResBlock, up, warp, zero_conv
+from models.networks.emphasis import emphasised
 from models.networks.shape_hint import CHANNELS as HINT
 from models.networks.shape_hint import hint
 
@@ -302,9 +303,8 @@ class FaceUpsamplerNet(nn.Module):
         shape: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1].
-        In training mode it is not :func:`finished`.
-        """
-        picture, warped, *_ = self.drawn(parts, pictures, mel, detail, still, shape)
+        In training mode it is not :func:`finished`, and the points are not :func:`emphasised`."""
+        picture, warped, *_ = self.drawn(parts, pictures, mel, detail, still, shape if self.training else emphasised(shape))
         return picture if self.training else finished(picture, warped), warped
 
     def guarded(
@@ -312,7 +312,7 @@ class FaceUpsamplerNet(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """One frame as it is shown: (picture (N, 3, 256, 256) in [0, 1], its :func:`doubt` (N,)). F_int, which
         is soft, is blended in by the doubt."""
-        picture, warped, light, mask, f_int = self.drawn(parts, pictures, mel, detail, shape=shape)
+        picture, warped, light, mask, f_int = self.drawn(parts, pictures, mel, detail, shape=emphasised(shape))
         doubted = doubt(light, mask)
         picture = finished(picture, warped)
         return (picture + doubted * (up(f_int, 4) - picture)).clamp(0, 1), doubted.flatten()

@@ -48,19 +48,19 @@ def _hint(shape: Tensor) -> Tensor:
     weight = torch.exp(apart.clamp(0, 2 * FAR * WIDTH**2) * (-0.5 / WIDTH**2))  # (N, 54, 4096)
     total = weight.sum(1, keepdim=True)
     near = moved.transpose(1, 2) @ weight  # (N, 2, 4096)
-    flow = (near + AFFINE_WEIGHT * _affine(now, moved, grid)) / (total + AFFINE_WEIGHT)
+    flow = (near + AFFINE_WEIGHT * affine(now, moved, grid)) / (total + AFFINE_WEIGHT)
     confidence = total / (total + 0.3)
     drawn = _drawn(shape.device) @ (weight * weight)
     out = torch.cat([flow, confidence, drawn], 1) * known
     return out.reshape(len(shape), CHANNELS, SIDE, SIDE)
 
 
-def _affine(now: Tensor, moved: Tensor, grid: Tensor) -> Tensor:
-    """The affine map that fits ``moved`` (N, 54, 2) at ``now`` best, at each place of the grid: (N, 2, 4096)."""
+def affine(now: Tensor, moved: Tensor, places: Tensor) -> Tensor:
+    """The affine map that fits ``moved`` (N, 54, 2) at ``now`` best, at each of ``places`` (N or 1, 2, P): (N, 2, P)."""
     middle, mean = now.mean(1, keepdim=True), moved.mean(1, keepdim=True)
     p, d = now - middle, moved - mean
     xx, xy, yy = ((p[..., i] * p[..., j]).sum(1) + 1e-4 * (i == j) for i, j in ((0, 0), (0, 1), (1, 1)))
     scale = 1 / (xx * yy - xy * xy)
     inverse = torch.stack([yy, -xy, -xy, xx], 1).reshape(-1, 2, 2) * scale[:, None, None]
     slope = d.transpose(1, 2) @ p @ inverse  # (N, 2, 2): from place to movement
-    return slope @ (grid - middle.transpose(1, 2)) + mean.transpose(1, 2)
+    return slope @ (places - middle.transpose(1, 2)) + mean.transpose(1, 2)

@@ -29,7 +29,7 @@ def test_all_but_the_sensitive_convolutions_are_int8(made):
         for node in made.graph.node
         if node.op_type == "Conv" and not node.name.endswith(f"/{SUMS}")
     }
-    assert len(quantised) == 56
+    assert len(quantised) == 58
     for name, is_int8 in quantised.items():
         assert is_int8 is not any(part in name for part in EXACT), name
     assert all(any(part in name for name in quantised) for part in EXACT)
