@@ -197,8 +197,10 @@ export class Call {
       joined: () => this.state === "connected" || this.#become("waiting"),
     });
     const link = new Link(client, certificate, {
-      media: (data) =>
-        this.#receiver.postMessage({ kind: "media", data: data.buffer }, [/** @type {ArrayBuffer} */ (data.buffer)]),
+      media: (data) => {
+        this.#sender.postMessage({ kind: "heard", at: now(), trip: link.roundTrip / 2 });
+        this.#receiver.postMessage({ kind: "media", data: data.buffer }, [/** @type {ArrayBuffer} */ (data.buffer)]);
+      },
       control: (data) => {
         const connection = this.#connections;
         const handle = async () => {
@@ -235,7 +237,7 @@ export class Call {
     this.#link?.sendControl(hello);
     this.#keyframesOut?.reconnected();
     this.#mirror();
-    this.#want({ live: true });
+    this.#want({ live: true, between: !this.#client?.peer.offer });
     this.#inTurn(() => this.#safety.begin(this.#link?.fingerprints() ?? null));
   }
 

@@ -3,6 +3,8 @@
 export const WANTED = Object.freeze({
   /** A connection stands; until then the worker only looks at the camera. */
   live: false,
+  /** The first tick waits for the other side's, and begins between two of them. */
+  between: false,
   muted: false,
   cameraOff: false,
   away: false,

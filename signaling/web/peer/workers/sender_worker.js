@@ -9,6 +9,7 @@ import { SoundQueue } from "../media/sound_queue.js";
 import { encodeStill } from "../media/still.js";
 import { BlazeFace } from "../models/detector.js";
 import { FaceMesh } from "../models/landmarks.js";
+import { Phase } from "../sender/phase.js";
 import { SenderStream, SWITCH_MS } from "../sender/stream.js";
 import { WANTED } from "../sender/wanted.js";
 import { loadNetwork, loadRuntime } from "./load.js";
@@ -63,6 +64,7 @@ let anew = () => {};
 const mirror = { port: /** @type {MessagePort | null} */ (null), ready: false, told: new WeakSet() };
 /** Ticks with the camera off so far: what was seen before one must not be sent afterwards. */
 let hiddenTicks = 0;
+const phase = new Phase();
 
 self.onmessage = ({ data }) => {
   if (data.kind === "start")
@@ -71,6 +73,7 @@ self.onmessage = ({ data }) => {
   else if (data.kind === "report") report = data.report;
   else if (data.kind === "acknowledged") jobs.push(() => stream.pictures.acknowledge(data.number));
   else if (data.kind === "confirm") jobs.push(() => stream.keyframes.confirm(data.slot, data.digest));
+  else if (data.kind === "heard") phase.heard(data.at, data.trip);
   else if (data.kind === "reset") jobs.push(anew);
   else if (data.kind === "reconnected") jobs.push(() => stream.reconnected());
   else if (data.kind === "microphone") listen(data.port, data.rate);
@@ -277,6 +280,7 @@ async function glimpse() {
   if (wanted.live) {
     await stream.keyframes.chooseEarly();
     tellOfKeyframes();
+    if (wanted.between) await phase.wait(stream.tickMs / 1000);
     sound.limit(0);
   }
 }

@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { keyframeRequests } from "./keyframe_requests.mjs";
+import { VirtualTime } from "./virtual_time.mjs";
 
 globalThis.crypto ??= webcrypto;
 
@@ -52,6 +53,7 @@ const { moved } = await receiver("motion_compensation.js");
 const { Presenter } = await receiver("presenter.js");
 const { Ladder, QueueWatch, Redundancy } = await import(new URL("sender/adaptation.js", peer));
 const { VoiceActivity } = await import(new URL("sender/voice.js", peer));
+const { Phase, lag } = await import(new URL("sender/phase.js", peer));
 const { give } = await import(new URL("workers/load.js", peer));
 const { Resampler } = await import(new URL("media/resampler.js", peer));
 const { joined } = await import(new URL("media/opus_packets.js", peer));
@@ -230,20 +232,18 @@ const requests = {
   },
   /** What is shown, and when, of `steps` at their times; a drawn frame is grey, of the level that is its number. */
   presenter: async ({ steps, until }) => {
-    const [shown, timers] = [[], []];
-    let time = 0;
-    const at = (when, action) => timers.push({ when, action });
+    const [shown, time] = [[], new VirtualTime()];
     const presenter = new Presenter({
-      now: () => time,
-      sleep: (seconds) => new Promise((resolve) => at(time + Math.max(0, seconds), resolve)),
-      shown: ({ rgba }) => shown.push([time, rgba[0]]),
-      hidden: () => shown.push([time, null]),
+      now: time.now,
+      sleep: time.sleep,
+      shown: ({ rgba }) => shown.push([time.now(), rgba[0]]),
+      hidden: () => shown.push([time.now(), null]),
     });
     const input = ({ number, shape = true }) => ({
       number, driven: { pictures: new Float32Array(960), shape: shape ? new Float32Array(216).fill(0.1) : null },
     });
     for (const step of steps) {
-      at(step.at, () => {
+      time.at(step.at, () => {
         if (step.kind === "frame") presenter.frame(input(step), step.due, step.asked);
         else if (step.kind === "drawn") {
           const rgba = new Uint8ClampedArray(4 * 65536).fill(step.number);
@@ -251,14 +251,19 @@ const requests = {
         } else presenter[step.kind](step.due);
       });
     }
-    for (;;) {
-      const next = timers.reduce((first, timer) => (timer.when < first.when ? timer : first), { when: until });
-      if (!next.action) return { shown, fps: presenter.fps };
-      timers.splice(timers.indexOf(next), 1);
-      time = next.when;
-      next.action();
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await time.run(until);
+    return { shown, fps: presenter.fps };
+  },
+  lag: ({ tick, trip }) => lag(tick, trip),
+  /** When a wait that starts at `start` ends, bundles being heard at the times of `heard`. */
+  phase: async ({ heard, start, tick }) => {
+    const time = new VirtualTime();
+    const phase = new Phase(time);
+    let ended = null;
+    for (const { at, trip } of heard) time.at(at, () => phase.heard(at, trip));
+    time.at(start, () => phase.wait(tick).then(() => (ended = time.now())));
+    await time.run(60);
+    return ended;
   },
   consistency: ({ frame, small }) => consistency(Buffer.from(frame, "base64"), small),
   ...keyframeRequests({ network, detector, mesh, image, floats, bytes, hex }),
