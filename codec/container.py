@@ -13,7 +13,7 @@ from codec.pictures.header import SLOTS
 from codec.wirebytes import unsigned
 
 MAGIC = b"FACEWIRE"
-VERSION = 3
+VERSION = 4
 _LIMITS = {ord("B"): MAX_BUNDLE, ord("K"): MAX_KEYFRAME + 1, ord("E"): 4}
 
 

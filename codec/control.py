@@ -18,7 +18,7 @@ from codec.pictures.header import SIZES, SLOTS
 from codec.safety_code import NONCE
 from codec.wirebytes import Reader, unsigned
 
-VERSION = 3
+VERSION = 4
 MAX_CHUNK = 16_384
 MAX_HELLO = 1024
 MAX_TICK_MODES = 8

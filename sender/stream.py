@@ -27,8 +27,8 @@ from sender.vad import VoiceActivity
 PICTURE_BYTES = {8: 44, 16: 120, 32: 320}
 """Sides of pictures that the network is trained to draw from (the codec carries 12 as well), and
 what one may cost on average, in bytes."""
-QUANTISERS = {True: (4, 4), False: (2, 3)}
-"""Quantiser numbers of luma and chroma, with the face's shape and without it: steps of 5 and 5, or of 3 and 4. The
+QUANTISERS = {True: (5, 5), False: (2, 3)}
+"""Quantiser numbers of luma and chroma, with the face's shape and without it: steps of 6 and 6, or of 3 and 4. The
 shape carries the motion, so the pictures can be coarser (docs/decisions.md)."""
 PAUSING_TICK = 200
 """Ticks of so many milliseconds are left out in silence; at the faster tick modes there is room."""

@@ -14,7 +14,7 @@ Row = list[int]
 
 STEPS = (4, 6, 8, 10, 12, 14, 16, 20)
 """Quantiser steps by the number in the header."""
-USUAL_STEP = 3
+USUAL_STEP = 2
 BETWEEN = 4
 """Frames between two ticks of 200 ms at 25 FPS."""
 LARGEST = 4095

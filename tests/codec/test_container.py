@@ -10,7 +10,7 @@ from codec.container import End, FileWriter, StoredKeyframe, read_file
 from codec.errors import CodecError, ContainerError, KeyframeError, SyntaxLimitError, TruncatedError
 from codec.keyframe import Keyframe
 
-HEAD = b"FACEWIRE\x03"
+HEAD = b"FACEWIRE\x04"
 Item = StoredKeyframe | Bundle | End
 
 

@@ -64,7 +64,7 @@ def test_any_bytes_parse_or_raise_a_codec_error(data: bytes) -> None:
 def test_bytes_of_each_message() -> None:
     """As docs/format.md lays them out."""
     digest = bytes(range(8))
-    assert Hello(model="call-1").pack() == b'\x01{"version":3,"size":8,"rungs":[200,100,60],"model":"call-1"}'
+    assert Hello(model="call-1").pack() == b'\x01{"version":4,"size":8,"rungs":[200,100,60],"model":"call-1"}'
     chunk = KeyframeChunk(3, digest, 0x0304, 0x0102, b"\xaa")
     assert chunk.pack().hex(" ") == "02 03 00 01 02 03 04 05 06 07 00 00 03 04 00 00 01 02 aa"
     assert KeyframeNotice(Verb.HAVE, 3, digest).pack().hex(" ") == "03 01 03 00 01 02 03 04 05 06 07"

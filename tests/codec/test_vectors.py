@@ -150,7 +150,7 @@ def test_it_uses_every_part_of_the_syntax(data: bytes, expected: dict[str, Any],
     ends = [p["shape"]["end"] for p in pictures if "shape" in p]
     assert any(b.picture is not None and b.shape is None for b in bundles)
     assert any(max(map(abs, end)) > 300 for end in ends), "no residual is in Exp-Golomb"
-    assert {0, 7, 5, 3} <= steps
+    assert {0, 7, 5, 2} <= steps
     assert full == {0, 1}
     assert any(b.face for b in bundles)
     assert any(b.redundant for b in bundles)

@@ -98,7 +98,7 @@ async def test_a_peer_that_misbehaves_changes_nothing_on_the_page(server: str, t
         await until(lambda: browser.run(f"{STATE} === 'connected'"), LONG)
         images = "return document.querySelectorAll('img, script, iframe').length"
         before = await browser.run(images)
-        markup = b'\x01{"version":3,"size":8,"rungs":[200],"model":"<img src=x onerror=alert(1)>"}'
+        markup = b'\x01{"version":4,"size":8,"rungs":[200],"model":"<img src=x onerror=alert(1)>"}'
         for data in (markup, Hello().pack(), KeyframeNotice(Verb.OFFER, 3, b"12345678").pack()):
             await peer.send_control(data)
         for i in range(300):

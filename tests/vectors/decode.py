@@ -135,7 +135,7 @@ def planes(coder: RangeDecoder, side: int, steps: list[int], reference: Picture,
 
 def shape(coder: RangeDecoder, slot: int, reference: list[int]) -> Shape:
     """The page's section of that name, up to the values."""
-    step = [4, 6, 8, 10, 12, 14, 16, 20][coder.equal(3) if coder.bit(0) else 3]
+    step = [4, 6, 8, 10, 12, 14, 16, 20][coder.equal(3) if coder.bit(0) else 2]
     full = coder.bit(1)
     d: list[int] = []
     for i in range(16):
@@ -188,7 +188,7 @@ def length(data: bytes, at: int) -> tuple[int, int]:
 
 def decode(data: bytes, page: Path) -> Iterator[tuple[int, int, bytes, list[int], bytes]]:
     """(number, slot, bytes; coefficients and places of the shape, none where there is none) of each picture in a .fw file."""
-    assert data[:9] == b"FACEWIRE\x03"
+    assert data[:9] == b"FACEWIRE\x04"
     probabilities, of_shape, basis = (table(page, name) for name in ("table", "shape table", "basis"))
     grey = (8, bytes([128]) * 192)
     keyframes: dict[int, Picture] = {}

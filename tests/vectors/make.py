@@ -102,7 +102,7 @@ def main() -> None:
                     }
                 )
                 if i % 11 != 7:
-                    shapes.step = {9: 0, 10: 7, 21: 5}.get(i, 3)
+                    shapes.step = {9: 0, 10: 7, 21: 5}.get(i, 2)
                     told, _ = shapes.encode(number, header, stand(i)[4 if i % 6 == 5 else 0 :])
                     before = shape_decoder.decode(number, header, told)
                     known = keyframes[header.slot // 9].points

@@ -7,7 +7,7 @@ import { SLOTS } from "./pictures/header.js";
 import { Reader } from "./wirebytes.js";
 
 const MAGIC = [..."FACEWIRE"].map((letter) => letter.charCodeAt(0));
-export const VERSION = 3;
+export const VERSION = 4;
 /** @type {Record<string, number>} */
 const LIMITS = { B: MAX_BUNDLE, K: MAX_KEYFRAME + 1, E: 4 };
 

@@ -9,7 +9,7 @@ import { SIZES, SLOTS } from "./pictures/header.js";
 import { NONCE } from "./safety_code.js";
 import { joined, Reader, unsigned } from "./wirebytes.js";
 
-export const VERSION = 3;
+export const VERSION = 4;
 export const MAX_CHUNK = 16_384;
 const MAX_HELLO = 1024;
 const MAX_TICK_MODES = 8;

@@ -14,8 +14,8 @@ import { OutgoingKeyframes } from "./keyframes.js";
 import { OutgoingShapes, pointsOf } from "./shapes.js";
 import { VoiceActivity } from "./voice.js";
 
-/** Quantiser numbers of luma and chroma beside a shape: steps of 5 and 5. The shape carries the motion (docs/decisions.md). */
-const QUANTISER = 4;
+/** Quantiser numbers of luma and chroma beside a shape: steps of 6 and 6. The shape carries the motion (docs/decisions.md). */
+const QUANTISER = 5;
 /** Ticks of so many milliseconds are left out in silence; at the faster tick modes there is room. */
 const PAUSING_TICK = 200;
 /** The tick mode may change only at multiples of this many ms, where ticks of all lengths start together. */

@@ -9,7 +9,7 @@ import { ZERO } from "./probabilities.js";
 
 /** Quantiser steps by the number in the header. */
 export const STEPS = [4, 6, 8, 10, 12, 14, 16, 20];
-export const USUAL_STEP = 3;
+export const USUAL_STEP = 2;
 /** Frames between two ticks of 200 ms at 25 FPS. */
 export const BETWEEN = 4;
 /** No coefficient is larger, either way. */
