@@ -222,11 +222,11 @@ def report(
     }  # fmt: skip
 
 
-def pick_clips(data: Path, count: int | None) -> list[Path]:
-    """So many of the dev clips, evenly; all by default. Raises ``FileNotFoundError`` where there are none."""
-    clips = sorted((data / "dev").glob("*.mp4"))
+def pick_clips(data: Path, count: int | None, split: str = "dev") -> list[Path]:
+    """So many of the split's clips, evenly; all by default. Raises ``FileNotFoundError`` where there are none."""
+    clips = sorted((data / split).glob("*.mp4"))
     if not clips:
-        raise FileNotFoundError(f"{data} holds no dev/*.mp4")
+        raise FileNotFoundError(f"{data} holds no {split}/*.mp4")
     count = min(count or len(clips), len(clips))
     return [clips[i] for i in np.linspace(0, len(clips) - 1, count).round().astype(int)]
 
