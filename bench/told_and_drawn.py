@@ -15,17 +15,18 @@ from pathlib import Path
 import numpy as np
 
 from bench.metrics.landmarks import Landmarks
+from bench.metrics.opening import INNER_LIPS
 from bench.picture.quality import pick_clips
 from bench.picture.variants import Renderer, transmit
 from codec.errors import reason
 from codec.media.files import SourceError
 from codec.media.types import Float32
-from models.face.shape_points import MESH, pixels_of
+from models.face.shape_points import LIDS_ABOVE, LIDS_BELOW, MESH, pixels_of
 from models.runtime.upsampler import Interpolator, WeightsMissingError
 
 PAIRS = {
-    "lips": ((81, 178), (13, 14), (311, 402)),
-    "lids": ((160, 144), (159, 145), (158, 153), (387, 373), (386, 374), (385, 380)),
+    "lips": ((81, 178), INNER_LIPS, (311, 402)),
+    "lids": tuple(zip(LIDS_ABOVE, LIDS_BELOW, strict=True)),
 }
 """Mesh points that lie above each other: their mean distance is how far a part is open."""
 GROUPS = 8
