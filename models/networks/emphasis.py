@@ -1,8 +1,8 @@
 """The movements of lips and lids as they are shown: larger than they were told.
 
-The network draws them smaller than the points say: of a mouth that opens by 1 to 10 pixels 1 to 2 are missing, of lids that close
-two fifths (training people, the face mesh on what was drawn). So the points ask for more (docs/decisions.md). Training sees the
-points as they are.
+The network draws them smaller than the points say: of a mouth that opens by 1 to 8 pixels 1 to 2 are missing, of lids that close
+half (training people, :mod:`bench.told_and_drawn`). So the points ask for more (docs/decisions.md). Training sees the points as
+they are.
 """
 
 from functools import cache
