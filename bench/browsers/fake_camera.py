@@ -1,11 +1,14 @@
-"""A clip as the camera and microphone of a headless Chromium."""
+"""A clip as the camera and microphone of a headless browser."""
 
+import base64
+import json
 import wave
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 from codec.media.files import file_frames, file_sound
@@ -13,6 +16,28 @@ from codec.media.timing import RATE
 from codec.media.types import Float32, UInt8
 
 WIDTH, HEIGHT = 640, 480
+
+_CAMERA = """
+const pictures = %s.map((jpeg) => new Blob([Uint8Array.from(atob(jpeg), (letter) => letter.charCodeAt(0))]));
+const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  const stream = await real(wanted);
+  for (const track of stream.getVideoTracks()) {
+    const canvas = Object.assign(document.createElement("canvas"), { width: %d, height: %d });
+    const context = canvas.getContext("2d");
+    let number = 0;
+    setInterval(async () => {
+      const picture = await createImageBitmap(pictures[number++ %% pictures.length]);
+      context.drawImage(picture, 0, 0);
+      picture.close();
+    }, 40);
+    stream.removeTrack(track);
+    track.stop();
+    stream.addTrack(canvas.captureStream().getVideoTracks()[0]);
+  }
+  return stream;
+};
+"""
 
 
 def chromium_options(clip: Path, folder: Path, tint: tuple[float, float, float] = (1, 1, 1), seconds: float = 8.0) -> list[str]:
@@ -43,6 +68,14 @@ def devices(folder: Path, frames: Iterable[UInt8], sound: Float32) -> list[str]:
             out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         out.mux(stream.encode(None))
     return [f"--use-file-for-fake-video-capture={camera}", f"--use-file-for-fake-audio-capture={microphone(folder, sound)}"]
+
+
+def camera_script(clip: Path, seconds: float = 4.0) -> str:
+    """JavaScript that, run before a page's own, makes ``clip`` its camera, over and over: for browsers without files as
+    cameras, such as Firefox. The microphone stays the browser's."""
+    frames = (padded(rgb)[..., ::-1] for rgb in islice(file_frames(clip), round(seconds * 25)))
+    pictures = [base64.b64encode(cv2.imencode(".jpg", frame)[1].tobytes()).decode() for frame in frames]
+    return _CAMERA % (json.dumps(pictures), WIDTH, HEIGHT)
 
 
 def microphone(folder: Path, sound: Float32) -> Path:

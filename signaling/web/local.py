@@ -16,7 +16,10 @@ FILES = (
     "sound.js", "speaker.js", "call.css", "page.css", "icon.svg",
 )  # fmt: skip
 
-SHARED = ("call/media_access.js", "page/controls.js", "page/faces.js", "page/menus.js", "page/numbers.js", "page/safety.js")
+SHARED = (
+    "call/media_access.js", "media/output_latency.js",
+    "page/controls.js", "page/faces.js", "page/menus.js", "page/numbers.js", "page/safety.js",
+)  # fmt: skip
 """Taken from ``peer``, the page that is a whole peer."""
 
 

@@ -1,11 +1,14 @@
 """The call's page in a browser, as tests see it: joining, what is drawn, whether it moves."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from bench.browsers.chromium import Browser
 from bench.browsers.firefox import Firefox
 from bench.calls.page_call import EARS
+from codec.media.files import file_frames
+from models.face.detector import BlazeFace
 from tests.waiting import until
 
 LONG = 240.0
@@ -59,3 +62,12 @@ def figures_of(ended: tuple[int, str, str], code: str) -> dict[str, Any]:
     assert figures["keyframes"] >= 1
     assert figures["bundles_broken"] == 0
     return figures
+
+
+def shows_a_face(film: Path) -> None:
+    """A call's ``--out`` shows one in most pictures; those that are grey all over, before the first one and while the camera is
+    off, don't count: how many they are depends on the machine."""
+    detector = BlazeFace()
+    seen = [frame for frame in list(file_frames(film))[::10] if frame.std() > 10]
+    assert seen, "nothing was drawn of the browser's face"
+    assert sum(bool(detector.detect(frame)) for frame in seen) > len(seen) / 2, "what was drawn is no face"

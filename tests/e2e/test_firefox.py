@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.browsers.fake_camera import microphone
+from bench.browsers.fake_camera import camera_script, microphone
 from bench.browsers.firefox import Firefox, available
 from bench.browsers.sound_server import SoundServer
 from bench.demo import shipped_clip
 from codec.media.files import file_sound
-from tests.e2e.call_page import CODE, LONG, LOUD, drawn, figures_of, moves, opened
+from tests.e2e.call_page import CODE, LONG, LOUD, drawn, figures_of, moves, opened, shows_a_face
 from tests.e2e.processes import facewire, finish
 from tests.needs import needs
 from tests.signaling.web.peer.conftest import needs_runtime
@@ -54,6 +54,7 @@ async def test_firefox_and_facewire_call(server: str, tmp_path: Path, hears: boo
             if hears:
                 await sound.speak(voice)
             browser = await stack.enter_async_context(Firefox(sound.environment, hears=hears))
+            await browser.before(camera_script(shipped_clip()))
             await opened(browser, url)
             await moves(browser, await drawn(browser))
             await until(lambda: browser.run(f"{LOUD[:-1]} > 0.02"), LONG, 0.2)
@@ -75,5 +76,6 @@ async def test_firefox_and_facewire_call(server: str, tmp_path: Path, hears: boo
         if there.returncode is None:
             there.send_signal(signal.SIGKILL)
     figures_of(out, code)
+    shows_a_face(film)
     if hears:
         assert np.abs(np.concatenate(list(file_sound(film)))).max() > 0.02

@@ -1,5 +1,7 @@
 // The call's sound, played as it comes over /sound. Not over WebRTC: its jitter buffer would make it a tenth of a second older.
 
+import { outputLatency } from "./media/output_latency.js";
+
 const RETRY_MS = 1000;
 
 export class Sound {
@@ -54,7 +56,7 @@ export class Sound {
   get delay() {
     const context = this.#context;
     if (context?.state !== "running" || !this.#node) return null;
-    return 1000 * (this.#waited + (context.outputLatency || context.baseLatency || 0));
+    return 1000 * (this.#waited + outputLatency(context));
   }
 
   // ---- loudspeakers ----

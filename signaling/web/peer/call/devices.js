@@ -1,6 +1,7 @@
 // Camera, microphone and loudspeakers of this browser.
 
 import { OPUS_RATE } from "../media/opus.js";
+import { outputLatency } from "../media/output_latency.js";
 import { RATE } from "../media/timing.js";
 import { MEDIA_CONSTRAINTS, TROUBLE } from "./media_access.js";
 
@@ -197,8 +198,7 @@ export class Speaker {
 
   /** Seconds from handing out sound until it is heard. */
   get latency() {
-    const context = this.#context;
-    return context ? context.outputLatency || context.baseLatency || 0 : 0;
+    return this.#context ? outputLatency(this.#context) : 0;
   }
 
   get canChoose() {

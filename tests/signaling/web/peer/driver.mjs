@@ -58,6 +58,7 @@ const { give } = await import(new URL("workers/load.js", peer));
 const { Resampler } = await import(new URL("media/resampler.js", peer));
 const { joined } = await import(new URL("media/opus_packets.js", peer));
 const { plainWebp } = await import(new URL("media/still.js", peer));
+const { outputLatency } = await import(new URL("media/output_latency.js", peer));
 
 let ort;
 const networks = new Map();
@@ -255,6 +256,17 @@ const requests = {
     return { shown, fps: presenter.fps };
   },
   lag: ({ tick, trip }) => lag(tick, trip),
+  latency: ({ agent, told, base }) => {
+    let asked = 0;
+    const context = {
+      baseLatency: base,
+      get outputLatency() {
+        asked++;
+        return told;
+      },
+    };
+    return { seconds: outputLatency(context, agent), asked };
+  },
   /** When a wait that starts at `start` ends, bundles being heard at the times of `heard`. */
   phase: async ({ heard, start, tick }) => {
     const time = new VirtualTime();
