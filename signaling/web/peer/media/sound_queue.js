@@ -1,30 +1,15 @@
 // Samples on their way from who has them to who wants so many at a time.
 
-import { Signal } from "./clock.js";
-
 /** First in, first out. */
 export class SoundQueue {
   /** @type {Float32Array[]} */
   #pieces = [];
-  #arrival = new Signal();
   length = 0;
 
   /** @param {Float32Array} samples */
   put(samples) {
     this.#pieces.push(samples);
     this.length += samples.length;
-    this.#arrival.set();
-  }
-
-  /**
-   * Exactly `count` samples; where they aren't there within `seconds`, silence in their place.
-   * @param {number} count
-   * @param {number} seconds
-   */
-  async take(count, seconds = Number.POSITIVE_INFINITY) {
-    const end = performance.now() + seconds * 1000;
-    while (this.length < count && performance.now() < end) await this.#arrival.wait((end - performance.now()) / 1000);
-    return this.taken(count);
   }
 
   /** The next `count` samples, with silence behind what is there. @param {number} count */

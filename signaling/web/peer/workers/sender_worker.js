@@ -5,12 +5,12 @@ import { parseKeyframe } from "../codec/keyframe.js";
 import { now, Signal, sleep } from "../media/clock.js";
 import { OPUS_RATE, SpeechEncoder } from "../media/opus.js";
 import { Resampler } from "../media/resampler.js";
-import { SoundQueue } from "../media/sound_queue.js";
 import { encodeStill } from "../media/still.js";
 import { BlazeFace } from "../models/detector.js";
 import { FaceMesh } from "../models/landmarks.js";
 import { Phase } from "../sender/phase.js";
 import { SenderStream, SWITCH_MS } from "../sender/stream.js";
+import { TickSound } from "../sender/tick_sound.js";
 import { WANTED } from "../sender/wanted.js";
 import { loadNetwork, loadRuntime } from "./load.js";
 
@@ -22,10 +22,6 @@ const SIDE_MAX = 640;
 const SPACING = 0.034;
 /** Milliseconds that the face mesh may take for every picture to be looked at: 15 % of a core. */
 const FAST_MESH = 6;
-/** Seconds of sound that may wait; what is beyond is dropped, for it would be late for ever. */
-const WAITING = 0.3;
-/** Share of a tick by which sound may be late before silence stands for it. */
-const LATE = 0.5;
 /** Seconds after which a camera that brings no picture is none. */
 const STALE = 2;
 /** Pictures kept: those of the longest tick, and some before it. */
@@ -34,7 +30,7 @@ const KEPT = 8;
 /** @type {SenderStream} */
 let stream;
 const speech = new SpeechEncoder();
-const sound = new SoundQueue();
+const sound = new TickSound(OPUS_RATE);
 /** @type {Resampler | null} */
 let resampler = null;
 /** @type {MessagePort | null} */
@@ -120,8 +116,7 @@ function listen(port, rate) {
   if (!port) return;
   resampler = new Resampler(rate, OPUS_RATE);
   port.onmessage = ({ data }) => {
-    if (port === microphone && resampler) sound.put(resampler.push(data));
-    sound.limit(WAITING * OPUS_RATE + (stream ? (stream.tickMs * OPUS_RATE) / 1000 : 0));
+    if (port === microphone && resampler) sound.put(resampler.push(data), (stream?.tickMs ?? 0) / 1000);
   };
 }
 
@@ -207,9 +202,7 @@ async function send() {
 /** The next tick, once it is over. */
 async function next() {
   const { tickMs } = stream;
-  const samples = (tickMs * OPUS_RATE) / 1000;
-  if (!microphone) await sleep(tickMs / 1000 - (now() % (tickMs / 1000)));
-  const heard = microphone ? await sound.take(samples, (tickMs / 1000) * (1 + LATE)) : new Float32Array(samples);
+  const heard = await sound.take(tickMs / 1000, Boolean(microphone));
   heed(); // a button that was pressed meanwhile counts for this tick
   await one({ images: captured(tickMs), sound: heard });
   tellOfKeyframes();
@@ -264,7 +257,6 @@ function heedMirror(port) {
 /** Look at the camera while the other side is waited for. */
 async function glimpse() {
   await seen.wait(0.5);
-  sound.limit(0);
   const images = captured(40);
   await stream.candidates(images);
   const crop = stream.seen && view(stream.seen);
@@ -281,7 +273,7 @@ async function glimpse() {
     await stream.keyframes.chooseEarly();
     tellOfKeyframes();
     if (wanted.between) await phase.wait(stream.tickMs / 1000);
-    sound.limit(0);
+    sound.begin();
   }
 }
 

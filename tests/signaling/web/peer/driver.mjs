@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { keyframeRequests } from "./keyframe_requests.mjs";
+import { tickSound } from "./tick_sound.mjs";
 import { VirtualTime } from "./virtual_time.mjs";
 
 globalThis.crypto ??= webcrypto;
@@ -277,6 +278,7 @@ const requests = {
     await time.run(60);
     return ended;
   },
+  tickSound,
   consistency: ({ frame, small }) => consistency(Buffer.from(frame, "base64"), small),
   ...keyframeRequests({ network, detector, mesh, image, floats, bytes, hex }),
   joined: ({ packets }) => joined(packets.map(bytes)).map(hex),

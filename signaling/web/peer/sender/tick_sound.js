@@ -1,0 +1,89 @@
+// The sound of each tick. The microphone's samples are the clock while they come; where they don't, the machine's clock takes over: a
+// tick that was waited for would make all that follow later, until the other side gives them up as lost.
+
+import { now, Signal, sleep } from "../media/clock.js";
+import { SoundQueue } from "../media/sound_queue.js";
+
+/** Seconds of sound that may wait; what is beyond is dropped, for it would be late for ever. */
+const WAITING = 0.3;
+/** Share of a tick by which sound may be late before silence stands for it. */
+const LATE = 0.5;
+/** The microphone's clock may be slower than the machine's by this share, more than any is. */
+const SLOWER = 0.005;
+/** Seconds by which sound is no earlier than usual. */
+const EARLY = 0.03;
+/** Seconds after which what has not come will not. */
+const LOST = 1;
+/** Seconds after which time that was lost stays so: the machine slept. */
+const SLEPT = 1;
+
+/** Cuts a microphone's sound into ticks. */
+export class TickSound {
+  #rate;
+  #clock;
+  #queue = new SoundQueue();
+  #arrival = new Signal();
+  /** When the tick before had its sound. */
+  #due = 0;
+  /** Samples for which silence stood, and when it did last. */
+  #owed = 0;
+  #missed = 0;
+
+  /** @param {number} rate samples a second @param {{ now(): number, sleep(seconds: number): Promise<void> }} clock */
+  constructor(rate, clock = { now, sleep }) {
+    this.#rate = rate;
+    this.#clock = clock;
+  }
+
+  /** The microphone has heard more. @param {Float32Array} samples @param {number} tick seconds */
+  put(samples, tick) {
+    this.#queue.put(samples);
+    this.#queue.limit(Math.round((WAITING + tick) * this.#rate));
+    this.#arrival.set();
+  }
+
+  /** The next tick begins now. */
+  begin() {
+    this.#queue.limit(0);
+    this.#due = this.#clock.now();
+    this.#owed = 0;
+  }
+
+  /**
+   * The sound of the next tick, once it is over; silence in place of what has not come.
+   * @param {number} tick seconds @param {boolean} hears whether there is a microphone
+   */
+  async take(tick, hears) {
+    const count = Math.round(tick * this.#rate);
+    const due = this.#due + tick;
+    if (hears) await this.#heard(count, due, due + LATE * tick);
+    else {
+      await this.#clock.sleep(due - this.#clock.now());
+      this.#queue.limit(0);
+    }
+    const at = this.#clock.now();
+    const missing = hears ? Math.max(0, count - this.#queue.length) : 0;
+    if (missing) [this.#owed, this.#missed] = [this.#owed + missing, at];
+    else if (at > this.#missed + LOST) this.#owed = 0;
+    const late = at - due;
+    this.#due = late > SLEPT ? at : due + Math.min(late, hears ? SLOWER * tick : 0);
+    return this.#queue.taken(count);
+  }
+
+  /** Until so many samples are there, or `end`. @param {number} count @param {number} due when they should be @param {number} end */
+  async #heard(count, due, end) {
+    for (;;) {
+      const at = this.#clock.now();
+      const early = Math.round((due - EARLY - at) * this.#rate);
+      if (this.#queue.length < count) {
+        if (at >= end) return;
+        await Promise.race([this.#arrival.wait(), this.#clock.sleep(end - at)]);
+      } else if (this.#owed > 0 && early > 0) {
+        // What silence stood for has come after all.
+        const extra = Math.min(this.#owed, early);
+        this.#queue.taken(extra);
+        this.#owed -= extra;
+      } else return;
+    }
+  }
+}
