@@ -16,7 +16,8 @@ from bench.browsers.sound_server import SoundServer
 from bench.demo import shipped_clip
 from codec.media.files import file_sound
 from tests.e2e.call_page import CODE, LONG, LOUD, drawn, figures_of, moves, opened, shows_a_face
-from tests.e2e.processes import facewire, finish
+from tests.e2e.processes import facewire, finish, page_of
+from tests.e2e.test_local_page import look
 from tests.needs import needs
 from tests.signaling.web.peer.conftest import needs_runtime
 from tests.waiting import until
@@ -79,3 +80,45 @@ async def test_firefox_and_facewire_call(server: str, tmp_path: Path, hears: boo
     shows_a_face(film)
     if hears:
         assert np.abs(np.concatenate(list(file_sound(film)))).max() > 0.02
+
+
+async def test_firefox_shows_the_page_of_facewire_call(server: str, tmp_path: Path) -> None:
+    film, clip = tmp_path / "seen.mp4", str(shipped_clip())
+    there = await facewire("call", "page", "--server", server, "--video", clip, "--loop", "--out", str(film))
+    here = await facewire("call", "page", "--server", server, "--page-port", "0", "--no-open")
+    voice = microphone(tmp_path, np.concatenate(list(file_sound(shipped_clip())))[::-1])
+    try:
+        url = await page_of(here)
+        async with AsyncExitStack() as stack:
+            sound = await stack.enter_async_context(SoundServer())
+            await sound.speak(voice)
+            browser = await stack.enter_async_context(Firefox(sound.environment, hears=True))
+            await browser.before(camera_script(shipped_clip()))
+            await browser.open(url)
+
+            async def seen() -> list[int] | None:
+                width, _, _, pixels = await look(browser, "remote")
+                return pixels if width == 256 and max(pixels) > 100 else None
+
+            first = await until(seen, LONG, 0.5)
+
+            async def moved() -> bool:
+                pixels = (await look(browser, "remote"))[3]
+                return sum(abs(a - b) for a, b in zip(first, pixels, strict=True)) / len(first) > 0.3
+
+            await until(moved, LONG, 0.5)
+
+            async def counted() -> bool:
+                up, down = await browser.run(NUMBERS)
+                return up > SPEAKING and down > SPEAKING
+
+            await until(counted, LONG, 0.5)
+            await browser.click("#hangup")
+            ended = [await finish(process, LONG) for process in (here, there)]
+    finally:
+        for process in (there, here):
+            if process.returncode is None:
+                process.send_signal(signal.SIGKILL)
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    shows_a_face(film)
+    assert np.abs(np.concatenate(list(file_sound(film)))).max() > 0.02

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.browsers.chromium import Browser
+from bench.browsers.firefox import Firefox
 from bench.demo import shipped_clip
 from tests.e2e.processes import facewire, finish, page_of
 from tests.needs import BROWSER, needs
@@ -31,7 +32,7 @@ CELL = """return document.querySelector('[data-stat="%s"]').innerText.replace('m
 SOUND_OFF = "return !document.getElementById('sound-on').hidden"
 
 
-async def look(browser: Browser, video: str) -> tuple[int, int, float, list[int]]:
+async def look(browser: Browser | Firefox, video: str) -> tuple[int, int, float, list[int]]:
     width, height, time, data = await browser.run(PIXELS % video)
     return width, height, time, [v for i, v in enumerate(data) if i % 4 != 3]
 
