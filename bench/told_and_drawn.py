@@ -40,7 +40,7 @@ def opening(points: Float32, part: str) -> float:
 
 
 def look(clips: Sequence[Path], every: int, renderer: Renderer, interpolator: Interpolator) -> Openings:
-    """Every so many frames of the clips. Raises ``SourceError``, ``ValueError``."""
+    """The clips, of whose frames every ``every``-th is judged. Raises ``SourceError``, ``ValueError``."""
     landmarks, out = Landmarks(), Openings({part: [] for part in PAIRS})
     for clip in clips:
         with tempfile.TemporaryDirectory() as folder:

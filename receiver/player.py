@@ -112,6 +112,11 @@ class Player:
         queue.arrival.set()
         return bundle
 
+    def forget(self) -> None:
+        """Another person has come, or the same one anew: no picture may be taken to follow one of before."""
+        self.decoder, self._arrivals = TickDecoder(self.decoder.interpolator), Arrivals()
+        self._restart()
+
     def _restart(self) -> None:
         """Take the next bundle as the first of a stream; keep the decoder's state and the frame shown."""
         self.clock.reset()

@@ -83,15 +83,22 @@ class Firefox:
     async def _read(self, socket: ClientWebSocketResponse) -> None:
         async for message in socket:
             found = json.loads(message.data)
-            if waiting := self._waiting.pop(found.get("id"), None):
+            waiting = self._waiting.get(found.get("id"))
+            if waiting and not waiting.done():
                 waiting.set_result(found)
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(BrowserError("Firefox has ended"))
 
     async def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)
         self._waiting[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         async with asyncio.timeout(SLOWEST):
-            answer = await self._waiting[number]
+            try:
+                answer = await self._waiting[number]
+            finally:
+                del self._waiting[number]
         if answer["type"] == "error":
             raise BrowserError(f"Firefox refused {method}: {answer['message'].splitlines()[0]}")
         return dict(answer["result"])

@@ -23,8 +23,8 @@ _EYE = 3
 
 
 def _own_movements() -> Tensor:
-    """(54, 54): movement of every point → those that are emphasised. Of each eye's lids those against each other: its
-    middle moves with the head."""
+    """(54, 54): movement of every point → those that are emphasised. Of lids it is how far they move from the
+    mean of their eye's, which moves with the head."""
     out = torch.zeros(len(MESH), len(MESH))
     lips = [MESH.index(p) for p in (*OUTER_LIPS, *INNER_LIPS_ABOVE, *INNER_LIPS_BELOW)]
     out[lips, lips] = 1

@@ -74,7 +74,7 @@ class Call:
         self._keyframes_in = KeyframesIn(player.keyframe) if player else None
         self._control: asyncio.Queue[tuple[Peer, bytes]] = asyncio.Queue(256)
         self._report: Report | None = None
-        self._reports_sent = 0
+        self._reports_sent, self._session = 0, ""
         self.errors = 0
 
     # -- the connection -------------------------------------------------------------------------------------------
@@ -111,7 +111,9 @@ class Call:
 
     async def _greet(self) -> None:
         """A new connection is up: what was said on the previous one is void."""
-        self._report = None
+        if self.player and self._session not in ("", self.link.session):
+            self.player.forget()
+        self._report, self._session = None, self.link.session
         if self._keyframes_out:
             self._keyframes_out.reconnected()
         self._sent_at.clear()

@@ -41,6 +41,7 @@ class Link:
         peer: what carries messages now, if anything; it may be dead, or be replaced at any time.
         connected: set while a connection is up.
         trouble: why the last attempt failed, "" after one that didn't.
+        session: whom the newest connection led to, as the signaling server names it, "" before the first.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Link:
         signaling: over a bad connection that may be lost."""
         self.peer: Peer | None = None
         self.connected = asyncio.Event()
-        self.trouble = ""
+        self.trouble = self.session = ""
         self._ice, self._on_media, self._on_control, self._on_connected = ice, on_media, on_control, on_connected
         self._on_bye = on_bye
         self._closed_total = (0, 0, 0.0)
@@ -68,6 +69,7 @@ class Link:
                 if self._connected_before:
                     self._on_bye()
                 continue
+            session = client.peer.peer
             ice = IceConfig(servers=(*self._ice.servers, *client.ice.servers)[:8])
             peer = self._make(ice)
             try:
@@ -85,6 +87,7 @@ class Link:
                 await asyncio.sleep(0.2)
                 continue
             old, self.peer, self._connected_before, self.trouble = self.peer, peer, True, ""
+            self.session = session or self.session
             if old:
                 self._keep_count(old)
                 await old.close("replaced")

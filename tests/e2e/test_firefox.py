@@ -83,8 +83,8 @@ async def test_firefox_and_facewire_call(server: str, tmp_path: Path, hears: boo
 
 
 async def test_firefox_shows_the_page_of_facewire_call(server: str, tmp_path: Path) -> None:
-    film, clip = tmp_path / "seen.mp4", str(shipped_clip())
-    there = await facewire("call", "page", "--server", server, "--video", clip, "--loop", "--out", str(film))
+    film, stats, clip = tmp_path / "seen.mp4", tmp_path / "stats.jsonl", ["--video", str(shipped_clip()), "--loop"]
+    there = await facewire("call", "page", "--server", server, *clip, "--out", str(film), "--stats", str(stats))
     here = await facewire("call", "page", "--server", server, "--page-port", "0", "--no-open")
     voice = microphone(tmp_path, np.concatenate(list(file_sound(shipped_clip())))[::-1])
     try:
@@ -110,7 +110,7 @@ async def test_firefox_shows_the_page_of_facewire_call(server: str, tmp_path: Pa
 
             async def counted() -> bool:
                 up, down = await browser.run(NUMBERS)
-                return up > SPEAKING and down > SPEAKING
+                return up > SPEAKING and down > SPEAKING and any(line["drawn_fps"] for line in told(stats))
 
             await until(counted, LONG, 0.5)
             await browser.click("#hangup")

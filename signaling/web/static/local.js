@@ -45,7 +45,10 @@ function listen() {
     const message = JSON.parse(data);
     if (message.type === "stats") show(message.stats);
     else if (message.type === "small") showPixels(message.rgb);
-    else console.warn("facewire:", message.message);
+    else {
+      console.warn("facewire:", message.message);
+      wished = {}; // what was refused
+    }
   });
   live.addEventListener("open", () => smallShown && command("small", true));
   live.addEventListener("close", () => {
@@ -73,6 +76,7 @@ function show(stats) {
   if (stats.state === "ended") return end();
   if (phase === "ended" && stats.state !== "starting") return;
   enterCall(stats);
+  enable(stats.state !== "starting"); // before, the process heeds no button
   showNumbers(stats, browser);
   const state = typeof stats.state === "string" ? stats.state : "–";
   setState(state, TONES[state] ?? "wait");
@@ -118,10 +122,9 @@ function enterJoining() {
 }
 
 function enterCall(stats) {
-  if (phase === "call") return enable(true);
+  if (phase === "call") return;
   setPhase("call");
   lobby.hide();
-  enable(true);
   document.querySelector(".preview").hidden = false;
   const kinds = [stats.page_camera && "video", stats.page_microphone && "audio"].filter(Boolean);
   if (kinds.length) capture = new Capture(kinds, captureChanged);

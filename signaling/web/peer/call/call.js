@@ -8,13 +8,14 @@ import { now } from "../media/clock.js";
 import { Ladder, QueueWatch, Redundancy } from "../sender/adaptation.js";
 import { WANTED } from "../sender/wanted.js";
 import { compiled, STEP_FILES } from "../workers/load.js";
-import { Capture, Speaker } from "./devices.js";
+import { Capture } from "./capture.js";
 import { Drawing } from "./drawing.js";
 import { KeyframesIn, KeyframesOut } from "./keyframe_transfer.js";
 import { Link } from "./link.js";
 import { Pacer } from "./pacing.js";
 import { Safety } from "./safety.js";
 import { SignalingClient } from "./signaling_client.js";
+import { Speaker } from "./speaker.js";
 
 /** Kbit/s that a call may take each way, as `facewire call` has it by default. */
 const LIMIT_KBPS = 12;
@@ -41,7 +42,8 @@ const REPORT_SECONDS = 0.4;
  * What the page is told: `state` with a line for people where there is one; `view`, the own crop, null while hidden; `shown`, a
  * frame to be put on the page now, or `small`, the pixels it would be drawn from, while nothing can be drawn yet; `hidden`, the
  * other side's camera went off; `safety`, the safety code, [] while it is not known; `loading`, bytes more are here; `ready`,
- * milliseconds of a frame; `devices` have changed; `sound` needs a touch of the page; `failed`, a line about what does not work.
+ * milliseconds of a frame; `devices` have changed; `sound` needs a touch of the page; `trouble`, a line on what does not work, ""
+ * once it does.
  * @typedef {{
  *   state(state: State, told: string): void,
  *   view(crop: { width: number, data: Uint8ClampedArray<ArrayBuffer> } | null, face: number, enlarged: number): void,
@@ -53,7 +55,7 @@ const REPORT_SECONDS = 0.4;
  *   ready(ms: number): void,
  *   devices(): void,
  *   sound(needsTouch: boolean): void,
- *   failed(what: string): void,
+ *   trouble(about: "drawing" | "worker" | "sound" | "sending", what: string): void,
  * }} CallEvents
  */
 
@@ -65,6 +67,9 @@ const ENDINGS = {
   idle: "Nobody came for hours.",
   replaced: "The call goes on in another window.",
 };
+
+const NO_WAY =
+  "No direct way to the other person was found, and another attempt is made. The server may have to offer a relay.";
 
 /** @param {string} text */
 const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
@@ -107,6 +112,8 @@ export class Call {
   #control = Promise.resolve();
   #waiting = 0; // of them
   #connections = 0;
+  /** Whom the last connection led to; "" before the first. */
+  #peer = "";
   /** Why signaling is over, while the connection lasts; "" while it is not. */
   #signalingOver = "";
   #wire = { out: 0, in: 0, seconds: 0 };
@@ -136,7 +143,7 @@ export class Call {
       complete: () => {
         if (this.state === "lobby" || this.state === "waiting") this.#loadMirror(0);
       },
-      failed: (what) => told.failed(`The other person's face cannot be drawn: ${what}`),
+      failed: (what) => told.trouble("drawing", `The other person's face cannot be drawn: ${what}`),
     });
     this.#sender.onmessage = ({ data }) => this.#fromSender(data);
     this.#receiver.onmessage = ({ data }) => this.#fromReceiver(data);
@@ -150,7 +157,7 @@ export class Call {
 
   /** @param {Worker} part */
   #watch(part) {
-    part.onerror = (event) => this.#told.failed(event.message || "A part of the page could not be loaded.");
+    part.onerror = (event) => this.#told.trouble("worker", event.message || "A part of the page could not be loaded.");
   }
 
   /** @param {State} state */
@@ -174,16 +181,16 @@ export class Call {
     this.#want({ live: on });
   }
 
-  /** Enter a room. @param {string} room @param {string | null} access */
-  async join(room, access) {
+  /** Enter a room. @param {string} room @param {string | null} access @param {string} token see place.js */
+  async join(room, access, token) {
     this.#preview(false);
     this.#become("waiting");
-    await this.speaker.start().catch((error) => this.#told.failed(`Sound cannot be played: ${error.message}.`));
+    await this.speaker.start().catch((error) => this.#told.trouble("sound", `Sound cannot be played: ${error.message}.`));
     const certificate = await RTCPeerConnection.generateCertificate(
       /** @type {EcKeyGenParams} */ ({ name: "ECDSA", namedCurve: "P-256" }),
     );
     if (this.state !== "waiting") return; // hung up meanwhile
-    const client = new SignalingClient(room, access, {
+    const client = new SignalingClient(room, access, token, {
       event: (event) => {
         if (event.type === "peer" && this.state !== "connected") this.#become(event.present ? "connecting" : "waiting");
         this.#link?.event(event);
@@ -208,7 +215,8 @@ export class Call {
         };
         if (this.#waiting < WAITING_MAX) this.#inTurn(handle);
       },
-      up: () => this.#up(),
+      up: (peer) => this.#up(peer),
+      failed: () => client.peer.present && this.#become("connecting", NO_WAY),
       down: () => {
         if (this.#signalingOver) this.#end(this.#signalingOver);
         else this.#become(client.peer.present ? "connecting" : "waiting");
@@ -218,14 +226,16 @@ export class Call {
     this.#client = client;
     this.#link = link;
     this.#keyframesOut = new KeyframesOut(link);
-    this.#keyframesIn = new KeyframesIn(link, (slot, keyframe) => this.#keyframe(slot, keyframe));
+    this.#keyframesIn = this.#incoming(link);
     this.#timer = window.setInterval(() => this.#every(), 200);
     client.run();
   }
 
-  /** A new connection is up: what was said on the previous one is void. */
-  #up() {
+  /** A new connection is up: what was said on the previous one is void. @param {string} peer whose it is */
+  #up(peer) {
     if (this.state === "ended") return;
+    if (this.#peer && this.#peer !== peer) this.#forget();
+    this.#peer = peer;
     this.#connections += 1; // messages of the one before that wait to be handled are void
     this.#become("connected");
     this.#sentAt.clear();
@@ -239,6 +249,20 @@ export class Call {
     this.#mirror();
     this.#want({ live: true, between: !this.#client?.peer.offer });
     this.#inTurn(() => this.#safety.begin(this.#link?.fingerprints() ?? null));
+  }
+
+  /** Another person has come, or the same one anew: nothing of before may be drawn, nor be held as theirs. */
+  #forget() {
+    this.#receiver.postMessage({ kind: "reset" });
+    this.#drawing.reset();
+    this.#keyframesIn = this.#incoming(/** @type {Link} */ (this.#link));
+    this.#report = null;
+    this.#told.hidden();
+  }
+
+  /** @param {Link} link */
+  #incoming(link) {
+    return new KeyframesIn(link, (slot, keyframe) => this.#keyframe(slot, keyframe));
   }
 
   /**
@@ -327,7 +351,8 @@ export class Call {
   #fromSender(data) {
     if (data.kind === "tick") this.#tick(data);
     else if (data.kind === "loading") this.#told.loading(data.bytes);
-    else if (data.kind === "failed") this.#told.failed(`Nothing can be sent: ${data.message}`);
+    else if (data.kind === "failed") this.#told.trouble("sending", `Nothing can be sent: ${data.message}`);
+    else if (data.kind === "recovered") this.#told.trouble("sending", "");
     else if (data.kind === "keyframe" && this.#looking) this.#ownKeyframe(data);
     else if (data.kind === "keyframe" && this.#wanted.live) this.#add(data); // else it is one of the preview's
   }
@@ -465,7 +490,10 @@ export class Call {
     this.#lastSent = now();
   }
 
-  /** The call's numbers: those that are not known are null. `wire`: over the time since they were asked for last. */
+  /**
+   * The call's numbers: those that are not known are null. `up`, `down`: over the time since they were asked for last; `quiet`:
+   * seconds for which nothing has come.
+   */
   numbers() {
     const wire = this.#link?.wireTotal() ?? { out: 0, in: 0, seconds: 0 };
     const seconds = wire.seconds - this.#wire.seconds;
@@ -473,6 +501,7 @@ export class Call {
       seconds > 0.1 && this.state === "connected" ? ((wire[way] - this.#wire[way]) * 8e-3) / seconds : null;
     const [up, down] = [rate("out"), rate("in")];
     if (seconds > 2) this.#wire = wire;
+    const quiet = this.#link?.quietSeconds ?? 0;
     const { loss = null, delay = null, face = Face.TRACKED, muted = false, ticks = 0, concealed = 0, fps } = this.stats;
     const whole =
       delay === null ? null : Number(delay) * 1000 + 1000 * (this.speaker.latency + (this.#link?.roundTrip ?? 0) / 2);
@@ -487,6 +516,7 @@ export class Call {
       muted,
       ticks,
       concealed,
+      quiet,
     };
   }
 }

@@ -16,6 +16,9 @@ const MAX_CONTROL = 65_536;
 const MEDIA_LIMIT = 1024;
 /** Bytes waiting in the control channel at which more of a keyframe has to wait. */
 const CONTROL_HIGH = 4096;
+/** Seconds until the next attempt, after a connection broke, and after it could not be made. */
+const AGAIN = 0.2;
+const AGAIN_LATER = 2;
 /** Milliseconds for the addresses of this machine to be found before an offer goes out; later ones follow it. */
 const GATHER_MS = 800;
 /** Seconds that connecting may take, and renewing. */
@@ -78,7 +81,10 @@ export class Link {
 
   /**
    * @param {SignalingClient} client @param {RTCCertificate} certificate this side's, the same for all connections
-   * @param {{ media(data: Uint8Array): void, control(data: Uint8Array): void, up(): void, down(): void, bye(): void }} on
+   * @param {{
+   *   media(data: Uint8Array): void, control(data: Uint8Array): void, up(peer: string): void, down(): void, failed(): unknown,
+   *   bye(): void,
+   * }} on `up`: to whom, as the signaling server names it; `failed`: there was no connection, nor could one be made
    */
   constructor(client, certificate, on) {
     this.#client = client;
@@ -97,6 +103,15 @@ export class Link {
     console.warn("facewire: negotiating failed:", error);
     this.#next?.close();
     this.#next = null;
+    this.#again(AGAIN_LATER);
+  }
+
+  /** Try again after so many seconds, unless another connection is there by then. @param {number} seconds */
+  #again(seconds) {
+    if (this.#active) return;
+    sleep(seconds).then(() => {
+      if (!this.#next && !this.#active) this.#begin().catch((error) => this.#failed(error));
+    });
   }
 
   /** @param {import("./signaling_client.js").Event} event */
@@ -234,7 +249,7 @@ export class Link {
     if (old && !old.over) this.#count(old);
     old?.close();
     this.connected = true;
-    this.#on.up();
+    this.#on.up(made.session);
     for (const data of made.early.splice(0)) this.#on.control(data);
   }
 
@@ -253,14 +268,17 @@ export class Link {
     if (made.over) return;
     if (made.open) this.#count(made);
     made.close();
-    if (this.#next === made) this.#next = null;
-    if (this.#active !== made) return;
-    this.#active = null;
-    this.connected = false;
-    this.#on.down();
-    sleep(0.2).then(() => {
-      if (!this.#next) this.#begin().catch((error) => this.#failed(error));
-    });
+    const tried = this.#next === made;
+    if (tried) this.#next = null;
+    if (this.#active === made) {
+      this.#active = null;
+      this.connected = false;
+      this.#on.down();
+      this.#again(AGAIN);
+    } else if (tried && !this.#active) {
+      this.#on.failed();
+      this.#again(AGAIN_LATER);
+    }
   }
 
   /** @param {Connection} made */
@@ -285,10 +303,18 @@ export class Link {
     if (next && next === this.#next && !next.open && performance.now() - next.began > patience * 1000) {
       next.close();
       this.#next = null;
-      await this.#begin();
+      if (!active) this.#on.failed();
+      // A socket may look open long after the network has changed: nothing came over it, and the server can be reached.
+      if (!next.pc.remoteDescription && (await this.#reachable())) this.#client.reopen();
+      else if (!this.#next) await this.#begin();
     }
     if (!active || active !== this.#active || this.#next || !this.#dead(active) || !this.#client.peer.present) return;
     if ((await this.#reachable()) && !this.#next) await this.#begin();
+  }
+
+  /** Seconds for which the connection has brought nothing. */
+  get quietSeconds() {
+    return this.#active ? (performance.now() - this.#active.quiet.since) / 1000 : 0;
   }
 
   /** @param {Connection} made */

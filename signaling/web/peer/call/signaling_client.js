@@ -7,7 +7,7 @@ const MAX_MESSAGE = 65_536;
 /** Seconds between two attempts at most. */
 const PAUSE_MAX = 2;
 /** Codes of what passes: the socket is opened again. */
-const PASSING = ["lost", "shutdown", "stale"];
+const PASSING = ["lost", "shutdown", "stale", "unavailable"];
 /** Seconds for which a lost server is looked for. */
 const PATIENCE = 60;
 
@@ -32,24 +32,16 @@ export class SignalingError extends Error {
   }
 }
 
-/** @param {number} bytes */
-function randomToken(bytes) {
-  const data = crypto.getRandomValues(new Uint8Array(bytes));
-  return btoa(String.fromCharCode(...data))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
-}
-
 /** One peer in one room. The socket is opened again when it is lost, with the same token: the peer keeps its place. */
 export class SignalingClient {
   #room;
   #access;
   #on;
-  #token = randomToken(24);
+  #token;
   /** @type {WebSocket | null} */
   #socket = null;
   #over = false;
+  #leave = () => {};
   /** ICE servers that the signaling server gave. @type {RTCIceServer[]} */
   ice = [];
   /** @type {Presence} */
@@ -57,11 +49,13 @@ export class SignalingClient {
 
   /**
    * @param {string} room @param {string | null} access a token, where the server asks for one
+   * @param {string} token by which the server knows this window: see place.js
    * @param {{ event(event: Event): void, ended(error: SignalingError): void, lost(): void, joined(): void }} on
    */
-  constructor(room, access, on) {
+  constructor(room, access, token, on) {
     this.#room = room;
     this.#access = access;
+    this.#token = token;
     this.#on = on;
   }
 
@@ -94,12 +88,14 @@ export class SignalingClient {
     return new Promise((resolve) => {
       const socket = new WebSocket(new URL("/ws", location.href.replace(/^http/, "ws")));
       let why = new SignalingError("lost", "the signaling server does not answer");
+      this.#leave = () => resolve(why);
       this.#socket = socket;
       socket.onopen = () => {
         const access = this.#access ? { access: this.#access } : {};
         socket.send(JSON.stringify({ type: "join", room: this.#room, token: this.#token, ...access }));
       };
       socket.onmessage = ({ data }) => {
+        if (socket !== this.#socket) return;
         const message = parse(data);
         if (message?.type === "error") {
           why = new SignalingError(String(message.code), String(message.message));
@@ -125,6 +121,12 @@ export class SignalingClient {
 
   get open() {
     return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** The socket is dead, though it looks open: open another. */
+  reopen() {
+    this.#socket?.close();
+    this.#leave(); // a dead one tells of its end minutes later
   }
 
   /** Say bye and leave. */

@@ -2,6 +2,7 @@
 
 import { Call } from "../call/call.js";
 import { refusal } from "../call/media_access.js";
+import * as place from "../call/place.js";
 import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
 import { consistency } from "../receiver/trust.js";
@@ -23,6 +24,8 @@ const STATES = {
   ended: ["call ended", "bad"],
 };
 const TITLE = "facewire call";
+/** Seconds without anything from the other side after which that is told. */
+const QUIET = 3;
 
 /** As faces.js calls them. @param {number} face */
 const faceName = (face) => (Object.entries(Face).find(([, value]) => value === face) ?? [""])[0].toLowerCase();
@@ -103,7 +106,7 @@ async function begin() {
       sound: (needsTouch) => {
         soundOn.hidden = !needsTouch;
       },
-      failed: (what) => tell(what, what),
+      trouble: tell,
     },
   );
   call.visible(!document.hidden);
@@ -139,13 +142,14 @@ function showState(state, told) {
   if (state === "waiting") setRemote("Waiting for the other person");
   else if (state === "connecting") setRemote("Connecting");
   else if (state === "ended") end(told);
-  tell("signaling", state === "waiting" ? told : "");
+  tell("signaling", state === "waiting" || state === "connecting" ? told : "");
   byId("own-caption").textContent = "your picture";
 }
 
 /** @param {string} told */
 function end(told) {
-  setRemote(`${told} You can close this window, or load it again to call again.`);
+  setRemote(`${told} You can close this window, or call again.`);
+  byId("again").hidden = false;
   awake?.release();
   awake = null;
   byId("panel").hidden = true;
@@ -215,7 +219,8 @@ function everySecond() {
     showNumbers({ ...numbers, draw: frameMs, trust: shown && consistency(shown.rgba, shown.small) });
     byId("readout").title = `${numbers.concealed} of ${numbers.ticks} ticks of sound concealed`;
     const face = faceName(Number(numbers.face));
-    if (insteadOfFace(face)) setRemote(insteadOfFace(face));
+    if (numbers.quiet > QUIET) setRemote("Nothing comes from the other person: the connection is interrupted.");
+    else if (insteadOfFace(face)) setRemote(insteadOfFace(face));
     note("face", remoteNote(face, Boolean(numbers.muted)));
   }
 }
@@ -225,9 +230,11 @@ function everySecond() {
 async function join() {
   byId("join").disabled = true;
   const room = /** @type {RegExpExecArray} */ (ROOM.exec(location.pathname))[1];
-  // A token stands behind #, which browsers send to no server.
+  const token = place.take(room);
+  addEventListener("pagehide", () => place.keep(room, token));
+  // What the server may ask for stands behind #, which browsers send to no server.
   try {
-    await call.join(room, location.hash.slice(1) || null);
+    await call.join(room, location.hash.slice(1) || null, token);
     call.capture.play();
     keepAwake();
   } catch (error) {
@@ -267,6 +274,7 @@ steer(Object.fromEntries(Object.entries(actions).map(([id, action]) => [id, () =
   menus?.refresh(),
 );
 byId("join").addEventListener("click", join);
+byId("again").addEventListener("click", () => location.reload());
 for (const touch of ["pointerdown", "keydown"]) {
   addEventListener(touch, () => {
     if (!soundOn.hidden) call?.speaker.play();

@@ -36,7 +36,7 @@ export class Phase {
     this.#arrival.set();
   }
 
-  /** Until a tick that begins now ends between two of theirs; not at all where none is heard. @param {number} tick seconds */
+  /** Until a tick that begins now ends between two of theirs. Where none is heard within {@link PATIENCE}, no longer. @param {number} tick seconds */
   async wait(tick) {
     if (!this.#heard.at) await Promise.race([this.#arrival.wait(), this.#clock.sleep(PATIENCE)]);
     const { at, trip } = this.#heard;

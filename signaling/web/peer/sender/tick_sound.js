@@ -1,5 +1,6 @@
-// The sound of each tick. The microphone's samples are the clock while they come; where they don't, the machine's clock takes over: a
-// tick that was waited for would make all that follow later, until the other side gives them up as lost.
+// The sound of each tick. A tick is over when the microphone has brought its samples; what is more than half a tick late becomes
+// silence. The machine's clock so bounds how late ticks are: one that was waited for longer would make all that follow later, until the
+// other side gives them up as lost.
 
 import { now, Signal, sleep } from "../media/clock.js";
 import { SoundQueue } from "../media/sound_queue.js";
@@ -8,13 +9,13 @@ import { SoundQueue } from "../media/sound_queue.js";
 const WAITING = 0.3;
 /** Share of a tick by which sound may be late before silence stands for it. */
 const LATE = 0.5;
-/** The microphone's clock may be slower than the machine's by this share, more than any is. */
+/** The microphone's clock may be slower than the machine's by this share: more than any real one is. */
 const SLOWER = 0.005;
-/** Seconds by which sound is no earlier than usual. */
+/** Sound may come so many seconds before it is due; of what comes earlier, that for which silence stood is dropped. */
 const EARLY = 0.03;
-/** Seconds after which what has not come will not. */
+/** Seconds after which sound that has not come is taken as lost. */
 const LOST = 1;
-/** Seconds after which time that was lost stays so: the machine slept. */
+/** After a gap of so many seconds, as when the machine slept, ticks are skipped, not caught up. */
 const SLEPT = 1;
 
 /** Cuts a microphone's sound into ticks. */
@@ -23,7 +24,7 @@ export class TickSound {
   #clock;
   #queue = new SoundQueue();
   #arrival = new Signal();
-  /** When the tick before had its sound. */
+  /** When the tick before was due to be over. */
   #due = 0;
   /** Samples for which silence stood, and when it did last. */
   #owed = 0;
@@ -66,7 +67,8 @@ export class TickSound {
     if (missing) [this.#owed, this.#missed] = [this.#owed + missing, at];
     else if (at > this.#missed + LOST) this.#owed = 0;
     const late = at - due;
-    this.#due = late > SLEPT ? at : due + Math.min(late, hears ? SLOWER * tick : 0);
+    const drift = hears && missing < count ? SLOWER * tick : 0; // a microphone that gives nothing is no clock
+    this.#due = late > SLEPT ? at : due + Math.min(late, drift);
     return this.#queue.taken(count);
   }
 

@@ -1,5 +1,5 @@
 // Looks at the camera, listens to the microphone and makes a bundle of each tick, in a worker, whose work goes on in a hidden
-// tab. The microphone's samples are the clock; without one it is the machine's.
+// tab. When a tick is over, ../sender/tick_sound.js tells.
 
 import { parseKeyframe } from "../codec/keyframe.js";
 import { now, Signal, sleep } from "../media/clock.js";
@@ -24,6 +24,8 @@ const SPACING = 0.034;
 const FAST_MESH = 6;
 /** Seconds after which a camera that brings no picture is none. */
 const STALE = 2;
+/** Ticks that fail one after the other until the user is told. */
+const FAILING = 10;
 /** Pictures kept: those of the longest tick, and some before it. */
 const KEPT = 8;
 
@@ -188,12 +190,13 @@ async function send() {
     try {
       apply();
       await (wanted.live ? next() : glimpse());
+      if (failures >= FAILING) self.postMessage({ kind: "recovered" });
       failures = 0;
     } catch (error) {
       // A tick must not end the call; where all fail, the user must know.
       failures += 1;
       console.warn("facewire: a tick could not be sent:", error);
-      if (failures === 10) self.postMessage({ kind: "failed", message: String(/** @type {Error} */ (error).message) });
+      if (failures === FAILING) self.postMessage({ kind: "failed", message: String(/** @type {Error} */ (error).message) });
       await sleep(0.05);
     }
   }
@@ -288,7 +291,7 @@ function apply() {
 
 /** What the buttons say. */
 function heed() {
-  stream.muted = wanted.muted;
+  stream.muted = wanted.muted || !microphone;
   stream.redundant = wanted.redundant;
   stream.framing.cameraOff = wanted.cameraOff;
   stream.framing.away = wanted.away;

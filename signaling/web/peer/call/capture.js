@@ -1,8 +1,6 @@
-// Camera, microphone and loudspeakers of this browser.
+// Camera and microphone of this browser.
 
 import { OPUS_RATE } from "../media/opus.js";
-import { outputLatency } from "../media/output_latency.js";
-import { RATE } from "../media/timing.js";
 import { MEDIA_CONSTRAINTS, TROUBLE } from "./media_access.js";
 
 /** @typedef {import("./media_access.js").Kind} Kind */
@@ -29,44 +27,88 @@ export class Capture {
   constructor(worker, changed) {
     this.#worker = worker;
     this.#changed = changed;
-    navigator.mediaDevices?.addEventListener("devicechange", changed);
+    navigator.mediaDevices?.addEventListener("devicechange", this.#plugged);
   }
 
   /** Ask for camera and microphone; what is refused is told in {@link troubles}. */
   async open() {
-    await Promise.all([this.#open("video"), this.#open("audio")]);
+    await this.#open(["video", "audio"]);
   }
 
-  /** @param {Kind} kind */
-  async #open(kind) {
-    delete this.troubles[kind];
-    this.#asked[kind] += 1;
-    const asked = this.#asked[kind];
+  /** Both in one question to the user where that works, each by itself where it doesn't. @param {Kind[]} kinds */
+  async #open(kinds) {
+    for (const kind of kinds) {
+      delete this.troubles[kind];
+      this.#asked[kind] += 1;
+    }
+    const asked = { ...this.#asked };
     try {
       if (!navigator.mediaDevices) throw new Error("this page was not opened over https");
-      const wanted = { ...MEDIA_CONSTRAINTS[kind], ...(this.#ids[kind] ? { deviceId: { exact: this.#ids[kind] } } : {}) };
-      const stream = await navigator.mediaDevices.getUserMedia({ [kind]: wanted });
-      const [track] = stream.getTracks();
-      if (this.#closed || asked !== this.#asked[kind] || (kind === "video" && !this.#camera)) track.stop();
-      else await this.#use(kind, track);
+      const stream = await navigator.mediaDevices.getUserMedia(
+        Object.fromEntries(kinds.map((kind) => [kind, this.#wanted(kind)])),
+      );
+      for (const track of stream.getTracks()) await this.#use(track, asked);
     } catch (error) {
-      const { name, message } = /** @type {Error} */ (error);
-      this.troubles[kind] = TROUBLE[name] ?? message;
-      // Nothing old may go on being sent as live.
-      this.#worker.postMessage(kind === "video" ? { kind: "camera", readable: null } : { kind: "microphone", port: null });
+      const current = kinds.filter((kind) => !this.#closed && asked[kind] === this.#asked[kind]);
+      if (kinds.length > 1) await Promise.all(current.map((kind) => this.#open([kind])));
+      else if (current.length) await this.#refused(kinds[0], /** @type {Error} */ (error));
     }
     this.#changed();
   }
 
-  /** @param {Kind} kind @param {MediaStreamTrack} track */
-  async #use(kind, track) {
+  /** @param {Kind} kind @returns {MediaTrackConstraints} */
+  #wanted(kind) {
+    const id = this.#ids[kind];
+    return { ...MEDIA_CONSTRAINTS[kind], ...(id ? { deviceId: { exact: id } } : {}) };
+  }
+
+  /** @param {Kind} kind @param {Error} error */
+  async #refused(kind, { name, message }) {
+    if (this.#ids[kind]) {
+      this.choose(kind, ""); // the one that was chosen is gone: any other
+      return;
+    }
+    this.troubles[kind] = TROUBLE[name] ?? message;
+    // Nothing old may go on being sent as live.
+    this.#letGo(kind);
+  }
+
+  /** @param {Kind} kind */
+  #letGo(kind) {
+    this.#tracks[kind]?.stop();
+    this.#tracks[kind] = null;
+    if (kind === "video") this.#watching += 1;
+    else {
+      this.#context?.close();
+      this.#context = null;
+    }
+    this.#worker.postMessage(kind === "video" ? { kind: "camera", readable: null } : { kind: "microphone", port: null });
+  }
+
+  /** A device was plugged in or out: what is missing is asked for again, unless the user has refused it. */
+  #plugged = () => {
+    const kinds = /** @type {Kind[]} */ (Object.keys(this.troubles));
+    const missing = kinds.filter(
+      (kind) => this.troubles[kind] !== TROUBLE.NotAllowedError && (kind === "audio" || this.#camera),
+    );
+    if (missing.length) this.#open(missing);
+    else this.#changed();
+  };
+
+  /** @param {MediaStreamTrack} track @param {Record<Kind, number>} asked */
+  async #use(track, asked) {
+    const kind = /** @type {Kind} */ (track.kind);
+    if (this.#closed || asked[kind] !== this.#asked[kind] || (kind === "video" && !this.#camera)) {
+      track.stop();
+      return;
+    }
     this.#tracks[kind]?.stop();
     this.#tracks[kind] = track;
     track.onended = () => {
       // Unplugged: any other.
       if (this.#tracks[kind] !== track) return;
       this.#ids[kind] = "";
-      this.#open(kind);
+      this.#open([kind]);
     };
     if (kind === "video") this.#see(track);
     else await this.#hear(track);
@@ -86,8 +128,11 @@ export class Capture {
     Object.assign(video, { muted: true, playsInline: true, srcObject: new MediaStream([track]) });
     video.play();
     const next = async () => {
-      if (number !== this.#watching) return;
       const bitmap = video.videoWidth ? await createImageBitmap(video).catch(() => null) : null;
+      if (number !== this.#watching) {
+        bitmap?.close();
+        return;
+      }
       if (bitmap) this.#worker.postMessage({ kind: "bitmap", bitmap }, [bitmap]);
       setTimeout(next, 40);
     };
@@ -117,21 +162,15 @@ export class Capture {
   /** Use another device; "" is the browser's choice. @param {Kind} kind @param {string} id */
   choose(kind, id) {
     this.#ids[kind] = id;
-    if (kind === "audio" || this.#camera) this.#open(kind);
+    if (kind === "audio" || this.#camera) this.#open([kind]);
   }
 
   /** Switched off, a camera is let go: its light goes out. @param {boolean} on */
   turnCamera(on) {
     if (on === this.#camera) return;
     this.#camera = on;
-    if (on) {
-      this.#open("video");
-      return;
-    }
-    this.#watching += 1;
-    this.#tracks.video?.stop();
-    this.#tracks.video = null;
-    this.#worker.postMessage({ kind: "camera", readable: null });
+    if (on) this.#open(["video"]);
+    else this.#letGo("video");
   }
 
   /** The device in use, or "". @param {Kind} kind */
@@ -141,6 +180,7 @@ export class Capture {
 
   close() {
     this.#closed = true;
+    navigator.mediaDevices?.removeEventListener("devicechange", this.#plugged);
     this.#watching += 1;
     for (const track of Object.values(this.#tracks)) track?.stop();
     this.#context?.close();
@@ -155,69 +195,5 @@ function contextFor(track) {
     return context;
   } catch {
     return new AudioContext({ latencyHint: "interactive" });
-  }
-}
-
-/** Plays the call's sound. */
-export class Speaker {
-  #worker;
-  #needsTouch;
-  #sink = "";
-  /** @type {AudioContext | null} */
-  #context = null;
-
-  /**
-   * @param {Worker} worker that hands out the sound
-   * @param {(yes: boolean) => void} needsTouch is told whether the browser wants the user to touch the page before it plays
-   */
-  constructor(worker, needsTouch) {
-    this.#worker = worker;
-    this.#needsTouch = needsTouch;
-  }
-
-  async start() {
-    const context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
-    this.#context = context;
-    context.onstatechange = () => this.#needsTouch(context.state === "suspended");
-    this.play();
-    this.#needsTouch(context.state === "suspended");
-    await context.audioWorklet.addModule("/speaker.js");
-    const node = new AudioWorkletNode(context, "speaker", { numberOfInputs: 0 });
-    const { port1, port2 } = new MessageChannel();
-    node.port.postMessage({ port: port1 }, [port1]);
-    node.connect(context.destination);
-    this.#worker.postMessage({ kind: "speaker", port: port2 }, [port2]);
-    this.#worker.postMessage({ kind: "outputs", seconds: this.latency });
-    if (this.#sink) await this.choose(this.#sink).catch((error) => console.warn("facewire:", error));
-  }
-
-  /** Begin to be heard; until the user has touched the page, browsers refuse. */
-  play() {
-    this.#context?.resume();
-  }
-
-  /** Seconds from handing out sound until it is heard. */
-  get latency() {
-    return this.#context ? outputLatency(this.#context) : 0;
-  }
-
-  get canChoose() {
-    return "setSinkId" in AudioContext.prototype;
-  }
-
-  /** The device in use; "" is the browser's choice. */
-  get sink() {
-    return this.#sink;
-  }
-
-  /** @param {string} id */
-  async choose(id) {
-    this.#sink = id;
-    await /** @type {any} */ (this.#context)?.setSinkId(id);
-  }
-
-  close() {
-    this.#context?.close();
-    this.#context = null;
   }
 }

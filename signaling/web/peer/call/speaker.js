@@ -1,0 +1,68 @@
+// The loudspeakers of this browser.
+
+import { outputLatency } from "../media/output_latency.js";
+import { RATE } from "../media/timing.js";
+
+/** Plays the call's sound. */
+export class Speaker {
+  #worker;
+  #needsTouch;
+  #sink = "";
+  /** @type {AudioContext | null} */
+  #context = null;
+
+  /**
+   * @param {Worker} worker that hands out the sound
+   * @param {(yes: boolean) => void} needsTouch is told whether the browser wants the user to touch the page before it plays
+   */
+  constructor(worker, needsTouch) {
+    this.#worker = worker;
+    this.#needsTouch = needsTouch;
+  }
+
+  async start() {
+    const context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
+    this.#context = context;
+    context.onstatechange = () => this.#needsTouch(context.state === "suspended");
+    this.play();
+    this.#needsTouch(context.state === "suspended");
+    await context.audioWorklet.addModule("/speaker.js");
+    const node = new AudioWorkletNode(context, "speaker", { numberOfInputs: 0 });
+    const { port1, port2 } = new MessageChannel();
+    node.port.postMessage({ port: port1 }, [port1]);
+    node.connect(context.destination);
+    this.#worker.postMessage({ kind: "speaker", port: port2 }, [port2]);
+    this.#worker.postMessage({ kind: "outputs", seconds: this.latency });
+    if (this.#sink) await this.choose(this.#sink).catch((error) => console.warn("facewire:", error));
+  }
+
+  /** Begin to be heard; until the user has touched the page, browsers refuse. */
+  play() {
+    this.#context?.resume();
+  }
+
+  /** Seconds from handing out sound until it is heard. */
+  get latency() {
+    return this.#context ? outputLatency(this.#context) : 0;
+  }
+
+  get canChoose() {
+    return "setSinkId" in AudioContext.prototype;
+  }
+
+  /** The device in use; "" is the browser's choice. */
+  get sink() {
+    return this.#sink;
+  }
+
+  /** @param {string} id */
+  async choose(id) {
+    this.#sink = id;
+    await /** @type {any} */ (this.#context)?.setSinkId(id);
+  }
+
+  close() {
+    this.#context?.close();
+    this.#context = null;
+  }
+}

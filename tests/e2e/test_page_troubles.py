@@ -1,0 +1,118 @@
+"""What can go wrong around a call of the browser's page, in headless Chromium: it says so, and goes on when that is over."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from bench.browsers.chromium import Browser
+from bench.browsers.fake_camera import chromium_options
+from bench.demo import shipped_clip
+from codec.bundle import NO_CAMERA, Bundle, Face
+from signaling.client import SignalingClient
+from signaling.config import IceConfig
+from signaling.transport.peer import Peer
+from tests.e2e.call_page import LONG, STAGE, STATE, drawn, opened
+from tests.e2e.processes import facewire
+from tests.needs import BROWSER, needs
+from tests.signaling.web.peer.conftest import needs_runtime
+from tests.waiting import until
+
+pytestmark = [pytest.mark.e2e, needs(*BROWSER), needs_runtime]
+
+UNPLUGGED = """
+const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+[window.plugged, window.asked] = [false, []];
+navigator.mediaDevices.getUserMedia = (wanted) => {
+  window.asked.push(Object.keys(wanted).sort().join());
+  return window.plugged ? real(wanted) : Promise.reject(new DOMException("", "NotFoundError"));
+};
+"""
+PLUGGED = "window.plugged = true; navigator.mediaDevices.dispatchEvent(new Event('devicechange'))"
+FIRST_FAILS = """
+const Real = RTCPeerConnection;
+window.made = 0;
+window.RTCPeerConnection = class extends Real {
+  constructor(...given) {
+    super(...given);
+    this.fails = window.made++ === 0;
+    if (this.fails) setTimeout(() => this.onconnectionstatechange?.(), 50);
+  }
+  get connectionState() {
+    return this.fails ? "failed" : super.connectionState;
+  }
+};
+window.told = new Set();
+addEventListener("DOMContentLoaded", () => {
+  const trouble = document.getElementById("trouble");
+  new MutationObserver(() => window.told.add(trouble.textContent)).observe(trouble, { childList: true });
+});
+"""
+TROUBLE = "const { hidden, innerText } = document.getElementById('trouble'); return hidden ? '' : innerText"
+INSTEAD = "return document.getElementById('waiting').innerText"
+
+
+def page(server: str, room: str) -> str:
+    return f"{server.replace('127.0.0.1', 'localhost')}/call/{room}"
+
+
+async def test_devices_are_used_once_they_are_plugged_in(server: str, tmp_path: Path) -> None:
+    bundles: list[Bundle] = []
+    async with AsyncExitStack() as stack:
+        browser = await stack.enter_async_context(Browser(*chromium_options(shipped_clip(), tmp_path)))
+        await browser.before(UNPLUGGED)
+        await opened(browser, page(server, "bare"))
+        client = await stack.enter_async_context(SignalingClient(server, "bare"))
+        peer = Peer(IceConfig(), lambda data: bundles.append(Bundle.parse(data)), lambda _: None)
+        stack.push_async_callback(peer.close)
+        await peer.connect(client, LONG)
+        assert await browser.run(TROUBLE) == "No camera: there is none. No microphone: there is none."
+        await until(lambda: bundles and bundles[-1].muted and bundles[-1].face in (Face.NONE, *NO_CAMERA), LONG)
+        assert await browser.run("return window.asked") == ["audio,video", "video", "audio"], "one question, where one will do"
+        await browser.run(PLUGGED)
+        await until(lambda: browser.run(f"return !(() => {{ {TROUBLE} }})()"), LONG, 0.2)
+        await until(lambda: not bundles[-1].muted and bundles[-1].face == Face.TRACKED, LONG)
+
+
+async def test_a_connection_that_cannot_be_made_is_tried_again_and_a_call_can_follow(server: str, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        browser = await stack.enter_async_context(Browser(*chromium_options(shipped_clip(), tmp_path)))
+        await browser.before(FIRST_FAILS)
+        await opened(browser, page(server, "far"))
+        client = await stack.enter_async_context(SignalingClient(server, "far"))
+        peer = Peer(IceConfig(), lambda _: None, lambda _: None)
+        stack.push_async_callback(peer.close)
+        await peer.connect(client, LONG)
+        await until(lambda: browser.run(f"{STATE} === 'connected'"), LONG)
+        assert any("another attempt" in line for line in await browser.run("return [...window.told]"))
+        assert not await browser.run(TROUBLE)
+        await browser.click("#hangup")
+        await until(lambda: browser.run("return !document.getElementById('again').hidden"), LONG)
+        await browser.click("#again")
+        await until(
+            lambda: browser.run("return document.body.dataset.phase === 'lobby' && !document.getElementById('join').disabled"),
+            LONG,
+        )
+
+
+async def test_a_connection_that_brings_nothing_is_told(server: str, tmp_path: Path) -> None:
+    there = await facewire("send", "still", "--server", server, "--video", str(shipped_clip()), "--loop")
+    try:
+        async with Browser(*chromium_options(shipped_clip(), tmp_path)) as browser:
+            await opened(browser, page(server, "still"))
+            await drawn(browser)
+            there.send_signal(signal.SIGSTOP)
+            await until(
+                lambda: browser.run(
+                    f"{INSTEAD}.includes('interrupted') && document.getElementById('stage').dataset.remote === 'no'"
+                ),
+                LONG,
+            )
+            await asyncio.sleep(1)
+            there.send_signal(signal.SIGCONT)
+            await until(lambda: browser.run(STAGE), LONG)
+    finally:
+        there.kill()
+        await there.wait()
