@@ -14,6 +14,7 @@ export class Capture {
   #tracks = { video: null, audio: null };
   #ids = { video: "", audio: "" };
   #off = { video: false, audio: false };
+  #asked = { video: 0, audio: 0 }; // counts what was asked for: an older answer counts no more
   #stops = { video: () => {}, audio: () => {} };
   #socket = null;
   #over = false;
@@ -56,7 +57,9 @@ export class Capture {
   }
 
   #connect() {
-    const socket = (this.#socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/capture`));
+    const socket = (this.#socket = new WebSocket(
+      `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/capture`,
+    ));
     socket.binaryType = "arraybuffer";
     socket.addEventListener("close", ({ code }) => {
       if (this.#over) return;
@@ -68,23 +71,34 @@ export class Capture {
   }
 
   #plugged = () => {
-    const missing = this.#kinds.filter((kind) => !this.#off[kind] && this.#tracks[kind]?.readyState !== "live");
+    const refused = (kind) => this.troubles[kind] === TROUBLE.NotAllowedError;
+    const missing = this.#kinds.filter(
+      (kind) => !this.#off[kind] && this.#tracks[kind]?.readyState !== "live" && !refused(kind),
+    );
     if (missing.length) this.#open(missing);
     else this.#changed(this.troubles);
   };
 
   /** Both in one question to the user where that works, each by itself where it doesn't. */
   async #open(kinds) {
+    for (const kind of kinds) this.#asked[kind] += 1;
+    const asked = { ...this.#asked };
+    const outdated = (kind) => asked[kind] !== this.#asked[kind];
     const wanted = Object.fromEntries(
-      kinds.map((kind) => [kind, { ...MEDIA_CONSTRAINTS[kind], ...(this.#ids[kind] && { deviceId: { exact: this.#ids[kind] } }) }]),
+      kinds.map((kind) => [
+        kind,
+        { ...MEDIA_CONSTRAINTS[kind], ...(this.#ids[kind] && { deviceId: { exact: this.#ids[kind] } }) },
+      ]),
     );
     try {
       if (!navigator.mediaDevices) throw new DOMException("", "NotAllowedError");
       const stream = await navigator.mediaDevices.getUserMedia(wanted);
-      for (const track of stream.getTracks()) this.#use(track);
+      for (const track of stream.getTracks()) outdated(track.kind) ? track.stop() : this.#use(track);
     } catch (error) {
+      if (kinds.every(outdated)) return;
       if (kinds.length > 1) for (const kind of kinds) await this.#open([kind]);
-      else if (this.#ids[kinds[0]]) this.choose(kinds[0], ""); // the one that was chosen is gone: any other
+      else if (this.#ids[kinds[0]])
+        this.choose(kinds[0], ""); // the one that was chosen is gone: any other
       else this.#tell(kinds[0], TROUBLE[error.name] ?? error.name);
     }
   }
@@ -146,7 +160,11 @@ export class Capture {
         canvas.width = Math.round(video.videoWidth * scale);
         canvas.height = Math.round(video.videoHeight * scale);
         canvas.getContext("2d", { alpha: false }).drawImage(video, 0, 0, canvas.width, canvas.height);
-        canvas.toBlob(async (blob) => blob && this.#send({ kind: "video", bytes: await blob.arrayBuffer() }), "image/jpeg", 0.92);
+        canvas.toBlob(
+          async (blob) => blob && this.#send({ kind: "video", bytes: await blob.arrayBuffer() }),
+          "image/jpeg",
+          0.92,
+        );
       }
       next();
     };

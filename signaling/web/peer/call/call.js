@@ -31,6 +31,8 @@ const MIRROR_LATER = 8;
 const MIRROR_CORES = 8;
 /** Control messages that may wait to be handled; what comes on top of a flood is dropped. */
 const WAITING_MAX = 256;
+/** Media messages that may wait in the receiver; what comes on top of a flood is dropped. */
+const MEDIA_WAITING_MAX = 64;
 /** Seconds between two reports while nothing is sent that could carry them. */
 const REPORT_SECONDS = 0.4;
 
@@ -111,6 +113,7 @@ export class Call {
   /** Control messages are handled one after the other. */
   #control = Promise.resolve();
   #waiting = 0; // of them
+  #arriving = 0; // media messages that the receiver has not answered
   #connections = 0;
   /** Whom the last connection led to; "" before the first. */
   #peer = "";
@@ -205,6 +208,8 @@ export class Call {
     });
     const link = new Link(client, certificate, {
       media: (data) => {
+        if (this.#arriving >= MEDIA_WAITING_MAX) return;
+        this.#arriving += 1;
         this.#sender.postMessage({ kind: "heard", at: now(), trip: link.roundTrip / 2 });
         this.#receiver.postMessage({ kind: "media", data: data.buffer }, [/** @type {ArrayBuffer} */ (data.buffer)]);
       },
@@ -412,6 +417,7 @@ export class Call {
       return;
     }
     const { own, theirs } = data;
+    this.#arriving = Math.max(0, this.#arriving - 1);
     if (this.#looking && own) this.#sender.postMessage({ kind: "acknowledged", number: own.newest });
     if (this.#looking) return;
     this.#report = own;

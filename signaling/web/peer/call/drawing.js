@@ -20,6 +20,7 @@ export class Drawing {
   /** Keyframes by slot, for a worker that begins later. @type {Map<number, { file: Uint8Array, form: string }>} */
   #keyframes = new Map();
   #closed = false;
+  #anew = false;
   /** The network that the first worker has chosen. */
   #step = "";
 
@@ -64,11 +65,13 @@ export class Drawing {
         if (first) this.#on.ready(data.ms);
       } else if (data.kind === "chosen") {
         this.#step = data.step;
-        if (data.step !== STEP_FILES.gpu) this.#how = { ...this.#how, gpu: false }; // one that draws worse or slower counts as none
+        if (data.step === STEP_FILES.gpu) this.#fetch(STEP_FILES.small);
+        else this.#how = { ...this.#how, gpu: false }; // one that draws worse or slower counts as none
         if (first) this.#on.chosen(data.ms);
         if (this.#workers.length < this.#most && !this.#closed) this.#add();
         else this.#on.complete();
       } else if (data.kind === "lost") this.#goOnWithoutGpu();
+      else if (data.kind === "broken") this.#goOnAnew();
       else if (first && data.kind === "loading") this.#on.loading(data.bytes);
       else if (first && data.kind === "failed") this.#on.failed(data.message);
     };
@@ -78,10 +81,32 @@ export class Drawing {
   #goOnWithoutGpu() {
     if (this.#closed || !this.#how.gpu) return;
     console.warn("facewire: the GPU is lost; WebAssembly goes on drawing");
+    this.#how = { ...this.#how, gpu: false };
+    this.#begin();
+  }
+
+  /** Frame after frame failed: other workers draw, once. */
+  #goOnAnew() {
+    if (this.#closed) return;
+    if (this.#anew) this.#on.failed("every frame fails");
+    else this.#begin();
+    this.#anew = true;
+  }
+
+  /** Other workers in place of those that there are. */
+  #begin() {
     for (const worker of this.#workers) worker.terminate();
-    [this.#workers, this.#step, this.#how] = [[], "", { ...this.#how, gpu: false }];
+    [this.#workers, this.#step] = [[], ""];
     this.#on.gone();
     this.#add();
+  }
+
+  /** Have a network in the browser's cache, should the GPU be lost in a call. @param {string} name */
+  #fetch(name) {
+    this.#files
+      .then(({ files }) => fetch(files[name].url))
+      .then((answer) => answer.arrayBuffer())
+      .catch((error) => console.info(`facewire: ${name} is not at hand:`, error));
   }
 
   /** A keyframe's file is here. @param {number} slot @param {Uint8Array} file @param {string} form */

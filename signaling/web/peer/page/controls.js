@@ -3,6 +3,14 @@
 /** @type {Record<string, string>} */
 const KEYS = { m: "mute", c: "camera", a: "away", r: "small", d: "devices", h: "hangup" };
 
+/** What a screen reader says once a button's state has changed, whatever has the focus: off, on. @type {Record<string, [string, string]>} */
+const SAID = {
+  mute: ["Microphone on", "Microphone off"],
+  camera: ["Camera on", "Camera off"],
+  away: ["You are back", "You are away"],
+  small: ["The face is shown", "The 8×8 pixels are shown"],
+};
+
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
 
@@ -28,6 +36,7 @@ export function steer(actions, refresh) {
 
 /** @param {HTMLElement} panel @param {() => Promise<void>} refresh */
 function togglePanel(panel, refresh) {
+  if (panel.contains(document.activeElement)) byId("devices").focus();
   panel.hidden = !panel.hidden;
   byId("devices").setAttribute("aria-expanded", String(!panel.hidden));
   if (!panel.hidden) refresh().then(() => panel.querySelector("select")?.focus());
@@ -35,8 +44,11 @@ function togglePanel(panel, refresh) {
 
 /** Show a button as pressed or not, and under which name. @param {string} id @param {boolean} on @param {string} name */
 export function press(id, on, name) {
-  byId(id).dataset.on = String(on); // for the eye; to a screen reader the changing name says it
-  const label = byId(id).querySelector(".name");
+  const button = byId(id);
+  const before = button.dataset.on ?? "false";
+  button.dataset.on = String(on);
+  if (before !== String(on)) byId("said").textContent = SAID[id][Number(on)];
+  const label = button.querySelector(".name");
   if (label.textContent !== name) label.textContent = name;
 }
 

@@ -141,6 +141,7 @@ function showState(state, told) {
   document.title = state === "connected" ? `${TITLE}: connected` : TITLE;
   if (state === "waiting") setRemote("Waiting for the other person");
   else if (state === "connecting") setRemote("Connecting");
+  else if (state === "connected") setRemote("Connected: the picture follows");
   else if (state === "ended") end(told);
   tell("signaling", state === "waiting" || state === "connecting" ? told : "");
   byId("own-caption").textContent = "your picture";

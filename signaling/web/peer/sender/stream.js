@@ -102,15 +102,6 @@ export class SenderStream {
     if (crop) await this.keyframes.candidate(crop);
   }
 
-  /**
-   * The camera's newest picture, before its tick ends: what takes longest is done now, and delays nothing.
-   * @param {Rgba} image
-   */
-  async lookEarly(image) {
-    const { crop, hidden } = this.framing;
-    if (this.everyFrame && crop && !hidden && this.pictures.slot !== null) await this.shapes.look(image, crop);
-  }
-
   /** @param {Rgba[]} images */
   async #see(images) {
     const { crop, face } = await this.framing.see(images);

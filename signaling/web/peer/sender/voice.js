@@ -36,6 +36,7 @@ export class VoiceActivity {
       for (let i = at; i < at + size; i += 1) energy += samples[i] ** 2;
       const level = 10 * Math.log10(energy / size + 1e-10);
       if (level > SILENT && level > this.#noise + ABOVE) speech += 1;
+      if (energy === 0) continue; // no microphone is that quiet: it was muted, or its sound is missing
       this.#noise = Math.max(-80, Math.min(level, this.#noise + RISE * FRAME));
     }
     if (speech >= LEAST) {

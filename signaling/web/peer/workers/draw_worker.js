@@ -9,6 +9,8 @@ import { STEP_FILES } from "./load.js";
 
 /** Keyframes whose features are kept: 3.5 MB each. */
 const KEPT = 3;
+/** Frames that fail one after the other until the worker is given up. */
+const FAILING = 10;
 
 /** @typedef {import("./load.js").Files} Files */
 /** @typedef {import("./choose_network.js").Loaded} Loaded */
@@ -29,7 +31,7 @@ self.onmessage = ({ data }) => {
 
 /**
  * `step`: the network that an earlier worker has chosen, for two must draw alike; "" for the first. It tells when it can draw,
- * which network it goes on with, and when its GPU is lost: then it draws no more.
+ * which network it goes on with, and when its GPU is lost or frame after frame fails: then it draws no more.
  * @param {{ port: MessagePort, files: Files, gpu: boolean, threads: number, workers: number, step: string }} given
  */
 async function start({ port, files, gpu, threads, workers, step }) {
@@ -55,11 +57,20 @@ async function start({ port, files, gpu, threads, workers, step }) {
     for (const network of before.networks) if (!other.networks.includes(network)) network.close();
     self.postMessage({ kind: "chosen", step: other.step, ms: other.ms });
   };
+  let failures = 0;
   port.onmessage = async ({ data }) => {
-    const drawn = draw(found.upsampler, data).catch((error) => {
-      console.warn("facewire: a frame could not be drawn:", error); // the next may do
-      return null;
-    });
+    const drawn = draw(found.upsampler, data).then(
+      (done) => {
+        failures = 0;
+        return done;
+      },
+      (error) => {
+        console.warn("facewire: a frame could not be drawn:", error); // the next may do
+        failures += 1;
+        if (failures === FAILING) self.postMessage({ kind: "broken" });
+        return null;
+      },
+    );
     drawing = drawn;
     const done = await drawn;
     port.postMessage(done, done ? [done.rgba.buffer] : []);

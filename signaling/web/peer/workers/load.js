@@ -3,6 +3,7 @@
 // ONNX Runtime's WebAssembly is compiled once, by the page, for all workers. ONNX Runtime Web has no option for that: by itself
 // each worker compiles it anew, which takes seconds of a processor core and much memory.
 
+import { sleep } from "../media/clock.js";
 import { Network } from "../models/onnx_network.js";
 
 /**
@@ -11,6 +12,8 @@ import { Network } from "../models/onnx_network.js";
  */
 /** The same with ONNX Runtime compiled; null where the worker shall do it. @typedef {Listed & { compiled: WebAssembly.Module | null }} Files */
 
+/** Seconds before a file is asked for again. */
+const PAUSES = [0.5, 2, 5];
 /** ONNX Runtime for WebAssembly alone. */
 const PLAIN = "ort-wasm-simd-threaded.wasm";
 
@@ -77,8 +80,30 @@ export async function loadNetwork(ort, files, name, gpu = false, progress = () =
   return network;
 }
 
-/** A file's bytes. Throws where the server doesn't give it. @param {string} url @param {(bytes: number) => void} progress */
+/**
+ * A file's bytes; where the network is away, more than one attempt is made. Throws where the server doesn't give it.
+ * @param {string} url @param {(bytes: number) => void} progress
+ */
 async function fetched(url, progress) {
+  for (const pause of PAUSES) {
+    let came = 0;
+    const counted = (/** @type {number} */ bytes) => {
+      came += bytes;
+      progress(bytes);
+    };
+    try {
+      return await once(url, counted);
+    } catch (error) {
+      console.warn(`facewire: ${url} is asked for again:`, error);
+      progress(-came);
+      await sleep(pause);
+    }
+  }
+  return once(url, progress);
+}
+
+/** @param {string} url @param {(bytes: number) => void} progress */
+async function once(url, progress) {
   const answer = await fetch(url);
   if (!answer.ok || !answer.body) throw new Error(`${url}: ${answer.status} ${answer.statusText}`);
   const reader = answer.body.getReader();

@@ -106,8 +106,12 @@ async function load(files) {
 
 /** @param {Uint8Array} data */
 function media(data) {
-  const bundle = player.bundle(data);
-  self.postMessage({ kind: "report", own: player.report(), theirs: bundle?.report ?? null });
+  let bundle = null;
+  try {
+    bundle = player.bundle(data);
+  } finally {
+    self.postMessage({ kind: "report", own: player.report(), theirs: bundle?.report ?? null }); // each is answered
+  }
 }
 
 /** @param {{ slot: number, data: Uint8Array }} given bytes of a keyframe that were checked when they came */
