@@ -105,9 +105,11 @@ def call(
     json: Json = False,
 ) -> None:  # fmt: skip
     """Join a two-party call, seen, heard and steered on the page at localhost."""
+    from signaling.session.endpoints import is_camera
+
     outs = out or ["page"]
     video = video or ("page" if "page" in outs else "cam0")
-    audio = audio or ("page" if video == "page" else "mic" if video.startswith("cam") else None)
+    audio = audio or ("page" if video == "page" else "mic" if is_camera(video) else None)
     if "page" not in outs and (room is None or "page" in (video, audio)):
         raise typer.BadParameter(
             "name a ROOM, or add --out page" if room is None else "page as --video or --audio needs --out page"
@@ -133,7 +135,11 @@ def send(
     trace: TraceFolder = None, light: LightFolder = None, stats: Stats = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Send a face, receive nothing."""
-    audio = audio or ("mic" if video is None or video.startswith("cam") else None)
+    from signaling.session.endpoints import is_camera
+
+    if "page" in (video, audio):
+        raise typer.BadParameter("a page is served by `facewire call` alone")
+    audio = audio or ("mic" if video is None or is_camera(video) else None)
     _session(
         json, ice, ice_file, False, server=server, room=room, access=token, video=video, audio=audio,
         stream=stream_config(crop, keyframe, bitrate, live=True, shape=shape), seconds=seconds, loop=loop, trace=trace,

@@ -35,7 +35,9 @@ ShapeOption = Annotated[
 KeyframeOption = Annotated[
     str, typer.Option("--keyframe", help="auto: the picture most like all that were seen; first: the first one.")
 ]
-Bitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s.")]
+Bitrate = Annotated[
+    int, typer.Option("--bitrate", min=6000, max=24000, help="Opus, bit/s, at least. More than 6000 exceeds --limit by that.")
+]
 Limit = Annotated[
     float,
     typer.Option("--limit", min=12, help="kbit/s to aim at, where the network carries it; exceeded while audio is sent twice."),
@@ -44,7 +46,7 @@ Access = Annotated[str | None, typer.Option("--token", envvar="FACEWIRE_TOKEN", 
 RefreshOption = Annotated[bool, typer.Option(
     "--refresh/--no-refresh", help="Send another keyframe when it would show you better, as --limit leaves room.",
 )]  # fmt: skip
-Seconds = Annotated[float | None, typer.Option("--seconds", min=0.2, help="Stop after so long.")]
+Seconds = Annotated[float | None, typer.Option("--seconds", min=0.2, help="Stop after so long, counted from the connection.")]
 Loop = Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")]
 Port = Annotated[int, typer.Option("--page-port", min=0, max=65535, help="Port of the page at localhost; 0 takes a free one.")]
 Fps = Annotated[int | None, typer.Option("--fps", help="Frames shown a second, 25 or 50; by default 50 on CUDA, else 25.")]

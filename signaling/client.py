@@ -88,6 +88,8 @@ class SignalingClient:
         polite: the other peer was in the room first (None before joining).
         ice: the ICE servers that the signaling server gave.
         peer: the latest ``Presence`` of the other peer: whether it is there, which session, and who makes the offer.
+        spare: a connection stands, which needs no signaling: a lost server is looked for as long as that lasts. Set by who
+            holds the connection.
     """
 
     def __init__(self, server: str, room: str, *, patience: float = 60.0, access: str | None = None) -> None:
@@ -102,6 +104,7 @@ class SignalingClient:
         self.peer = Presence(present=False)
         self._join = parse(Join.model_construct(room=room, token=secrets.token_urlsafe(24), access=access).model_dump_json())
         self._patience = patience
+        self.spare = False
         self._events: list[Event] = []
         self._hung_up = False  # it said bye, and has not come back
         self._changed, self._answered = asyncio.Condition(), asyncio.Event()
@@ -279,6 +282,8 @@ class SignalingClient:
             try:
                 return await self._open(REJOIN_TIMEOUT)
             except SignalingError as error:
+                if self.spare:
+                    deadline = asyncio.get_running_loop().time() + self._patience
                 # A server that is there and refuses will go on refusing; one that is not may come back.
                 if error.code not in ("unreachable", *PASSING) or asyncio.get_running_loop().time() > deadline:
                     raise
@@ -297,7 +302,11 @@ class SignalingClient:
         elif isinstance(message, Ready):
             event = message
         else:
-            event = to_aiortc(message)
+            try:
+                event = to_aiortc(message)
+            except SignalingError as error:  # of the other peer's making: no reason to leave the room
+                log.info("signaling: %s", error)
+                return
         if event is not None:
             async with self._changed:
                 self._hung_up = self._hung_up or isinstance(event, SignalingBye)

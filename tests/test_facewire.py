@@ -73,6 +73,7 @@ def test_bad_input_gets_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     refused(here("send", "bad room", "--video", clip, "--server", "http://127.0.0.1:9"), "room")
     refused(here("receive", "room", "--device", "abacus"), "abacus")
     refused(here("receive", "room", "--out", "film.avi"), "film.avi")
+    refused(here("receive", "room", "--out", str(tmp_path / "a.fw"), "--out", str(tmp_path / "b.fw")), "b.fw")
     refused(here("call", "room", "--video", clip, "--ice", "smoke:signals"), "ICE")
     refused(here("train", "--data", str(tmp_path), "--losses", str(tmp_path)), "no such file")
     refused(here("export", str(bad), str(tmp_path / "none.pt")), "no such file")
@@ -80,7 +81,12 @@ def test_bad_input_gets_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_bad_options_are_named() -> None:
-    for arguments in (("encode", "a", "b", "--crop", "round"), ("encode", "a", "b", "--bitrate", "5"), ("send",)):
+    for arguments in (
+        ("encode", "a", "b", "--crop", "round"),
+        ("encode", "a", "b", "--bitrate", "5"),
+        ("send",),
+        ("send", "r", "--video", "page"),
+    ):
         done = run(*arguments)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr

@@ -7,9 +7,15 @@ import av
 import numpy as np
 
 from codec.errors import system_reason
-from codec.media.frames import Upright, decoded
+from codec.media.frames import Upright, decoded, readable
 from codec.media.timing import FRAME_RATE, RATE
 from codec.media.types import Float32, UInt8
+
+GAP_MOST = 60.0
+"""Seconds between two pictures, or of silence between two pieces of sound, at most: more is a break in a file's clock, as are
+times that go back. Pieces that were joined then follow each other."""
+GAP_LEAST = 0.2
+"""Seconds by which sound must lack for silence to stand for it."""
 
 
 class SourceError(RuntimeError):
@@ -42,6 +48,8 @@ def file_frames(path: Path) -> Iterator[UInt8]:
                 start = seconds if start is None else start
                 # Half a grid step of tolerance: a 25 FPS file with rounded times gives each of its pictures once.
                 index = int((seconds - start) * FRAME_RATE + 0.5)
+                if not at - FRAME_RATE <= index <= at + GAP_MOST * FRAME_RATE:
+                    start, index = seconds - (at + 1) / FRAME_RATE, at + 1
                 while newest is not None and at < index:
                     yield newest
                     at += 1
@@ -73,14 +81,21 @@ def file_sound(path: Path) -> Iterator[Float32]:
             return
         resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
         skip: int | None = None
+        due: float | None = None  # when the next frame begins, by those before
         try:
-            for frame in container.decode(audio=0):
+            for frame in readable(container, container.streams.audio[0]):
                 if skip is None:
                     # The picture's first moment is zero for both: sound that begins later is padded, earlier is cut.
                     skip = round((_video_start(container) - (frame.time or 0.0)) * RATE) if container.streams.video else 0
                     if skip < 0:
                         yield np.zeros(min(-skip, 600 * RATE), np.float32)
                         skip = 0
+                at = frame.time
+                if due is not None and at is not None and GAP_LEAST < at - due <= GAP_MOST:
+                    lacking = np.zeros(round((at - due) * RATE), np.float32)
+                    yield lacking[skip:]
+                    skip = max(0, skip - len(lacking))
+                due = None if at is None else at + frame.samples / frame.sample_rate
                 for piece in resampler.resample(frame):
                     samples = piece.to_ndarray()[0]
                     yield samples[skip:]

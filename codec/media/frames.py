@@ -3,6 +3,7 @@
 Wherever pictures of a file enter they come through here. Cameras and browsers deliver them upright.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -13,6 +14,8 @@ import numpy as np
 from codec.media.hdr import HLG, PQ, WIDE, ToSdr
 from codec.media.scaler import Scaler
 from codec.media.types import UInt8
+
+log = logging.getLogger(__name__)
 
 ASPECT_MOST = Fraction(4)
 """Pixels more oblong than this are a damaged header, and taken for square ones."""
@@ -151,4 +154,22 @@ def decoded(container: av.container.InputContainer, threads: int = 0) -> Iterato
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = threads
-    yield from whole_frames(container.decode(stream))
+    yield from whole_frames(readable(container, stream))
+
+
+def readable(container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream) -> Iterator[Any]:
+    """A stream's frames, but for those in damaged packets, as FFmpeg's own tools leave them out. Raises what PyAV raises, and
+    what it raised last where nothing could be decoded."""
+    frames, damaged, error = 0, 0, None
+    for packet in container.demux(stream):
+        try:
+            found = packet.decode()
+        except av.error.InvalidDataError as why:
+            damaged, error = damaged + 1, why
+            continue
+        frames += len(found)
+        yield from found
+    if error and not frames:
+        raise error
+    if damaged:
+        log.warning("%s: %d damaged packets of its %s were left out", container.name, damaged, stream.type)

@@ -1,5 +1,8 @@
 """What a call receives, as a ``.fw`` file: a hundredth of a video's size, to be drawn again later."""
 
+import contextlib
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from codec.bundle import Bundle
@@ -9,11 +12,13 @@ from codec.keyframe import Keyframe
 from receiver.outputs.video_file import OutputError
 from receiver.timeline import Timeline
 
+log = logging.getLogger(__name__)
+
 
 class Recorder:
     """Give it keyframes and bundles in an order in which they can be decoded. The file gets its
-    name when it is closed; one that was never closed is readable up to its last whole record, under
-    the name with ``.part``."""
+    name when it is closed; one that was never closed, or that the disk had no room for, is readable
+    up to its last whole record, under the name with ``.part``."""
 
     def __init__(self, path: Path) -> None:
         """Raises :class:`OutputError`."""
@@ -23,21 +28,41 @@ class Recorder:
         except OSError as error:
             raise OutputError(f"cannot write {path}: {system_reason(error)}") from error
         self._writer, self._timeline, self._end_ms = FileWriter(self._file), Timeline(), 0
+        self._slots: dict[int, bytes] = {}
+        self._failed = ""
 
     def keyframe(self, slot: int, keyframe: Keyframe) -> None:
-        self._writer.keyframe(slot, keyframe)
+        """A keyframe that came, unless it is in the file already: the other side may offer it as often as it likes."""
+        if self._slots.get(slot) != keyframe.digest:
+            self._slots[slot] = keyframe.digest
+            self._write(lambda: self._writer.keyframe(slot, keyframe))
+
+    def _write(self, write: Callable[[], None]) -> None:
+        """A file that can't be written must not end the call."""
+        if self._failed:
+            return
+        try:
+            write()
+        except OSError as error:
+            self._failed = system_reason(error)
+            log.error("%s ends here, the call goes on: %s", self._path, self._failed)
 
     def bundle(self, bundle: Bundle) -> None:
         """A bundle when it is played, or one that came too late for that: later pictures may refer to its own."""
         for tick in self._timeline.ticks(bundle):
             self._end_ms = tick.at_ms + tick.tick_ms
-        self._writer.bundle(bundle)
+        self._write(lambda: self._writer.bundle(bundle))
 
     def close(self) -> None:
-        """Finish the file; without a bundle there is none."""
+        """Finish the file; without a bundle there is none. Raises :class:`OutputError` for one that is not whole."""
         if self._file.closed:
             return
-        self._writer.end(self._end_ms // 40)
+        self._write(lambda: self._writer.end(self._end_ms // 40))
+        self._write(self._file.flush)
+        if self._failed:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            raise OutputError(f"{self._path} is not whole: {self._failed}; what there was room for is in {self._part}")
         self._file.close()
         if self._end_ms:
             self._part.replace(self._path)

@@ -1,5 +1,6 @@
 """A call's pictures in a window of its own."""
 
+import gc
 import threading
 from typing import Any
 
@@ -29,8 +30,11 @@ class Window:
             raise OutputError(f"no window can be opened: {self._failed}")
 
     def _work(self) -> None:
-        from PIL import Image, ImageTk
+        self._open()
+        # Tcl aborts the process where another thread deletes its interpreter, as a later garbage collection would.
+        gc.collect()
 
+    def _open(self) -> None:
         try:
             root = self._tk.Tk()
         except self._tk.TclError as error:
@@ -41,20 +45,21 @@ class Window:
         label: Any = self._tk.Label(root, width=self.SIDE, height=self.SIDE, bg="black")
         label.pack()
         self._ready.set()
-
-        def draw() -> None:
-            if self._closed:
-                root.destroy()
-                return
-            rgb, self._newest = self._newest, None
-            if rgb is not None:
-                image = Image.fromarray(rgb).resize((self.SIDE, self.SIDE), Image.Resampling.BICUBIC)
-                label.image = ImageTk.PhotoImage(image)
-                label.configure(image=label.image)
-            root.after(10, draw)
-
-        draw()
+        self._draw(root, label)
         root.mainloop()
+
+    def _draw(self, root: Any, label: Any) -> None:
+        from PIL import Image, ImageTk
+
+        if self._closed:
+            root.destroy()
+            return
+        rgb, self._newest = self._newest, None
+        if rgb is not None:
+            image = Image.fromarray(rgb).resize((self.SIDE, self.SIDE), Image.Resampling.BICUBIC)
+            label.image = ImageTk.PhotoImage(image, master=label)
+            label.configure(image=label.image)
+        root.after(10, self._draw, root, label)
 
     def frame(self, number: int, rgb: UInt8) -> None:
         self._newest = rgb

@@ -202,7 +202,7 @@ class Call:
             self._pacer.carried(self.ladder.proven(time.monotonic()).kbps)
         if self.ladder and self.stream and self.source and self.stream.at_ms % SWITCH_MS == 0:
             step = self.ladder.step
-            self.stream.set_tick_mode(step.tick_mode, step.bitrate)
+            self.stream.set_tick_mode(step.tick_mode, max(step.bitrate, self.stream.config.bitrate))
             self.source.tick_ms = self.stream.tick_ms
 
     def _encode(self, tick: Tick, acknowledged: Report | None, report: Report | None, skip: bool) -> Bundle | None:

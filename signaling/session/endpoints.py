@@ -20,6 +20,11 @@ from signaling.web.capture import Capture
 Sound = AudioInput | Path | None
 
 
+def is_camera(video: str) -> bool:
+    """Whether this names a camera of this machine, "cam0" and the like; a file may be called camera.mp4."""
+    return re.fullmatch(r"cam\d+", video) is not None
+
+
 def open_source(
     video: str | None, audio: str | None, loop: bool = False, seconds: float | None = None
 ) -> tuple[Source | None, Capture | None]:
@@ -31,7 +36,7 @@ def open_source(
     if video is None and audio is None:
         return None, None
     pushed = PushedVideo() if video == "page" else None
-    camera = pushed or (Camera(int(video[3:])) if video and re.fullmatch(r"cam\d+", video) else None)
+    camera = pushed or (Camera(int(video[3:])) if video and is_camera(video) else None)
     try:
         if video is not None and camera is None and not Path(video).is_file():
             raise SourceError(f"no such file: {video}")

@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from pydantic import BaseModel, Field, ValidationError
 
+from signaling.client import call_link
 from signaling.protocol import SignalingError
 from signaling.session.session import Session, SessionConfig
 from signaling.static_files import json_error
@@ -122,6 +123,8 @@ async def run_lobby(
         server = wish.server
         # A token is for the server that it was given for; the page's wish may name any other.
         access = wish.token or (config.access if server.rstrip("/") == config.server.rstrip("/") else None)
+        session.on_safety = lambda code: say(f"safety code: {code}")
+        say(f"link for the other side: {call_link(server, wish.room, access)}")
         session.config = replace(own, room=wish.room, server=server, access=access, page_port=page_port)
         try:
             on_figures(await session.run())

@@ -66,8 +66,7 @@ def _hang_up_on_signals(sessions: list[Session]) -> None:
     def stop() -> None:
         loop.remove_signal_handler(signal.SIGINT)
         for session in sessions:
-            if session.call:
-                session.call.hang_up()
+            session.hang_up()
 
     with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -16,6 +16,7 @@ from models.runtime.batch import many_upsampler
 from models.runtime.upsampler import Interpolator, Upsampler
 from receiver.outputs.page_tracks import FaceTrack
 from receiver.outputs.recorder import Recorder
+from receiver.outputs.video_file import OutputError
 from receiver.player import Player
 from receiver.render import MakeRenderer, RenderThreads
 from receiver.render_many import RenderMany
@@ -92,6 +93,7 @@ class Session:
         self._loaded: tuple[MakeRenderer, Interpolator] | None = None
         self.terminated = False  # by SIGTERM
         self.on_page: Callable[[str], None] = lambda _url: None
+        self._over = False
         self.on_safety: Callable[[str], None] = lambda _code: None
 
     def _networks(self, frames_at_once: int) -> tuple[list[Upsampler], Interpolator]:
@@ -151,7 +153,10 @@ class Session:
             if source:
                 stack.callback(source.close)
             outputs, page = open_outputs(config.outs)
-            recorder = next((Recorder(Path(out)) for out in config.outs if out.endswith(".fw")), None)
+            recordings = [out for out in config.outs if out.endswith(".fw")]
+            if len(recordings) > 1:
+                raise OutputError(f"of .fw files one can be written, not {' and '.join(recordings)}")
+            recorder = Recorder(Path(recordings[0])) if recordings else None
             player = Player(*networks, outputs, recorder, self.fps) if networks else None
             if player:
                 stack.push_async_callback(player.close)
@@ -171,6 +176,8 @@ class Session:
                 ladder = Ladder(config.limit_kbps)
                 climbing = ladder if len(ladder.steps) > 1 else None
                 self.call = call = Call(config.ice, source, stream, player, preview, climbing, mirror, config.limit_kbps)
+                if self._over:
+                    call.hang_up()
                 if page:
                     engine.call = call
                 call.safety.on_code = lambda words: self.on_safety(" ".join(words))
@@ -197,6 +204,12 @@ class Session:
         if trace:
             call.on_bundle = trace.sent
             stack.callback(trace.close)
+
+    def hang_up(self) -> None:
+        """End the call, also one that has yet to begin: it ends as soon as it has."""
+        self._over = True
+        if self.call:
+            self.call.hang_up()
 
     def _hang_up_on_signals(self, call: Call, stack: contextlib.AsyncExitStack) -> None:
         """The first Ctrl-C or SIGTERM hangs up, so that files are finished and figures printed; a

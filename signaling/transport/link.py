@@ -92,12 +92,14 @@ class Link:
                 self._keep_count(old)
                 await old.close("replaced")
             self.connected.set()
+            client.spare = True
             try:
                 await self._on_connected()
             except PeerError as error:
                 log.info("the connection ended at once: %s", error)
             await self._until_it_ends(peer, client)
             self.connected.clear()
+            client.spare = False
 
     def _make(self, ice: IceConfig) -> Peer:
         peer = Peer(ice, self._on_media, lambda data: self._on_control(peer, data))

@@ -192,3 +192,33 @@ async def test_a_goodbye_of_who_came_back_counts_no_more(url):
 def test_the_link_for_a_browser(server, link):
     assert call_link(server, "r") == link
     assert call_link(server, "r", "r.123.abc") == f"{link}#r.123.abc"
+
+
+async def test_a_broken_candidate_of_the_other_peer_ends_nothing(url):
+    async with SignalingClient(url, "r") as a, SignalingClient(url, "r") as b:
+        await asyncio.gather(a.wait_for_peer(), b.wait_for_peer())
+        await b._socket.send_str('{"type":"candidate","candidate":"x"}')
+        await b.send(Ready())
+        assert await heard(a, Ready) == Ready()
+
+
+async def test_while_a_connection_stands_a_lost_server_is_looked_for():
+    port = unused_port()
+
+    async def serve():
+        runner = web.AppRunner(create_app())
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
+        return runner
+
+    runner = await serve()
+    async with SignalingClient(f"http://127.0.0.1:{port}", "r", patience=0.1) as client:
+        client.spare = True
+        await runner.cleanup()
+        await asyncio.sleep(1.5)
+        runner = await serve()
+        async with SignalingClient(f"http://127.0.0.1:{port}", "r") as other:
+            await asyncio.wait_for(other.wait_for_peer(), PATIENCE)
+            await other.send(Ready())
+            assert await heard(client, Ready) == Ready()
+    await runner.cleanup()

@@ -107,3 +107,28 @@ def test_nothing_received_leaves_no_file_and_a_bad_place_is_a_line(recorded, tmp
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OutputError, match="cannot write"):
         Recorder(tmp_path / "none" / "call.fw")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+def test_a_full_disk_ends_the_file_and_not_the_call(recorded, tmp_path: Path) -> None:
+    keyframe, bundles, _ = recorded
+    (tmp_path / "call.fw.part").symlink_to("/dev/full")
+    recorder = Recorder(tmp_path / "call.fw")
+    for slot in range(16):
+        recorder.keyframe(slot, keyframe)
+    for bundle in bundles:
+        recorder.bundle(bundle)
+    with pytest.raises(OutputError, match=r"call\.fw is not whole: .*call\.fw\.part"):
+        recorder.close()
+    assert not (tmp_path / "call.fw").exists()
+
+
+def test_a_keyframe_that_is_offered_again_is_written_once(recorded, tmp_path: Path) -> None:
+    keyframe, bundles, _ = recorded
+    recorder = Recorder(tmp_path / "call.fw")
+    for _ in range(100):
+        recorder.keyframe(0, keyframe)
+    recorder.bundle(bundles[0])
+    recorder.close()
+    with (tmp_path / "call.fw").open("rb") as file:
+        assert sum(isinstance(record, StoredKeyframe) for record in read_file(file)) == 1

@@ -10,7 +10,7 @@ from codec.media.files import SourceError
 from receiver.outputs.video_file import OutputError
 from sender.capture.page import PushedSound, PushedVideo
 from sender.capture.sources import FileSource, LiveSource
-from signaling.session.endpoints import open_outputs, open_source
+from signaling.session.endpoints import is_camera, open_outputs, open_source
 
 
 def test_nothing_is_nothing():
@@ -52,6 +52,14 @@ def test_what_is_not_there_is_one_line(video, audio):
     with pytest.raises(SourceError) as raised:
         open_source(video, audio)
     assert "\n" not in str(raised.value)
+
+
+def test_a_file_may_be_called_like_a_camera():
+    """Else the microphone would be heard in place of the file's sound."""
+    assert [name for name in ("cam0", "cam12", "camera.mp4", "campus.mp4", "cam", "cam0.mp4") if is_camera(name)] == [
+        "cam0",
+        "cam12",
+    ]
 
 
 async def test_outputs(tmp_path: Path):

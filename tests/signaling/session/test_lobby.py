@@ -91,7 +91,7 @@ async def test_a_call_that_fails_is_told_and_the_lobby_is_back():
                 except aiohttp.ClientError:
                     continue
         assert "could not be made" in told
-        assert said == [told]
+        assert said == [f"link for the other side: http://localhost:{port}/call/blue-1", told]
         assert pages == [url + "/"]
     finally:
         running.cancel()

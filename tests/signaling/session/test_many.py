@@ -10,8 +10,9 @@ import pytest
 from bench.demo import run_peer, shipped_clip
 from signaling.config import IceConfig
 from signaling.session.many import configs
-from signaling.session.session import SessionConfig
+from signaling.session.session import Session, SessionConfig
 from tests.e2e.processes import facewire, finish
+from tests.waiting import PATIENCE
 
 
 def test_files_get_the_number_and_pages_a_port(tmp_path):
@@ -45,3 +46,11 @@ async def test_two_calls_at_once(url, tmp_path: Path):
     for n in (1, 2):
         assert figures[f"hall-{n}"]["frames"] > 10
         assert (tmp_path / f"o-{n}.mp4").stat().st_size > 10_000
+
+
+async def test_what_is_ended_before_it_has_begun_waits_for_nobody(url, tmp_path: Path):
+    session = Session(SessionConfig(url, "hall", outs=[str(tmp_path / "a.fw")], device="cpu"))
+    session.hang_up()
+    figures = await asyncio.wait_for(session.run(), PATIENCE)
+    assert figures["frames"] == 0
+    assert list(tmp_path.iterdir()) == []

@@ -205,6 +205,7 @@ export class Call {
       lost: () =>
         this.state === "connected" || this.#become("waiting", "The signaling server does not answer; it is tried again."),
       joined: () => this.state === "connected" || this.#become("waiting"),
+      stands: () => this.#link?.connected ?? false,
     });
     const link = new Link(client, certificate, {
       media: (data) => {

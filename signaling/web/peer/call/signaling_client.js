@@ -50,7 +50,8 @@ export class SignalingClient {
   /**
    * @param {string} room @param {string | null} access a token, where the server asks for one
    * @param {string} token by which the server knows this window: see place.js
-   * @param {{ event(event: Event): void, ended(error: SignalingError): void, lost(): void, joined(): void }} on
+   * @param {{ event(event: Event): void, ended(error: SignalingError): void, lost(): void, joined(): void, stands(): boolean }} on
+   * `stands`: whether there is a connection, which needs no signaling: a lost server is looked for as long as that lasts
    */
   constructor(room, access, token, on) {
     this.#room = room;
@@ -69,7 +70,7 @@ export class SignalingClient {
         pause = 0.2;
       });
       if (this.#over) return;
-      if (since === Number.POSITIVE_INFINITY) since = performance.now();
+      if (since === Number.POSITIVE_INFINITY || this.#on.stands()) since = performance.now();
       const tired = performance.now() - since > PATIENCE * 1000;
       if (!PASSING.includes(error.code) || tired) {
         this.#over = true;
