@@ -14,6 +14,7 @@ from aiortc import RTCPeerConnection
 from signaling.transport.patches import dtls_ciphers, dtls_records, ice_checks, ice_consent, ice_loopback
 from signaling.transport.patches.dtls_flights import Flight
 from signaling.transport.patches.sctp_acks_and_probes import AckBundler
+from signaling.transport.patches.sctp_fragments import bound
 from signaling.transport.patches.sctp_init import mend_first
 
 _applied = False
@@ -34,7 +35,7 @@ def apply() -> None:
 class ConnectionPatches:
     """The changes to one connection, made once its own description is set.
 
-    The order matters twice: ``mend_first`` and ``AckBundler`` both wrap ``_send_chunk``, and the
+    The order matters: ``mend_first`` and ``bound`` wrap what ``AckBundler`` wraps as well, and the
     bundler, which takes it away for a moment, must be the outermost.
     """
 
@@ -43,6 +44,7 @@ class ConnectionPatches:
         assert connection.sctp is not None
         self._flight = Flight(connection, round_trip)
         mend_first(connection.sctp)
+        bound(connection.sctp)
         dtls_records.read_on(connection.sctp)
         self.acks = AckBundler(connection.sctp)
 

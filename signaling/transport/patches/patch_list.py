@@ -87,6 +87,13 @@ PATCHES = (
          "sctp._receive_data_chunk", "sctp._sent_queue", "sctp._outbound_queue", "sctp._rto", "sctp._cwnd"),
     ),
     Patch(
+        "sctp_fragments", "aiortc", "Ends an association that sends messages without an end.",
+        "RFC 9260 section 6.2: nobody may send more than the window that was offered.",
+        "Chunks of an unfinished message are kept without limit, and all gone through for each that comes.",
+        "At most 256 KiB, or 1024 chunks of a stream, wait (tests/signaling/transport/patches/test_sctp_fragments.py).",
+        ("sctp._receive_data_chunk", "sctp._advertised_rwnd", "sctp._inbound_streams", "sctp._abort", "sctp._set_state"),
+    ),
+    Patch(
         "sctp_queue", "aiortc", "Sends a bundle before what waits on other channels; looks at what waits after SCTP's timer.",
         "RFC 8831 section 6.4 asks for priorities; aiortc has none.",
         "A bundle waits behind a keyframe's pieces.", "Sound goes on while a keyframe is sent.",

@@ -1,0 +1,40 @@
+"""What an SCTP association keeps of messages that have not come whole."""
+
+import logging
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+BYTES_MOST = 262_144
+"""Bytes of them, over all streams: the largest message that is taken has 65,536."""
+PIECES_MOST = 1024
+"""Chunks of one stream's."""
+
+
+def bound(sctp: Any) -> None:
+    """End the association where more than that waits.
+
+    aiortc keeps all chunks, whatever window it has offered (RFC 9260, section 6.2), and goes through
+    all of a stream for each that comes: a message that never ends would fill the memory and hold up
+    the event loop. Nothing that the other side may send comes near these limits.
+    """
+    needed = ("_receive_data_chunk", "_advertised_rwnd", "_inbound_streams", "_abort", "_set_state")
+    if not all(hasattr(sctp, name) for name in needed):
+        return
+    receive, window, over = sctp._receive_data_chunk, sctp._advertised_rwnd, False
+
+    async def received(chunk: Any) -> None:
+        nonlocal over
+        if over:
+            return
+        await receive(chunk)
+        stream = sctp._inbound_streams.get(chunk.stream_id)
+        if window - sctp._advertised_rwnd <= BYTES_MOST and (stream is None or len(stream.reassembly) <= PIECES_MOST):
+            return
+        log.warning("the connection is ended: the other side sends messages without an end")
+        over = True
+        sctp._inbound_streams.clear()
+        await sctp._abort()
+        sctp._set_state(sctp.State.CLOSED)
+
+    sctp._receive_data_chunk = received
