@@ -74,6 +74,7 @@ async def test_devices_are_used_once_they_are_plugged_in(server: str, tmp_path: 
         await browser.run(PLUGGED)
         await until(lambda: browser.run(f"return !(() => {{ {TROUBLE} }})()"), LONG, 0.2)
         await until(lambda: not bundles[-1].muted and bundles[-1].face == Face.TRACKED, LONG)
+        await until(lambda: browser.run("return document.getElementById('level').value > 0.2"), LONG, 0.1)
 
 
 async def test_a_connection_that_cannot_be_made_is_tried_again_and_a_call_can_follow(server: str, tmp_path: Path) -> None:

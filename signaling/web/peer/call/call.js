@@ -41,7 +41,8 @@ const REPORT_SECONDS = 0.4;
 /** A keyframe of ours, and the slot in use. @typedef {{ slot: number, data: Uint8Array, digest: Uint8Array, using: number | null }} Made */
 /** What goes on: `state` is one word. @typedef {"lobby" | "waiting" | "connecting" | "connected" | "ended"} State */
 /**
- * What the page is told: `state` with a line for people where there is one; `view`, the own crop, null while hidden; `shown`, a
+ * What the page is told: `state` with a line for people where there is one; `view`, the own crop, null while hidden; `level`, the
+ * loudest sample of the microphone in a tick, 0 to 1; `shown`, a
  * frame to be put on the page now, or `small`, the pixels it would be drawn from, while nothing can be drawn yet; `hidden`, the
  * other side's camera went off; `safety`, the safety code, [] while it is not known; `loading`, bytes more are here; `ready`,
  * milliseconds of a frame; `devices` have changed; `sound` needs a touch of the page; `trouble`, a line on what does not work, ""
@@ -49,6 +50,7 @@ const REPORT_SECONDS = 0.4;
  * @typedef {{
  *   state(state: State, told: string): void,
  *   view(crop: { width: number, data: Uint8ClampedArray<ArrayBuffer> } | null, face: number, enlarged: number): void,
+ *   level(peak: number): void,
  *   shown(frame: Shown): void,
  *   small(pixels: Uint8ClampedArray): void,
  *   hidden(): void,
@@ -63,7 +65,7 @@ const REPORT_SECONDS = 0.4;
 
 /** What some of the server's refusals mean for who came by a link. @type {Record<string, string>} */
 const ENDINGS = {
-  room_full: "Two people are in this room already.",
+  room_full: "Two people are in this room already. Who has just lost the connection counts as one for up to a minute.",
   no_access: "This server asks for a token, which stands at the link's end: ask for the whole link.",
   access_over: "This link has expired: ask for a new one.",
   idle: "Nobody came for hours.",
@@ -184,8 +186,8 @@ export class Call {
     this.#want({ live: on });
   }
 
-  /** Enter a room. @param {string} room @param {string | null} access @param {string} token see place.js */
-  async join(room, access, token) {
+  /** Enter a room. @param {string} room @param {string | null} access */
+  async join(room, access) {
     this.#preview(false);
     this.#become("waiting");
     await this.speaker.start().catch((error) => this.#told.trouble("sound", `Sound cannot be played: ${error.message}.`));
@@ -193,7 +195,7 @@ export class Call {
       /** @type {EcKeyGenParams} */ ({ name: "ECDSA", namedCurve: "P-256" }),
     );
     if (this.state !== "waiting") return; // hung up meanwhile
-    const client = new SignalingClient(room, access, token, {
+    const client = new SignalingClient(room, access, {
       event: (event) => {
         if (event.type === "peer" && this.state !== "connected") this.#become(event.present ? "connecting" : "waiting");
         this.#link?.event(event);
@@ -356,6 +358,7 @@ export class Call {
   /** @param {any} data */
   #fromSender(data) {
     if (data.kind === "tick") this.#tick(data);
+    else if (data.kind === "level") this.#told.level(data.level);
     else if (data.kind === "loading") this.#told.loading(data.bytes);
     else if (data.kind === "failed") this.#told.trouble("sending", `Nothing can be sent: ${data.message}`);
     else if (data.kind === "recovered") this.#told.trouble("sending", "");

@@ -32,12 +32,22 @@ export class SignalingError extends Error {
   }
 }
 
+/** @param {number} bytes */
+function randomToken(bytes) {
+  const data = crypto.getRandomValues(new Uint8Array(bytes));
+  return btoa(String.fromCharCode(...data))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+}
+
 /** One peer in one room. The socket is opened again when it is lost, with the same token: the peer keeps its place. */
 export class SignalingClient {
   #room;
   #access;
   #on;
-  #token;
+  /** Another for each page: the other side tells by it that this one has begun anew. */
+  #token = randomToken(24);
   /** @type {WebSocket | null} */
   #socket = null;
   #over = false;
@@ -49,14 +59,12 @@ export class SignalingClient {
 
   /**
    * @param {string} room @param {string | null} access a token, where the server asks for one
-   * @param {string} token by which the server knows this window: see place.js
    * @param {{ event(event: Event): void, ended(error: SignalingError): void, lost(): void, joined(): void, stands(): boolean }} on
    * `stands`: whether there is a connection, which needs no signaling: a lost server is looked for as long as that lasts
    */
-  constructor(room, access, token, on) {
+  constructor(room, access, on) {
     this.#room = room;
     this.#access = access;
-    this.#token = token;
     this.#on = on;
   }
 

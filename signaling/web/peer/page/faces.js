@@ -23,7 +23,7 @@ export const remoteNote = (face, muted) => [FACES[face], muted && "microphone of
  */
 export function localNote(face, enlarged) {
   const far = face === "tracked" && enlarged >= FAR;
-  return FACES[face] ?? (far ? `far from the camera: your face is enlarged ${enlarged.toFixed(1)} times` : "");
+  return FACES[face] ?? (far ? "too far away: come closer" : "");
 }
 
 /** Show 8×8 pixels in the element `raw`. @param {ArrayLike<number>} rgb 192 values */

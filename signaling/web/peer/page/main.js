@@ -2,7 +2,6 @@
 
 import { Call } from "../call/call.js";
 import { refusal } from "../call/media_access.js";
-import * as place from "../call/place.js";
 import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
 import { consistency } from "../receiver/trust.js";
@@ -90,6 +89,9 @@ async function begin() {
     {
       state: showState,
       view: showView,
+      level: (peak) => {
+        byId("level").value = Math.sqrt(peak); // quiet speech is seen, too
+      },
       shown: showFrame,
       small: showSmall,
       safety: (words) => showCode(words.join(" ")),
@@ -231,11 +233,9 @@ function everySecond() {
 async function join() {
   byId("join").disabled = true;
   const room = /** @type {RegExpExecArray} */ (ROOM.exec(location.pathname))[1];
-  const token = place.take(room);
-  addEventListener("pagehide", () => place.keep(room, token));
-  // What the server may ask for stands behind #, which browsers send to no server.
+  // A token stands behind #, which browsers send to no server.
   try {
-    await call.join(room, location.hash.slice(1) || null, token);
+    await call.join(room, location.hash.slice(1) || null);
     call.capture.play();
     keepAwake();
   } catch (error) {

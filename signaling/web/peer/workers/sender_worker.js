@@ -215,8 +215,12 @@ async function next() {
   const heard = await sound.take(tickMs / 1000, Boolean(microphone));
   heed(); // a button that was pressed meanwhile counts for this tick
   await one({ images: captured(tickMs), sound: heard });
+  self.postMessage({ kind: "level", level: stream.muted ? 0 : peak(heard) });
   tellOfKeyframes();
 }
+
+/** @param {Float32Array} samples */
+const peak = (samples) => samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
 
 /** @param {import("../sender/stream.js").Tick} tick */
 async function one(tick) {
