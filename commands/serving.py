@@ -24,6 +24,7 @@ def serve(
     redis: Annotated[
         str | None, typer.Option(help="redis://HOST: keep the rooms there, for several servers.", envvar="FACEWIRE_REDIS")
     ] = None,
+    stun: Annotated[bool, typer.Option(help="Answer STUN at the same UDP port, as calls between two homes need.")] = True,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log what happens, as JSON lines on stderr.")] = False,
 ) -> None:  # fmt: skip
     """The signaling server and its page."""
@@ -37,7 +38,7 @@ def serve(
         origins=frozenset(origin or ()), per_minute=per_minute, per_address=per_address, behind_proxy=behind_proxy,
         redis=redis,
     )  # fmt: skip
-    run_server(config, host, port, certificate, key, log_json, errors.print)
+    run_server(config, host, port, certificate, key, log_json, errors.print, stun and not behind_proxy)
 
 
 def token(

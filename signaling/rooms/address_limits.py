@@ -21,6 +21,7 @@ def address_of(request: web.Request, behind_proxy: bool) -> str:
         address = ip_address(text)
     except ValueError:
         return "unknown"
+    address = getattr(address, "ipv4_mapped", None) or address
     if address.version == 6:
         return address.exploded[:19]
     return str(address)

@@ -156,11 +156,11 @@ class RedisRooms:
             found = await self._run(ENTER, name, member.label, member.connection, self._server, ROOM_SIZE)
             if found[0] == "full":
                 raise SignalingError("room_full", "two peers are in this room already")
+            if found[0] == "again":
+                await self._publish(found[1], found[2], {"code": "replaced", "error": REPLACED})
         except BaseException:
-            del self._members[member.connection]
+            del self._members[member.connection]  # a membership that was made runs out by itself
             raise
-        if found[0] == "again":
-            await self._publish(found[1], found[2], {"code": "replaced", "error": REPLACED})
         return member
 
     async def leave(self, name: str, member: Member) -> bool:
@@ -191,7 +191,11 @@ class RedisRooms:
 
     async def ready(self) -> bool:
         try:
-            return bool(await self._ask(self._redis.ping())) and self._hearing.is_set()
+            return (
+                bool(await self._ask(self._redis.ping()))
+                and self._hearing.is_set()
+                and not any(task.done() for task in self._tasks)
+            )
         except SignalingError:
             return False
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from aiohttp import web
 
 from signaling.rooms.json_log import log_as_json
-from signaling.rooms.server import ServerConfig, create_app
+from signaling.rooms.server import SERVER, ServerConfig, create_app
+from signaling.rooms.stun import serve_stun
 
 
 class ServeError(RuntimeError):
@@ -33,10 +34,10 @@ def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | 
 
 def run_server(
     config: ServerConfig, host: str, port: int, certificate: Path | None, key: Path | None, log_json: bool,
-    say: Callable[[str], object],
+    say: Callable[[str], object], stun: bool = True,
 ) -> None:  # fmt: skip
-    """Serve until SIGINT or SIGTERM; peers are then told, and their calls go on without a server.
-    Raises :class:`ServeError`."""
+    """Serve until SIGINT or SIGTERM; peers are then told, and their calls go on without a server. ``stun``: answer STUN at
+    the UDP port of the same number, too. Raises :class:`ServeError`."""
     context = tls_context(certificate, key)
     if log_json:
         log_as_json()
@@ -44,4 +45,11 @@ def run_server(
     def told(text: str) -> None:
         say(text.splitlines()[0].strip("= "))
 
-    web.run_app(create_app(config), host=host, port=port, ssl_context=context, print=told, access_log=None)
+    app = create_app(config)
+    if stun:
+
+        def ready(found: int) -> None:
+            app[SERVER].stun_port = found
+
+        app.cleanup_ctx.append(serve_stun(host, port, ready))
+    web.run_app(app, host=host, port=port, ssl_context=context, print=told, access_log=None)

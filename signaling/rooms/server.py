@@ -9,8 +9,9 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSMsgType, web
 
 from signaling.call_page import CallPage
 from signaling.config import IceConfig
@@ -18,7 +19,6 @@ from signaling.protocol import (
     MAX_MESSAGE,
     RELAYED,
     ROOM_PATTERN,
-    ErrorMessage,
     Join,
     Joined,
     Message,
@@ -32,12 +32,12 @@ from signaling.rooms.json_log import room_label
 from signaling.rooms.metrics import Metrics
 from signaling.rooms.room_limits import MAX_ROOMS, PER_ADDRESS, PER_MINUTE
 from signaling.rooms.rooms import Member, MemoryRooms, Rooms
+from signaling.rooms.sockets import Socket, quietly, refuse, send
+from signaling.rooms.stun import stun_url
 from signaling.static_files import add_headers, add_pages, errors_as_json, json_error
 
 log = logging.getLogger(__name__)
 
-SEND_TIMEOUT = 5.0
-"""Seconds that one send may take: a peer that does not read must not hold up the one that talks to it."""
 BURST = 100
 """Messages that a peer may send at once. A call takes about five in all."""
 RATE = 20.0
@@ -84,22 +84,14 @@ def open_rooms(url: str, limit: int) -> Rooms:
         raise SignalingError("bad_url", f"not a Redis URL: {error}") from None
 
 
-class _Socket(web.WebSocketResponse):
-    """A socket that says why before it closes on an oversize message (aiohttp closes by itself,
-    without a word)."""
-
-    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
-        if code == WSCloseCode.MESSAGE_TOO_BIG and not self.closed:
-            await _send(self, ErrorMessage(code="too_large", message=f"a message may have {MAX_MESSAGE} bytes at most"))
-        return await super().close(code=code, message=message, drain=drain)
-
-
 class SignalingServer:
-    """State of one server: its rooms and open sockets. ``create_app`` creates one per application."""
+    """State of one server: its rooms, open sockets, and the port of its STUN server, if it has one. ``create_app``
+    creates one per application."""
 
     def __init__(self, config: ServerConfig, rooms: Rooms) -> None:
         self.config, self.rooms = config, rooms
         self.sockets: set[web.WebSocketResponse] = set()
+        self.stun_port: int | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self.attempts, self.room_queries = Attempts(config.per_minute), Attempts(config.per_minute)
         self.open_sockets = OpenSockets(config.per_address)
@@ -113,7 +105,7 @@ class SignalingServer:
             self.metrics.refused.labels(refusal[1]).inc()
             return json_error(*refusal)
         # Pongs have to be seen here (autoping off): they show that a silent peer is alive.
-        socket = _Socket(timeout=2.0, max_msg_size=MAX_MESSAGE, autoping=False, compress=False)
+        socket = Socket(timeout=2.0, max_msg_size=MAX_MESSAGE, autoping=False, compress=False)
         if not socket.can_prepare(request).ok:
             return json_error(426, "upgrade_required", "this address speaks WebSocket only")
         address = self._address(request)
@@ -121,14 +113,14 @@ class SignalingServer:
         self.open_sockets.enter(address)
         try:
             await socket.prepare(request)
-            await self._converse(socket)
+            await self._converse(socket, request)
         except SignalingError as error:
             self.metrics.refused.labels(error.code).inc()
-            await _refuse(socket, error)
+            await refuse(socket, error)
         finally:
             self.sockets.discard(socket)
             self.open_sockets.leave(address)
-            await _quietly(socket.close())
+            await quietly(socket.close())
         return socket
 
     def _address(self, request: web.Request) -> str:
@@ -146,7 +138,14 @@ class SignalingServer:
             return 503, "server_full", "this server has no place left, try again later"
         return None
 
-    async def _converse(self, socket: web.WebSocketResponse) -> None:
+    def _ice(self, host: str) -> list[dict[str, Any]]:
+        """ICE servers for who reached this one as ``host``: those that were named, and its own STUN server where none was."""
+        named = self.config.ice.entries()
+        if self.stun_port is None or any(url.startswith("stun:") for entry in named for url in entry["urls"]):
+            return named
+        return [{"urls": [stun_url(host, self.stun_port)]}, *named][:8]
+
+    async def _converse(self, socket: web.WebSocketResponse, request: web.Request) -> None:
         try:
             async with asyncio.timeout(self.config.join_timeout):
                 text = await self._next(socket)
@@ -166,14 +165,18 @@ class SignalingServer:
 
         async def deliver(told: Message | SignalingError) -> bool:
             if isinstance(told, SignalingError):  # in the background: closing a dead socket takes seconds
-                task = asyncio.create_task(_refuse(socket, told))
+                task = asyncio.create_task(refuse(socket, told))
                 self._closing.add(task)
                 task.add_done_callback(self._closing.discard)
                 return False
             if early is not None:
                 early.append(told)
                 return len(early) < BURST
-            return await _send(socket, told)
+            if await send(socket, told):
+                return True
+            if request.transport is not None:  # it reads nothing: no more is kept for it
+                request.transport.abort()
+            return False
 
         member = await self.rooms.enter(join.room, join.token, deliver)
         self.metrics.joins.inc()
@@ -181,9 +184,9 @@ class SignalingServer:
         log.info("a peer has joined", extra={"event": "joined", "room": label})
         try:
             view = await self.rooms.view(join.room, member)
-            await _send(socket, Joined(room=join.room, polite=not view.first, ice=self.config.ice.entries()))
+            await send(socket, Joined(room=join.room, polite=not view.first, ice=self._ice(request.host)))
             while early:
-                await _send(socket, early.popleft())
+                await send(socket, early.popleft())
             early = None
             self.metrics.join_seconds.observe(time.perf_counter() - began)
             await self._tell_both(join.room, member)
@@ -243,14 +246,14 @@ class SignalingServer:
                 if unanswered == 2:
                     raise SignalingError("stale", f"nothing heard for {3 * heartbeat:g} s") from None
                 unanswered += 1
-                await _quietly(socket.ping())
+                await quietly(socket.ping())
                 continue
             unanswered = 0
             if message.type is WSMsgType.TEXT:
                 text: str = message.data
                 return text
             if message.type is WSMsgType.PING:
-                await _quietly(socket.pong(message.data))
+                await quietly(socket.pong(message.data))
             elif message.type is WSMsgType.BINARY:
                 raise SignalingError("bad_message", "messages are JSON text, not binary")
             elif message.type is not WSMsgType.PONG:
@@ -284,7 +287,10 @@ class SignalingServer:
     async def shut_down(self, _: web.Application) -> None:
         """``on_shutdown`` signal: tell every peer that the server goes."""
         error = SignalingError("shutdown", "the signaling server is shutting down")
-        await asyncio.gather(*(_refuse(socket, error) for socket in tuple(self.sockets)))
+        await asyncio.gather(*(refuse(socket, error) for socket in tuple(self.sockets)))
+
+
+SERVER = web.AppKey("SERVER", SignalingServer)
 
 
 def create_app(config: ServerConfig | None = None) -> web.Application:
@@ -296,6 +302,7 @@ def create_app(config: ServerConfig | None = None) -> web.Application:
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_MESSAGE)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(server.run)
+    app[SERVER] = server
     app.on_shutdown.append(server.shut_down)
     add_pages(
         app,
@@ -308,25 +315,3 @@ def create_app(config: ServerConfig | None = None) -> web.Application:
     app.router.add_get("/metrics", server.metrics.page)
     app.router.add_get("/rooms/{name}", server.room)
     return app
-
-
-async def _send(socket: web.WebSocketResponse, message: Message) -> bool:
-    """Send, or find that the peer is gone: False."""
-    return await _quietly(asyncio.wait_for(socket.send_str(message.model_dump_json()), SEND_TIMEOUT))
-
-
-async def _refuse(socket: web.WebSocketResponse, error: SignalingError) -> None:
-    """Say why and close."""
-    log.info("signaling socket closed: %s", error, extra={"event": "refused", "code": error.code})
-    await _send(socket, ErrorMessage(code=error.code, message=str(error)))
-    code = WSCloseCode.GOING_AWAY if error.code == "shutdown" else WSCloseCode.POLICY_VIOLATION
-    await _quietly(socket.close(code=code, message=error.code.encode()))
-
-
-async def _quietly(action: Awaitable[object]) -> bool:
-    """Do something to a socket that may have died: True where it had not."""
-    try:
-        await action
-    except (ConnectionError, TimeoutError, RuntimeError, OSError):
-        return False
-    return True

@@ -237,3 +237,26 @@ async def test_shutdown_tells_the_peers(server, connect):
     closing = asyncio.create_task(server.close())
     assert await a.refused() == "shutdown"
     await closing
+
+
+async def test_who_reads_nothing_is_dropped_and_holds_up_nobody(connect, monkeypatch):
+    """Twice: aiohttp waits on its own waiter, which the first timeout has cancelled."""
+    monkeypatch.setattr("signaling.rooms.sockets.SEND_TIMEOUT", 0.2)
+    deaf, *_ = await connect("a", token=TOKENS[0])
+    other, *_ = await connect("a", token=TOKENS[1])
+    deaf.socket._conn.protocol.pause_reading()
+
+    async def talk():
+        while True:
+            await other.say({"type": "offer", "sdp": "v=0\r\n" + "a" * 60_000})
+            await asyncio.sleep(0.06)
+
+    talking = asyncio.create_task(talk())
+    while (heard := await other.hear())["type"] != "peer" or heard["present"]:
+        pass
+    talking.cancel()
+    newcomer, *_ = await connect("a", token=TOKENS[2])
+    while not (await other.hear())["present"]:
+        pass
+    await other.say(OFFER)
+    assert await newcomer.hear() == OFFER

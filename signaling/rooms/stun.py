@@ -1,0 +1,76 @@
+"""A STUN server beside the signaling server (RFC 8489): it tells each side the address that the other must send to.
+
+Two people behind two routers know their addresses at home alone. Bindings without authentication are
+all that WebRTC asks for (RFC 8445, section 5.1.1.2); what the request says beyond its header is ignored.
+"""
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import cast
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aioice.stun import Class, Message, Method
+
+from codec.errors import system_reason
+
+log = logging.getLogger(__name__)
+
+BINDING = b"\x00\x01"
+COOKIE = b"\x21\x12\xa4\x42"
+HEADER = 20
+
+
+def answer(data: bytes, address: tuple[str, int]) -> bytes | None:
+    """The answer to a datagram from ``address``; None for anything but a binding request."""
+    if len(data) < HEADER or data[:2] != BINDING or data[4:8] != COOKIE:
+        return None
+    host, port = address[:2]
+    seen = ipaddress.ip_address(host.partition("%")[0])
+    plain = getattr(seen, "ipv4_mapped", None) or seen
+    told = {"XOR-MAPPED-ADDRESS": (str(plain), port)}
+    return bytes(Message(Method.BINDING, Class.RESPONSE, transaction_id=data[8:HEADER], attributes=told))
+
+
+class _Protocol(asyncio.DatagramProtocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if found := answer(data, addr):
+            self._transport.sendto(found, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        log.debug("STUN: %s", exc)
+
+
+def stun_url(host: str, port: int) -> str:
+    """As an ICE server, for who asked for ``host``, the Host header of a request."""
+    name = urlsplit("//" + host).hostname or "localhost"
+    return f"stun:[{name}]:{port}" if ":" in name else f"stun:{name}:{port}"
+
+
+def serve_stun(
+    host: str, port: int, ready: Callable[[int], None]
+) -> Callable[[web.Application], AbstractAsyncContextManager[None]]:
+    """For ``app.cleanup_ctx``: answer at this UDP port while the application runs. ``ready`` is told the port; it is not
+    where the port can't be had, which is logged."""
+
+    @asynccontextmanager
+    async def running(_: web.Application) -> AsyncIterator[None]:
+        try:
+            transport, _protocol = await asyncio.get_running_loop().create_datagram_endpoint(_Protocol, (host, port))
+        except OSError as error:
+            log.warning("no STUN at UDP port %d, calls between two homes may need --ice: %s", port, system_reason(error))
+            yield
+            return
+        ready(transport.get_extra_info("sockname")[1])
+        try:
+            yield
+        finally:
+            transport.close()
+
+    return running
