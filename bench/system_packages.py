@@ -42,6 +42,8 @@ PACKAGES = (
     Package("coturn", "tests: calls through a TURN server", ("turnserver",)),
     Package("redis-server", "tests: rooms that signaling servers share", ("redis-server",)),
     Package("nginx-light", "tests: the proxy of docker-compose.yml", ("nginx",)),
+    Package("nftables", "tests: two homes, each behind a NAT", ("nft",)),
+    Package("iproute2", "tests: two homes, each behind a NAT", ("ip",)),
     Package("espeak-ng", "bench.make_clip: speech for the shipped clip", ("espeak-ng",)),
 )
 
