@@ -130,10 +130,10 @@ class SignalingServer:
         """Why a socket is refused before it opens: status, code, text."""
         if not same_origin(request, self.config.origins):
             return 403, "bad_origin", "pages of other sites may not use this server"
+        if self.open_sockets.full(self._address(request)):  # no attempt: those are for who has a place and must come back
+            return 429, "too_many_sockets", "too many open connections from this address"
         if not self.attempts.allow(self._address(request), time.monotonic()):
             return 429, "too_many_attempts", "too many connections from this address, try again in a minute"
-        if self.open_sockets.full(self._address(request)):
-            return 429, "too_many_sockets", "too many open connections from this address"
         if len(self.sockets) >= self.max_sockets:
             return 503, "server_full", "this server has no place left, try again later"
         return None
