@@ -12,11 +12,10 @@ from tests.e2e.homes import SERVER, Homes, possible
 from tests.e2e.processes import REPOSITORY, finish
 from tests.needs import needs
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs("nftables", "iproute2"),
-    pytest.mark.skipif(not possible(), reason="only root makes network namespaces, where the system has NAT for them"),
-]
+NAMESPACES = pytest.mark.skipif(
+    not possible(), reason="only root makes network namespaces, where the system has NAT for them"
+)  # fmt: skip
+pytestmark = [pytest.mark.e2e, needs("nftables", "iproute2"), NAMESPACES]
 
 FACEWIRE = (sys.executable, "-m", "facewire", "--verbose")
 LONG = 120.0
