@@ -18,9 +18,11 @@ class Window:
     def __init__(self, title: str = "facewire") -> None:
         try:
             import tkinter
+
+            from PIL import Image, ImageTk
         except ImportError as error:
             raise OutputError("tkinter is missing: install it (Debian: apt-get install python3-tk)") from error
-        self._tk, self._title = tkinter, title
+        self._tk, self._image, self._image_tk, self._title = tkinter, Image, ImageTk, title
         self._newest: UInt8 | None = None
         self._ready, self._failed, self._closed = threading.Event(), "", False
         self._thread = threading.Thread(target=self._work, daemon=True, name="window")
@@ -49,15 +51,13 @@ class Window:
         root.mainloop()
 
     def _draw(self, root: Any, label: Any) -> None:
-        from PIL import Image, ImageTk
-
         if self._closed:
             root.destroy()
             return
         rgb, self._newest = self._newest, None
         if rgb is not None:
-            image = Image.fromarray(rgb).resize((self.SIDE, self.SIDE), Image.Resampling.BICUBIC)
-            label.image = ImageTk.PhotoImage(image, master=label)
+            image = self._image.fromarray(rgb).resize((self.SIDE, self.SIDE), self._image.Resampling.BICUBIC)
+            label.image = self._image_tk.PhotoImage(image, master=label)
             label.configure(image=label.image)
         root.after(10, self._draw, root, label)
 

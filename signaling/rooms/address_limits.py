@@ -2,13 +2,19 @@
 at once, in bounded memory."""
 
 from collections import Counter, OrderedDict
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 ADDRESSES = 10_000
 """Addresses that are remembered; who came longest ago is forgotten first."""
+
+
+def plain(text: str) -> IPv4Address | IPv6Address:
+    """An address, as IPv4 where IPv6 only carries it (RFC 4291 section 2.5.5.2). Raises ``ValueError``."""
+    address = ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def address_of(request: web.Request, behind_proxy: bool) -> str:
@@ -18,10 +24,9 @@ def address_of(request: web.Request, behind_proxy: bool) -> str:
     if behind_proxy:
         text = request.headers.get("X-Forwarded-For", text).rpartition(",")[2].strip() or text
     try:
-        address = ip_address(text)
+        address = plain(text)
     except ValueError:
         return "unknown"
-    address = getattr(address, "ipv4_mapped", None) or address
     if address.version == 6:
         return address.exploded[:19]
     return str(address)

@@ -5,7 +5,6 @@ all that WebRTC asks for (RFC 8445, section 5.1.1.2); what the request says beyo
 """
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,6 +15,7 @@ from aiohttp import web
 from aioice.stun import Class, Message, Method
 
 from codec.errors import system_reason
+from signaling.rooms.address_limits import plain
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,7 @@ def answer(data: bytes, address: tuple[str, int]) -> bytes | None:
     if len(data) < HEADER or data[:2] != BINDING or data[4:8] != COOKIE:
         return None
     host, port = address[:2]
-    seen = ipaddress.ip_address(host.partition("%")[0])
-    plain = getattr(seen, "ipv4_mapped", None) or seen
-    told = {"XOR-MAPPED-ADDRESS": (str(plain), port)}
+    told = {"XOR-MAPPED-ADDRESS": (str(plain(host.partition("%")[0])), port)}
     return bytes(Message(Method.BINDING, Class.RESPONSE, transaction_id=data[8:HEADER], attributes=told))
 
 

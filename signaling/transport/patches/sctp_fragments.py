@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+from signaling.transport.patches.patch_list import needs
+
 log = logging.getLogger(__name__)
 
 BYTES_MOST = 262_144
@@ -18,8 +20,7 @@ def bound(sctp: Any) -> None:
     all of a stream for each that comes: a message that never ends would fill the memory and hold up
     the event loop. Nothing that the other side may send comes near these limits.
     """
-    needed = ("_receive_data_chunk", "_advertised_rwnd", "_inbound_streams", "_abort", "_set_state")
-    if not all(hasattr(sctp, name) for name in needed):
+    if not all(hasattr(sctp, name) for name in needs("sctp_fragments")):
         return
     receive, window, over = sctp._receive_data_chunk, sctp._advertised_rwnd, False
 

@@ -358,7 +358,6 @@ export class Call {
   /** @param {any} data */
   #fromSender(data) {
     if (data.kind === "tick") this.#tick(data);
-    else if (data.kind === "level") this.#told.level(data.level);
     else if (data.kind === "loading") this.#told.loading(data.bytes);
     else if (data.kind === "failed") this.#told.trouble("sending", `Nothing can be sent: ${data.message}`);
     else if (data.kind === "recovered") this.#told.trouble("sending", "");
@@ -383,11 +382,12 @@ export class Call {
   /**
    * @param {{
    *   bundle: { data: Uint8Array, number: number } | null, using: number | null,
-   *   crop: any, face: number, enlarged: number, hidden: boolean,
+   *   crop: any, face: number, enlarged: number, hidden: boolean, level?: number,
    * }} tick
    */
-  #tick({ bundle, using, crop, face, enlarged, hidden }) {
+  #tick({ bundle, using, crop, face, enlarged, hidden, level = 0 }) {
     this.#told.view(crop, face, enlarged);
+    this.#told.level(level);
     this.#withhold(hidden);
     if (bundle && this.#looking) this.#receiver.postMessage({ kind: "media", data: bundle.data.buffer });
     if (bundle && this.#link && this.#keyframesOut) {

@@ -215,7 +215,6 @@ async function next() {
   const heard = await sound.take(tickMs / 1000, Boolean(microphone));
   heed(); // a button that was pressed meanwhile counts for this tick
   await one({ images: captured(tickMs), sound: heard });
-  self.postMessage({ kind: "level", level: stream.muted ? 0 : peak(heard) });
   tellOfKeyframes();
 }
 
@@ -229,7 +228,8 @@ async function one(tick) {
   const { framing, face, seen: crop } = stream;
   const message = { kind: "tick", face, enlarged: framing.enlarged, hidden: framing.hidden, crop: crop && view(crop) };
   const using = stream.pictures.slot;
-  self.postMessage({ ...message, using, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });
+  const level = stream.muted ? 0 : peak(tick.sound);
+  self.postMessage({ ...message, using, level, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });
   tellMirror(atMs, bundle?.data ?? null);
 }
 
