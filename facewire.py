@@ -138,7 +138,11 @@ def bench(
     if wire:
         from bench.calls.wire_call import run_wire, table
 
-        call_found = run_wire(clips, out, seconds, errors.print)
+        given = {"codecs": codecs, "modes": modes, "formats": formats, "losses": losses, "sync": sync}
+        if unused := [f"--{name}" for name, value in given.items() if value is not None]:
+            raise typer.BadParameter(f"has no use for {', '.join(unused)}", param_hint="--wire")
+        more = ["--threads", str(max(1, threads // 2)), *(["--weights", str(weights)] if weights else [])]
+        call_found = run_wire(clips, out, seconds, errors.print, more)
         print(jsonlib.dumps(call_found) if json else table(call_found))
         return
     from bench.picture.command import BenchRequest, run_bench

@@ -14,26 +14,32 @@ from collections.abc import Callable, Sequence
 from ctypes.util import find_library
 from dataclasses import dataclass
 
+SERVERS_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where Debian puts programs such as nginx and nft, which only root has in PATH."""
+
+
+def program(name: str) -> str | None:
+    """Where a program is, in PATH or among the servers; None where it is not."""
+    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *SERVERS_PATH)))
+
 
 @dataclass(frozen=True)
 class Package:
-    """``programs`` or ``library`` tell whether it is there, however it came. ``call``: of use to
-    who makes calls."""
+    """``programs`` or ``library`` tell whether it is there, however it came."""
 
     name: str
     purpose: str
     programs: tuple[str, ...] = ()
     library: str = ""
-    call: bool = False
 
     @property
     def present(self) -> bool:
         """Whether what it brings is found."""
-        return all(map(shutil.which, self.programs)) and (not self.library or find_library(self.library) is not None)
+        return all(map(program, self.programs)) and (not self.library or find_library(self.library) is not None)
 
 
 PACKAGES = (
-    Package("libportaudio2", "microphone and speakers without a browser", library="portaudio", call=True),
+    Package("libportaudio2", "microphone and speakers without a browser", library="portaudio"),
     Package("chromium", "tests and bench.calls.delay --page: a real browser", ("chromium",)),
     Package("chromium-driver", "tests and bench.calls.delay --page: steers the browser", ("chromedriver",)),
     Package(

@@ -44,7 +44,8 @@ def chromium_options(clip: Path, folder: Path, tint: tuple[float, float, float] 
     """Write ``clip``, its colours multiplied by ``tint``, as what Chromium's fake devices play over
     and over; its options."""
     frames = (padded(rgb * np.array(tint)) for rgb in islice(file_frames(clip), round(seconds * 25)))
-    return devices(folder, frames, np.concatenate(list(file_sound(clip)))[: round(seconds * RATE)])
+    sound = list(file_sound(clip)) or [np.zeros(RATE, np.float32)]  # a clip without sound is silent
+    return devices(folder, frames, np.concatenate(sound)[: round(seconds * RATE)])
 
 
 def padded(rgb: UInt8 | Float32) -> UInt8:

@@ -10,13 +10,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
 from bench.demo import serve
 from bench.progress import clock
+from bench.report_file import report_file
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.rooms.server import create_app
@@ -70,7 +70,7 @@ async def measure(network: Impairment, runs: int) -> list[float]:
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     """The command line; 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.connect", description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--runs", type=int, default=64)
     options = parser.parse_args(arguments)
     found = {}

@@ -23,6 +23,7 @@ from bench.calls.page_record import PageRecord, Record
 from bench.demo import DemoError, shipped_clip, two_peers
 from bench.picture.crops import write_lossless
 from bench.progress import clock
+from bench.report_file import report_file
 from codec.errors import reason
 from codec.media.files import file_frames
 from codec.media.timing import FRAME_RATE, RATE
@@ -148,7 +149,7 @@ async def _call_page(folder: Path, sending: list[str], seconds: float) -> Judged
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     """The command line; 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.delay", description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--limit", type=float, default=12.0, help="kbit/s: with more than 12 ticks become shorter")
     parser.add_argument("--seconds", type=float, default=40.0)
     parser.add_argument("--page", action="store_true", help="judge what a browser shows and a sound server plays")

@@ -12,7 +12,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from bench.calls.page_record import PageRecord
 from bench.demo import DemoError, shipped_clip, two_peers
 from bench.progress import clock
+from bench.report_file import report_file
 from codec.errors import reason
 
 METER = """
@@ -79,7 +79,7 @@ async def measure(seconds: float) -> dict[str, list[float]]:
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     """The command line; 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.echo", description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--seconds", type=float, default=30.0)
     options = parser.parse_args(arguments)
     try:

@@ -18,6 +18,7 @@ import numpy as np
 
 from bench.demo import DemoError, run_peer, serve, shipped_clip
 from bench.progress import clock
+from bench.report_file import report_file
 from codec.errors import reason
 from signaling.rooms.server import create_app
 
@@ -56,7 +57,7 @@ async def once(sender_last: bool) -> dict[str, float]:
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     """The command line; 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.first_frame", description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args(arguments)
     try:

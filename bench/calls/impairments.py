@@ -19,6 +19,7 @@ import numpy as np
 from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
 from bench.demo import DemoError, delays, run_peer, serve, shipped_clip
 from bench.progress import run_cases
+from bench.report_file import report_file
 from signaling.rooms.server import create_app
 
 FROZEN = 0.4
@@ -60,8 +61,11 @@ def judge(times: np.ndarray, delay: np.ndarray, received: dict[str, Any], sent: 
 
     ``fps``; ``frozen_s``: time beyond :data:`FROZEN` in gaps between frames; ``longest_s``: the
     longest gap; ``delay_ms`` median, and of the last quarter; ``concealed``: share of ticks whose
-    sound was concealed; ``late``; ``out_kbps``; ``tick_ms`` at the end.
+    sound was concealed; ``late``; ``out_kbps``; ``tick_ms`` at the end. Raises
+    :class:`bench.demo.DemoError` where nothing was seen.
     """
+    if len(times) < 2:
+        raise DemoError("no picture came through")
     gaps = np.diff(times)
     last = delay[-max(1, len(delay) // 4) :]
     return {
@@ -125,7 +129,7 @@ def table(found: dict[str, dict[str, float]]) -> str:
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     """The command line; 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.impairments", description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each call")
     parser.add_argument("--video", type=Path, default=shipped_clip())
     parser.add_argument("--only", help="cases whose name holds this")

@@ -22,6 +22,7 @@ import numpy as np
 
 from bench.demo import shipped_clip
 from bench.progress import clock
+from bench.report_file import report_file
 from codec.errors import reason
 from codec.media.files import file_frames
 from models.face.tracker import whole
@@ -100,7 +101,7 @@ def plot(found: Sequence[dict[str, Any]], out: Path) -> None:
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     """The command line; 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.many", description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--seats", default="1,2,4,8", help="numbers of calls")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2)

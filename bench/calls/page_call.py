@@ -25,6 +25,9 @@ from bench.calls.recorded import send_recorded
 from bench.calls.relay import IP_UDP, Impairment, SignalingProxy, UdpRelay
 from bench.demo import DemoError, run_peer, serve, shipped_clip
 from bench.progress import run_cases
+from bench.report_file import report_file
+from codec.errors import reason
+from codec.media.files import SourceError, file_frames
 from sender.encode_file import encode_file
 from sender.stream import StreamConfig
 from signaling.rooms.server import create_app
@@ -185,13 +188,18 @@ def table(found: dict[str, dict[str, Any]]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.page_call", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--seconds", type=float, default=60.0, help="of each call, once a face is seen")
     parser.add_argument("--video", type=Path, default=shipped_clip())
     parser.add_argument("--only", help="cases whose name holds this")
     options = parser.parse_args(arguments)
     if not available():
         print("this needs a browser: apt-get install chromium chromium-driver", file=sys.stderr)
+        return 1
+    try:
+        next(file_frames(options.video))
+    except SourceError as error:
+        print(reason(error), file=sys.stderr)
         return 1
     found, well = run_cases(
         CASES, options.only, options.seconds, options.out,

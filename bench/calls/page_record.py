@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from bench.browsers.chromium import Browser, available
+from bench.browsers.chromium import Browser, BrowserError, available
 from bench.browsers.sound_server import NEEDED, SoundServer, SoundServerError
 from bench.demo import DemoError
 from codec.media.timing import RATE
@@ -51,19 +51,25 @@ class PageRecord:
             raise DemoError("needs chromium, chromedriver and pulseaudio (Debian: chromium-driver, pulseaudio)")
         self._stack = contextlib.AsyncExitStack()
         try:
-            server = await self._stack.enter_async_context(SoundServer())
-        except SoundServerError as error:
-            raise DemoError(str(error)) from error
+            return await self._begin()
+        except BaseException as error:
+            await self._stack.aclose()
+            if isinstance(error, SoundServerError | BrowserError):
+                raise DemoError(str(error)) from error
+            raise
+
+    async def _begin(self) -> "PageRecord":
+        server = await self._stack.enter_async_context(SoundServer())
         self._recorder = await server.start(
             "parec", "--raw", "--format=float32le", f"--rate={RATE}", "--channels=1", "--latency-msec=10", "--device=null.monitor"
         )
         self._pieces, self._times = list[bytes](), list[tuple[float, int]]()
-        self._reading = asyncio.create_task(self._read())
+        reading = asyncio.create_task(self._read())
+        self._stack.callback(reading.cancel)
         self.browser = await self._stack.enter_async_context(Browser(environment=server.environment, fake_devices=False))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._reading.cancel()
         await self._stack.aclose()
 
     async def _read(self) -> None:

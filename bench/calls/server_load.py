@@ -21,6 +21,7 @@ import aiohttp
 import numpy as np
 
 from bench.progress import clock
+from bench.report_file import report_file
 from codec.errors import reason
 
 OFFER = json.dumps({"type": "offer", "sdp": "v=0\r\n" + "a=x" * 400})
@@ -151,7 +152,7 @@ async def measure(rooms: int, at_once: int, most: int, redis: str | None = None)
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     """The command line; 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.server_load", description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--rooms", type=int, default=1000, help="the server's --max-rooms")
     parser.add_argument("--most", type=int, default=2000, help="rooms to try")
     parser.add_argument("--at-once", type=int, default=20, help="pairs that join at the same time")

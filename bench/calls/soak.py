@@ -22,6 +22,7 @@ import numpy as np
 from bench.calls.delay import EVERY, Judged, flashes, judge_folder
 from bench.demo import DemoError, two_peers
 from bench.progress import clock
+from bench.report_file import report_file
 from codec.errors import reason
 
 PARTS = 6
@@ -130,7 +131,7 @@ async def call(minutes: float) -> tuple[list[Line], list[Line], Judged]:
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     """The command line; 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.soak", description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--plot", type=Path, help="draw the curves, a PNG")
     options = parser.parse_args(arguments)

@@ -13,12 +13,12 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
 from bench.demo import serve, shipped_clip
+from bench.report_file import report_file
 from codec.media.types import UInt8
 from models.runtime.upsampler import Interpolator
 from receiver.player import Player
@@ -162,7 +162,7 @@ async def measure(calls: int, tell: Callable[[str], object], seconds: float = SE
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     """The command line; 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.survival", description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--calls", type=int, default=42)
     options = parser.parse_args(arguments)
     found = asyncio.run(measure(options.calls, sys.stderr.write))

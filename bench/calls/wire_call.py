@@ -8,6 +8,8 @@ checks, the handshake, second by second and both ways.
 
 import asyncio
 import json
+import math
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -56,15 +58,18 @@ def parts_of(data: bytes) -> dict[str, int]:
 
 @dataclass
 class WireLog:
-    """Bytes by direction, second and part; ``to`` is the side that a datagram goes to."""
+    """Bytes by direction, second and part, from the first datagram on; ``to`` is the side that a datagram goes to."""
 
-    started: float = field(default_factory=time.monotonic)
+    started: float = math.inf
+    """When the first datagram passed, and when the last did."""
+    ended: float = -math.inf
     seconds: dict[str, list[dict[str, int]]] = field(default_factory=lambda: {"offer": [], "answer": []})
     packets: dict[str, int] = field(default_factory=lambda: {"offer": 0, "answer": 0})
 
     def add(self, to: str, data: bytes, now: float | None = None) -> None:
-        second = int((time.monotonic() if now is None else now) - self.started)
-        rows = self.seconds[to]
+        now = time.monotonic() if now is None else now
+        self.started, self.ended = min(self.started, now), max(self.ended, now)
+        second, rows = int(now - self.started), self.seconds[to]
         while len(rows) <= second:
             rows.append(dict.fromkeys(PARTS, 0))
         for part, size in parts_of(data).items():
@@ -72,9 +77,11 @@ class WireLog:
         self.packets[to] += 1
 
     def total(self, to: str, first: int = 0, last: int | None = None) -> dict[str, float]:
-        """kbit/s by part over whole seconds ``first`` to ``last``, and their sum as ``all``."""
+        """kbit/s by part over whole seconds ``first`` to ``last``, without ``last`` to the last datagram, and their sum as
+        ``all``."""
         rows = self.seconds[to][first:last]
-        mean = {p: sum(r[p] for r in rows) * 8e-3 / max(1, len(rows)) for p in PARTS}
+        lasted = max(1.0, self.ended - self.started - first if last is None else len(rows))
+        mean = {p: sum(r[p] for r in rows) * 8e-3 / lasted for p in PARTS}
         return mean | {"all": sum(mean.values())}
 
 
@@ -89,7 +96,7 @@ async def talk(
     proxy, server = await serve(SignalingProxy(direct, relay).app)
     tasks = []
     for side, video in zip(SIDES, videos, strict=True):
-        given = ["call", ROOM, "--server", server, "--video", str(video), "--audio", str(video), "--loop", "--threads", "1"]
+        given = ["call", ROOM, "--server", server, "--video", str(video), "--audio", str(video), "--loop"]
         given += ["--seconds", str(seconds), "--out", str(folder / f"{side}.mp4"), *more]
         tasks.append(asyncio.create_task(run_peer(given, lambda _: None)))
     try:
@@ -129,13 +136,15 @@ def plot(log: WireLog, path: Path) -> None:
         at.set_ylabel("kbit/s")
         at.set_title(f"to the side that {'offered' if to == 'offer' else 'answered'}: {log.total(to)['all']:.2f} kbit/s in all")
         at.legend(loc="upper right", fontsize=8)
-    at.set_xlabel("seconds since the relay was ready")
+    at.set_xlabel("seconds since the first datagram")
     figure.savefig(path, dpi=110)
 
 
-def run_wire(videos: Sequence[Path], out: Path, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure a call; writes ``wire.json`` and ``wire.png`` (where matplotlib is) into ``out``.
-    Raises :class:`WireCallError`."""
+def run_wire(
+    videos: Sequence[Path], out: Path, seconds: float, say: Callable[[str], None], more: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Measure a call; writes ``wire.json`` and ``wire.png`` (where matplotlib is) into ``out``. ``more``: options of
+    ``facewire call`` for both sides. Raises :class:`WireCallError`."""
     if not 1 <= len(videos) <= 2:
         raise WireCallError("one clip for both sides, or one for each")
     for video in videos:
@@ -143,8 +152,8 @@ def run_wire(videos: Sequence[Path], out: Path, seconds: float, say: Callable[[s
             raise WireCallError(f"no such file: {video}")
     out.mkdir(parents=True, exist_ok=True)
     say(f"calling for {seconds:g} s")
-    with clock("calling", seconds):
-        log, figures = asyncio.run(talk([videos[0], videos[-1]], out, seconds))
+    with tempfile.TemporaryDirectory(prefix="facewire-") as drawn, clock("calling", seconds):
+        log, figures = asyncio.run(talk([videos[0], videos[-1]], Path(drawn), seconds, more))
     first, last = steady(log, seconds)
     found = {
         "seconds": seconds, "whole": {to: log.total(to) for to in log.seconds},

@@ -17,9 +17,10 @@ from bench.picture.judged_frames import sampled
 from bench.picture.quality import clip_mel, mean, middle_run
 from bench.picture.rate_points import OURS, Cost, Drawn, Setting, our_points, rival_point, rival_settings
 from bench.picture.variants import Renderer
-from bench.rivals.codecs import CODECS, FORMATS, MODES, Format
-from bench.rivals.ffmpeg import encoders
+from bench.rivals.codecs import CODECS, FORMATS, MODES, Codec, Format
+from bench.rivals.ffmpeg import FfmpegError, encoders
 from bench.rivals.hull import bd_rate, hull, rate_at
+from codec.errors import reason
 from codec.media.types import UInt8
 from models.face.detector import BlazeFace
 from models.face.landmarks import FaceMesh
@@ -27,6 +28,7 @@ from models.lipsync.offset import REACH
 from models.runtime.upsampler import Interpolator
 
 Say = Callable[[str], None]
+Keep = Callable[[dict[str, Any]], None]
 
 METRICS = {
     "psnr": True, "ssim": True, "lpips": False, "dists": False, "fd_vgg16": False, "lmd": False, "lmd_lips": False,
@@ -107,41 +109,66 @@ def _key(setting: Setting) -> str:
     return f"{setting.codec} {setting.mode} {setting.label}"
 
 
-def points_of(clip: Path, truth: Sequence[UInt8], numbers: Sequence[int], plan: Plan, tools: Tools) -> Iterable[Drawn]:
-    """All points of a clip, ours first. Raises ``SourceError``, ``FfmpegError``."""
+def chosen_rivals(plan: Plan) -> list[tuple[Codec, str, Format, int]]:
+    """What the plan names. Raises ``ValueError`` for a codec or mode that there is not, ``FfmpegError`` for one that this
+    ffmpeg has not."""
+    there = encoders()
+    names = sorted(there, key=list(CODECS).index) if plan.codecs is None else plan.codecs
+    chosen = rival_settings(names, plan.modes, plan.formats)
+    if lacking := [name for name in names if name not in there]:
+        raise FfmpegError(f"this ffmpeg has no encoder for {', '.join(lacking)}")
+    return chosen
+
+
+def points_of(
+    clip: Path, truth: Sequence[UInt8], numbers: Sequence[int], rivals: Iterable[tuple[Codec, str, Format, int]], tools: Tools,
+    say: Say,
+) -> Iterable[Drawn]:  # fmt: skip
+    """All points of a clip, ours first; a rival's that fails is told and left out. Raises ``SourceError``."""
     yield from our_points(clip, truth, numbers, tools.renderer, tools.interpolator)
-    names = sorted(encoders(), key=list(CODECS).index) if plan.codecs is None else plan.codecs
-    for codec, mode, form, quality in rival_settings(names, plan.modes, plan.formats):
-        yield rival_point(truth, numbers, codec, mode, form, quality)
+    for codec, mode, form, quality in rivals:
+        try:
+            yield rival_point(truth, numbers, codec, mode, form, quality)
+        except FfmpegError as error:
+            say(f"{clip.name}: {codec.name} {mode} {form} q{quality} left out: {reason(error)}")
 
 
-def run(plan: Plan, tools: Tools, say: Say = lambda _: None) -> dict[str, Any]:
+def run(plan: Plan, tools: Tools, say: Say = lambda _: None, keep: Keep = lambda _: None) -> dict[str, Any]:
     """Judge all clips → ``points`` (means over the clips), ``clips`` (each with its own points and
-    comparison), ``comparison``.
+    comparison), ``comparison``. ``keep`` is given the same after each clip, so that an end before the last loses none.
 
     Raises ``SourceError``, ``FfmpegError``, ``ValueError``.
     """
+    rivals = chosen_rivals(plan)
     clips: list[dict[str, Any]] = []
     for clip in plan.clips:
         with TemporaryDirectory() as folder:
             path, truth = cropped(clip, Path(folder))
             judge = ClipJudge(path, truth, tools, plan.every, plan.sync_seconds)
-            for setting, cost, frames in points_of(path, truth, judge.numbers, plan, tools):
+            for setting, cost, frames in points_of(path, truth, judge.numbers, rivals, tools, say):
                 judge.add(setting, cost, frames)
                 say(f"{clip.name}: {_key(setting)}")
             rows = judge.rows()
         points = [_point(s, row) for s, row in rows.items()]
         clips.append({"clip": clip.name, "frames": len(truth), "points": points, "comparison": compare(points)})
-    settings = [(p["codec"], p["mode"], p["label"]) for p in clips[0]["points"]] if clips else []
-    frechet = tools.panel.frechet()
+        keep(_together(clips, {}, tools.panel.notes))
+    return _together(clips, tools.panel.frechet(), tools.panel.notes)
+
+
+def _together(clips: list[dict[str, Any]], frechet: dict[str, float], notes: list[str]) -> dict[str, Any]:
+    """Means over the clips, of the points that every clip has; ``frechet``: distances by point, which belong to all clips."""
+    rows = [{_setting(p): p["figures"] for p in c["points"]} for c in clips]
     means = []
-    for i, parts in enumerate(settings):
-        setting = Setting(*parts)
-        row = mean([c["points"][i]["figures"] for c in clips])
+    for setting in (s for s in rows[0] if all(s in row for row in rows)) if rows else ():
+        row = mean([of[setting] for of in rows])
         if (distance := frechet.get(_key(setting))) is not None:
             row["fd_vgg16"] = distance
         means.append(_point(setting, row))
-    return {"points": means, "comparison": compare(means), "clips": clips, "notes": tools.panel.notes}
+    return {"points": means, "comparison": compare(means), "clips": clips, "notes": notes}
+
+
+def _setting(point: dict[str, Any]) -> Setting:
+    return Setting(point["codec"], point["mode"], point["label"])
 
 
 def _point(setting: Setting, row: Row) -> dict[str, Any]:

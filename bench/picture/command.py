@@ -1,7 +1,7 @@
 """What ``facewire bench`` does."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,13 @@ class BenchRequest:
     html: bool = True
 
 
+def _modes(text: str | None) -> Sequence[str]:
+    from bench.rivals.codecs import MODES
+
+    chosen = _split(text) or ["both"]
+    return MODES if chosen == ["both"] else chosen
+
+
 def _split(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
@@ -42,19 +49,21 @@ def run_bench(wanted: BenchRequest, say: Say) -> dict[str, Any]:
         raise ImportError("the benchmark needs its extra: pip install 'facewire[bench]'") from error
     from bench.metrics.panel import Panel
     from bench.metrics.sync import load_expert
-    from bench.picture.benchmark import Plan, Tools, run
+    from bench.picture.benchmark import Plan, Tools, chosen_rivals, run
     from bench.picture.html_report import html, players
     from bench.picture.results import to_csv, to_json
     from bench.picture.variants import Renderer
-    from bench.rivals.codecs import FORMATS, MODES, parse_format
+    from bench.rivals.codecs import FORMATS, parse_format
+    from codec.media.files import file_frames
     from models.runtime.upsampler import Interpolator
 
     torch.set_num_threads(wanted.threads)
     for clip in wanted.clips:
         if not clip.is_file():
             raise FileNotFoundError(f"no such file: {clip}")
+        next(file_frames(clip))  # one that can't be read is told now, not hours later
     formats = [parse_format(f) for f in _split(wanted.formats) or []] or FORMATS
-    plan = Plan(wanted.clips, _split(wanted.codecs), _split(wanted.modes) or MODES, formats, wanted.every)
+    plan = Plan(wanted.clips, _split(wanted.codecs), _modes(wanted.modes), formats, wanted.every)
     expert = load_expert(wanted.sync) if wanted.sync else None
     tools = Tools(
         Panel(wanted.losses, True),
@@ -64,10 +73,15 @@ def run_bench(wanted: BenchRequest, say: Say) -> dict[str, Any]:
     )
     for note in tools.panel.notes:
         say(note)
-    found = run(plan, tools, say)
+    chosen_rivals(plan)  # tells what there is not before anything is written
     wanted.out.mkdir(parents=True, exist_ok=True)
-    (wanted.out / "bench.json").write_text(to_json(found))
-    (wanted.out / "bench.csv").write_text(to_csv(found))
+
+    def keep(found: dict[str, Any]) -> None:
+        (wanted.out / "bench.json").write_text(to_json(found))
+        (wanted.out / "bench.csv").write_text(to_csv(found))
+
+    found = run(plan, tools, say, keep)
+    keep(found)
     if wanted.html:
         say("drawing the page's players")
         shown = players(wanted.clips[0], found["clips"][0]["points"], tools)

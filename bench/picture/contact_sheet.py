@@ -22,6 +22,7 @@ from bench.metrics.perceptual import lpips
 from bench.metrics.pixel import to_tensor
 from bench.picture.judged_frames import sampled
 from bench.picture.variants import Renderer, transmit
+from bench.report_file import report_file
 from codec.errors import reason
 from codec.media.files import SourceError
 from codec.media.types import UInt8
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.picture.contact_sheet", description=__doc__)
     parser.add_argument("clips", type=Path)
     parser.add_argument("losses", type=Path, help="folder with lpips_alexnet.pth")
-    parser.add_argument("out", type=Path, help="PNG")
+    parser.add_argument("out", type=report_file, help="PNG")
     parser.add_argument("--people", type=int, default=8)
     parser.add_argument("--every", type=int, default=25, help="judge every N-th frame")
     parser.add_argument("--weights", type=Path)

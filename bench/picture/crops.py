@@ -30,9 +30,8 @@ def cropped(video: Path, folder: Path) -> tuple[Path, list[UInt8]]:
 
     Nothing is lost: the crops are stored in FFV1, the sound as PCM, in ``folder``. Raises ``SourceError``.
     """
-    frames = list(file_frames(video))
-    if frames[0].shape == (SIDE, SIDE, 3):
-        return video, frames
+    if next(file_frames(video)).shape == (SIDE, SIDE, 3):
+        return video, list(file_frames(video))
     crops, out = face_crops(video), folder / f"{video.stem}.crops.mkv"
     sound = list(file_sound(video))
     write_lossless(out, crops, np.concatenate(sound) if sound else None)

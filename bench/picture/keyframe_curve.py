@@ -22,6 +22,7 @@ from bench.metrics.pixel import psnr, to_tensor
 from bench.picture.judged_frames import sampled
 from bench.picture.quality import mean
 from bench.picture.variants import Renderer, Sent, transmit
+from bench.report_file import report_file
 from codec.errors import KeyframeError, reason
 from codec.keyframe import encode_keyframe
 from codec.media.files import SourceError
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser = argparse.ArgumentParser(prog="python -m bench.picture.keyframe_curve", description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("losses", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--clips", type=int, help="only K clips, evenly from the list")
     parser.add_argument("--every", type=int, default=50, help="judge every N-th frame")
     parser.add_argument("--threads", type=int, default=2)

@@ -19,6 +19,7 @@ from bench.metrics.perceptual import lpips
 from bench.metrics.pixel import psnr, to_tensor
 from bench.picture.quality import mean, middle_run, pick_clips
 from bench.picture.variants import Renderer, Sent, transmit
+from bench.report_file import report_file
 from codec.errors import reason
 from codec.media.files import SourceError
 from codec.media.types import UInt8
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser = argparse.ArgumentParser(prog="python -m bench.picture.moved_frames", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("losses", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--clips", type=int, help="only K clips, evenly from the list")
     parser.add_argument("--threads", type=int, default=2)
     try:

@@ -33,6 +33,7 @@ from bench.metrics.pixel import to_tensor
 from bench.metrics.sync import Expert, face_embeddings, load_expert, region_boxes, scores, sound_embeddings
 from bench.picture.judged_frames import sampled
 from bench.picture.variants import VARIANTS, Renderer, Sent, transmit
+from bench.report_file import report_file
 from bench.shift_sound import shift_sound
 from codec.errors import reason
 from codec.media.files import SourceError, file_sound
@@ -249,8 +250,6 @@ def run(options: argparse.Namespace) -> None:
     if options.opening < 0 or min(options.every, options.threads, 1 if options.clips is None else options.clips) < 1:
         raise ValueError("--every, --threads and --clips are 1 or more, --opening is 0 or more")
     clips, offsets = pick_clips(options.data, options.clips), _read_offsets(options.offsets)
-    if not options.out.parent.is_dir():
-        raise FileNotFoundError(f"{options.out.parent} is no folder")
     torch.set_num_threads(options.threads)
     panel, expert = Panel(options.losses, options.bf16), load_expert(options.sync) if options.sync else None
     renderer = Renderer(options.weights, options.device, options.threads, options.checkpoint)
@@ -279,7 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.picture.quality", description=__doc__)
     parser.add_argument("data", type=Path, help="folder with dev/*.mp4")
     parser.add_argument("losses", type=Path, help="folder with the measuring networks")
-    parser.add_argument("out", type=Path, help="JSON report")
+    parser.add_argument("out", type=report_file, help="JSON report")
     parser.add_argument("--weights", type=Path, help="folder with other networks than the shipped ones")
     parser.add_argument("--checkpoint", type=Path, help="what they were exported from; for no_animation")
     parser.add_argument("--every", type=int, default=25, help="judge every N-th frame")

@@ -24,6 +24,7 @@ from bench.picture.crops import write_lossless
 from bench.picture.judged_frames import sampled
 from bench.picture.quality import mean
 from bench.picture.variants import Renderer, stored_frames
+from bench.report_file import report_file
 from codec.errors import CodecError, reason
 from codec.media.files import SourceError, file_frames, file_sound
 from codec.media.timing import FRAME_RATE, RATE
@@ -160,7 +161,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser = argparse.ArgumentParser(prog="python -m bench.picture.refresh_gain", description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("losses", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--clips", type=int, help="only K clips, evenly from the list")
     parser.add_argument("--reels", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--every", type=int, default=10, help="judge every N-th frame")

@@ -19,6 +19,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from bench.report_file import report_file
 from codec.media.files import SourceError, file_frames, file_sound
 from codec.media.types import UInt8
 from models.face.tracker import SIDE
@@ -97,8 +98,9 @@ def table(mean: dict[str, dict[str, float]]) -> Table:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status; prints one line for bad input."""
     parser = argparse.ArgumentParser(prog="python -m bench.picture.upsample_split", description=__doc__)
-    for name in ("data", "losses", "out"):
+    for name in ("data", "losses"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("out", type=report_file)
     parser.add_argument("--clips", type=int, help="take so many, evenly; all by default")
     parser.add_argument("--every", type=int, default=25, help="judge every N-th frame")
     parser.add_argument("--weights", type=Path, help="folder with other networks than the shipped ones")

@@ -17,6 +17,7 @@ import numpy as np
 from bench.metrics.panel import Panel
 from bench.picture.quality import Judge, json_value, pick_clips, report, tables
 from bench.picture.variants import Sent
+from bench.report_file import report_file
 from bench.speed.frame_time import runtimes
 from codec.errors import reason
 from codec.media.files import SourceError
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.speed.precision", description=__doc__)
     parser.add_argument("data", type=Path, help="folder with dev/*.mp4")
     parser.add_argument("losses", type=Path, help="folder with the measuring networks")
-    parser.add_argument("out", type=Path, help="JSON report")
+    parser.add_argument("out", type=report_file, help="JSON report")
     parser.add_argument("--weights", type=Path, help="folder with other networks than the shipped ones")
     parser.add_argument("--clips", type=int, default=12, help="dev clips, taken evenly")
     parser.add_argument("--every", type=int, default=50, help="judge every N-th frame")

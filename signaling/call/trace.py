@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from codec.bundle import TIME_UNIT, Bundle
+from codec.media.timing import FRAME_RATE
 from codec.media.types import Float32, UInt8
 from codec.pictures.colour import ycbcr_to_rgb
 from codec.pictures.references import resized
 from receiver.player import Player
 from sender.stream import SenderStream
 
-MAX_FRAMES = 25 * 120
+MAX_FRAMES = FRAME_RATE * 120
 """No more than two minutes are kept: a frame takes 192 KB."""
 
 
@@ -45,7 +46,7 @@ class Trace:
     def sent(self, bundle: Bundle, captured: float, sent: float) -> None:
         """A bundle went out whose tick was captured at ``captured``."""
         assert self.stream is not None
-        if len(self._ticks) * 5 < MAX_FRAMES:
+        if bundle.time * TIME_UNIT < MAX_FRAMES * 1000 / FRAME_RATE:
             self._ticks.append((bundle.time * TIME_UNIT, bundle.tick_ms, captured, sent))
             small = self.stream.sent_picture
             self._small.append(ycbcr_to_rgb(resized(small, 8)) if small is not None else np.zeros((8, 8, 3), np.uint8))

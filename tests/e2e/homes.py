@@ -6,6 +6,8 @@ import subprocess
 import uuid
 from pathlib import Path
 
+from bench.system_packages import program
+
 SERVER = "203.0.113.1"
 """The server's address, from a block for documentation (RFC 5737)."""
 
@@ -22,12 +24,12 @@ def possible() -> bool:
     except (OSError, subprocess.CalledProcessError):
         return False
     finally:
-        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+        subprocess.run([program("ip") or "ip", "netns", "del", name], check=False, capture_output=True)
     return True
 
 
 def _run(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True)
+    subprocess.run([program(words[0]) or words[0], *words[1:]], check=True, capture_output=True)
 
 
 def _translate(router: str, outside: str) -> None:
@@ -41,7 +43,7 @@ def _translate(router: str, outside: str) -> None:
         *(f"add rule ip home {name} ct state established,related accept" for name in ("forward", "input")),
     )
     for rule in rules:
-        _run("ip", "netns", "exec", router, "nft", rule)
+        _run("ip", "netns", "exec", router, program("nft") or "nft", rule)
 
 
 class Homes:

@@ -25,9 +25,11 @@ def test_a_pair_that_connects_and_one_that_never_does(tmp_path: Path, monkeypatc
     assert lines[-1] == "| dead | nan | nan | nan | 2 of 2 | 2 |\n"
 
 
-def test_an_output_that_cannot_be_written_is_one_line(
+def test_an_output_that_cannot_be_written_is_told_before_a_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(connect, "NETWORKS", {})
-    assert connect.main([str(tmp_path / "no" / "out.json")], lambda _: None) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    monkeypatch.setattr(connect, "NETWORKS", None)  # whoever looked at it would fail
+    with pytest.raises(SystemExit) as ended:
+        connect.main([str(tmp_path / "no" / "out.json")], lambda _: None)
+    assert ended.value.code == 2
+    assert "is no folder" in capsys.readouterr().err.splitlines()[-1]

@@ -12,16 +12,22 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from bench.demo import shipped_clip
+from bench.metrics.panel import Panel
+from bench.picture import benchmark
 from bench.picture.benchmark import RATE, compare
-from bench.picture.crops import cropped
+from bench.picture.command import _modes
+from bench.picture.crops import cropped, write_lossless
 from bench.picture.html_report import nearest_rival
-from bench.picture.rate_points import OUR_SETTINGS, Cost, our_setting, rival_settings
+from bench.picture.rate_points import OUR_SETTINGS, Cost, our_points, our_setting, rival_point, rival_settings
 from bench.picture.results import compressai, times
-from bench.rivals.codecs import FORMATS, MODES
+from bench.picture.variants import Renderer
+from bench.rivals.codecs import FORMATS, MODES, parse_format
+from bench.rivals.ffmpeg import FfmpegError
 from codec.accounting import PIXELS
 from codec.media.files import file_frames, file_sound
 from facewire import app
 from models.face.detector import BlazeFace
+from models.runtime.upsampler import Interpolator
 from sender.encode_file import encode_file
 from sender.stream import StreamConfig
 
@@ -150,3 +156,37 @@ def test_what_cannot_be_done_is_told_in_a_line(data, tmp_path):
         done = CliRunner().invoke(app, ["bench", *given, "--out", str(tmp_path / "o")])
         assert reason in str(done.exception), (given, done.output, done.exception)
         assert not (tmp_path / "o").exists()
+
+
+def test_both_modes_are_named_by_one_word():
+    assert _modes("both") == _modes(None) == MODES
+    assert _modes("best") == ["best"]
+
+
+def test_a_rivals_point_that_fails_is_told_and_the_others_stay(data, losses, tmp_path, monkeypatch):
+    def point_of(truth, numbers, codec, mode, form, quality):
+        if quality == 43:
+            raise FfmpegError("it gave up")
+        return rival_point(truth, numbers, codec, mode, form, quality)
+
+    monkeypatch.setattr(benchmark, "rival_point", point_of)
+    told, kept = [], []
+    clip = data / "dev" / "astronaut.mp4"
+    plan = benchmark.Plan([clip, clip], ["h264"], ["low-delay"], [parse_format("64px@5")], every=40)
+    tools = benchmark.Tools(Panel(losses, True), Renderer(None, threads=1), Interpolator(None))
+    found = benchmark.run(plan, tools, told.append, lambda so_far: kept.append(len(so_far["clips"])))
+    assert [p["label"] for p in found["points"] if p["codec"] == "h264"] == ["64px@5 q51"]
+    assert sum("left out: it gave up" in line for line in told) == 2
+    assert kept == [1, 2]
+
+
+def test_every_keyframe_but_the_first_is_scaled_with_the_rest(data, tmp_path):
+    """A clip with a scene cut: what the second keyframe costs comes again in every minute."""
+    clip = tmp_path / "cut.mkv"
+    frames = list(file_frames(data / "dev" / "astronaut.mp4"))
+    write_lossless(clip, [*frames, *(255 - f[:, ::-1] for f in frames)], None)
+    renderer = Renderer(None, threads=1)
+    found = {s.mode: cost for s, cost, _ in our_points(clip, list(file_frames(clip)), [0], renderer, Interpolator(None))}
+    count = encode_file(clip, tmp_path / "a.fw", StreamConfig(crop="none")).count
+    assert found["best"].keyframe < 0.7 * count.keyframe_bytes  # there are two
+    assert found["best"].keyframe + found["best"].rest == count.keyframe_bytes + count.video_bytes

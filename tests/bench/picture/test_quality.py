@@ -109,7 +109,7 @@ def test_a_whole_run(data, losses, tmp_path, capsys):
     ("change", "reason"),
     [
         ({"data": "nowhere"}, "no dev/"), ({"losses": "nowhere"}, "no folder"), ({"losses": "."}, "holds none of"),
-        ({"out": "nowhere/out.json"}, "no folder"), ({"more": ["--variants", "theirs"]}, "is none of"),
+        ({"more": ["--variants", "theirs"]}, "is none of"),
         ({"more": ["--variants", "no_animation"]}, "--checkpoint"), ({"more": ["--every", "0"]}, "1 or more"),
         ({"more": ["--opening", "-1"]}, "0 or more"),
         ({"more": ["--sync", "nowhere.pt"]}, "nowhere.pt"), ({"more": ["--weights", "nowhere"]}, "missing"),

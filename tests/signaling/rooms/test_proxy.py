@@ -3,9 +3,7 @@ that a real Redis joins."""
 
 import asyncio
 import contextlib
-import os
 import re
-import shutil
 import socket
 import struct
 from pathlib import Path
@@ -15,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from aiortc import RTCSessionDescription
 from ruamel.yaml import YAML
 
+from bench.system_packages import program
 from signaling.client import SignalingClient
 from signaling.protocol import SignalingError
 from signaling.rooms.server import ServerConfig, create_app
@@ -22,7 +21,7 @@ from tests.needs import needs
 from tests.signaling.events import heard
 from tests.waiting import PATIENCE
 
-NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+NGINX = program("nginx")
 pytestmark = needs("nginx-light", "redis-server")
 
 COMPOSE = Path(__file__).parents[3] / "docker-compose.yml"
