@@ -24,7 +24,7 @@ class SourceError(RuntimeError):
 
 def _open(path: Path) -> av.container.InputContainer:
     try:
-        return av.open(str(path))
+        return av.open(str(path), metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = system_reason(error)
         raise SourceError(f"cannot open {path}: {reason}") from error
@@ -65,7 +65,7 @@ def file_frames(path: Path) -> Iterator[UInt8]:
 def expected_frames(path: Path) -> int | None:
     """About how many pictures :func:`file_frames` will give; None where the file doesn't tell, or isn't one."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
             if stream.duration and stream.time_base:
                 return round(stream.duration * stream.time_base * FRAME_RATE)

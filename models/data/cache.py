@@ -7,7 +7,9 @@ are laid end to end in memory-mapped arrays; ``index.json`` tells where each one
 
 import csv
 import json
+import os
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +17,7 @@ import av
 import cv2
 import numpy as np
 
+from codec.errors import system_reason
 from codec.media.scaler import Scaler
 from codec.pictures.colour import ycbcr_to_rgb
 from codec.pictures.sampling import sample
@@ -24,10 +27,14 @@ from models.data.regions import load_regions
 from models.face.shape_points import COUNT, from_mesh
 from models.lipsync.sync_file import in_sync, read_scores
 from models.runtime import mel as melmod
+from models.whole_file import write_whole
+
+COLUMNS = {"clip", "split", "identity", "frames", "audio"}
+"""What is read of ``clips.tsv``."""
 
 
 def _sound(path: Path) -> np.ndarray:
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         if not container.streams.audio:
             return np.zeros(0, np.float32)
         resampler = av.AudioResampler(format="flt", layout="mono", rate=melmod.RATE)
@@ -36,25 +43,28 @@ def _sound(path: Path) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
+def _allocated(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A new array on disk whose room is taken at once: a full disk would end the process in the middle of writing."""
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
 class CacheWriter:
     """Writes a split of the cache, clip after clip; :meth:`close` makes it whole."""
 
     def __init__(self, folder: Path, frames: int) -> None:
-        """``frames``: of all clips together."""
+        """``frames``: of all clips together, at least. Raises ``OSError`` where the disk has no room for them."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._frames = folder, frames
-        open_memmap = np.lib.format.open_memmap
-        self._full = open_memmap(folder / "yuv256.npy", "w+", np.uint8, (frames, SIDE * 3 // 2, SIDE))
-        self._coarse = open_memmap(folder / "rgb64.npy", "w+", np.uint8, (frames, COARSE, COARSE, 3))
-        self._small = open_memmap(folder / "ycc8.npy", "w+", np.uint8, (frames, 8, 8, 3))
+        self._folder = folder
+        self._full = _allocated(folder / "yuv256.npy", (frames, SIDE * 3 // 2, SIDE))
+        self._coarse = _allocated(folder / "rgb64.npy", (frames, COARSE, COARSE, 3))
+        self._small = _allocated(folder / "ycc8.npy", (frames, 8, 8, 3))
         self._clips: list[Clip] = []
         self._mels: list[np.ndarray] = []
         self._at = self._begun = self._mel_at = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether all frames that were announced are there."""
-        return self._at == self._frames
 
     def frame(self, yuv: np.ndarray, coarse: np.ndarray, small: np.ndarray) -> None:
         """The clip's next frame: planar YUV (384, 256), RGB (64, 64, 3), YCbCr (8, 8, 3)."""
@@ -68,31 +78,54 @@ class CacheWriter:
         self._begun, self._mel_at = self._at, self._mel_at + len(mel)
 
     def close(self) -> None:
-        """Write log-mels and the index: the cache is whole once that is there."""
+        """Write log-mels and the index: the cache is whole once that is there. Raises ``ValueError`` where it holds no clip."""
         empty = np.zeros((0, melmod.BANDS), np.float16)
         np.save(self._folder / "mel.npy", np.concatenate([empty, *(mel.astype(np.float16) for mel in self._mels)]))
-        (self._folder / "index.json").write_text(json.dumps([clip.__dict__ for clip in self._clips]))
+        if not self._clips:
+            raise ValueError(f"no clips for {self._folder}")
+        text = json.dumps([clip.__dict__ for clip in self._clips])
+        write_whole(self._folder / "index.json", lambda part: part.write_text(text))
 
 
 def prepare(data: Path, cache: Path, split: str, say: Callable[[str], None] = lambda _: None) -> None:
     """Decode every clip of ``split`` in ``data`` (with its ``clips.tsv``) into ``cache/split``;
-    ``say`` is told how far it is."""
-    rows = [r for r in csv.DictReader((data / "clips.tsv").open(), delimiter="\t") if r["split"] == split]
+    ``say`` is told how far it is, and which clips are shorter than listed; what is longer is cut.
+
+    Raises ``ValueError`` where the list lacks a column or a clip can't be read.
+    """
+    with (data / "clips.tsv").open() as listed:
+        reader = csv.DictReader(listed, delimiter="\t")
+        if lacking := COLUMNS - set(reader.fieldnames or ()):
+            raise ValueError(f"{data / 'clips.tsv'} lacks the columns {', '.join(sorted(lacking))}")
+        rows = [r for r in reader if r["split"] == split]
     writer = CacheWriter(cache / split, sum(int(r["frames"]) for r in rows))
     for number, row in enumerate(rows):
         if number and number % 50 == 0:
             say(f"{number} of {len(rows)} clips")
-        path, rgb24, yuv = data / split / row["clip"], Scaler(), Scaler("yuv420p")
-        with av.open(str(path)) as container:
-            for frame in container.decode(video=0):
-                if writer.full:
-                    break
-                rgb = rgb24.array(frame)
-                coarse = cv2.resize(rgb, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
-                writer.frame(yuv.array(frame), coarse, sample(rgb))
-        spectrum = melmod.log_mel(_sound(path)) if int(row["audio"]) else np.zeros((0, melmod.BANDS), np.float32)
+        path, frames = data / split / row["clip"], int(row["frames"])
+        try:
+            count = _frames(path, writer, frames)
+            spectrum = melmod.log_mel(_sound(path)) if int(row["audio"]) else np.zeros((0, melmod.BANDS), np.float32)
+        except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
+            raise ValueError(f"{path} cannot be prepared: {system_reason(error)}") from error
+        if count < frames:
+            say(f"{row['clip']} has {count} pictures, not {frames}")
         writer.end_clip(row["clip"], row["identity"], spectrum)
     writer.close()
+
+
+def _frames(path: Path, writer: CacheWriter, most: int) -> int:
+    """Write a clip's first pictures, ``most`` of them; how many there are."""
+    rgb24, yuv, count = Scaler(), Scaler("yuv420p"), 0
+    with av.open(str(path), metadata_errors="replace") as container:
+        for frame in islice(container.decode(video=0), most):
+            if (frame.width, frame.height) != (SIDE, SIDE):
+                raise ValueError(f"it is {frame.width}x{frame.height}, not {SIDE}x{SIDE}")
+            rgb = rgb24.array(frame)
+            coarse = cv2.resize(rgb, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+            writer.frame(yuv.array(frame), coarse, sample(rgb))
+            count += 1
+    return count
 
 
 class Cache:
@@ -167,9 +200,7 @@ def write_per_frame(
             out[clip.start : clip.start + clip.frames] = of_clip(cache, clip)
         if number % 50 == 49:
             say(f"{what}{number + 1} of {len(cache.clips)} clips")
-    part = path.with_suffix(".part.npy")
-    np.save(part, out)
-    part.replace(path)
+    write_whole(path, lambda part: np.save(part, out))
     return path
 
 

@@ -1,8 +1,10 @@
 """Training batches, each a pure function of (seed, step), so that a resumed run sees what an
 unbroken one would."""
 
+import contextlib
 import queue
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -117,13 +119,16 @@ class Sampler:
     not drowned out."""
 
     def __init__(self, cache: Cache, side: int, batch: int, seed: int = 0, harder: bool = True) -> None:
-        """``harder``: also samples that a call hardly gives, with moved keyframes and larger pictures."""
+        """``harder``: also samples that a call hardly gives, with moved keyframes and larger pictures. Raises ``ValueError`` for
+        a cache without a clip of ten frames."""
         self.cache, self.side, self.batch, self.seed = cache, side, batch, seed
         self._detail, self._moved = (DETAIL_SHARE, MOVED_SHARE) if harder else (0.0, 0.0)
         people: dict[str, list[Clip]] = {}
         for clip in cache.clips:
             if clip.frames >= 10:
                 people.setdefault(clip.identity, []).append(clip)
+        if not people:
+            raise ValueError("no clip is long enough to train on")
         self.people = list(people.values())
         self.frames = [np.array([c.frames for c in p], float) for p in self.people]
         weight = np.sqrt([f.sum() for f in self.frames])
@@ -140,15 +145,21 @@ class Sampler:
         """Learnt when it is first asked for: other samplers than this never do."""
         return Basis.of(self.cache)
 
-    def _coded(self, shape: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The points as they come out of a coder: exactly, or with what it takes away, or not at all."""
-        share = rng.random()
-        if share < WITHHELD_SHARE or not (shape[0].any() and shape[1].any()):
-            return np.zeros_like(shape)
-        if self.basis is None or share > 0.7:
-            return shape
-        moved = self.basis.coded(shape[1] - shape[0], int(rng.choice([8, 12, 16, 24])), float(rng.uniform(2, 10)) / 128)
-        return np.stack([shape[0], shape[0] + moved])
+    def coder(self, rng: np.random.Generator, withheld: float = WITHHELD_SHARE) -> Callable[[np.ndarray], np.ndarray]:
+        """A coder of points (2, 54, 2), the keyframe's and the frame's, drawn at random: it gives them exactly, or without what
+        coding takes away, or, in the share ``withheld``, not at all."""
+        share, basis = rng.random(), self.basis
+        exact = basis is None or share > withheld + (1 - withheld) * 0.625  # without a basis nothing can be coded
+        count, step = int(rng.choice([8, 12, 16, 24])), float(rng.uniform(2, 10)) / 128
+
+        def coded(shape: np.ndarray) -> np.ndarray:
+            if share < withheld or not (shape[0].any() and shape[1].any()):
+                return np.zeros_like(shape)
+            if exact or basis is None:
+                return shape
+            return np.stack([shape[0], shape[0] + basis.coded(shape[1] - shape[0], count, step)])
+
+        return coded
 
     def draw(self, step: int) -> Batch:
         """The batch of training step ``step``."""
@@ -160,7 +171,7 @@ class Sampler:
             size = int(rng.choice([16, 32, 64], p=[0.5, 0.3, 0.2])) if rng.random() < self._detail else 8
             shape_phase = phase if rng.random() < 0.4 else None
             picked = example(self.cache, clip, key, frame, self.side, phase, int(rng.choice([1, 2, 3, 4])), size, shape_phase)
-            picked = (*picked[:6], self._coded(picked[6], rng))
+            picked = (*picked[:6], self.coder(rng)(picked[6]))
             if rng.random() < self._moved:
                 picked = moved_keyframe(picked, rng)
             if rng.random() < 0.5:
@@ -176,17 +187,28 @@ class Prefetch:
 
     def __init__(self, sampler: "Drawer", first: int) -> None:
         self.queue: queue.Queue[Batch | Exception] = queue.Queue(3)
+        self._closed = threading.Event()
         self.thread = threading.Thread(target=self._work, args=(sampler, first), daemon=True)
         self.thread.start()
 
     def _work(self, sampler: "Drawer", step: int) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
-                self.queue.put(sampler.draw(step))
+                made: Batch | Exception = sampler.draw(step)
             except Exception as error:  # raised where the batch is wanted, or training would wait for ever
-                self.queue.put(error)
+                made = error
+            while not self._closed.is_set():
+                with contextlib.suppress(queue.Full):
+                    self.queue.put(made, timeout=0.5)
+                    break
+            if isinstance(made, Exception):
                 return
             step += 1
+
+    def close(self) -> None:
+        """Let the thread end, and the sampler's cache with it."""
+        self._closed.set()
+        self.thread.join()
 
     def next(self) -> Batch:
         got = self.queue.get()

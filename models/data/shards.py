@@ -93,7 +93,8 @@ class OneClip(Cache):
         frames = _decode(sample)
         count = len(frames)
         self.clips = [Clip(sample.key, sample.info["identity"], 0, count, 0, len(sample.mel))]
-        self.mel, self.regions, self.points = sample.mel, sample.boxes, None
+        self.mel, self.regions = sample.mel, sample.boxes
+        self.points = None if sample.points is None else sample.points.astype(np.float32)
         yuv, scaler = Scaler("yuv420p"), Scaler()
         self.yuv = _Lazy(count, lambda at: yuv.array(frames[at]))
         rgb = _Lazy(count, lambda at: scaler.array(frames[at]))
@@ -236,6 +237,10 @@ class ShardFeed:
 
     def next(self) -> Batch:
         return next(self._batches)
+
+    def close(self) -> None:
+        """End the processes."""
+        del self._batches
 
 
 def cache_from_shards(shards: list[Path], cache: Path, clips: int | None = None) -> None:

@@ -20,19 +20,21 @@ TALKING_SHARE = 0.75
 """Share of the runs that are drawn from clips whose sound is their own."""
 
 
+UNTOLD_SHARE = 0.5
+"""Share of the runs without the face's points: where they tell the lips, sound has nothing to add."""
+
+
 class SpeechSampler(Sampler):
     """Draws runs of five frames in a row and a keyframe from anywhere in the same clip, mirrored
     and relit as one.
 
     The batch has keyframe (N, 3, 256, 256) and, frame t of run n at n·5 + t, truth (N·5, 3, 256,
-    256), pictures, mel, detail and boxes. All sound of a run is known to its middle frame. Raises
-    ``ValueError`` for a cache without a clip of five frames.
+    256), pictures, mel, detail, boxes and shape. All sound of a run is known to its middle frame. Raises
+    ``ValueError`` for a cache without a clip of ten frames.
     """
 
     def __init__(self, cache: Cache, batch: int, seed: int = 0) -> None:
         super().__init__(cache, SIDE, batch, seed)
-        if not self.people:
-            raise ValueError("no clip is long enough to train on")
         late = cache.late
         with_sound = ([c for c in clips if c.mel_frames and (late is None or c.name in late)] for clips in self.people)
         self.talking = [clips for clips in with_sound if clips]
@@ -57,6 +59,8 @@ class SpeechSampler(Sampler):
             quantiser = int(rng.choice([1, 2, 3, 4]))
             frames = range(middle - WINDOW // 2, middle + WINDOW // 2 + 1)
             run = [example(self.cache, clip, key, f, SIDE, phase, quantiser) for f in frames]
+            coded = self.coder(rng, UNTOLD_SHARE)
+            run = [(*e[:6], coded(e[6])) for e in run]
             run = [mirrored(e) for e in run] if rng.random() < 0.5 else run
             silent = rng.random() < SILENCED_SHARE
             runs.append([(*e[:3], np.full_like(e[3], -1.0), *e[4:]) for e in run] if silent else run)

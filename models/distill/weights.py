@@ -21,7 +21,7 @@ from models.export.int8 import SAMPLES, quantise, training_inputs
 from models.networks.face_upsampler import FaceUpsamplerNet
 from models.networks.small import SHARED, SMALL
 from models.runtime.backends import sha256
-from models.training.checkpoint import PREFIX, learnt, onnx_tensors, renamed
+from models.training.checkpoint import PREFIX, fill, learnt, onnx_tensors, renamed
 
 NAME = "step-small-int8.onnx"
 FEATURES = "features-of-sha256"
@@ -31,7 +31,7 @@ FEATURES = "features-of-sha256"
 def load_call(path: Path) -> FaceUpsamplerNet:
     """``call`` with its weights, not to be trained. Raises ``FileNotFoundError``, ``ValueError``."""
     call = FaceUpsamplerNet()
-    call.load_state_dict(call.state_dict() | learnt(path, call.named_parameters()))
+    fill(call, call.state_dict() | learnt(path, call.named_parameters()), path)
     return call.requires_grad_(False).eval()
 
 
@@ -44,10 +44,7 @@ def load_small(path: Path, call: FaceUpsamplerNet) -> FaceUpsamplerNet:
         known |= _from_int8(path, {name: p for name, p in small.named_parameters() if not name.startswith(SHARED)})
     else:
         known |= learnt(path, small.named_parameters())
-    try:
-        small.load_state_dict(small.state_dict() | known)
-    except RuntimeError as error:
-        raise ValueError(f"{path} is of another network") from error
+    fill(small, small.state_dict() | known, path)
     return small
 
 
@@ -72,7 +69,7 @@ def write(checkpoint: Path, cache: Path, folder: Path, samples: int = SAMPLES) -
     """Make ``FOLDER/step-small-int8.onnx``, whole or not at all. Raises ``OSError``, ``ValueError``."""
     call, small = load_call(folder), FaceUpsamplerNet(SMALL)
     state = learnt(checkpoint, small.named_parameters())
-    small.load_state_dict(state)
+    fill(small, state, checkpoint)
     theirs = call.state_dict()
     for name in (n for n in state if n.startswith(SHARED)):
         if not torch.allclose(state[name], theirs[name], atol=1e-3, rtol=1e-3):

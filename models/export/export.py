@@ -26,6 +26,7 @@ from models.face.shape_points import COUNT
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
 from models.networks.interpolator import PICTURES, InterpolatorNet
 from models.runtime.mel import BANDS, WINDOW_FRAMES
+from models.training.checkpoint import fill, learnt, load_state
 
 OPSET = 20
 """The first with GridSample's ``linear`` mode name."""
@@ -119,28 +120,31 @@ def export(
     sizes in bytes.
 
     ``checkpoint`` is what :meth:`models.training.trainer.Trainer.save` wrote (its averaged weights
-    are taken), ``interpolator`` a state dict, or an ONNX file that is taken as it is. Raises
-    ``FileNotFoundError``, ``KeyError`` or ``RuntimeError`` for files that are not those, and
-    ``ExportError``.
+    are taken), ``interpolator`` a state dict, or an ONNX file that is taken as it is. All files are
+    there before the first one replaces another. Raises ``FileNotFoundError``, and ``ValueError`` for files that are
+    not those, such as ``ExportError``.
     """
     call = FaceUpsamplerNet(FaceUpsamplerConfig())
-    call.load_state_dict(torch.load(checkpoint, weights_only=True, map_location="cpu")["ema"])
+    fill(call, learnt(checkpoint, ()), checkpoint)
     if interpolator.suffix == ".onnx":
         last = onnx.load(interpolator)
     else:
         between = InterpolatorNet()
-        between.load_state_dict(torch.load(interpolator, weights_only=True, map_location="cpu"))
+        fill(between, load_state(interpolator), interpolator)
         say("tracing the interpolator")
         last = interpolator_graph(between, half)
     say("tracing identity and step")
     identity, step = call_graphs(call, half)
     graphs = {"identity": identity, "step": step, "interpolator": last}
-    out.mkdir(parents=True, exist_ok=True)
     sizes = {}
-    for name, graph in graphs.items():
-        path = out / f"{name}.onnx"
-        save(graph, path)
-        sizes[path.name] = path.stat().st_size
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        made = [Path(folder) / f"{name}.onnx" for name in graphs]
+        for path, graph in zip(made, graphs.values(), strict=True):
+            save(graph, path)
+            sizes[path.name] = path.stat().st_size
+        for path in made:
+            path.replace(out / path.name)
     return sizes
 
 

@@ -8,10 +8,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from models.whole_file import write_whole
+
 _SIZED_AT_RUN_TIME = ("Shape", "Range", "NonZero", "Loop", "If", "Expand", "ConstantOfShape")
 
 
-class ExportError(Exception):
+class ExportError(ValueError):
     """The exported graph is not what the runtimes can take, or the weights don't survive fp16."""
 
 
@@ -109,9 +111,7 @@ def halve(model: onnx.ModelProto, learned: set[str]) -> None:
 
 def save(model: onnx.ModelProto, path: Path) -> None:
     """Write ``path``, whole or not at all. Raises ``OSError``."""
-    part = path.with_suffix(".part")
-    part.write_bytes(model.SerializeToString())
-    part.replace(path)
+    write_whole(path, lambda part: part.write_bytes(model.SerializeToString()))
 
 
 def check(model: onnx.ModelProto) -> None:

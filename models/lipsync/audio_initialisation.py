@@ -22,7 +22,7 @@ def _folded(conv: nn.Conv1d, norm: nn.BatchNorm1d) -> dict[str, torch.Tensor]:
 def initialise_audio(encoder: AudioEncoder, expert: Path) -> None:
     """Give ``encoder`` the convolutions of the SyncNet that :mod:`models.lipsync.trainer` saved as ``expert``.
 
-    Raises ``FileNotFoundError``, and ``KeyError`` or ``RuntimeError`` for another file.
+    Raises ``FileNotFoundError``, and ``ValueError`` for another file.
     """
     sound = load_sync(expert).matcher.sound
     mine = [layer for layer in encoder.net if isinstance(layer, nn.Conv1d)]

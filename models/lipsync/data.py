@@ -69,7 +69,7 @@ def prepare_mouths(folder: Path) -> None:
 
     cache = Cache(folder, in_memory=False)
     if cache.regions is None:
-        raise FileNotFoundError(f"no regions.npy in {folder}: python -m models.data.regions {folder}")
+        raise FileNotFoundError(f"no regions.npy in {folder}: python -m models.data.find_regions {folder}")
     boxes = mouth_box(torch.from_numpy(cache.regions)).numpy()
     parts = [folder / name.replace(".npy", ".part.npy") for name in (MOUTHS, LIPS)]
     mouths = np.lib.format.open_memmap(parts[0], "w+", np.uint8, (len(cache.yuv), *STORED))

@@ -98,7 +98,7 @@ def evaluate_sync(embed: Embed, data: SyncData, late: dict[str, int]) -> Score:
         ):
             found.setdefault(name, []).append(values)
     means = {k: round(float(np.concatenate(v).mean()), 4) for k, v in found.items()}
-    return means | {"clips": float(len(found["cosine"]))}
+    return means | {"clips": float(len(found.get("cosine", [])))}
 
 
 def score_clips(embed: Embed, data: SyncData) -> dict[str, Score]:

@@ -4,6 +4,8 @@ face's, and how late it comes."""
 import json
 from pathlib import Path
 
+from models.whole_file import write_whole
+
 FILE = "sync.json"
 LEAST_CONFIDENCE = 0.05
 """Below this confidence a clip's sound isn't its own."""
@@ -16,7 +18,7 @@ Score = dict[str, float]
 
 def write_scores(scores: dict[str, Score], folder: Path) -> None:
     """Keep the clips' scores, by name, in the split."""
-    (folder / FILE).write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
+    write_whole(folder / FILE, lambda part: part.write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n"))
 
 
 def read_scores(folder: Path) -> dict[str, Score] | None:

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.training.checkpoint import load_state
+
 EPSILON = 1e-6
 MOUTH = (48, 72)
 """Height and width that a mouth is looked at in."""
@@ -173,8 +175,12 @@ def match_loss(face: Tensor, sound: Tensor, sharpness: float) -> Tensor:
 
 
 def load_sync(path: Path) -> SyncNet:
-    """The trained expert, frozen, for evaluation; the weights that :class:`SyncTrainer` saved in ``OUT.pt``."""
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    model = SyncNet(state["width"], state["times"])
-    model.load_state_dict(state["model"])
+    """The trained expert, frozen, for evaluation; the weights that :class:`SyncTrainer` saved in ``OUT.pt``. Raises
+    ``FileNotFoundError``, and ``ValueError`` for another file."""
+    state = load_state(path)
+    try:
+        model = SyncNet(state["width"], state["times"])
+        model.load_state_dict(state["model"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} is no lip-sync expert") from error
     return model.eval().requires_grad_(False)

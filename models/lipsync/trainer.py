@@ -9,16 +9,19 @@ knowledge of sound and learns to see the lips, and then whatever else in a mouth
 
 import argparse
 import json
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from codec.errors import reason
 from models.data.find_regions import prepare_regions
 from models.lipsync.data import Runs, SyncData, SyncSampler, prepare_mouths
 from models.lipsync.landmark_expert import LipsConfig, by_lips, judge_clips, train_lips
@@ -26,9 +29,10 @@ from models.lipsync.score import evaluate_sync, score_clips, whole_clips
 from models.lipsync.sync_file import in_sync, read_scores, write_scores
 from models.lipsync.syncnet import Matcher, SyncNet, match_loss
 from models.networks.blocks import channels_last
-from models.training.checkpoint import Ema, RunState
+from models.training.checkpoint import Ema, RunState, load_state
 from models.training.precision import autocast
 from models.training.schedule import cosine_rate, optimise
+from models.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class SyncTrainer:
     def save(self) -> None:
         """Write the checkpoint, and the average as the result so far."""
         RunState(self.model, self.ema, self.optimiser, self.step, self.seconds).save(self.checkpoint)
-        torch.save({"model": self.ema.model.state_dict(), "width": self.config.width, "times": self.config.times}, self.out)
+        result = {"model": self.ema.model.state_dict(), "width": self.config.width, "times": self.config.times}
+        write_whole(self.out, partial(torch.save, result))
 
     def train_step(self, runs: Runs) -> dict[str, float]:
         """One optimiser step; gives the loss's parts."""
@@ -146,12 +151,11 @@ def train_sync(
     landmarks = out.with_suffix(".lips.pt")
     expert = Matcher(lips.times)
     if landmarks.exists():
-        expert.load_state_dict(torch.load(landmarks, weights_only=True))
+        expert.load_state_dict(load_state(landmarks))
     else:
         say(f"landmark expert: {len(kept)} of {len(train.clips)} clips")
         expert = train_lips(train, kept, lips, config.seed)
-        landmarks.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(expert.state_dict(), landmarks)
+        write_whole(landmarks, partial(torch.save, expert.state_dict()))
     expert = expert.eval().requires_grad_(False)
     scores = score_clips(by_lips(expert, dev), dev)
     write_scores(scores, cache / "dev")
@@ -171,14 +175,24 @@ def train_sync(
     return result
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 0, or 1 after one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m models.lipsync.trainer", description=__doc__)
     parser.add_argument("cache", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=SyncConfig.steps)
     parser.add_argument("--width", type=int, default=SyncConfig.width)
     parser.add_argument("--threads", type=int, default=SyncConfig.threads)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     settings = SyncConfig(steps=given.steps, width=given.width, threads=given.threads)
-    done = train_sync(given.cache, given.out, settings, LipsConfig(), lambda line: print(line, flush=True))
+    try:
+        done = train_sync(given.cache, given.out, settings, LipsConfig(), lambda line: print(line, flush=True))
+    except (OSError, ValueError) as error:
+        print(f"lip sync: {reason(error)}", file=sys.stderr)
+        return 1
     print(json.dumps(done["dev"], indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

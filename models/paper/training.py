@@ -4,7 +4,7 @@ backbone``, then ``finetune``.
 First the backbone alone with L1 to the truth (Eq. 1), then everything end to end with the whole
 objective (:mod:`models.paper.paper_losses`). CACHE is a prepared data set
 (:mod:`models.data.cache`); LOSSES holds ``lpips_vgg16.pth`` and ``lpips_alexnet.pth``. L_region
-wants ``regions.npy`` in the cache (:mod:`models.data.regions`), L_sync a trained expert
+wants ``regions.npy`` in the cache (:mod:`models.data.find_regions`), L_sync a trained expert
 (:mod:`models.lipsync.trainer`); each is left out where that is missing.
 """
 
@@ -25,6 +25,7 @@ from models.paper.network import PaperConfig, PaperNetwork, parameter_counts
 from models.paper.paper_losses import PaperLoss, backbone_loss
 from models.paper.perceptual import FeatureDistance
 from models.paper.sampler import WindowSampler
+from models.training.checkpoint import learnt
 from models.training.loop import Loop, LoopConfig
 from models.training.losses import PerceptualDistance
 
@@ -67,9 +68,9 @@ class PaperTrainer(Loop[PaperTrainConfig, PaperNetwork]):
         torch.manual_seed(config.seed)
         model = PaperNetwork(config.network)
         if start:
-            learnt = torch.load(start, weights_only=True, map_location="cpu")["ema"]
+            weights = learnt(start, ())
             try:
-                model.load_state_dict(model.state_dict() | {k: v for k, v in learnt.items() if k.startswith(_BACKBONE)})
+                model.load_state_dict(model.state_dict() | {k: v for k, v in weights.items() if k.startswith(_BACKBONE)})
             except RuntimeError as error:
                 raise ValueError(f"{start} is of another width") from error
         super().__init__(config, model)
@@ -141,7 +142,7 @@ def run_paper_training(
         raise FileNotFoundError(f"no such file: {start} (train --stage backbone first)")
     if stage == "finetune":
         if not (cache / "train" / "regions.npy").exists():
-            say(f"without L_region: no regions.npy in {cache / 'train'} (python -m models.data.regions makes it)")
+            say(f"without L_region: no regions.npy in {cache / 'train'} (python -m models.data.find_regions makes it)")
         if sync is None:
             say("without L_sync: no lip-sync expert given")
     torch.set_num_threads(threads)

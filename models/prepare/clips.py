@@ -11,7 +11,9 @@ from codec.media.timing import FRAME_RATE
 from codec.media.types import Float32, UInt8
 from models.data.find_regions import find, spread
 from models.face.detector import Detector
+from models.face.following import PointFollower
 from models.face.landmarks import FaceMesh
+from models.face.shape_points import COUNT, from_mesh
 from models.face.tracker import SIDE
 from models.prepare.tracks import EVERY, Span
 from models.prepare.video import SAMPLES
@@ -35,6 +37,7 @@ class ClipWriter:
         self._yuv = Scaler("yuv420p")
         self._looked: list[int] = []
         self._found: list[Float32 | None] = []
+        self._follower, self._points = PointFollower(detector, mesh), list[Float32]()
         self._file = io.BytesIO()
         self._container = av.open(self._file, "w", format="mp4")
         self._stream = self._container.add_stream("libx264", rate=FRAME_RATE, options={"crf": CRF, "preset": PRESET})
@@ -48,12 +51,18 @@ class ClipWriter:
         if self.frames % EVERY == 0 or self.frames == self.span.stop - self.span.start - 1:
             self._looked.append(self.frames)
             self._found.append(find(crop, *self._tools))
+        seen = self._follower.see(crop)
+        self._points.append(np.zeros((COUNT, 2), np.float32) if seen is None else from_mesh(seen))
         if self.kept is not None:
             self.kept.append(crop)
         frame = self._yuv.frame(av.VideoFrame.from_ndarray(crop, format="rgb24"))
         frame.pts = self.frames
         self._container.mux(self._stream.encode(frame))
         self.frames += 1
+
+    def points(self) -> npt.NDArray[np.float16]:
+        """The face's points in every picture so far (frames, 54, 2), as the network takes them; zeros where no face was found."""
+        return np.stack(self._points).astype(np.float16)
 
     def finish(self) -> tuple[bytes, npt.NDArray[np.int16], float]:
         """MP4, landmark boxes (frames, 4, 4), and the share of the looks in which the mesh lay on a face."""

@@ -72,7 +72,7 @@ class Preparer:
             sound = sound_of(path) if wanted else None
             for clip in self._cut(path, wanted):
                 self._keep(outcome, identity, clip, sound)
-        except (VideoError, SourceError, OSError, MemoryError) as error:
+        except (ValueError, SourceError, OSError, MemoryError) as error:  # a ValueError is a VideoError, or the decoder's
             outcome.samples, outcome.error = [], reason(error).removeprefix(f"cannot open {path}: ")
         return outcome
 
@@ -130,4 +130,4 @@ class Preparer:
             "fps": FRAME_RATE, "speech": bool(len(mel)), "sync": asdict(sync) if sync else None,
             "crop": [round(v, 1) for v in (span.crop.x, span.crop.y, span.crop.side)], "face": round(span.face, 1),
         }  # fmt: skip
-        outcome.samples.append(Sample(key, info, mp4, mel, boxes))
+        outcome.samples.append(Sample(key, info, mp4, mel, boxes, clip.points()))

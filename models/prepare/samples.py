@@ -7,6 +7,7 @@ to the first dot is one sample.
 | ``KEY.mp4`` | H.264, 256×256, 25 FPS, no sound |
 | ``KEY.npy`` | log-mel (4 · frames + 1, 80) float16 of :mod:`models.runtime.mel`; (0, 80) without sound |
 | ``KEY.boxes.npy`` | (frames, 4, 4) int16 of :mod:`models.data.regions` |
+| ``KEY.points.npy`` | (frames, 54, 2) float16 of :mod:`models.face.shape_points`; shards of before this was told lack it |
 
 No torch here: the processes that prepare don't need it.
 """  # noqa: E501
@@ -26,13 +27,14 @@ import numpy.typing as npt
 @dataclass(frozen=True)
 class Sample:
     """One clip. ``mel`` (4 · frames + 1, 80) float16 or (0, 80); ``boxes`` (frames, 4, 4) int16;
-    ``info`` as in the table."""
+    ``points`` (frames, 54, 2) float16 or None; ``info`` as in the table."""
 
     key: str
     info: dict[str, Any]
     mp4: bytes
     mel: npt.NDArray[np.float16]
     boxes: npt.NDArray[np.int16]
+    points: npt.NDArray[np.float16] | None = None
 
 
 def _npy(array: npt.NDArray[Any]) -> bytes:
@@ -46,6 +48,8 @@ def write_sample(tar: tarfile.TarFile, sample: Sample) -> None:
     members = {
         "json": json.dumps(sample.info).encode(), "mp4": sample.mp4, "npy": _npy(sample.mel), "boxes.npy": _npy(sample.boxes),
     }  # fmt: skip
+    if sample.points is not None:
+        members["points.npy"] = _npy(sample.points)
     for ending, data in members.items():
         member = tarfile.TarInfo(f"{sample.key}.{ending}")
         member.size = len(data)
@@ -96,6 +100,7 @@ def read_infos(path: Path) -> list[dict[str, Any]]:
 def _sample(path: Path, key: str, members: dict[str, bytes]) -> Sample:
     try:
         mel, boxes = (np.load(io.BytesIO(members[ending])) for ending in ("npy", "boxes.npy"))
-        return Sample(key, json.loads(members["json"]), members["mp4"], mel, boxes)
+        points = np.load(io.BytesIO(members["points.npy"])) if "points.npy" in members else None
+        return Sample(key, json.loads(members["json"]), members["mp4"], mel, boxes, points)
     except (KeyError, ValueError, EOFError) as error:
         raise ValueError(f"{path}: sample {key} is damaged or not one of facewire's: {error!r}") from error

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import numpy.typing as npt
@@ -44,10 +43,7 @@ def load_score(path: Path) -> ScoreClip:
     from models.lipsync.syncnet import load_sync, mouths_of
 
     torch.set_num_threads(1)
-    try:
-        net = load_sync(path).eval()
-    except (LookupError, RuntimeError, EOFError, UnpicklingError) as error:
-        raise ValueError(f"{path} is not a trained lip-sync expert") from error
+    net = load_sync(path)
     # The sound of a window is that around its middle frame, as models.data.cache.Cache.speech gives it.
     early = WINDOW_FRAMES - LOOKAHEAD_FRAMES - 1 - 4 * (net.times // 2)
 

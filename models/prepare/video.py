@@ -30,7 +30,7 @@ def grid_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Upright]]:
     in the middle of a damaged file.
     """
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise VideoError("no video in it")
             start, newest, at, upright = None, None, 0, Upright(container.streams.video[0])

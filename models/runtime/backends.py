@@ -91,12 +91,18 @@ def int8_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}-int8{path.suffix}")
 
 
+def made_from(path: Path, source: Path) -> bool:
+    """Whether a network was made for the weights in ``source``, which it names in its metadata by their digest; False also
+    where one of the files is not there."""
+    try:
+        return sha256(source).encode() in path.read_bytes()
+    except OSError:
+        return False
+
+
 def int8_of(path: Path) -> Path | None:
     """A network's int8 version: None where there is none, or it was made of other weights than these."""
-    try:
-        return found if sha256(path).encode() in (found := int8_path(path)).read_bytes() else None
-    except OSError:
-        return None
+    return found if made_from(found := int8_path(path), path) else None
 
 
 def convolve_in_bf16(model: Any) -> int:

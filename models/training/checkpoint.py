@@ -9,15 +9,17 @@ training.
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
+
+from models.whole_file import write_whole
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -39,6 +41,22 @@ class Ema(Generic[M]):
             mine[name].copy_(theirs[name])
 
 
+def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The dict that a file of PyTorch's holds, nothing in it being run. Raises ``FileNotFoundError``, and ``ValueError`` for
+    any other file; ``OSError`` for one that can't be read."""
+    try:
+        state = torch.load(path, weights_only=True, map_location=device)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no such file: {path}") from None
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # an unpickler raises whatever a broken file leads it to
+        raise ValueError(f"{path} is no checkpoint") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} is no checkpoint")
+    return state
+
+
 @dataclass
 class RunState:
     """What a run can be taken up from exactly: model, average, optimiser, torch's random state,
@@ -51,26 +69,32 @@ class RunState:
     seconds: float = 0.0
 
     def load(self, path: Path, device: torch.device) -> None:
-        """Take up what :meth:`save` wrote. Raises ``ValueError`` when it is of another network."""
-        state = torch.load(path, weights_only=True, map_location=device)
+        """Take up what :meth:`save` wrote. Raises ``ValueError`` when it is of another network, or no checkpoint."""
+        state = load_state(path, device)
         try:
             self.model.load_state_dict(state["model"])
             self.ema.model.load_state_dict(state["ema"])
             self.optimiser.load_state_dict(state["optimiser"])
-        except (RuntimeError, ValueError) as error:
+        except (KeyError, RuntimeError, ValueError) as error:
             raise ValueError(f"{path} is of another network; name another folder") from error
         self.step, self.seconds = state["step"], state["seconds"]
         torch.set_rng_state(state["rng"].cpu())
 
     def save(self, path: Path) -> None:
         """Write the whole state, or leave ``path`` as it was."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        torch.save({
+        state = {
             "model": self.model.state_dict(), "ema": self.ema.model.state_dict(), "rng": torch.get_rng_state(),
             "optimiser": self.optimiser.state_dict(), "step": self.step, "seconds": self.seconds,
-        }, part)  # fmt: skip
-        part.replace(path)
+        }  # fmt: skip
+        write_whole(path, partial(torch.save, state))
+
+
+def fill(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Put weights that came from ``path`` into ``model``. Raises ``ValueError`` where they are another network's."""
+    try:
+        model.load_state_dict(weights)
+    except (RuntimeError, AttributeError) as error:
+        raise ValueError(f"{path} is of another network") from error
 
 
 PREFIX = "call."
@@ -129,9 +153,7 @@ def learnt(path: Path, parameters: Iterable[tuple[str, Tensor]], missing: tuple[
     """
     if path.is_dir():
         return from_onnx(path, parameters, missing)
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")["ema"]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no such file: {path}") from None
-    except (KeyError, TypeError, RuntimeError, EOFError, UnpicklingError) as error:
-        raise ValueError(f"{path} is no checkpoint") from error
+    weights = load_state(path).get("ema")
+    if not isinstance(weights, dict):
+        raise ValueError(f"{path} is no checkpoint of a network")
+    return weights

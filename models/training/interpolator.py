@@ -9,6 +9,7 @@ them; the truth is all 25, unquantised.
 import argparse
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from models.data.cache import Cache, quantise
 from models.networks.interpolator import PICTURES, TICK, InterpolatorNet, linear_interpolate
 from models.training.checkpoint import Ema
 from models.training.schedule import cosine_rate, optimise
+from models.whole_file import write_whole
 
 WINDOW = PICTURES * TICK
 JUDGED_STEP = 2
@@ -41,11 +43,13 @@ class InterpolatorConfig:
 
 
 class Windows:
-    """All windows of 25 frames in a row that lie wholly within one clip of ``cache``."""
+    """All windows of 25 frames in a row that lie wholly within one clip of ``cache``. Raises ``ValueError`` where none do."""
 
     def __init__(self, cache: Cache) -> None:
         self.small = np.asarray(cache.small)
         starts = [np.arange(c.start, c.start + c.frames - WINDOW + 1) for c in cache.clips if c.frames >= WINDOW]
+        if not starts:
+            raise ValueError(f"no clip is {WINDOW} frames long")
         self.starts = np.concatenate(starts)
 
     def take(self, starts: np.ndarray, steps: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -127,8 +131,7 @@ def train(cache: Path, out: Path, config: InterpolatorConfig) -> dict[str, objec
         "parameters": sum(p.numel() for p in model.parameters()),
         "dev_psnr_db_by_step": {str(s): evaluate(model, dev, s) for s in (1, 2, 3, 4)},
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(model.state_dict(), out)
+    write_whole(out, partial(torch.save, model.state_dict()))
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     return result
 

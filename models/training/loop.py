@@ -5,6 +5,7 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -57,6 +58,9 @@ class LoopConfig:
     loaders: int = 8
     bf16: bool | None = None
 
+
+LEAST_DEV = 25
+"""Frames that the longest dev clip must have more of: of shorter ones some figures take none."""
 
 C = TypeVar("C", bound=LoopConfig)
 M = TypeVar("M", bound=nn.Module)
@@ -148,14 +152,23 @@ class Loop(ABC, Generic[C, M]):
 
         Appends to ``STAGE.jsonl``, keeps ``STAGE.pt`` up to date, writes ``STAGE.json``. Of many
         processes only the first saves, judges and tells; the others wait for it at the next step's
-        gradients.
+        gradients. Raises ``ValueError`` where the dev split has nothing to judge on.
         """
         config = self.config
         torch.set_num_threads(config.threads)
-        dev, feed = Cache(config.cache / "dev"), self._feed()
-        saved = judged = self.seconds
-        told = time.monotonic()
+        dev = Cache(config.cache / "dev")
+        if max(clip.frames for clip in dev.clips) <= LEAST_DEV:
+            raise ValueError(f"{config.cache / 'dev'} has no clip of more than {LEAST_DEV} frames to judge on")
         config.out.mkdir(parents=True, exist_ok=True)
+        with closing(self._feed()) as feed:
+            self._train(feed, dev, report)
+        final = self._finish(dev, report) if self.group.first else {}
+        self.group.barrier()  # the next stage begins with what this one has saved
+        return final
+
+    def _train(self, feed: "Prefetch | ShardFeed", dev: Cache, report: Callable[[dict[str, float]], None]) -> None:
+        config, told = self.config, time.monotonic()
+        saved = judged = self.seconds
         sums: dict[str, list[float]] = {}
         while self.step < config.steps:
             began = time.perf_counter()
@@ -180,9 +193,6 @@ class Loop(ABC, Generic[C, M]):
             if self.seconds - saved > config.save_minutes * 60:
                 self.save()
                 saved = self.seconds
-        final = self._finish(dev, report) if self.group.first else {}
-        self.group.barrier()  # the next stage begins with what this one has saved
-        return final
 
     def _finish(self, dev: Cache, report: Callable[[dict[str, float]], None]) -> dict[str, float]:
         self.save()

@@ -28,7 +28,9 @@ def run_recipe(wanted: "TrainRequest", say: Callable[[str], None], scale: float 
         name = stage.name
         steps = max(1, round(stage.steps * scale))
         say(f"stage {name}: {steps} steps")
-        figures[name] = run_call(replace(wanted, stage=name, steps=steps), say)
+        # What the user names takes the place of what comes before the first stage; each other begins with the one before it.
+        start = wanted.start if stage is stages[0] else None
+        figures[name] = run_call(replace(wanted, stage=name, steps=steps, start=start), say)
     group = join()
     if group.first:
         figures |= _rest(wanted, stages[-1].name, scale, say)

@@ -62,7 +62,8 @@ def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
     from models.data.find_regions import prepare_regions
 
     if sharded(data):
-        return cache_shards(data, cache, "dev", DEV_CLIPS, say)
+        cache_shards(data, cache, "dev", DEV_CLIPS, say)
+        return prepare_dev_points(cache, say)
     for split in ("train", "dev"):
         if not (cache / split / "index.json").exists():
             say(f"preparing {split}: every clip is decoded once")
@@ -73,6 +74,15 @@ def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
         if not (cache / split / "points.npy").exists():
             say(f"preparing {split}: the face mesh is laid on every frame")
             prepare_points(cache / split, say)
+
+
+def prepare_dev_points(cache: Path, say: Callable[[str], None]) -> None:
+    """Lay the mesh on every dev frame that came out of shards, where that hasn't been done."""
+    from models.data.find_points import prepare_points
+
+    if not (cache / "dev" / "points.npy").exists():
+        say("preparing dev: the face mesh is laid on every frame")
+        prepare_points(cache / "dev", say)
 
 
 def cache_shards(data: Path, cache: Path, split: str, clips: int, say: Callable[[str], None]) -> None:
@@ -120,6 +130,8 @@ def run_call(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any]
     trainer = Trainer(config, start)
     if trainer.step:
         say(f"going on from step {trainer.step}")
+    elif trainer.anew:
+        say(f"{start} lacks {len(trainer.anew)} parameters, which begin anew: {trainer.anew[0]}, …")
     last: dict[str, Any] = {}
     trainer.run(_talk(say, last))
     return {"stage": stage, "checkpoint": str(trainer.checkpoint), **last}
@@ -130,6 +142,10 @@ def run_paper(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any
     :func:`run_call`."""
     from models.paper.training import PaperTrainConfig, run_paper_training
 
+    if wanted.start:
+        raise ValueError("--from begins the training of call, not of the paper's network")
+    if sharded(wanted.data):
+        raise ValueError("the paper's network is trained on clips, not on shards")
     prepare_cache(wanted.data, wanted.out / "cache", say)
     return run_paper_training(
         wanted.out / "cache", wanted.losses, wanted.out, wanted.stage or "backbone",
@@ -143,10 +159,17 @@ def run_export(checkpoint: Path, interpolator: Path, out: Path, say: Callable[[s
     ``FileNotFoundError``, ``ImportError``."""
     need_torch()
     from models.export.export import export
+    from models.runtime.backends import made_from
 
     for path in (checkpoint, interpolator):
         if not path.is_file():
             raise FileNotFoundError(f"no such file: {path}")
     out.mkdir(parents=True, exist_ok=True)
     export(checkpoint, interpolator, out, say=say)
+    for name, made_of, how in (
+        ("step-int8.onnx", "step.onnx", "python -m models.export.int8 CACHE"),
+        ("step-small-int8.onnx", "identity.onnx", "python -m models.distill"),
+    ):
+        if (out / name).is_file() and not made_from(out / name, out / made_of):
+            say(f"{name} belongs to other weights and is not used; {how} makes it anew")
     return {p.name: p.stat().st_size for p in sorted(out.glob("*.onnx"))}

@@ -56,7 +56,10 @@ steps. What sound moves is learnt there, too."""
 
 class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
     """One run of a stage of ``call``. ``start``: the weights it begins with, as
-    :func:`models.training.checkpoint.learnt` reads them."""
+    :func:`models.training.checkpoint.learnt` reads them. Raises ``ValueError`` for those of another network."""
+
+    anew: tuple[str, ...] = ()
+    """Parameters that ``start`` lacks, which begin as untrained ones do."""
 
     def __init__(self, config: TrainConfig, start: Path | None = None) -> None:
         torch.manual_seed(config.seed)
@@ -64,7 +67,11 @@ class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
         if start:
             own, known = model.state_dict(), learnt(start, model.named_parameters(), SHAPE if start.is_dir() else ())
             # What an older network lacked, or had in another shape, starts anew.
-            model.load_state_dict(own | {k: v for k, v in known.items() if k in own and v.shape == own[k].shape})
+            fitting = {k: v for k, v in known.items() if k in own and v.shape == own[k].shape}
+            if 2 * len(fitting) < len(own):
+                raise ValueError(f"{start} is of another network")
+            self.anew = tuple(name for name in own if name not in fitting)
+            model.load_state_dict(own | fitting)
         if config.sync and config.stage == "coarse":
             initialise_audio(model.predictor.audio, config.sync)
         groups = []

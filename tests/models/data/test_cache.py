@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-pytest.importorskip("av")
+av = pytest.importorskip("av")
 
-from models.data.cache import Cache, quantise, window_pictures
+from models.data.cache import Cache, CacheWriter, prepare, quantise, window_pictures
 
 
 @pytest.fixture
@@ -98,3 +98,49 @@ def test_sound_is_moved_to_its_lips(tiny_cache, tmp_path):
     for clip in (foreign, unknown):
         assert (moved.speech(clip, 10, 12) == -1).all()
         assert (plain.speech(clip, 10, 12) != -1).any()
+
+
+def listed(folder, *rows, columns="clip\tsplit\tidentity\tframes\tseconds\taudio"):
+    """A folder of training clips, (name, frames in it, frames listed, side), each a grey that tells which it is."""
+    (folder / "train").mkdir(parents=True)
+    lines = [columns]
+    for at, (name, frames, told, side) in enumerate(rows):
+        with av.open(str(folder / "train" / name), "w") as out:
+            stream = out.add_stream("libx264", rate=25)
+            stream.width = stream.height = side
+            for _ in range(frames):
+                grey_picture = np.full((side, side, 3), 40 + 60 * at, np.uint8)
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(grey_picture, format="rgb24")))
+            out.mux(stream.encode(None))
+        lines.append(f"{name}\ttrain\t{name}\t{told}\t1\t0")
+    (folder / "clips.tsv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_clip_longer_than_listed_takes_no_room_from_the_next(tmp_path):
+    data, said = listed(tmp_path / "data", ("a.mp4", 20, 10, 256), ("b.mp4", 6, 10, 256), ("c.mp4", 10, 10, 256)), []
+    prepare(data, tmp_path / "cache", "train", said.append)
+    cache = Cache(tmp_path / "cache" / "train")
+    assert [(c.name, c.start, c.frames) for c in cache.clips] == [("a.mp4", 0, 10), ("b.mp4", 10, 6), ("c.mp4", 16, 10)]
+    assert said == ["b.mp4 has 6 pictures, not 10"]
+    for clip, level in zip(cache.clips, (40, 100, 160), strict=True):
+        assert abs(cache.rgb256(clip.start + clip.frames - 1).mean() - level) < 4
+
+
+def test_what_cannot_be_prepared_is_told_by_name(tmp_path):
+    with pytest.raises(ValueError, match=r"big\.mp4 cannot be prepared: it is 320x320, not 256x256"):
+        prepare(listed(tmp_path / "a", ("big.mp4", 2, 2, 320)), tmp_path / "cache", "train")
+    with pytest.raises(ValueError, match=r"clips\.tsv lacks the columns audio, frames"):
+        prepare(listed(tmp_path / "b", columns="clip\tsplit\tidentity"), tmp_path / "cache", "train")
+    with pytest.raises(ValueError, match="no clips for"):
+        prepare(listed(tmp_path / "c"), tmp_path / "cache", "train")
+    assert not (tmp_path / "cache" / "train" / "index.json").exists()
+
+
+def test_a_full_disk_is_an_error_and_not_the_end_of_the_process(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        CacheWriter(tmp_path, 3)

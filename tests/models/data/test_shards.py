@@ -43,7 +43,10 @@ def clip(number: int) -> Sample:
     mel = rng.uniform(-1, 1, ((4 * frames + 1) * (1 - number % 2), BANDS)).astype(np.float16)
     boxes = np.tile(rng.integers(0, 100, (frames, 4, 2)), 2) + np.array([0, 0, 40, 30])
     info = {"identity": PEOPLE[number], "source": f"{number}.mp4", "frames": frames, "speech": bool(len(mel))}
-    return Sample(f"{PEOPLE[number]}-{number}", info, file.getvalue(), mel, boxes.astype(np.int16))
+    points = rng.uniform(-0.9, 0.9, (54, 2)) + np.linspace(0, 0.1, frames)[:, None, None]
+    return Sample(
+        f"{PEOPLE[number]}-{number}", info, file.getvalue(), mel, boxes.astype(np.int16), points.astype(np.float16)
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +113,8 @@ def test_an_example_is_the_one_that_a_cache_gives(folder, tmp_path, side):
         for key, frame, phase, step, size in ((0, 7, None, 1, 8), (9, 11, 3, 2, 8), (3, 0, 0, 4, 8), (1, 8, 2, 2, 32)):
             a = example(cache, kept, key, frame, side, phase, step, size)
             b = example(one, one.clips[0], key, frame, side, phase, step, size)
-            assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+            assert all(np.array_equal(x, y) for x, y in zip(a[:6], b[:6], strict=True))
+            assert np.array_equal(b[6], sample.points[[key, frame]])  # which the cache has from a mesh of its own
 
 
 def test_batches_are_as_the_samplers(batches):
@@ -121,6 +125,7 @@ def test_batches_are_as_the_samplers(batches):
     assert all(value.dtype == torch.float32 for value in vars(batch).values())
     assert batch.truth.is_contiguous(memory_format=torch.channels_last)
     assert batch.pictures.is_contiguous()
+    assert any(b.shape.any() for b in islice(iter(batches()), 5))  # of some samples the points are withheld
     small = torch.nn.functional.avg_pool2d(batch.truth, 8)
     assert (batch.pictures[:, 2] - small).abs().mean() < 0.1
 

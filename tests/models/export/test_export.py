@@ -19,6 +19,8 @@ from models.face.shape_points import COUNT
 from models.networks.blocks import warp
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
 from models.networks.interpolator import InterpolatorNet
+from models.runtime.upsampler import weights_folder
+from models.training.runs import run_export
 
 SMALL = FaceUpsamplerConfig(c128=8, c64=8, c32=12, c16=16, c8=16, visual=16, audio=8, generator=8)
 ALMOST = 1 / 255
@@ -137,10 +139,16 @@ def test_export_takes_the_averaged_weights(tmp_path):
     average, now = random_call(FaceUpsamplerConfig()), FaceUpsamplerNet()
     torch.save({"model": now.state_dict(), "ema": average.state_dict()}, tmp_path / "full.pt")
     torch.save(InterpolatorNet().state_dict(), tmp_path / "interpolator.pt")
-    sizes = export(tmp_path / "full.pt", tmp_path / "interpolator.pt", tmp_path / "out")
+    for name in ("step-int8.onnx", "step-small-int8.onnx"):  # of the weights before
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / name).write_bytes((weights_folder() / name).read_bytes())
+    said: list[str] = []
+    sizes = run_export(tmp_path / "full.pt", tmp_path / "interpolator.pt", tmp_path / "out", said.append)
+    assert [line.split()[0] for line in said[-2:]] == ["step-int8.onnx", "step-small-int8.onnx"]
+    assert all("belongs to other weights and is not used" in line for line in said[-2:])
     written = {p.name: p.stat().st_size for p in (tmp_path / "out").iterdir()}
     assert written == sizes
-    assert set(sizes) == {"identity.onnx", "step.onnx", "interpolator.onnx"}
+    assert set(sizes) == {"identity.onnx", "step.onnx", "interpolator.onnx", "step-int8.onnx", "step-small-int8.onnx"}
     keyframe, pictures, speech, detail, shape = inputs()
     options = {"providers": ["CPUExecutionProvider"]}
     identity, step = (ort.InferenceSession(tmp_path / "out" / n, **options) for n in ("identity.onnx", "step.onnx"))
@@ -152,7 +160,7 @@ def test_export_takes_the_averaged_weights(tmp_path):
 
 def test_files_of_the_wrong_kind_are_refused(tmp_path):
     torch.save({"model": {}}, tmp_path / "a.pt")
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="is no checkpoint of a network"):
         export(tmp_path / "a.pt", tmp_path / "b.pt", tmp_path / "out")
     with pytest.raises(FileNotFoundError):
         export(tmp_path / "none.pt", tmp_path / "b.pt", tmp_path / "out")

@@ -34,5 +34,5 @@ def test_what_is_no_expert_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         initialise_audio(AudioEncoder(FaceUpsamplerConfig()), tmp_path / "none.pt")
     torch.save({"model": {}}, tmp_path / "other.pt")
-    with pytest.raises((KeyError, RuntimeError)):
+    with pytest.raises(ValueError, match="is no lip-sync expert"):
         initialise_audio(AudioEncoder(FaceUpsamplerConfig()), tmp_path / "other.pt")

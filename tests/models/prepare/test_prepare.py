@@ -16,6 +16,7 @@ pytest.importorskip("av")
 import av
 
 from models.face.detector import BlazeFace
+from models.face.shape_points import MESH
 from models.prepare.command import find_videos, run_prepare
 from models.prepare.job import Outcome, Preparer, Settings
 from models.prepare.people import split_of
@@ -118,7 +119,10 @@ def test_clips_show_the_face_as_a_call_does(prepared):
             assert face.height / 256 == pytest.approx(0.507, abs=0.06)
             assert face.centre[0] / 256 == pytest.approx(0.5, abs=0.06)
             assert face.centre[1] / 256 == pytest.approx(0.567, abs=0.06)
+        assert sample.points.shape == (len(pictures), 54, 2)
         lips, nose, eyes, _ = sample.boxes.transpose(1, 0, 2)
+        mouth = 128 + 128 * sample.points[:, MESH.index(13)].astype(float)  # the upper lip's middle
+        assert ((mouth > lips[:, :2] - 3) & (mouth < lips[:, 2:] + 3)).all()
         assert (eyes[:, 1] < nose[:, 3]).all()
         assert (nose[:, 1] < lips[:, 3]).all()
 
@@ -147,7 +151,7 @@ def test_nobody_is_in_both_splits_and_the_manifest_tells_all(prepared):
     assert len({r["key"] for r in rows}) == 4
     with tarfile.open(out / "dev-000000.tar") as tar:  # what WebDataset takes for one sample: the name up to the first dot
         names = tar.getnames()
-    assert [n.partition(".")[2] for n in names[:4]] == ["json", "mp4", "npy", "boxes.npy"]
+    assert [n.partition(".")[2] for n in names[:5]] == ["json", "mp4", "npy", "boxes.npy", "points.npy"]
     assert figures["hours_out"] < figures["hours_in"]
 
 

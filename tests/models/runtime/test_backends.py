@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from models.runtime.backends import DEVICES, choose, has_int8_dots, load
+from models.runtime.backends import DEVICES, choose, has_int8_dots, load, made_from
 from models.runtime.upsampler import FRAMES, Upsampler, weights_folder
 
 needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="OpenVINO is optional")
@@ -120,3 +120,11 @@ os.kill(os.getpid(), signal.SIGUSR1)
 def test_a_signal_is_handled_after_a_network_was_let_go_by_another_thread():
     done = subprocess.run([sys.executable, "-c", SIGNAL_AFTER], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr[-2000:]
+
+
+def test_a_network_names_the_weights_that_it_was_made_for(tmp_path):
+    shipped = weights_folder()
+    assert made_from(shipped / "step-int8.onnx", shipped / "step.onnx")
+    assert made_from(shipped / "step-small-int8.onnx", shipped / "identity.onnx")
+    assert not made_from(shipped / "step-small-int8.onnx", shipped / "step.onnx")
+    assert not made_from(tmp_path / "step-int8.onnx", shipped / "step.onnx")

@@ -32,4 +32,6 @@ def test_what_does_not_go_together_is_refused(tmp_path):
     (tmp_path / "d.pt").write_bytes(b"no checkpoint")
     with pytest.raises(ValueError, match="is no checkpoint"):
         mix(a, tmp_path / "d.pt", tmp_path / "c.pt")
+    with pytest.raises(ValueError, match="is a folder, not a checkpoint"):
+        mix(a, tmp_path, tmp_path / "c.pt")
     assert not (tmp_path / "c.pt").exists()

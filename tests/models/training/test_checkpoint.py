@@ -5,9 +5,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from models.export.export import call_graphs
+from models.export.export import call_graphs, export
+from models.lipsync.syncnet import load_sync
 from models.networks.face_upsampler import FaceUpsamplerNet
-from models.training.checkpoint import from_onnx, learnt
+from models.training.checkpoint import Ema, RunState, from_onnx, learnt
 from models.training.trainer import TrainConfig, Trainer
 
 
@@ -74,3 +75,61 @@ def test_what_does_not_hold_the_network_is_refused(exported, tmp_path):
         (tmp_path / "full.pt").write_bytes(content)
         with pytest.raises(ValueError, match="is no checkpoint"):
             learnt(tmp_path / "full.pt", ())
+
+
+def broken(path, kind):
+    """A file that is no checkpoint: ``kind`` tells what went wrong with it."""
+    if kind == "half":
+        torch.save({"ema": {"a": torch.zeros(1000)}}, path)
+        path.write_bytes(path.read_bytes()[:2000])
+    elif kind == "a tensor":
+        torch.save(torch.zeros(3), path)
+    elif kind == "a module":
+        torch.save(torch.nn.Linear(1, 1), path)
+    else:
+        path.write_bytes({"empty": b"", "text": b"no checkpoint"}[kind])
+
+
+@pytest.mark.parametrize("kind", ["half", "empty", "text", "a tensor", "a module"])
+def test_what_is_no_checkpoint_is_told_in_a_line(tmp_path, kind):
+    broken(path := tmp_path / "full.pt", kind)
+    with pytest.raises(ValueError, match=r"full\.pt is no checkpoint"):
+        learnt(path, ())
+    with pytest.raises(ValueError, match=r"full\.pt is no checkpoint"):
+        RunState(model := torch.nn.Linear(1, 1), Ema(model), torch.optim.SGD(model.parameters())).load(path, torch.device("cpu"))
+    with pytest.raises(ValueError, match=r"full\.pt is no checkpoint"):
+        load_sync(path)
+
+
+def test_weights_of_another_network_are_refused(tiny_cache, perceptual_weights, tmp_path):
+    torch.save({"ema": {"predictor.flow64.weight": torch.zeros(1), "another": torch.zeros(3)}}, tmp_path / "paper.pt")
+    config = TrainConfig("full", tiny_cache, perceptual_weights, tmp_path / "run", threads=1)
+    with pytest.raises(ValueError, match=r"paper\.pt is of another network"):
+        Trainer(config, tmp_path / "paper.pt")
+    with pytest.raises(ValueError, match=r"paper\.pt is of another network"):
+        export(tmp_path / "paper.pt", tmp_path / "paper.pt", tmp_path / "out")
+
+
+def test_what_a_new_run_lacks_is_named(tiny_cache, perceptual_weights, tmp_path):
+    known = dict(FaceUpsamplerNet().state_dict())
+    del known["predictor.shape16.weight"]
+    torch.save({"ema": known}, tmp_path / "old.pt")
+    config = TrainConfig("full", tiny_cache, perceptual_weights, tmp_path / "run", threads=1)
+    assert Trainer(config, tmp_path / "old.pt").anew == ("predictor.shape16.weight",)
+
+
+def test_a_save_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    model = torch.nn.Linear(1, 1)
+    state, path = RunState(model, Ema(model), torch.optim.SGD(model.parameters())), tmp_path / "full.pt"
+    state.save(path)
+    before = path.read_bytes()
+
+    def full(_, path):
+        path.write_bytes(b"a beginning")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        state.save(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["full.pt"]

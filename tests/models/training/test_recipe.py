@@ -57,6 +57,18 @@ def test_recipe_from_clips_to_onnx(data, perceptual_weights, tmp_path, monkeypat
     upsampler.set_identity(np.full((256, 256, 3), 90, np.uint8))
     frame = upsampler.step(np.full((5, 3, 8, 8), 0.5, np.float32), np.full((20, 80), -1, np.float32))
     assert frame.shape == (256, 256, 3)
+    # Whoever names weights to begin with means the first stage alone.
+    started: list[Path | None] = []
+
+    def note(one, say):
+        started.append(one.start)
+        return {}
+
+    monkeypatch.setattr("models.training.runs.run_call", note)
+    monkeypatch.setattr(recipe, "_rest", lambda *_: {})
+    run(replace(wanted, start=tmp_path / "run" / "call.pt"), True, said.append)
+    assert started == [tmp_path / "run" / "call.pt", *[None] * (len(small) - 1)]
+    monkeypatch.undo()
     before = (tmp_path / "run" / "coarse.pt").stat().st_mtime_ns
     again: list[str] = []
     run(replace(wanted, stage="coarse", steps=2, batch=2), False, again.append)
@@ -72,6 +84,7 @@ def test_recipe_from_clips_to_onnx(data, perceptual_weights, tmp_path, monkeypat
     ({"sync": Path("none.pt")}, False, "none.pt"),
     ({"steps": 3}, True, "--reproduce brings its own"),
     ({"network": "paper"}, True, "--reproduce brings its own"),
+    ({"network": "paper", "start": Path("a.pt")}, False, "--from begins the training of call"),
 ])  # fmt: skip
 def test_wrong_wishes_are_one_line(tmp_path, change, reproduce, reason):
     for name in ("clips.tsv", "lpips_vgg16.pth", "lpips_alexnet.pth"):

@@ -92,6 +92,22 @@ async def test_networks_and_runtime_have_addresses_that_last(url, session):
 
 
 @needs_runtime
+async def test_a_network_made_for_other_weights_is_not_given_to_pages(url, session, monkeypatch):
+    """After an export the small network may still be that of the weights before."""
+    real = call_page.made_from
+    monkeypatch.setattr(call_page, "made_from", lambda path, of: path.name != "step-small-int8.onnx" and real(path, of))
+    call_page._fitting.cache_clear()
+    try:
+        async with session.get(f"{url}peer/files.json") as answer:
+            files = (await answer.json())["files"]
+        assert files["step-small-int8.onnx"] == files["step.onnx"] != files["step-int8.onnx"]
+        async with session.get(url + files["step-small-int8.onnx"]["url"].lstrip("/")) as answer:
+            assert answer.status == 200
+    finally:
+        call_page._fitting.cache_clear()
+
+
+@needs_runtime
 async def test_onnx_runtime_instantiates_as_the_page_expects(url, session):
     """load.js gives all workers what is compiled by standing in for this call with this file."""
     async with session.get(f"{url}peer/files.json") as answer:
