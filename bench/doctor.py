@@ -65,7 +65,7 @@ def _keyframes() -> Finding:
     from codec.keyframe import default_format
 
     form = default_format()
-    return Finding("keyframe format", form == "avif", form, "" if form == "avif" else "a Pillow with AVIF makes them smaller")
+    return Finding("keyframe format", form == "av1", form, "" if form == "av1" else "a Pillow with AVIF makes them smaller")
 
 
 def _camera() -> Finding:

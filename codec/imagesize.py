@@ -6,18 +6,22 @@ encoder of one still picture writes is taken: no animation, alpha plane, second 
 For AV1 every sequence header is read, for it bounds every frame.
 """
 
+from codec.av1_still import MARK
 from codec.errors import KeyframeError
 
 _OBU_SEQUENCE_HEADER = 1
 
 
 def image_size(data: bytes) -> tuple[str, int, int]:
-    """("avif" or "webp", width, height). Raises :class:`KeyframeError` for anything but one plain picture."""
+    """("avif", "av1" or "webp", width, height); "av1": the units of an AVIF file without it (:mod:`codec.av1_still`). Raises
+    :class:`KeyframeError` for anything but one plain picture."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return ("webp", *_webp_size(data))
     if data[4:12] == b"ftypavif":
-        return ("avif", *_avif_size(data))
-    raise KeyframeError("keyframe image is neither AVIF nor WebP")
+        return ("avif", *_av1_size(avif_units(data)))
+    if data.startswith(MARK):
+        return ("av1", *_av1_size(data))
+    raise KeyframeError("keyframe image is neither AVIF, AV1 nor WebP")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -42,7 +46,8 @@ def _boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int]]:
     return found
 
 
-def _avif_size(data: bytes) -> tuple[int, int]:
+def avif_units(data: bytes) -> bytes:
+    """The AV1 units in an AVIF file. Raises :class:`KeyframeError` for one that is not laid out as libavif does it."""
     boxes = _boxes(data, 0, len(data))
     if [kind for kind, _, _ in boxes] != [b"ftyp", b"meta", b"mdat"]:
         raise KeyframeError("keyframe image is not one plain AVIF picture")
@@ -59,7 +64,7 @@ def _avif_size(data: bytes) -> tuple[int, int]:
     offset, length = int.from_bytes(places[0][14:18], "big"), int.from_bytes(places[0][18:22], "big")
     if offset < boxes[2][1] or offset + length > len(data):
         raise KeyframeError("keyframe image's data lies outside its box")
-    return _av1_size(data[offset : offset + length])
+    return data[offset : offset + length]
 
 
 def _av1_size(data: bytes) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The keyframe: one sharp 256×256 picture of the person, as AVIF or WebP, with its own 8×8 picture
+"""The keyframe: one sharp 256×256 picture of the person, as AV1 or WebP, with its own 8×8 picture
 and, where they are known, the places of its face's points.
 
 Its bytes carry the 8×8 picture explicitly (coded against grey at step 1), so that what later
@@ -14,8 +14,9 @@ from functools import cached_property
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
+from codec.av1_still import MARK, with_file
 from codec.errors import CodecError, KeyframeError
-from codec.imagesize import image_size
+from codec.imagesize import avif_units, image_size
 from codec.media.types import Float32, UInt8
 from codec.pictures.picture import decode_alone, encode_alone
 from codec.pictures.sampling import sample
@@ -27,15 +28,15 @@ MAX_KEYFRAME = 65_536
 HASH = 8
 """Bytes of SHA-256 that name a keyframe in the cache."""
 QUALITY = 70
-"""AVIF's or WebP's quality of a keyframe: beyond it LPIPS of the drawn video hardly falls
+"""AV1's or WebP's quality of a keyframe: beyond it LPIPS of the drawn video hardly falls
 (``bench.picture.keyframe_curve``). The browser's own scale: signaling/web/peer/media/still.js."""
 _MAGIC = b"FK2"
-_FORMATS = {"avif": "AVIF", "webp": "WEBP"}
+_FORMATS = {"avif": "AVIF", "av1": "AVIF", "webp": "WEBP"}
 
 
 def default_format() -> str:
-    """AVIF where this Pillow has it, else WebP."""
-    return "avif" if features.check("avif") else "webp"
+    """AV1 where this Pillow has it, else WebP."""
+    return "av1" if features.check("avif") else "webp"
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,23 @@ class Keyframe:
 
 
 def encode_keyframe(rgb: UInt8, quality: int = QUALITY, form: str | None = None, points: Float32 | None = None) -> Keyframe:
-    """Face crop (256, 256, 3) uint8 → keyframe. ``quality`` 1..100, ``form`` "avif" or "webp",
-    ``points``: see :class:`Keyframe`.
+    """Face crop (256, 256, 3) uint8 → keyframe. ``quality`` 1..100, ``form`` "av1", "avif" (the
+    same in a file) or "webp", ``points``: see :class:`Keyframe`.
 
     Raises :class:`KeyframeError` for another size or form, or when the result is over 64 KiB.
     """
     form = form or default_format()
     if rgb.shape != (SIDE, SIDE, 3) or rgb.dtype != np.uint8 or form not in _FORMATS or not 1 <= quality <= 100:
-        wanted = f"keyframe must be {SIDE}x{SIDE} RGB uint8 as avif or webp of quality 1..100"
+        wanted = f"keyframe must be {SIDE}x{SIDE} RGB uint8 as av1, avif or webp of quality 1..100"
         raise KeyframeError(f"{wanted}, not {rgb.shape} {rgb.dtype} as {form} of quality {quality}")
     buffer = io.BytesIO()
-    options = {"speed": 6, "subsampling": "4:2:0"} if form == "avif" else {"method": 6}
+    options = {"method": 6} if form == "webp" else {"speed": 6, "subsampling": "4:2:0"}
     Image.fromarray(rgb).save(buffer, _FORMATS[form], quality=quality, **options)
+    image_bytes = _without_file(buffer.getvalue()) if form == "av1" else buffer.getvalue()
     thumbnail = encode_alone(sample(rgb))
     packed_points = b"" if points is None else pack_points(points)
     parts = (pack_length(len(part)) + part for part in (thumbnail, packed_points))
-    data = _MAGIC + b"".join(parts) + buffer.getvalue()
+    data = _MAGIC + b"".join(parts) + image_bytes
     return parse_keyframe(data)
 
 
@@ -95,10 +97,20 @@ def parse_keyframe(data: bytes) -> Keyframe:
     return Keyframe(data, _decode_image(image_bytes), thumbnail, points)
 
 
+def _without_file(avif: bytes) -> bytes:
+    """An AVIF file's units, where our own file around them gives the same picture; else the whole file, for an encoder may
+    choose other colours some day. Raises :class:`KeyframeError`."""
+    units = avif_units(avif)
+    if units.startswith(MARK) and np.array_equal(_decode_image(units), _decode_image(avif)):
+        return units
+    return avif
+
+
 def _decode_image(data: bytes) -> UInt8:
     form, width, height = image_size(data)
     if (width, height) != (SIDE, SIDE):
         raise KeyframeError(f"keyframe image is {width}x{height}, not {SIDE}x{SIDE}")
+    data = with_file(data) if form == "av1" else data
     try:
         with Image.open(io.BytesIO(data), formats=(_FORMATS[form],)) as image:
             if image.size != (SIDE, SIDE):

@@ -48,7 +48,7 @@ class StreamConfig:
         size: side of the pictures, one of :data:`PICTURE_BYTES`.
         bitrate: of Opus, bit/s.
         tick_mode: index into ``TICK_MODES``.
-        quality: of the keyframe's AVIF or WebP, 1..100.
+        quality: of the keyframe's AV1 or WebP, 1..100.
         picture_bytes: what a picture may cost on average; by default as :data:`PICTURE_BYTES` says.
         shape: send the face's shape (mesh points) with each picture; without it the stream is as in the paper.
         pauses: in silence send no sound and, at ticks of 200 ms, only every other tick's bundle.

@@ -32,7 +32,7 @@ from models.runtime.upsampler import Interpolator, WeightsMissingError
 
 LOSSLESS = "lossless"
 QUALITIES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
-SETTINGS = tuple((form, q) for form in ("avif", "webp") for q in QUALITIES)
+SETTINGS = tuple((form, q) for form in ("av1", "webp") for q in QUALITIES)
 FIGURES = ("psnr", "lpips", "dists")
 
 

@@ -35,7 +35,7 @@ class OutgoingKeyframes:
         quality: int, shape: bool = True,
     ) -> None:  # fmt: skip
         """``mode``: "auto" chooses from what was seen before, or within the first second; "first" takes the first picture.
-        ``count``: what keyframes cost is added to it. ``quality``: AVIF's.
+        ``count``: what keyframes cost is added to it. ``quality``: AV1's.
         ``shape``: they carry their face's points."""
         self._pictures, self._count, self._detector, self._mesh = pictures, count, detector, mesh
         self._shape = shape

@@ -135,7 +135,7 @@ def keyframes() -> Target:
     rng = np.random.default_rng(1)
     soft = np.kron(rng.integers(0, 256, (16, 16, 3)), np.ones((16, 16, 1))).astype(np.uint8)
     points = rng.uniform(0, 256, (POINTS, 2)).astype(np.float32)
-    valid = [encode_keyframe(soft, 20, form, points).data for form in ("avif", "webp")]
+    valid = [encode_keyframe(soft, 20, form, points).data for form in ("avif", "webp", "av1")]
     return valid, parse_keyframe
 
 

@@ -1,12 +1,14 @@
 """codec.imagesize: what the bytes really hold, whatever their boxes say."""
 
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from codec.av1_still import MARK, with_file
 from codec.errors import KeyframeError
-from codec.imagesize import _sequence_size, image_size
+from codec.imagesize import _sequence_size, avif_units, image_size
 
 
 def saved(size: tuple[int, int], form: str, **options: object) -> bytes:
@@ -30,6 +32,31 @@ def test_a_large_frame_behind_a_box_that_says_256_is_seen() -> None:
     with Image.open(io.BytesIO(liar)) as image:
         assert image.size == (256, 256), "Pillow believes the box"
     assert image_size(liar) == ("avif", 2048, 1024)
+
+
+def test_units_without_a_file_are_measured_as_those_within() -> None:
+    units = avif_units(saved((256, 256), "AVIF"))
+    assert units.startswith(MARK)
+    assert image_size(units) == ("av1", 256, 256)
+    assert image_size(avif_units(saved((2048, 1024), "AVIF"))) == ("av1", 2048, 1024)
+    for bad in (units[:-1], units[:3], MARK + b"\x32\x7f", units + units[2:3]):
+        with pytest.raises(KeyframeError):
+            image_size(bad)
+    assert image_size(MARK) == ("av1", 0, 0), "no sequence header: no keyframe takes that size"
+
+
+def test_our_file_around_units_decodes_as_theirs() -> None:
+    whole = saved((256, 256), "AVIF")
+    with Image.open(io.BytesIO(whole)) as theirs, Image.open(io.BytesIO(with_file(avif_units(whole)))) as ours:
+        assert (ours.size, ours.mode, ours.tobytes()) == ((256, 256), "RGB", theirs.tobytes())
+
+
+def test_the_file_around_units_is_the_documents() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
+    told = "".join(text.split("file around AV1 units -->")[1].split("<!--")[0].split())
+    units = MARK + bytes(300)
+    told = told.replace("LLLLLLLL", f"{len(units):08x}").replace("MMMMMMMM", f"{len(units) + 8:08x}")
+    assert bytes.fromhex(told) + units == with_file(units)
 
 
 def test_a_huge_webp_canvas_is_refused_before_anything_is_allocated() -> None:

@@ -4,17 +4,19 @@
 // decoder allocates its canvas when it opens. So only the plain form that an encoder of one still picture writes is taken: no
 // animation, alpha plane, second item, or metadata. For AV1 every sequence header is read, for it bounds every frame.
 
+import { MARK } from "./av1_still.js";
 import { KeyframeError } from "./errors.js";
 
 const OBU_SEQUENCE_HEADER = 1;
 
-/** @typedef {{ form: "avif" | "webp", width: number, height: number }} ImageSize */
+/** `form` "av1": the units of an AVIF file without it. @typedef {{ form: "avif" | "av1" | "webp", width: number, height: number }} ImageSize */
 
 /** Throws {@link KeyframeError} for anything but one plain picture. @param {Uint8Array} data @returns {ImageSize} */
 export function imageSize(data) {
   if (text(data, 0, 4) === "RIFF" && text(data, 8, 12) === "WEBP") return { form: "webp", ...webpSize(data) };
   if (text(data, 4, 12) === "ftypavif") return { form: "avif", ...avifSize(data) };
-  throw new KeyframeError("keyframe image is neither AVIF nor WebP");
+  if (MARK.every((byte, i) => data[i] === byte)) return { form: "av1", ...av1Size(data) };
+  throw new KeyframeError("keyframe image is neither AVIF, AV1 nor WebP");
 }
 
 /** @param {Uint8Array} data @param {number} start @param {number} end */

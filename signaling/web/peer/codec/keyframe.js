@@ -1,10 +1,11 @@
-// The keyframe: one sharp 256×256 picture of the person, as AVIF or WebP, with its own 8×8 picture and, where they are known,
+// The keyframe: one sharp 256×256 picture of the person, as AV1 or WebP, with its own 8×8 picture and, where they are known,
 // the places of its face's points. Layout in docs/format.md.
 //
 // Its bytes carry the 8×8 picture explicitly (coded against grey at step 1), so that what later pictures are predicted from
 // does not hang on how some version of some image library decodes. Decoding the image itself is left to the browser: whoever
 // shows it calls createImageBitmap on `image`, the size of which has been checked here.
 
+import { withFile } from "./av1_still.js";
 import { CodecError, KeyframeError } from "./errors.js";
 import { imageSize } from "./imagesize.js";
 import { decodeAlone, encodeAlone } from "./pictures/picture.js";
@@ -18,7 +19,8 @@ export const HASH = 8;
 const MAGIC = [0x46, 0x4b, 0x32]; // "FK2"
 
 /**
- * A parsed keyframe: `data` is what is sent, hashed and compared, `image` the picture's file, `thumbnail` (8, 8, 3) YCbCr,
+ * A parsed keyframe: `data` is what is sent, hashed and compared, `image` the picture's file (units that came without one
+ * are in an AVIF file again), `thumbnail` (8, 8, 3) YCbCr,
  * `points` (54, 2) of its face in pixels, null where they are not known.
  * @typedef {{
  *   data: Uint8Array, digest: Uint8Array, image: Uint8Array, form: "avif" | "webp",
@@ -36,7 +38,7 @@ export async function digestOf(data) {
 }
 
 /**
- * A picture's file (AVIF or WebP of 256×256), its 8×8 picture and its face's points → keyframe. Throws {@link KeyframeError}.
+ * A picture as it is sent (AV1, AVIF or WebP of 256×256), its 8×8 picture and its face's points → keyframe. Throws {@link KeyframeError}.
  * @param {Uint8Array} image @param {import("./pictures/planes.js").Picture} thumbnail @param {Float32Array | null} points
  */
 export async function makeKeyframe(image, thumbnail, points) {
@@ -65,5 +67,6 @@ export async function parseKeyframe(data) {
   }
   const { form, width, height } = imageSize(image);
   if (width !== SIDE || height !== SIDE) throw new KeyframeError(`keyframe image is ${width}x${height}, not ${SIDE}x${SIDE}`);
-  return { data, digest: await digestOf(data), image, form, thumbnail, points };
+  const file = form === "av1" ? { image: withFile(image), form: /** @type {const} */ ("avif") } : { image, form };
+  return { data, digest: await digestOf(data), ...file, thumbnail, points };
 }

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.js_tables import tables
+from codec.av1_still import with_file
 from codec.bundle import Bundle, Face, Report
 from codec.control import Bye, Hello, KeyframeChunk, KeyframeNotice, SafetyCommitment, SafetyNumber, Verb, parse_message
 from codec.errors import CodecError
@@ -27,6 +28,7 @@ from codec.safety_code import SafetyCode, fingerprint
 from codec.shape.basis import COEFFICIENTS, POINTS, coefficients, movements
 from codec.shape.keyframe_points import pack_points
 from codec.shape.shape import ShapeDecoder, ShapeEncoder, frames_of
+from codec.wirebytes import pack_length
 from signaling.web.npm import node
 from tests.codec.test_fuzz import mutate
 from tests.signaling.web.peer.conftest import Browser
@@ -195,20 +197,25 @@ def face(rng: np.random.Generator) -> UInt8:
     return np.kron(rng.integers(0, 256, (16, 16, 3)), np.ones((16, 16, 1))).astype(np.uint8)
 
 
-@pytest.mark.parametrize("form", ["avif", "webp"])
+@pytest.mark.parametrize("form", ["av1", "avif", "webp"])
 def test_keyframes_agree(browser: Browser, form: str) -> None:
     rng = np.random.default_rng(4)
     rgb, points = face(rng), rng.uniform(-5, 262, (POINTS, 2)).astype(np.float32)
     keyframe = encode_keyframe(rgb, 70, form, points)
     told = browser.ask("parseKeyframe", data=keyframe.data.hex())
-    assert (told["form"], told["digest"]) == (form, keyframe.digest.hex())
+    # The picture is what ends a keyframe; what comes without a file is put into one.
+    before = (encode_alone(keyframe.thumbnail), pack_points(points))
+    sent = keyframe.data[3 + sum(len(pack_length(len(part))) + len(part) for part in before) :]
+    file = with_file(sent) if form == "av1" else sent
+    assert (told["form"], told["digest"]) == ("webp" if form == "webp" else "avif", keyframe.digest.hex())
+    assert told["image"] == file.hex()
     assert told["thumbnail"] == picture_of(keyframe.thumbnail)
     assert keyframe.points is not None
     assert np.array_equal(told["points"], keyframe.points.reshape(-1))
     rgba = np.dstack([rgb, np.full((256, 256), 255, np.uint8)])
     assert browser.ask("sample", data=rgba.tobytes().hex(), side=256, size=8) == picture_of(sample(rgb))
     assert browser.ask("packPoints", points=points.reshape(-1).tolist()) == pack_points(points).hex()
-    made = browser.ask("makeKeyframe", image=told["image"], own=told["thumbnail"], points=points.reshape(-1).tolist())
+    made = browser.ask("makeKeyframe", image=sent.hex(), own=told["thumbnail"], points=points.reshape(-1).tolist())
     assert made["data"] == keyframe.data.hex()
     assert parse_keyframe(bytes.fromhex(made["data"])) == keyframe
     assert browser.ask("encodeAlone", own=picture_of(keyframe.thumbnail)) == encode_alone(keyframe.thumbnail).hex()
@@ -236,7 +243,8 @@ def corpus() -> dict[str, list[bytes]]:
     """Valid inputs by the request that parses them."""
     rng = np.random.default_rng(3)
     keyframes = [
-        encode_keyframe(face(rng), 50, form, rng.uniform(0, 256, (POINTS, 2)).astype(np.float32)) for form in ("avif", "webp")
+        encode_keyframe(face(rng), 50, form, rng.uniform(0, 256, (POINTS, 2)).astype(np.float32))
+        for form in ("av1", "avif", "webp")
     ]
     encoder, shapes = PictureEncoder(), ShapeEncoder()
     encoder.set_keyframe(0, keyframes[0].thumbnail)
