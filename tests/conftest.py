@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bench.demo import shipped_clip
 from codec.media.files import file_frames
 from models.runtime.upsampler import Interpolator
 from tests.virtual_time import VirtualLoop
+
+# The same examples on every machine, and no limit of time for one: another process may hold the core.
+settings.register_profile("any machine", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_asyncio_loop_factories(

@@ -6,7 +6,10 @@ A process for each part, for in one process after all the others a thread of lib
 the real calls, which want the machine to themselves.
 """
 
+import contextlib
 import itertools
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +23,9 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from bench.browsers.chromium import family
+
 BUSY = (
     "tests/models/[!_f-q]*/", "tests/models/[f-q]*/", "tests/bench", "tests/receiver", "tests/test_*.py", "tests/codec",
 )  # fmt: skip
@@ -49,14 +55,17 @@ class Total:
         record = self._folder / f"{next(self._numbers)}.xml"
         words = [sys.executable, "-m", "pytest", "-m", mark, "--durations=5", f"--junitxml={record}", *paths(part)]
         began = time.monotonic()
+        process = subprocess.Popen(
+            words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )  # fmt: skip
         try:
-            done = subprocess.run(
-                words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=LONGEST,
-                check=False,
-            )  # fmt: skip
-            code, said = done.returncode, done.stdout
-        except subprocess.TimeoutExpired as error:
-            code, said = 1, f"{error.stdout or ''}\nended: it took more than {LONGEST:.0f} s"
+            said, _ = process.communicate(timeout=LONGEST)
+            code = process.returncode
+        except subprocess.TimeoutExpired:
+            for pid in family(process.pid):  # browsers and peers that a test has started would slow all others
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            said, code = f"{process.communicate()[0]}\nended: it took more than {LONGEST:.0f} s", 1
         with _print:
             print(f"== {part} ({mark}), {time.monotonic() - began:.0f} s\n{said.rstrip()}", flush=True)
         self.codes.append(code)

@@ -46,7 +46,7 @@ async def line_with(marker: str, output: asyncio.StreamReader | None, program: s
     raise BrowserError(f"{program} ended at once: {said[-3:]}")
 
 
-def _family(root: int) -> set[int]:
+def family(root: int) -> set[int]:
     """A process, its children, theirs and so on."""
     parents = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
@@ -136,7 +136,7 @@ class Browser:
         """Memory of the browser with all its processes, in MB; what they share counts once. 0 where the system doesn't tell it
         as Linux does."""
         # In another thread: what runs on this event loop, such as a relay, must not stand still meanwhile.
-        return await asyncio.to_thread(lambda: sum(map(_own_mb, _family(self._process.pid))))
+        return await asyncio.to_thread(lambda: sum(map(_own_mb, family(self._process.pid))))
 
     async def open(self, url: str) -> None:
         await self._ask("POST", f"/session/{self._session}/url", {"url": url})

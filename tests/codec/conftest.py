@@ -2,13 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
 
 from codec.keyframe import Keyframe, encode_keyframe
-
-# The same examples on every machine, and no limit of time for one: another process may hold the core.
-settings.register_profile("any machine", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
 
 
 def drawn_face(side: int = 256) -> np.ndarray:

@@ -55,6 +55,14 @@ class Homes:
         self._wire, self._routers = f"fw-{mark}-wire", tuple(f"fw-{mark}-router{n}" for n in (1, 2))
 
     def __enter__(self) -> "Homes":
+        try:
+            self._build()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _build(self) -> None:
         for name in self._all:
             _run("ip", "netns", "add", name)
             _run("ip", "-n", name, "link", "set", "lo", "up")
@@ -70,7 +78,6 @@ class Homes:
             _run("ip", "-n", home, "route", "add", "default", "via", f"10.{number}.0.1")
             _run("ip", "netns", "exec", router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
             _translate(router, "outside")
-        return self
 
     def _plug(self, name: str, number: int) -> None:
         """Into the wire that joins the server and the routers."""

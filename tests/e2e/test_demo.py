@@ -32,7 +32,7 @@ def test_demo_makes_a_call_and_reports(tmp_path: Path) -> None:
     assert 1 < report["frames"] <= 8 * 50  # 50 a second at most
     assert report["delay_ms_p50"] > 200  # a tick is sent when it is whole
     assert report["delay_ms_p50"] <= report["delay_ms_p95"]
-    assert report["psnr_db"] > 18
+    assert report["psnr_db"] > 20  # 25 usually; without the network, 17
     with Image.open(tmp_path / "moving.webp") as moving:
         assert moving.size == (3 * 208, 208 + 28)
         assert moving.n_frames > 1

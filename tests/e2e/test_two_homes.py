@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.browsers.chromium import line_with
 from bench.demo import shipped_clip
 from tests.e2e.homes import SERVER, Homes, possible
 from tests.e2e.processes import REPOSITORY, finish
@@ -26,6 +27,7 @@ async def test_two_homes_find_each_other_by_the_servers_stun(tmp_path: Path, stu
     with Homes() as homes:
         options = ["--host", "0.0.0.0"] + ([] if stun else ["--no-stun"])
         server = await homes.start(homes.server, *FACEWIRE, "serve", *options, cwd=REPOSITORY)
+        await line_with("Running on", server.stderr, "facewire serve")
         url, film = ["--server", f"http://{SERVER}:8790"], tmp_path / "seen.fw"
         receiving = await homes.start(homes.there, *FACEWIRE, "receive", "r", *url, "--out", str(film), "--json", cwd=REPOSITORY)
         sending = await homes.start(
@@ -34,8 +36,9 @@ async def test_two_homes_find_each_other_by_the_servers_stun(tmp_path: Path, stu
         processes = (server, receiving, sending)
         try:
             if not stun:  # the same two homes, to see that it is STUN that joins them
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(sending.wait(), 20)
+                # It was there, and tried: that is what it says when no way was found, or none in time.
+                assert await line_with("trying again", sending.stderr, "facewire send")
+                assert receiving.returncode is None
                 return
             sent, received = await asyncio.gather(finish(sending, LONG), finish(receiving, LONG))
         finally:

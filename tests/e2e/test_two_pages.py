@@ -89,8 +89,9 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
     async with contextlib.AsyncExitStack() as stack:
         try:
             here, url = await start()
+            processes.append(here)
             there, other_url = await start("two", "--server", server)
-            processes += [here, there]
+            processes.append(there)
             red, blue = [await stack.enter_async_context(Browser(*options)) for options in cameras]
             # One of them reads its devices as browsers without this do.
             await blue.before("delete window.MediaStreamTrackProcessor")

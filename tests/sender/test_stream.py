@@ -300,3 +300,14 @@ def test_a_face_far_from_the_camera_is_told(frames: list[np.ndarray]) -> None:
         while stream.face != Face.TRACKED or stream.framing.crop is None:
             stream.bundle(Tick([picture] * 5, np.zeros(3200, np.float32), 0.0))
         assert low < stream.framing.enlarged < high
+
+
+def test_a_call_with_somebody_speaking_stays_within_its_rate(clip: Path) -> None:
+    """The shipped clip, speaking all the time, each bundle acknowledged by the one after it; nothing here depends on the
+    machine. Handshake, keyframe and acknowledgements come on top (``facewire bench --wire``)."""
+    stream = SenderStream(StreamConfig(pauses=True))
+    for tick in file_ticks(clip):
+        bundle = stream.bundle(tick)
+        stream.acknowledge(Report(bundle.number))
+    assert stream.count.seconds > 15
+    assert 9 < stream.count.wire_kbps < 10.6

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from bench.browsers.chromium import _family, _own_mb
+from bench.browsers.chromium import _own_mb, family
 from bench.calls.page_call import table
 
 
@@ -25,9 +25,9 @@ def test_memory_is_that_of_all_processes() -> None:
     assert child.stdout is not None
     try:
         child.stdout.readline()
-        assert {os.getpid(), child.pid} <= _family(os.getpid())
+        assert {os.getpid(), child.pid} <= family(os.getpid())
         assert _own_mb(child.pid) > 64
     finally:
         child.communicate(b"\n")
-    assert child.pid not in _family(os.getpid())
+    assert child.pid not in family(os.getpid())
     assert _own_mb(child.pid) == 0

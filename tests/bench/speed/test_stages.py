@@ -10,8 +10,6 @@ def test_every_step_is_measured():
     names = {name for _, _, name, _ in rows}
     assert {"code the picture", "code the speech", "interpolate to 25 FPS", "draw", "take the keyframe in"} <= names
     assert all(ms > 0 for *_, ms in rows)
-    draw = next(ms for _, _, name, ms in rows if name == "draw")
-    assert draw > next(ms for _, _, name, ms in rows if name == "pack the bundle")
 
 
 def test_the_sums():

@@ -56,13 +56,12 @@ def test_sound_file_ends_in_silence(clip: Path) -> None:
 
 async def test_real_time_is_kept(clip: Path) -> None:
     source = FileSource(clip, seconds=1.0)
-    await source.tick()
-    began, count = time.monotonic(), 1
+    began, count = time.monotonic(), 0
     while await source.tick():
         count += 1
     source.close()
     assert count == 5
-    assert time.monotonic() - began > 0.6
+    assert time.monotonic() - began >= 0.99  # a busy machine may take longer, none less
 
 
 async def test_a_looped_file_goes_on(faceless: Path) -> None:

@@ -127,12 +127,12 @@ async def test_the_seats_of_a_server_that_died_run_out(redis):
     async def deliver(told):
         return True
 
-    dead, alive = RedisRooms(redis.url, 10, ttl=3.0), RedisRooms(redis.url, 10, ttl=3.0)
+    dead, alive = RedisRooms(redis.url, 10, ttl=6.0), RedisRooms(redis.url, 10, ttl=6.0)
     await dead.open()
     await alive.open()
     await dead.enter("r", None, deliver)
     member = await alive.enter("r", None, deliver)
-    await asyncio.sleep(4.0)  # both renew, each second
+    await asyncio.sleep(7.0)  # both renew, every other second
     assert await alive.count("r") == 2
     assert await alive.send("r", member, Ready())
     await dead.close()  # without a word to the room

@@ -37,8 +37,13 @@ async def test_two_calls_at_once(url, tmp_path: Path):
         )
         for n in (1, 2)
     ]
-    await asyncio.gather(*sending)
-    code, out, error = await finish(receiving, 60)
+    try:
+        await asyncio.gather(*sending)
+        code, out, error = await finish(receiving, 60)
+    finally:
+        if receiving.returncode is None:
+            receiving.kill()
+            await receiving.wait()
     assert code == 0, (error, out)
     figures = json.loads(out)
     assert (figures["calls"], figures["failed"]) == (2, 0)

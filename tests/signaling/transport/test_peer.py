@@ -270,29 +270,53 @@ async def offer_with(change):
     return RTCSessionDescription(change(sdp), "offer")
 
 
+async def answered(url, description, seconds):
+    """How a side that is sent ``description`` ends its attempt, and what became of the task that reads signaling."""
+    async with SignalingClient(url, "r") as hostile, SignalingClient(url, "r") as client:
+        side = Side(client)
+        task = asyncio.create_task(side.connect(seconds))
+        while not isinstance(await hostile.receive(), Ready):
+            pass
+        follower = side.peer._follower
+        await hostile.send(description)
+        with pytest.raises(PeerError) as caught:
+            await task
+        return caught.value.code, follower
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda sdp: "x",
         lambda sdp: sdp.replace("m=application", "m=video"),
         lambda sdp: sdp + "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n",
-        lambda sdp: sdp.replace("a=fingerprint", "a=nothing"),
         lambda sdp: sdp.replace("a=ice-ufrag", "a=nothing"),
-        lambda sdp: sdp.replace("a=mid:", "a=mid:\x00"),
+        lambda sdp: sdp.replace("a=ice-pwd", "a=nothing"),
+        lambda sdp: sdp.replace("a=sctp-port:5000", "a=sctp-port:x"),
+        lambda sdp: sdp.replace("a=setup:actpass", "a=setup:what"),
         lambda sdp: sdp + "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n" * 100,
         lambda sdp: sdp + "a=candidate:1 1 udp one 192.0.2.1 9 typ host\r\n",
     ],
 )
-async def test_hostile_offer(url, change):
-    async with SignalingClient(url, "r") as hostile, SignalingClient(url, "r") as client:
-        side = Side(client)
-        task = asyncio.create_task(side.connect(timeout=1))
-        while not isinstance(await hostile.receive(), Ready):
-            pass
-        await hostile.send(await offer_with(change))
-        with pytest.raises(PeerError) as caught:
-            await task
-        assert caught.value.code in ("bad_description", "timeout", "ice_failed", "lost")
+async def test_a_hostile_offer_is_refused_at_once(url, change):
+    code, follower = await answered(url, await offer_with(change), PATIENCE)
+    assert code == "bad_description"
+    assert follower.exception() is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda sdp: sdp.replace("a=fingerprint", "a=nothing"),  # DTLS will refuse whoever comes
+        lambda sdp: sdp.replace("sha-256", "sha-999"),
+        lambda sdp: sdp.replace("a=mid:", "a=mid:\x00"),
+        lambda sdp: sdp.replace("a=max-message-size:65536", "a=max-message-size:-1"),
+    ],
+)
+async def test_an_odd_offer_breaks_nothing(url, change):
+    code, follower = await answered(url, await offer_with(change), 1)
+    assert code in ("timeout", "ice_failed", "lost")
+    assert follower.cancelled() or follower.exception() is None, "it was reading until it was told to end"
 
 
 async def test_foreign_channels_and_text_are_refused(url):

@@ -60,6 +60,7 @@ export class Drawing {
     );
     for (const [slot, { file, form }] of this.#keyframes) worker.postMessage({ kind: "keyframe", slot, file, form });
     worker.onmessage = ({ data }) => {
+      if (!this.#workers.includes(worker)) return; // another draws in its place
       if (data.kind === "ready") {
         this.#on.port(port1);
         if (first) this.#on.ready(data.ms);

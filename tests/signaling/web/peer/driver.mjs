@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { keyframeRequests } from "./keyframe_requests.mjs";
+import { download, drawing, signaling } from "./recovery.mjs";
 import { tickSound } from "./tick_sound.mjs";
 import { VirtualTime } from "./virtual_time.mjs";
 
@@ -279,6 +280,9 @@ const requests = {
     return ended;
   },
   tickSound,
+  drawing,
+  signaling,
+  download,
   consistency: ({ frame, small }) => consistency(Buffer.from(frame, "base64"), small),
   ...keyframeRequests({ network, detector, mesh, image, floats, bytes, hex }),
   joined: ({ packets }) => joined(packets.map(bytes)).map(hex),
