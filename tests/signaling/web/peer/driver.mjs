@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { keyframeRequests } from "./keyframe_requests.mjs";
+import { livePlayer } from "./live_player.mjs";
 import { download, drawing, signaling } from "./recovery.mjs";
 import { tickSound } from "./tick_sound.mjs";
 import { VirtualTime } from "./virtual_time.mjs";
@@ -47,7 +48,6 @@ const receiver = room("receiver");
 const { TickDecoder } = await receiver("tick_decoder.js");
 const { fit } = await receiver("stretch.js");
 const { PlayoutClock } = await receiver("playout_delay.js");
-const { Player } = await receiver("player.js");
 const { Pace } = await receiver("pace.js");
 const { Arrivals } = await receiver("arrivals.js");
 const { consistency } = await receiver("trust.js");
@@ -280,6 +280,7 @@ const requests = {
     return ended;
   },
   tickSound,
+  livePlayer,
   drawing,
   signaling,
   download,

@@ -1,7 +1,7 @@
 // What the page does when a part of it fails: draw workers, the signaling socket, downloads. The browser's own parts are stood
 // in for; time jumps from timer to timer.
 
-import { VirtualTime } from "./virtual_time.mjs";
+import { instead } from "./virtual_time.mjs";
 
 const peer = new URL("../../../../signaling/web/peer/", import.meta.url);
 const { Drawing } = await import(new URL("call/drawing.js", peer));
@@ -9,27 +9,6 @@ const { SignalingClient } = await import(new URL("call/signaling_client.js", pee
 const { loadNetwork } = await import(new URL("workers/load.js", peer));
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
-
-/** Do something while some globals are others, and the clock is virtual. */
-async function instead(globals, action) {
-  const time = new VirtualTime();
-  const all = {
-    ...globals,
-    setTimeout: (wake, ms = 0) => time.at(time.now() + ms / 1000, wake),
-    performance: { now: () => time.now() * 1000, timeOrigin: 0 },
-  };
-  const before = Object.keys(all).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]);
-  for (const [name, value] of Object.entries(all))
-    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
-  try {
-    return await action(time);
-  } finally {
-    for (const [name, descriptor] of before) {
-      if (descriptor) Object.defineProperty(globalThis, name, descriptor);
-      else delete globalThis[name];
-    }
-  }
-}
 
 /** `said`: [number of the worker, what it says], in turn. Gives what the page was told and what became of the workers. */
 export function drawing({ said, close }) {

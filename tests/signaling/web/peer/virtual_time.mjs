@@ -24,3 +24,24 @@ export class VirtualTime {
     }
   }
 }
+
+/** Do something while some globals are others, and the clock is virtual. */
+export async function instead(globals, action) {
+  const time = new VirtualTime();
+  const all = {
+    ...globals,
+    setTimeout: (wake, ms = 0) => time.at(time.now() + ms / 1000, wake),
+    performance: { now: () => time.now() * 1000, timeOrigin: 0 },
+  };
+  const before = Object.keys(all).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]);
+  for (const [name, value] of Object.entries(all))
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+  try {
+    return await action(time);
+  } finally {
+    for (const [name, descriptor] of before) {
+      if (descriptor) Object.defineProperty(globalThis, name, descriptor);
+      else delete globalThis[name];
+    }
+  }
+}

@@ -1,0 +1,57 @@
+"""``facewire serve`` as the process that people run: it serves, tells when it goes, and keeps no room's name in its log."""
+
+import signal
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import unused_port
+
+from bench.browsers.chromium import line_with
+from signaling.client import SignalingClient
+from tests.e2e.processes import facewire, finish
+from tests.waiting import PATIENCE, until
+
+ROOM = "secret-room"
+
+pytestmark = pytest.mark.e2e
+
+
+async def test_it_serves_and_tells_its_peers_when_it_goes() -> None:
+    port = unused_port()
+    process = await facewire("serve", "--host", "127.0.0.1", "--port", str(port), "--log-json")
+    try:
+        said = await line_with("Running on", process.stderr, "facewire serve")
+        url = f"http://127.0.0.1:{port}"
+        assert url in said
+        async with aiohttp.ClientSession() as session:
+            for path, status in (("/healthz", 200), (f"/call/{ROOM}", 200), (f"/rooms/{ROOM}/none", 404)):
+                async with session.get(url + path) as answer:
+                    assert answer.status == status, path
+        async with SignalingClient(url, ROOM) as one, SignalingClient(url, ROOM) as other:
+            assert await one.wait_for_peer()
+            assert await other.wait_for_peer()
+            assert one.ice.servers, "it tells of its STUN"
+            process.send_signal(signal.SIGTERM)
+            # Its peers look for it again, as for one that is just being renewed.
+            await until(lambda: not one.peer.present and not other.peer.present, PATIENCE)
+        code, out, error = await finish(process, PATIENCE)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert code == 0, error
+    assert ROOM not in said + out + error
+
+
+async def test_a_port_that_is_taken_is_one_line() -> None:
+    port = unused_port()
+    first = await facewire("serve", "--host", "127.0.0.1", "--port", str(port))
+    try:
+        await line_with("Running on", first.stderr, "facewire serve")
+        code, out, error = await finish(await facewire("serve", "--host", "127.0.0.1", "--port", str(port)), PATIENCE)
+    finally:
+        first.terminate()
+        await first.wait()
+    assert code == 1
+    assert str(port) in error
+    assert "Traceback" not in error + out
