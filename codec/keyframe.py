@@ -27,7 +27,7 @@ SIDE = 256
 MAX_KEYFRAME = 65_536
 HASH = 8
 """Bytes of SHA-256 that name a keyframe in the cache."""
-QUALITY = 70
+QUALITY = 65
 """AV1's or WebP's quality of a keyframe: beyond it LPIPS of the drawn video hardly falls
 (``bench.picture.keyframe_curve``). The browser's own scale: signaling/web/peer/media/still.js."""
 _MAGIC = b"FK2"

@@ -197,8 +197,8 @@ class CoarsePredictor(nn.Module):
 GENERATED_SHARE = 0.85
 """How far the finished picture goes from the moved keyframe to what the generator makes of it.
 Chosen on training people for LPIPS (docs/decisions.md); the losses see the picture without it."""
-SHARPENING = 0.1
-"""How much is then sharpened; chosen likewise."""
+SHARPENING = 0.3
+"""How much is then sharpened; chosen likewise, and by DISTS."""
 
 
 def finished(picture: Tensor, warped: Tensor) -> Tensor:
