@@ -67,6 +67,8 @@ def encode(
     from sender.encode_file import encode_file, without_face
     from sender.file_refresh import FileRefresh
 
+    if not refresh and (weights is not None or device != "auto"):
+        raise typer.BadParameter("nothing is drawn without --refresh", param_hint="--device, --weights")
     with progress(f"encoding {source.name}", expected_frames(source), "frames", json) as tell:
         watch = FileRefresh(refresh, weights=weights, device=device, shape=shape) if refresh else None
         encoded = encode_file(source, out, stream_config(crop, keyframe, bitrate, size, tick, shape=shape), tell, watch)

@@ -24,6 +24,7 @@ from codec.media.timing import grid
 from codec.media.types import UInt8
 from signaling.call.trace import MAX_FRAMES
 from signaling.rooms.server import create_app
+from signaling.session.endpoints import is_camera
 from signaling.session.session import write_json
 
 ROOM = "demo"
@@ -209,6 +210,8 @@ def run_demo(
 
     Raises :class:`DemoError` and ``OSError``.
     """
+    if video and not is_camera(video) and not Path(video).is_file():
+        raise DemoError(f"no such file: {video}")
     if video and (out / CALL).exists() and Path(video).exists() and (out / CALL).samefile(video):
         raise DemoError(f"{video} would be replaced by the call; name another folder with --out")
     out.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ MOVING_EVERY = 2
 """Of the frames that were shown, every second is in the moving picture."""
 MOVING_SIDE = 208
 """Pixels of a panel's side in the moving picture."""
-TITLES = ("original (sender's crop)", "what is sent: 8x8, 5/s", "keyframe, sent once", "output 256x256")
+TITLES = ("original (sender's crop)", "sent 5/s: 8x8, and shape", "first keyframe", "output 256x256")
 
 Record = dict[str, UInt8]
 Pairs = list[tuple[int, int]]

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.system_packages import command, missing
+from codec.extras import install
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ def _providers() -> Finding:
 
     have = onnxruntime.get_available_providers()
     cuda = "CUDAExecutionProvider" in have
-    advice = "" if cuda else "for an NVIDIA card: pip uninstall onnxruntime; pip install 'facewire[gpu]'"
+    advice = "" if cuda else f"for an NVIDIA card: pip uninstall onnxruntime; {install('gpu')}"
     return Finding("CUDA", cuda, f"ONNX Runtime {onnxruntime.__version__}: {', '.join(have)}", advice)
 
 
 def _openvino() -> Finding:
     have = find_spec("openvino") is not None
-    advice = "" if have else "pip install 'facewire[openvino]': less time a frame on the CPU"
+    advice = "" if have else f"{install('openvino')}: less time a frame on the CPU"
     return Finding("OpenVINO", have, "installed" if have else "not installed", advice)
 
 
@@ -121,10 +122,24 @@ def _packages() -> Finding:
     return Finding("system packages", False, "; ".join(f"{p.name} ({p.purpose})" for p in lacking), command(lacking))
 
 
+EXTRAS = {"bench": ("torch", "imageio_ffmpeg", "matplotlib"), "train": ("torch", "onnx"), "redis": ("redis",)}
+"""What the extras that are no part of a call bring, as far as it is looked for."""
+
+
+def _extras() -> list[Finding]:
+    """For benchmarks, training and servers that share rooms."""
+    out = []
+    for name, modules in EXTRAS.items():
+        lacking = [module for module in modules if find_spec(module) is None]
+        found = f"without {', '.join(lacking)}" if lacking else "installed"
+        out.append(Finding(f"extra {name}", not lacking, found, install(name) if lacking else ""))
+    return out
+
+
 def examine() -> list[Finding]:
     """Look at everything; never raises for what is merely missing."""
     checks: list[Callable[[], Finding | list[Finding]]] = [
-        _weights, _providers, _openvino, _opus, _keyframes, _camera, _sound, _udp, _packages,
+        _weights, _providers, _openvino, _opus, _keyframes, _camera, _sound, _udp, _extras, _packages,
     ]  # fmt: skip
     found: list[Finding] = []
     for check in checks:

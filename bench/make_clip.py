@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codec.media.scaler import Scaler
-from codec.media.types import Float64
+from codec.media.types import Float32, Float64
 from models.face.detector import BlazeFace
 from models.face.landmarks import FaceMesh
 
@@ -34,6 +34,10 @@ TEXT = (
     "side, live, by a small network. No big pipe is needed. Twelve kilobits a second will do. Even on a train, or on a hill "
     "far from town, we can still talk face to face."
 )
+JAW_FRAMES = 1.4
+"""Standard deviation, in frames, of the window over which loudness opens the jaw."""
+SHUT = 0.12
+"""Loudness below which the mouth is shut."""
 INNER_LOWER = (95, 88, 178, 87, 14, 317, 402, 318, 324)
 INNER_UPPER = (191, 80, 81, 82, 13, 312, 311, 310, 415)
 CORNERS = (78, 308)
@@ -41,6 +45,8 @@ LIDS = (((159, 160, 161, 158, 157, 246, 173), (145, 144, 163, 153, 154, 7, 155))
         ((386, 385, 384, 387, 388, 398, 466), (374, 380, 381, 373, 390, 382, 249)))  # fmt: skip
 CREASES = ((27, 28, 29, 30, 56, 190, 247), (257, 258, 259, 260, 286, 414, 467))
 """The ring above each upper lid: it follows, or the shadow beneath it would be drawn out over the eye."""
+MOUTH = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409)
+EYES = tuple(upper + lower + crease for (upper, lower), crease in zip(LIDS, CREASES, strict=True))
 BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 46, 53, 52, 65, 55, 285, 295, 282, 283, 276)
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136,
         172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
@@ -62,7 +68,9 @@ def openness(sound: npt.NDArray[np.float32]) -> Float64:
     hop = RATE // FPS
     loud = np.sqrt((sound.reshape(-1, hop).astype(np.float64) ** 2).mean(1))
     loud = np.clip(loud / np.percentile(loud[loud > 1e-3], 90), 0, 1.2)
-    return np.clip(np.convolve(loud, [0.2, 0.6, 0.2], "same"), 0, 1)
+    # A jaw has mass: it follows syllables, four or five a second, and not each frame's loudness; and between words it shuts.
+    slow = cv2.GaussianBlur(loud[None], (0, 0), JAW_FRAMES)[0]
+    return np.clip((slow - SHUT) / (np.percentile(slow, 97) - SHUT), 0, 1)
 
 
 class Puppet:
@@ -93,7 +101,7 @@ class Puppet:
         below[list(INNER_LOWER)] = curve[list(INNER_LOWER)]
         below[list(INNER_UPPER)] = -0.06 * curve[list(INNER_UPPER)]
         out = np.zeros_like(p)
-        out[:, 1] = below * jaw * 0.07 * self.size
+        out[:, 1] = below * jaw * 0.06 * self.size
         return out
 
     def pose(self, jaw: float, blink: float, brow: float, angles: Float64, shift: Float64) -> Float64:
@@ -130,9 +138,22 @@ class Puppet:
         inside = ((target >= 0) & (target < SIDE)).all(1)
         flow = LinearNDInterpolator(target[inside], (source - target)[inside], fill_value=0.0)
         y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
-        move = cv2.GaussianBlur(flow(x, y).astype(np.float32), (0, 0), 0.8)
+        exact = flow(x, y).astype(np.float32)
+        # Lips and lids move against what is around them. All else moves smoothly: where the far cheek turns away the triangles
+        # between landmarks fold, which would tear its edge.
+        share = self._fine(posed)
+        move = share * cv2.GaussianBlur(exact, (0, 0), 0.8) + (1 - share) * cv2.GaussianBlur(exact, (0, 0), 6.0)
         picture = cv2.remap(self.photo, x + move[..., 0], y + move[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         return self._inside_mouth(np.asarray(picture, np.uint8), posed, jaw)
+
+    def _fine(self, posed: Float64) -> Float32:
+        """Where small parts move by themselves, 0..1: (SIDE, SIDE, 1)."""
+        mask = np.zeros((SIDE, SIDE), np.float32)
+        for part in (MOUTH, *EYES):
+            hull = cv2.convexHull(np.rint(posed[list(part), :2]).astype(np.int32))
+            cv2.fillConvexPoly(mask, hull, 1.0)
+        wide = cv2.dilate(mask, np.ones((9, 9), np.uint8))
+        return np.asarray(cv2.GaussianBlur(wide, (0, 0), 5.0)[..., None], np.float32)
 
     def _inside_mouth(self, picture: npt.NDArray[np.uint8], posed: Float64, jaw: float) -> npt.NDArray[np.uint8]:
         upper, lower = posed[[CORNERS[0], *INNER_UPPER, CORNERS[1]], :2], posed[[CORNERS[0], *INNER_LOWER, CORNERS[1]], :2]

@@ -91,7 +91,8 @@ def clock(
     def work(update: Update) -> None:
         while not done.wait(LOOK):
             far, note = look()
-            update(time.monotonic() - began if far is None else far, note)
+            passed = time.monotonic() - began
+            update(min(passed, seconds or passed) if far is None else far, note)
 
     with progress(what, seconds, unit, quiet) as update:
         thread = threading.Thread(target=work, args=(update,), daemon=True, name="progress")

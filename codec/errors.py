@@ -34,6 +34,11 @@ def reason(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(dict.fromkeys(map(reason, error.exceptions)))
     text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        # Files are written beside their place first; people know only that.
+        text = f"{str(error.filename).removesuffix('.part')}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    elif isinstance(error, OSError) and error.errno is not None:
+        text = text.removeprefix(f"[Errno {error.errno}] ")
     return text or ("it took too long" if isinstance(error, TimeoutError) else type(error).__name__)
 
 

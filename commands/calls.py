@@ -74,8 +74,6 @@ def _session(
 
     def on_page(url: str) -> None:
         errors.print(f"page: {url}")
-        if room:
-            _tell(f"link for the other side: {call_link(config.server, room, config.access)}")
         if open_page:  # it may take its time
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
@@ -86,9 +84,13 @@ def _session(
     session = Session(config)
     session.on_page = on_page
     session.on_safety = lambda code: errors.print(f"safety code: {code}")
+    session.on_joined = lambda: _tell(f"link for the other side: {call_link(config.server, room, config.access)}")
     if errors.is_terminal and not json:
         errors.print("loading the networks and joining the room")
-    show(asyncio.run(session.run()), json)
+    figures = asyncio.run(session.run())
+    if not figures.get("seconds", True):
+        _tell(f"nobody joined room {room}")
+    show(figures, json)
 
 
 def _tell(text: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -24,6 +25,17 @@ Progress = Callable[[int], object]
 Record = StoredKeyframe | Bundle | End
 
 
+def _begun(file: BinaryIO, source: Path) -> tuple[Record, Iterator[Record]]:
+    """The first record, and what gives the others. Raises ``ContainerError``, which names the file."""
+    try:
+        first = next(records := read_file(file), None)
+    except CodecError as error:
+        raise ContainerError(f"{source}: {error}") from error
+    if first is None:
+        raise ContainerError(f"{source}: it holds no records")
+    return first, records
+
+
 def decode_file(
     source: Path, out: Path, weights: Path | None = None, device: str = "auto", progress: Progress = lambda _: None
 ) -> dict[str, float | None]:
@@ -39,10 +51,7 @@ def decode_file(
     slot, number, total, damage, trust, timeline = None, 0, None, None, TrustMeter(), Timeline()
     part = out.with_name(out.name + ".part")
     with source.open("rb") as file:
-        records = read_file(file)
-        first = next(records, None)
-        if first is None:
-            raise ContainerError("file holds no records")
+        first, records = _begun(file, source)
         video = VideoFile(part, lag=LOOKAHEAD)
         try:
             # One record ahead, because the last tick's frames are cut to the number that the end record tells.

@@ -29,7 +29,7 @@ class Encoded:
     frames (25 a second), and how many of them lay in ticks in which no face was found."""
 
     count: BitCount
-    lowres_psnr_db: float
+    lowres_psnr_db: float | None
     frames: int
     faceless_frames: int
 

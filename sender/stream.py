@@ -226,7 +226,9 @@ class SenderStream:
         return ()
 
     @property
-    def lowres_psnr_db(self) -> float:
-        """PSNR of the decoded small pictures against the unquantised, over the whole stream, in dB."""
-        mean = self._error / max(1, self.count.pictures)
+    def lowres_psnr_db(self) -> float | None:
+        """PSNR of the decoded small pictures against the unquantised, over the whole stream, in dB; None where none was sent."""
+        if not self.count.pictures:
+            return None
+        mean = self._error / self.count.pictures
         return float(10 * np.log10(255**2 / max(mean, 1e-3)))

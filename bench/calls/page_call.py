@@ -41,7 +41,8 @@ MEMORY_EVERY = 60.0
 EARS = """
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (to, ...rest) {
-  if (to instanceof AudioDestinationNode) connect.call(this, (window.heard = to.context.createAnalyser()));
+  const call = this instanceof AudioWorkletNode; // not the page's own chime
+  if (call && to instanceof AudioDestinationNode) connect.call(this, (window.heard = to.context.createAnalyser()));
   return connect.call(this, to, ...rest);
 };
 """

@@ -20,6 +20,7 @@ from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
 from bench.demo import DemoError, run_peer, serve
 from bench.progress import clock
 from codec.errors import reason
+from codec.extras import install
 from signaling.rooms.server import create_app
 
 IP_UDP = 28
@@ -164,7 +165,7 @@ def run_wire(
     try:
         plot(log, out / "wire.png")
     except ImportError:
-        say("no plot: pip install 'facewire[bench]'")
+        say(f"no plot: {install('bench')}")
     return found
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codec.extras import install
+
 Say = Callable[[str], None]
 
 
@@ -46,7 +48,7 @@ def run_bench(wanted: BenchRequest, say: Say) -> dict[str, Any]:
     try:
         import torch
     except ImportError as error:
-        raise ImportError("the benchmark needs its extra: pip install 'facewire[bench]'") from error
+        raise ImportError(f"the benchmark needs its extra: {install('bench')}") from error
     from bench.metrics.panel import Panel
     from bench.metrics.sync import load_expert
     from bench.picture.benchmark import Plan, Tools, chosen_rivals, run

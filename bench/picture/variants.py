@@ -105,7 +105,7 @@ def transmit(clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5,
     if fps == 5:
         cost = {
             "bpp_video": count.bpp_video, "bpp_shape": count.bpp_shape, "bpp_with_keyframe": count.bpp_with_keyframe,
-            "wire_kbps": count.wire_kbps, "lowres_psnr_db": encoded.lowres_psnr_db,
+            "wire_kbps": count.wire_kbps, "lowres_psnr_db": encoded.lowres_psnr_db or 0.0,
         }  # fmt: skip
         return Sent(truth, keyframes, frames, cost)
     small, mel = np.stack([sample(f) for f in truth]), log_mel(sound)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from bench.rivals.codecs import CODECS, Codec, Format
+from codec.extras import install
 from codec.media.types import UInt8
 
 SIDE = 256
@@ -45,7 +46,7 @@ def find_ffmpeg() -> str:
     except (ImportError, RuntimeError):
         found = shutil.which("ffmpeg")
     if found is None:
-        raise FfmpegError("no ffmpeg: pip install 'facewire[bench]'")
+        raise FfmpegError(f"no ffmpeg: {install('bench')}")
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from codec.extras import install
 from codec.media.types import Float32, UInt8
 from models.face.detector import Detection
 from models.runtime.backends import choose, load
@@ -106,7 +107,7 @@ class FaceAlignment:
         try:
             import face_alignment
         except ImportError as error:
-            raise ImportError("pip install 'facewire[landmarks]' for the face-alignment backend") from error
+            raise ImportError(f"the face-alignment backend needs its extra: {install('landmarks')}") from error
         self._model: Any = face_alignment.FaceAlignment(face_alignment.LandmarksType.TWO_D, device=device)
 
     def points(self, rgb: UInt8, face: Detection) -> tuple[Float32, float]:

@@ -23,6 +23,7 @@ import numpy as np
 import onnxruntime as ort
 
 from codec.errors import reason
+from codec.extras import install
 from codec.media.types import Float32
 
 DEVICES = ("auto", "cpu", "cpu-fp32", "openvino", "openvino-int8", "openvino-fp32", "cuda")
@@ -210,9 +211,9 @@ def choose(device: str = "auto", cuda: bool = True) -> str:
     have_cuda = cuda and "CUDAExecutionProvider" in ort.get_available_providers()
     have_openvino = find_spec("openvino") is not None
     if device == "cuda" and not have_cuda:
-        raise ValueError("CUDA is not available to ONNX Runtime: pip install 'facewire[gpu]' on a machine with CUDA")
+        raise ValueError(f"CUDA is not available to ONNX Runtime: {install('gpu')} on a machine with CUDA")
     if device.startswith("openvino") and not have_openvino:
-        raise ValueError("OpenVINO is not installed: pip install 'facewire[openvino]'")
+        raise ValueError(f"OpenVINO is not installed: {install('openvino')}")
     if device == "auto":
         return "cuda" if have_cuda else "openvino" if have_openvino else "cpu"
     return device

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from models.whole_file import write_whole
@@ -106,6 +104,10 @@ _KEPT_IN = {"predictor.attend.place_k": "identity.onnx"}
 
 def onnx_tensors(path: Path) -> dict[str, np.ndarray]:
     """What an ONNX file holds, by name, without ``.half``. Raises ``FileNotFoundError``, ``ValueError``."""
+    # Not above: benchmarks load checkpoints without onnx.
+    import onnx
+    from onnx import numpy_helper
+
     try:
         model = onnx.load(path)
     except FileNotFoundError:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codec.extras import install
+
 
 @dataclass(frozen=True)
 class TrainRequest:
@@ -29,7 +31,7 @@ def need_torch() -> None:
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise ImportError("training needs torch: pip install 'facewire[train]'") from error
+        raise ImportError(f"training needs torch: {install('train')}") from error
 
 
 DEV_CLIPS = 200

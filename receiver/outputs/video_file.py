@@ -18,6 +18,8 @@ class OutputError(RuntimeError):
 
 def check_name(path: Path, suffix: str) -> None:
     """Refuse a name that tells of another kind of file. Raises :class:`OutputError`."""
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder")
     if path.suffix.lower() != suffix:
         raise OutputError(f"cannot write {path}: it must be named {suffix}")
 
@@ -37,7 +39,7 @@ class VideoFile:
             self._handle = path.open("wb")
             self._container = av.open(self._handle, "w", format="mp4")
         except (OSError, av.error.FFmpegError) as error:
-            raise OutputError(f"cannot write {path}: {system_reason(error)}") from error
+            raise OutputError(f"cannot write {str(path).removesuffix('.part')}: {system_reason(error)}") from error
         self._video = self._container.add_stream("libx264", rate=FRAME_RATE, options={"crf": str(crf), "preset": "veryfast"})
         self._video.width = self._video.height = 256
         self._video.pix_fmt = "yuv420p"

@@ -32,6 +32,8 @@ class Camera:
         self._thread.start()
 
     def _open(self) -> cv2.VideoCapture | None:
+        log = cv2.utils.logging
+        log.setLogLevel(log.LOG_LEVEL_ERROR)  # that a camera is not there is told in our words
         capture = cv2.VideoCapture(self._index)
         if not capture.isOpened():
             capture.release()

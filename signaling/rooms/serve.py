@@ -1,5 +1,6 @@
 """Running the signaling server: its port, TLS, its log."""
 
+import errno
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -52,4 +53,9 @@ def run_server(
             app[SERVER].stun_port = found
 
         app.cleanup_ctx.append(serve_stun(host, port, ready))
-    web.run_app(app, host=host, port=port, ssl_context=context, print=told, access_log=None)
+    try:
+        web.run_app(app, host=host, port=port, ssl_context=context, print=told, access_log=None)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise ServeError(f"port {port} is in use: name another with --port") from None

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from codec.extras import install
 from signaling.call_page import CallPage
 from signaling.config import IceConfig
 from signaling.protocol import (
@@ -77,7 +78,7 @@ def open_rooms(url: str, limit: int) -> Rooms:
     try:
         from signaling.rooms.redis_rooms import RedisRooms
     except ImportError:
-        raise SignalingError("no_redis", "rooms in Redis need an extra: pip install 'facewire[redis]'") from None
+        raise SignalingError("no_redis", f"rooms in Redis need an extra: {install('redis')}") from None
     try:
         return RedisRooms(url, limit)
     except ValueError as error:

@@ -95,6 +95,7 @@ class Session:
         self.on_page: Callable[[str], None] = lambda _url: None
         self._over = False
         self.on_safety: Callable[[str], None] = lambda _code: None
+        self.on_joined: Callable[[], None] = lambda: None
 
     def _networks(self, frames_at_once: int) -> tuple[list[Upsampler], Interpolator]:
         def load(_: int = 0) -> Upsampler:
@@ -173,6 +174,7 @@ class Session:
                 mirror = Mirror(self._refresh)
                 stack.callback(mirror.close)
             async with SignalingClient(config.server, config.room, access=config.access) as client:
+                self.on_joined()
                 ladder = Ladder(config.limit_kbps)
                 climbing = ladder if len(ladder.steps) > 1 else None
                 self.call = call = Call(config.ice, source, stream, player, preview, climbing, mirror, config.limit_kbps)
@@ -247,7 +249,7 @@ class Session:
                 "pictures": count.pictures,
                 "tick_ms": call.stream.tick_ms,
                 "bits_per_picture": round(count.bits_per_picture, 1),
-                "lowres_psnr_db": round(call.stream.lowres_psnr_db, 2),
+                "lowres_psnr_db": None if (psnr := call.stream.lowres_psnr_db) is None else round(psnr, 2),
                 "keyframe_bytes": count.keyframe_bytes,
                 "keyframes": len(call.stream.keyframes.gallery.keyframes),
                 "keyframe_switches": call.mirror.switched if call.mirror else 0,

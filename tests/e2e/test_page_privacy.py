@@ -28,6 +28,9 @@ WHILE_OFF = 8
 """Bundles in a row that are looked at while something is off."""
 
 
+NOTE = "(({ hidden, textContent }) => hidden ? '' : textContent)(document.getElementById('local-face'))"
+
+
 class Listener:
     """What a page sent: its bundles in order, and how many pieces of keyframes."""
 
@@ -96,5 +99,8 @@ async def test_no_sound_leaves_while_muted(server: str, tmp_path: Path) -> None:
         assert all(b.muted for b in off)
         assert loudest(off) < 0.003, "whatever the packets hold is silence"
         assert any(b.picture is not None for b in off), "the picture goes on"
+        # Who speaks all the same is told.
+        await until(lambda: browser.run(f"return {NOTE} === 'you are muted'"), LONG, 0.2)
         await browser.click("#mute")
         assert loudest(await heard.next(WHILE_OFF, lambda b: not b.muted)) > 0.02
+        assert await browser.run(f"return {NOTE}") != "you are muted"

@@ -50,6 +50,14 @@ addEventListener("DOMContentLoaded", () => {
   new MutationObserver(() => window.told.add(trouble.textContent)).observe(trouble, { childList: true });
 });
 """
+NOTES = """
+window.notes = 0;
+const start = OscillatorNode.prototype.start;
+OscillatorNode.prototype.start = function (at) {
+  window.notes += 1;
+  return start.call(this, at);
+};
+"""
 TROUBLE = "const { hidden, innerText } = document.getElementById('trouble'); return hidden ? '' : innerText"
 INSTEAD = "return document.getElementById('waiting').innerText"
 
@@ -117,3 +125,18 @@ async def test_a_connection_that_brings_nothing_is_told(server: str, tmp_path: P
     finally:
         there.kill()
         await there.wait()
+
+
+async def test_who_waits_for_long_hears_that_somebody_comes(server: str, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        browser = await stack.enter_async_context(Browser(*chromium_options(shipped_clip(), tmp_path)))
+        await browser.before(NOTES)
+        await opened(browser, page(server, "waiting"))
+        await until(lambda: browser.run(f"{STATE} === 'waiting'"), LONG)
+        await asyncio.sleep(6)
+        assert await browser.run("return window.notes") == 0
+        client = await stack.enter_async_context(SignalingClient(server, "waiting"))
+        peer = Peer(IceConfig(), lambda _: None, lambda _: None)
+        stack.push_async_callback(peer.close)
+        await peer.connect(client, LONG)
+        await until(lambda: browser.run("return window.notes === 2"), LONG)

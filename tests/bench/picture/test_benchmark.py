@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 
 import av
 import numpy as np
@@ -190,3 +192,13 @@ def test_every_keyframe_but_the_first_is_scaled_with_the_rest(data, tmp_path):
     count = encode_file(clip, tmp_path / "a.fw", StreamConfig(crop="none")).count
     assert found["best"].keyframe < 0.7 * count.keyframe_bytes  # there are two
     assert found["best"].keyframe + found["best"].rest == count.keyframe_bytes + count.video_bytes
+
+
+def test_benchmarks_need_nothing_that_their_extra_does_not_bring():
+    """``pip install facewire[bench]`` brings no onnx, which training has."""
+    names = ("benchmark", "quality", "keyframe_curve", "contact_sheet", "moved_frames", "refresh_gain", "upsample_split")
+    wanted = "; ".join(f"import bench.picture.{name}" for name in names)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.modules['onnx'] = None; {wanted}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-500:]

@@ -38,7 +38,7 @@ class Line:
 
 def keyframe(n):
     noise = np.random.default_rng(n).integers(0, 255, (16, 16, 3), np.uint8)
-    return encode_keyframe(noise.repeat(16, 0).repeat(16, 1), 30)
+    return encode_keyframe(noise.repeat(16, 0).repeat(16, 1), 50)
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,8 @@ from tests.waiting import PATIENCE, until
 
 ROOM = "secret-room"
 
-pytestmark = pytest.mark.e2e
 
-
+@pytest.mark.e2e
 async def test_it_serves_and_tells_its_peers_when_it_goes() -> None:
     port = unused_port()
     process = await facewire("serve", "--host", "127.0.0.1", "--port", str(port), "--log-json")
@@ -43,6 +42,7 @@ async def test_it_serves_and_tells_its_peers_when_it_goes() -> None:
     assert ROOM not in said + out + error
 
 
+@pytest.mark.e2e
 async def test_a_port_that_is_taken_is_one_line() -> None:
     port = unused_port()
     first = await facewire("serve", "--host", "127.0.0.1", "--port", str(port))

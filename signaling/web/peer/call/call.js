@@ -42,7 +42,7 @@ const REPORT_SECONDS = 0.4;
 /** What goes on: `state` is one word. @typedef {"lobby" | "waiting" | "connecting" | "connected" | "ended"} State */
 /**
  * What the page is told: `state` with a line for people where there is one; `view`, the own crop, null while hidden; `level`, the
- * loudest sample of the microphone in a tick, 0 to 1; `shown`, a
+ * loudest sample of the microphone in a tick, 0 to 1, and whether somebody speaks who is muted; `shown`, a
  * frame to be put on the page now, or `small`, the pixels it would be drawn from, while nothing can be drawn yet; `hidden`, the
  * other side's camera went off; `safety`, the safety code, [] while it is not known; `loading`, bytes more are here; `ready`,
  * milliseconds of a frame; `devices` have changed; `sound` needs a touch of the page; `trouble`, a line on what does not work, ""
@@ -50,7 +50,7 @@ const REPORT_SECONDS = 0.4;
  * @typedef {{
  *   state(state: State, told: string): void,
  *   view(crop: { width: number, data: Uint8ClampedArray<ArrayBuffer> } | null, face: number, enlarged: number): void,
- *   level(peak: number): void,
+ *   level(peak: number, unheard: boolean): void,
  *   shown(frame: Shown): void,
  *   small(pixels: Uint8ClampedArray): void,
  *   hidden(): void,
@@ -382,12 +382,12 @@ export class Call {
   /**
    * @param {{
    *   bundle: { data: Uint8Array, number: number } | null, using: number | null,
-   *   crop: any, face: number, enlarged: number, hidden: boolean, level?: number,
+   *   crop: any, face: number, enlarged: number, hidden: boolean, level?: number, unheard?: boolean,
    * }} tick
    */
-  #tick({ bundle, using, crop, face, enlarged, hidden, level = 0 }) {
+  #tick({ bundle, using, crop, face, enlarged, hidden, level = 0, unheard = false }) {
+    this.#told.level(level, unheard);
     this.#told.view(crop, face, enlarged);
-    this.#told.level(level);
     this.#withhold(hidden);
     if (bundle && this.#looking) this.#receiver.postMessage({ kind: "media", data: bundle.data.buffer });
     if (bundle && this.#link && this.#keyframesOut) {

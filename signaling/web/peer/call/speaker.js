@@ -3,6 +3,11 @@
 import { outputLatency } from "../media/output_latency.js";
 import { RATE } from "../media/timing.js";
 
+/** Of the chime: pitches in Hz, how long each is heard, how loud. */
+const NOTES = [660, 880];
+const NOTE_SECONDS = 0.14;
+const NOTE_VOLUME = 0.08;
+
 /** Plays the call's sound. */
 export class Speaker {
   #worker;
@@ -39,6 +44,23 @@ export class Speaker {
   /** Begin to be heard; until the user has touched the page, browsers refuse. */
   play() {
     this.#context?.resume();
+  }
+
+  /** Two short notes, for who looks elsewhere. */
+  chime() {
+    const context = this.#context;
+    if (!context) return;
+    for (const [i, pitch] of NOTES.entries()) {
+      const [tone, volume] = [context.createOscillator(), context.createGain()];
+      const at = context.currentTime + i * NOTE_SECONDS;
+      tone.frequency.value = pitch;
+      volume.gain.setValueAtTime(0, at);
+      volume.gain.linearRampToValueAtTime(NOTE_VOLUME, at + 0.02);
+      volume.gain.linearRampToValueAtTime(0, at + NOTE_SECONDS);
+      tone.connect(volume).connect(context.destination);
+      tone.start(at);
+      tone.stop(at + NOTE_SECONDS);
+    }
   }
 
   /** Seconds from handing out sound until it is heard. */

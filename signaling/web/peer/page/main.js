@@ -25,6 +25,11 @@ const STATES = {
 const TITLE = "facewire call";
 /** Seconds without anything from the other side after which that is told. */
 const QUIET = 3;
+/** Ticks in a row for which somebody who is muted must speak to be told so, and seconds for which that stands. */
+const UNHEARD_LEAST = 4;
+const UNHEARD_SHOWN = 3;
+/** Seconds of waiting after which it is heard that the other person has come. */
+const LONG_WAIT = 5;
 
 /** As faces.js calls them. @param {number} face */
 const faceName = (face) => (Object.entries(Face).find(([, value]) => value === face) ?? [""])[0].toLowerCase();
@@ -40,6 +45,10 @@ let smallShown = false;
 let [loaded, total, frameMs] = [0, 1, /** @type {number | null} */ (null)];
 /** The frame that is shown, in a call. @type {import("../receiver/presenter.js").Shown | null} */
 let shown = null;
+/** Ticks in a row in which somebody spoke who is muted, and until when that is told. */
+let [unheardTicks, unheardUntil] = [0, 0];
+/** Since when nobody else is there. @type {number | null} */
+let aloneSince = null;
 /** What went wrong, by what it is about. @type {Map<string, string>} */
 const troubles = new Map();
 /** @type {WakeLockSentinel | null} */
@@ -89,8 +98,10 @@ async function begin() {
     {
       state: showState,
       view: showView,
-      level: (peak) => {
+      level: (peak, unheard) => {
         byId("level").value = Math.sqrt(peak); // quiet speech is seen, too
+        unheardTicks = unheard ? unheardTicks + 1 : 0;
+        if (unheardTicks >= UNHEARD_LEAST) unheardUntil = performance.now() + UNHEARD_SHOWN * 1000;
       },
       shown: showFrame,
       small: showSmall,
@@ -141,6 +152,11 @@ function showState(state, told) {
   document.body.dataset.seen = "no";
   document.body.dataset.alone = state === "waiting" ? "yes" : "no";
   document.title = state === "connected" ? `${TITLE}: connected` : TITLE;
+  if (state === "waiting") aloneSince ??= performance.now();
+  if (state === "connected") {
+    if (aloneSince !== null && (document.hidden || performance.now() - aloneSince > LONG_WAIT * 1000)) call.speaker.chime();
+    aloneSince = null;
+  }
   if (state === "waiting") setRemote("Waiting for the other person");
   else if (state === "connecting") setRemote("Connecting");
   else if (state === "connected") setRemote("Connected: the picture follows");
@@ -173,7 +189,8 @@ function showView(crop, face, enlarged) {
   const context = byId("preview").getContext("2d", { alpha: false });
   if (crop) context.putImageData(new ImageData(crop.data, crop.width), 0, 0);
   else context.clearRect(0, 0, 256, 256);
-  note("local-face", crop ? localNote(faceName(face), enlarged) : "");
+  const unheard = call.muted && performance.now() < unheardUntil;
+  note("local-face", unheard ? "you are muted" : crop ? localNote(faceName(face), enlarged) : "");
 }
 
 /** The pixels that a face is drawn from, in its place until it can be drawn. @param {Uint8ClampedArray} small */

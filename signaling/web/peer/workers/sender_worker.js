@@ -11,6 +11,7 @@ import { FaceMesh } from "../models/landmarks.js";
 import { Phase } from "../sender/phase.js";
 import { SenderStream, SWITCH_MS } from "../sender/stream.js";
 import { TickSound } from "../sender/tick_sound.js";
+import { VoiceActivity } from "../sender/voice.js";
 import { WANTED } from "../sender/wanted.js";
 import { loadNetwork, loadRuntime } from "./load.js";
 
@@ -33,6 +34,8 @@ const KEPT = 8;
 let stream;
 const speech = new SpeechEncoder();
 const sound = new TickSound(OPUS_RATE);
+/** Hears whether somebody speaks who is muted; nothing of it leaves the page. */
+const overheard = new VoiceActivity(OPUS_RATE);
 /** @type {Resampler | null} */
 let resampler = null;
 /** @type {MessagePort | null} */
@@ -229,7 +232,8 @@ async function one(tick) {
   const message = { kind: "tick", face, enlarged: framing.enlarged, hidden: framing.hidden, crop: crop && view(crop) };
   const using = stream.pictures.slot;
   const level = stream.muted ? 0 : peak(tick.sound);
-  self.postMessage({ ...message, using, level, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });
+  const unheard = wanted.muted && !wanted.away && overheard.heard(tick.sound);
+  self.postMessage({ ...message, using, level, unheard, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });
   tellMirror(atMs, bundle?.data ?? null);
 }
 
