@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from models.runtime.backends import made_from
+from models.runtime.weight_files import MADE_FROM, made_from
 from signaling.static_files import json_error, page_bytes
 
 PEER = Path(__file__).parent / "web" / "peer"
@@ -28,7 +28,6 @@ NETWORKS = (
     "face_landmark.onnx",
 )
 """Of ``models/weights``, what the page runs."""
-_MADE_FROM = {"step-int8.onnx": "step.onnx", "step-small-int8.onnx": "identity.onnx"}
 _TYPES = {
     ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css",
     ".wasm": "application/wasm", ".onnx": "application/octet-stream",
@@ -83,11 +82,14 @@ def _network(name: str) -> tuple[_File, str, int]:
 
 
 @cache
-def _fitting(name: str) -> str:
-    """``name``, or ``step.onnx`` where that network is not there or was made for other weights than the others."""
-    source = _MADE_FROM.get(name)
+def _listed(name: str) -> dict[str, str | int]:
+    """Where a network lies and how large it is unpacked; ``step.onnx`` in place of one that is not there or was made for other
+    weights than the others."""
+    source = MADE_FROM.get(name)
     with resources.as_file(resources.files("models") / "weights") as folder:
-        return name if source is None or made_from(folder / name, folder / source) else "step.onnx"
+        fitting = name if source is None or made_from(folder / name, folder / source) else "step.onnx"
+    _, digest, size = _network(fitting)
+    return {"url": f"/networks/{digest}/{fitting}", "bytes": size}
 
 
 @cache
@@ -138,8 +140,7 @@ class CallPage:
         if not self._version:
             text = "this server lacks ONNX Runtime for browsers; whoever runs it brings it with: python -m signaling.web.npm"
             return json_error(503, "no_runtime", text)
-        networks = {name: await asyncio.to_thread(_network, _fitting(name)) for name in NETWORKS}  # packed once, for a second
-        files = {name: {"url": f"/networks/{d}/{_fitting(name)}", "bytes": size} for name, (_, d, size) in networks.items()}
+        files = {name: await asyncio.to_thread(_listed, name) for name in NETWORKS}  # packed once, for a second
         return web.json_response({"runtime": f"/vendor/{self._version}/", "files": files}, headers=_headers("no-cache"))
 
     async def vendor(self, request: web.Request) -> web.Response:

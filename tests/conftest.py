@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bench.demo import shipped_clip
+from codec.bundle import Bundle
+from codec.keyframe import Keyframe
 from codec.media.files import file_frames
 from models.runtime.upsampler import Interpolator
+from sender.capture.sources import file_ticks
+from sender.stream import SenderStream, StreamConfig
 from tests.virtual_time import VirtualLoop
 
 # The same examples on every machine, and no limit of time for one: another process may hold the core.
@@ -40,3 +45,13 @@ def frames(clip: Path) -> list[np.ndarray]:
 @pytest.fixture(scope="session")
 def interpolator() -> Interpolator:
     return Interpolator()
+
+
+@pytest.fixture(scope="session")
+def recorded() -> tuple[Keyframe, list[Bundle], list[np.ndarray]]:
+    """Keyframe, 20 bundles (4 s) each predicted from the keyframe alone, and the sender's decoded pictures."""
+    stream, bundles, pictures = SenderStream(StreamConfig(keyframe="first")), [], []
+    for tick in islice(file_ticks(shipped_clip()), 20):
+        bundles.append(stream.bundle(tick))
+        pictures.append(stream.sent_picture)
+    return stream.keyframes.newest, bundles, pictures

@@ -29,6 +29,8 @@ from models.runtime.upsampler import Interpolator
 
 Say = Callable[[str], None]
 Keep = Callable[[dict[str, Any]], None]
+Rival = tuple[Codec, str, Format, int]
+"""A codec, its mode, a format and a quality."""
 
 METRICS = {
     "psnr": True, "ssim": True, "lpips": False, "dists": False, "fd_vgg16": False, "lmd": False, "lmd_lips": False,
@@ -109,7 +111,7 @@ def _key(setting: Setting) -> str:
     return f"{setting.codec} {setting.mode} {setting.label}"
 
 
-def chosen_rivals(plan: Plan) -> list[tuple[Codec, str, Format, int]]:
+def chosen_rivals(plan: Plan) -> list[Rival]:
     """What the plan names. Raises ``ValueError`` for a codec or mode that there is not, ``FfmpegError`` for one that this
     ffmpeg has not."""
     there = encoders()
@@ -121,9 +123,8 @@ def chosen_rivals(plan: Plan) -> list[tuple[Codec, str, Format, int]]:
 
 
 def points_of(
-    clip: Path, truth: Sequence[UInt8], numbers: Sequence[int], rivals: Iterable[tuple[Codec, str, Format, int]], tools: Tools,
-    say: Say,
-) -> Iterable[Drawn]:  # fmt: skip
+    clip: Path, truth: Sequence[UInt8], numbers: Sequence[int], rivals: Sequence[Rival], tools: Tools, say: Say
+) -> Iterable[Drawn]:
     """All points of a clip, ours first; a rival's that fails is told and left out. Raises ``SourceError``."""
     yield from our_points(clip, truth, numbers, tools.renderer, tools.interpolator)
     for codec, mode, form, quality in rivals:
@@ -133,13 +134,15 @@ def points_of(
             say(f"{clip.name}: {codec.name} {mode} {form} q{quality} left out: {reason(error)}")
 
 
-def run(plan: Plan, tools: Tools, say: Say = lambda _: None, keep: Keep = lambda _: None) -> dict[str, Any]:
+def run(
+    plan: Plan, rivals: Sequence[Rival], tools: Tools, say: Say = lambda _: None, keep: Keep = lambda _: None
+) -> dict[str, Any]:
     """Judge all clips → ``points`` (means over the clips), ``clips`` (each with its own points and
-    comparison), ``comparison``. ``keep`` is given the same after each clip, so that an end before the last loses none.
+    comparison), ``comparison``. ``rivals``: as :func:`chosen_rivals` gives them. ``keep`` is given the
+    same after each clip, so that an end before the last loses none.
 
     Raises ``SourceError``, ``FfmpegError``, ``ValueError``.
     """
-    rivals = chosen_rivals(plan)
     clips: list[dict[str, Any]] = []
     for clip in plan.clips:
         with TemporaryDirectory() as folder:

@@ -75,14 +75,14 @@ def run_bench(wanted: BenchRequest, say: Say) -> dict[str, Any]:
     )
     for note in tools.panel.notes:
         say(note)
-    chosen_rivals(plan)  # tells what there is not before anything is written
+    rivals = chosen_rivals(plan)  # tells what there is not before anything is written
     wanted.out.mkdir(parents=True, exist_ok=True)
 
     def keep(found: dict[str, Any]) -> None:
         (wanted.out / "bench.json").write_text(to_json(found))
         (wanted.out / "bench.csv").write_text(to_csv(found))
 
-    found = run(plan, tools, say, keep)
+    found = run(plan, rivals, tools, say, keep)
     keep(found)
     if wanted.html:
         say("drawing the page's players")

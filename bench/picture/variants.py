@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from models.face.tracker import whole
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
 from models.runtime.mel import log_mel, window_at
 from models.runtime.upsampler import Interpolator, Upsampler
+from models.training.checkpoint import averaged, fill
 from models.training.evaluate import STEP, baselines
 from receiver.tick_decoder import FrameInput, TickDecoder
 from sender.encode_file import encode_file
@@ -120,10 +120,7 @@ def transmit(clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5,
 
 def _checkpoint(path: Path) -> FaceUpsamplerNet:
     call = FaceUpsamplerNet(FaceUpsamplerConfig())
-    try:
-        call.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["ema"])
-    except (KeyError, TypeError, RuntimeError, EOFError, UnpicklingError) as error:
-        raise ValueError(f"{path.name} is no checkpoint of this version's call network") from error
+    fill(call, averaged(path), path)
     return call.eval()
 
 

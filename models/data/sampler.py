@@ -187,28 +187,25 @@ class Prefetch:
 
     def __init__(self, sampler: "Drawer", first: int) -> None:
         self.queue: queue.Queue[Batch | Exception] = queue.Queue(3)
-        self._closed = threading.Event()
+        self._closed = False
         self.thread = threading.Thread(target=self._work, args=(sampler, first), daemon=True)
         self.thread.start()
 
     def _work(self, sampler: "Drawer", step: int) -> None:
-        while not self._closed.is_set():
+        while not self._closed:
             try:
-                made: Batch | Exception = sampler.draw(step)
+                self.queue.put(sampler.draw(step))
             except Exception as error:  # raised where the batch is wanted, or training would wait for ever
-                made = error
-            while not self._closed.is_set():
-                with contextlib.suppress(queue.Full):
-                    self.queue.put(made, timeout=0.5)
-                    break
-            if isinstance(made, Exception):
+                self.queue.put(error)
                 return
             step += 1
 
     def close(self) -> None:
         """Let the thread end, and the sampler's cache with it."""
-        self._closed.set()
-        self.thread.join()
+        self._closed = True
+        while self.thread.is_alive():  # it may wait for room
+            with contextlib.suppress(queue.Empty):
+                self.queue.get(timeout=0.1)
 
     def next(self) -> Batch:
         got = self.queue.get()

@@ -20,7 +20,7 @@ from models.export.graph import save
 from models.export.int8 import SAMPLES, quantise, training_inputs
 from models.networks.face_upsampler import FaceUpsamplerNet
 from models.networks.small import SHARED, SMALL
-from models.runtime.backends import sha256
+from models.runtime.weight_files import sha256
 from models.training.checkpoint import PREFIX, fill, learnt, onnx_tensors, renamed
 
 NAME = "step-small-int8.onnx"

@@ -26,7 +26,7 @@ from models.face.shape_points import COUNT
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
 from models.networks.interpolator import PICTURES, InterpolatorNet
 from models.runtime.mel import BANDS, WINDOW_FRAMES
-from models.training.checkpoint import fill, learnt, load_state
+from models.training.checkpoint import averaged, fill, load_state
 
 OPSET = 20
 """The first with GridSample's ``linear`` mode name."""
@@ -125,7 +125,7 @@ def export(
     not those, such as ``ExportError``.
     """
     call = FaceUpsamplerNet(FaceUpsamplerConfig())
-    fill(call, learnt(checkpoint, ()), checkpoint)
+    fill(call, averaged(checkpoint), checkpoint)
     if interpolator.suffix == ".onnx":
         last = onnx.load(interpolator)
     else:

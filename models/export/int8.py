@@ -28,8 +28,9 @@ from models.data.sampler import Sampler
 from models.export.align import drop_alignment
 from models.export.averages import convolve_averages
 from models.export.graph import halve, save
-from models.runtime.backends import int8_path, load, sha256
+from models.runtime.backends import int8_path, load
 from models.runtime.upsampler import DRIVEN, WeightsMissingError, weights_folder
+from models.runtime.weight_files import sha256
 
 Inputs = dict[str, Float32]
 

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from models.networks.small import SMALL, fix_features, shrunk
 from models.training.checkpoint import Ema
 from models.training.losses import EYES, LIPS, PerceptualDistance, consistency, importance, inside
 from models.training.precision import autocast
+from models.whole_file import write_whole
 
 CONFIGS = {"call": FaceUpsamplerConfig(), "small": SMALL}
 
@@ -183,9 +185,8 @@ class LeaseTrainer:
     def save(self, out: Path) -> None:
         """The averaged weights as fp16, and the settings."""
         half = {k: v.half().contiguous() for k, v in self.ema.model.state_dict().items()}
-        part = out / f"{self.config.network}.part"
-        torch.save({"ema": half, "config": asdict(CONFIGS[self.config.network])}, part)
-        part.replace(out / f"{self.config.network}.pt")
+        state = {"ema": half, "config": asdict(CONFIGS[self.config.network])}
+        write_whole(out / f"{self.config.network}.pt", partial(torch.save, state))
 
     @torch.no_grad()
     def evaluate(self, every: int = 20) -> dict[str, float]:

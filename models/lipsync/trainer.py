@@ -29,7 +29,7 @@ from models.lipsync.score import evaluate_sync, score_clips, whole_clips
 from models.lipsync.sync_file import in_sync, read_scores, write_scores
 from models.lipsync.syncnet import Matcher, SyncNet, match_loss
 from models.networks.blocks import channels_last
-from models.training.checkpoint import Ema, RunState, load_state
+from models.training.checkpoint import Ema, RunState, fill, load_state
 from models.training.precision import autocast
 from models.training.schedule import cosine_rate, optimise
 from models.whole_file import write_whole
@@ -151,7 +151,7 @@ def train_sync(
     landmarks = out.with_suffix(".lips.pt")
     expert = Matcher(lips.times)
     if landmarks.exists():
-        expert.load_state_dict(load_state(landmarks))
+        fill(expert, load_state(landmarks), landmarks)
     else:
         say(f"landmark expert: {len(kept)} of {len(train.clips)} clips")
         expert = train_lips(train, kept, lips, config.seed)

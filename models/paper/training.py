@@ -25,7 +25,7 @@ from models.paper.network import PaperConfig, PaperNetwork, parameter_counts
 from models.paper.paper_losses import PaperLoss, backbone_loss
 from models.paper.perceptual import FeatureDistance
 from models.paper.sampler import WindowSampler
-from models.training.checkpoint import learnt
+from models.training.checkpoint import averaged
 from models.training.loop import Loop, LoopConfig
 from models.training.losses import PerceptualDistance
 
@@ -68,7 +68,7 @@ class PaperTrainer(Loop[PaperTrainConfig, PaperNetwork]):
         torch.manual_seed(config.seed)
         model = PaperNetwork(config.network)
         if start:
-            weights = learnt(start, ())
+            weights = averaged(start)
             try:
                 model.load_state_dict(model.state_dict() | {k: v for k, v in weights.items() if k.startswith(_BACKBONE)})
             except RuntimeError as error:

@@ -10,7 +10,6 @@ a second on two cores, so that most convolutions multiply int8 (``step-int8.onnx
 """
 
 import ctypes
-import hashlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ import onnxruntime as ort
 from codec.errors import reason
 from codec.extras import install
 from codec.media.types import Float32
+from models.runtime.weight_files import made_from
 
 DEVICES = ("auto", "cpu", "cpu-fp32", "openvino", "openvino-int8", "openvino-fp32", "cuda")
 """``cpu`` is in int8 and ``openvino`` in bf16 where that can be had, else in fp32; ``-fp32`` and
@@ -82,23 +82,9 @@ def has_int8_dots() -> bool:
     return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
-def sha256(path: Path) -> str:
-    """Of a file, in hexadecimal. Raises ``OSError``."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def int8_path(path: Path) -> Path:
     """Where a network's int8 version lies: ``step.onnx`` → ``step-int8.onnx``."""
     return path.with_name(f"{path.stem}-int8{path.suffix}")
-
-
-def made_from(path: Path, source: Path) -> bool:
-    """Whether a network was made for the weights in ``source``, which it names in its metadata by their digest; False also
-    where one of the files is not there."""
-    try:
-        return sha256(source).encode() in path.read_bytes()
-    except OSError:
-        return False
 
 
 def int8_of(path: Path) -> Path | None:

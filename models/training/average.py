@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from models.training.checkpoint import learnt
+from models.training.checkpoint import averaged
 from models.whole_file import write_whole
 
 SHARE = 0.6
@@ -26,10 +26,7 @@ def mix(before: Path, after: Path, out: Path, share: float = SHARE) -> None:
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share {share} is outside 0..1")
-    for path in (before, after):
-        if path.is_dir():
-            raise ValueError(f"{path} is a folder, not a checkpoint")
-    a, b = (learnt(path, ()) for path in (before, after))
+    a, b = (averaged(path) for path in (before, after))
     if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
         raise ValueError(f"{before} and {after} are of different networks")
     mixed = {k: torch.lerp(v, b[k], share) if v.is_floating_point() else b[k] for k, v in a.items()}

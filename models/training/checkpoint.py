@@ -42,6 +42,8 @@ class Ema(Generic[M]):
 def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """The dict that a file of PyTorch's holds, nothing in it being run. Raises ``FileNotFoundError``, and ``ValueError`` for
     any other file; ``OSError`` for one that can't be read."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a checkpoint")
     try:
         state = torch.load(path, weights_only=True, map_location=device)
     except FileNotFoundError:
@@ -155,6 +157,11 @@ def learnt(path: Path, parameters: Iterable[tuple[str, Tensor]], missing: tuple[
     """
     if path.is_dir():
         return from_onnx(path, parameters, missing)
+    return averaged(path)
+
+
+def averaged(path: Path) -> dict[str, Tensor]:
+    """A checkpoint's averaged weights by name. Raises ``FileNotFoundError`` and ``ValueError``."""
     weights = load_state(path).get("ema")
     if not isinstance(weights, dict):
         raise ValueError(f"{path} is no checkpoint of a network")

@@ -156,22 +156,23 @@ def run_paper(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any
     )  # fmt: skip
 
 
+_REMADE = {"step-int8.onnx": "python -m models.export.int8 CACHE", "step-small-int8.onnx": "python -m models.distill"}
+"""What makes the networks that go with others' weights."""
+
+
 def run_export(checkpoint: Path, interpolator: Path, out: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     """Checkpoints → ONNX files in ``out``; gives their sizes in bytes. Raises
     ``FileNotFoundError``, ``ImportError``."""
     need_torch()
     from models.export.export import export
-    from models.runtime.backends import made_from
+    from models.runtime.weight_files import MADE_FROM, made_from
 
     for path in (checkpoint, interpolator):
         if not path.is_file():
             raise FileNotFoundError(f"no such file: {path}")
     out.mkdir(parents=True, exist_ok=True)
     export(checkpoint, interpolator, out, say=say)
-    for name, made_of, how in (
-        ("step-int8.onnx", "step.onnx", "python -m models.export.int8 CACHE"),
-        ("step-small-int8.onnx", "identity.onnx", "python -m models.distill"),
-    ):
-        if (out / name).is_file() and not made_from(out / name, out / made_of):
-            say(f"{name} belongs to other weights and is not used; {how} makes it anew")
+    for name, source in MADE_FROM.items():
+        if (out / name).is_file() and not made_from(out / name, out / source):
+            say(f"{name} belongs to other weights and is not used; {_REMADE[name]} makes it anew")
     return {p.name: p.stat().st_size for p in sorted(out.glob("*.onnx"))}

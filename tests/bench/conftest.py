@@ -2,6 +2,7 @@
 of random numbers."""
 
 import math
+from collections.abc import Iterable
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,8 @@ from receiver.outputs.video_file import VideoFile
 
 FRAMES = 43
 """Eight ticks and a part of one."""
+SPEAKS = 50
+"""A frame from which on the clip's face speaks without a pause."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,12 +38,21 @@ def faces() -> list[np.ndarray]:
 @pytest.fixture(scope="session")
 def data(faces, tmp_path_factory) -> Path:
     """A data folder whose dev split is 1.7 s of the shipped clip, with sound."""
-    folder = tmp_path_factory.mktemp("data")
+    return _data(tmp_path_factory.mktemp("data"), faces, 0)
+
+
+@pytest.fixture(scope="session")
+def speaking(tmp_path_factory) -> Path:
+    """The same of 1.7 s in which the face speaks all the time."""
+    return _data(tmp_path_factory.mktemp("speaking"), islice(file_frames(shipped_clip()), SPEAKS, SPEAKS + FRAMES), SPEAKS)
+
+
+def _data(folder: Path, frames: Iterable[np.ndarray], first: int) -> Path:
     (folder / "dev").mkdir()
     video = VideoFile(folder / "dev" / "astronaut.mp4")
-    for number, frame in enumerate(faces):
+    for number, frame in enumerate(frames):
         video.frame(number, frame)
-    video.sound(np.concatenate(list(file_sound(shipped_clip())))[: FRAMES * 640])
+    video.sound(np.concatenate(list(file_sound(shipped_clip())))[first * 640 : (first + FRAMES) * 640])
     video.close()
     return folder
 

@@ -176,7 +176,8 @@ def test_a_rivals_point_that_fails_is_told_and_the_others_stay(data, losses, tmp
     clip = data / "dev" / "astronaut.mp4"
     plan = benchmark.Plan([clip, clip], ["h264"], ["low-delay"], [parse_format("64px@5")], every=40)
     tools = benchmark.Tools(Panel(losses, True), Renderer(None, threads=1), Interpolator(None))
-    found = benchmark.run(plan, tools, told.append, lambda so_far: kept.append(len(so_far["clips"])))
+    rivals = benchmark.chosen_rivals(plan)
+    found = benchmark.run(plan, rivals, tools, told.append, lambda so_far: kept.append(len(so_far["clips"])))
     assert [p["label"] for p in found["points"] if p["codec"] == "h264"] == ["64px@5 q51"]
     assert sum("left out: it gave up" in line for line in told) == 2
     assert kept == [1, 2]

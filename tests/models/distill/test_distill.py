@@ -15,8 +15,8 @@ from models.distill.trainer import DistillConfig, Distiller
 from models.distill.weights import FEATURES, NAME, load_call, load_small, write
 from models.networks.face_upsampler import FaceUpsamplerNet
 from models.networks.small import SHARED, SMALL, own_parameters
-from models.runtime.backends import sha256
 from models.runtime.upsampler import weights_folder
+from models.runtime.weight_files import sha256
 
 
 @pytest.fixture(autouse=True)

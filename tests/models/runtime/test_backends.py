@@ -7,8 +7,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from models.runtime.backends import DEVICES, choose, has_int8_dots, load, made_from
+from models.runtime.backends import DEVICES, choose, has_int8_dots, load
 from models.runtime.upsampler import FRAMES, Upsampler, weights_folder
+from models.runtime.weight_files import made_from
 
 needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="OpenVINO is optional")
 

@@ -94,7 +94,7 @@ async def test_a_network_made_for_other_weights_is_not_given_to_pages(url, sessi
     """After an export the small network may still be that of the weights before."""
     real = call_page.made_from
     monkeypatch.setattr(call_page, "made_from", lambda path, of: path.name != "step-small-int8.onnx" and real(path, of))
-    call_page._fitting.cache_clear()
+    call_page._listed.cache_clear()
     try:
         async with session.get(f"{url}peer/files.json") as answer:
             files = (await answer.json())["files"]
@@ -102,7 +102,7 @@ async def test_a_network_made_for_other_weights_is_not_given_to_pages(url, sessi
         async with session.get(url + files["step-small-int8.onnx"]["url"].lstrip("/")) as answer:
             assert answer.status == 200
     finally:
-        call_page._fitting.cache_clear()
+        call_page._listed.cache_clear()
 
 
 @needs_runtime

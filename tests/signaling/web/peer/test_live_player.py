@@ -2,16 +2,14 @@
 machine that slept. Time is virtual, so counts are exact on any machine."""
 
 from dataclasses import replace
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
-from bench.demo import shipped_clip
 from codec.bundle import Bundle, Face
 from codec.keyframe import Keyframe
-from sender.capture.sources import file_ticks
-from sender.stream import SenderStream, StreamConfig
 from tests.signaling.web.peer.conftest import Browser
 
 BEGIN = 1.0
@@ -19,13 +17,10 @@ BEGIN = 1.0
 TICK = 0.2
 
 
-@pytest.fixture(scope="session")
-def stream() -> tuple[Keyframe, list[Bundle]]:
+@pytest.fixture
+def stream(recorded: tuple[Keyframe, list[Bundle], list[np.ndarray]]) -> tuple[Keyframe, list[Bundle]]:
     """A keyframe and four seconds of bundles, each predicted from the keyframe alone."""
-    sender = SenderStream(StreamConfig(keyframe="first"))
-    bundles = [sender.bundle(tick) for tick in islice(file_ticks(shipped_clip()), 20)]
-    assert sender.keyframes.newest
-    return sender.keyframes.newest, bundles
+    return recorded[:2]
 
 
 class Played:
