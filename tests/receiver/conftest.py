@@ -1,6 +1,5 @@
 """Networks and a short encoded stream that the receiver's tests share."""
 
-
 import pytest
 
 from models.runtime.upsampler import Upsampler
