@@ -34,12 +34,14 @@ _NUMBER = 7
 
 @dataclass(frozen=True)
 class Hello:
-    """What a side speaks and can show: protocol version, picture side, ticks in milliseconds, network's name."""
+    """What a side speaks and can show: protocol version, picture side, ticks in milliseconds, network's name; ``pairs``:
+    whether it takes two bundles in one message (:mod:`codec.bundle_pair`)."""
 
     version: int = VERSION
     size: int = 8
     tick_modes: tuple[int, ...] = (200, 100, 60)
     model: str = ""
+    pairs: bool = True
 
     def __post_init__(self) -> None:
         numbers = (self.version, self.size, *self.tick_modes)
@@ -57,6 +59,8 @@ class Hello:
 
     def pack(self) -> bytes:
         fields = {"version": self.version, "size": self.size, "rungs": list(self.tick_modes), "model": self.model}
+        if self.pairs:
+            fields["pairs"] = True
         return bytes([_HELLO]) + json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -190,7 +194,8 @@ def _parse_hello(data: bytes) -> Hello:
         raise SyntaxLimitError(f"hello is not JSON: {type(error).__name__}") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("rungs"), list):
         raise SyntaxLimitError("hello is not an object with rungs")
-    return Hello(fields.get("version", 0), fields.get("size", 0), tuple(fields["rungs"]), fields.get("model", ""))
+    pairs = fields.get("pairs") is True
+    return Hello(fields.get("version", 0), fields.get("size", 0), tuple(fields["rungs"]), fields.get("model", ""), pairs)
 
 
 class KeyframeAssembler:

@@ -80,6 +80,7 @@ class Case:
     blackout: float = 0.0
 
 
+THIN = Impairment(kbps=12.5, queue=1.5, delay=0.04)
 CASES = (
     Case("another machine", RECORDED),
     Case("facewire send", "send"),
@@ -87,6 +88,9 @@ CASES = (
     Case("facewire send, blackout of 3 s", "send", Impairment(delay=0.04), 3.0),
     Case("facewire call, on the same two cores", "call"),
     Case("another browser, on the same two cores", ""),
+    Case("facewire call, 12.5 kbit/s", "call", THIN),
+    Case("another browser, 12.5 kbit/s", "", THIN),
+    Case("another browser, 14 kbit/s", "", Impairment(kbps=14, queue=1.5, delay=0.04)),
 )
 
 

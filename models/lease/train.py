@@ -201,7 +201,7 @@ class LeaseTrainer:
             for name, shape in (("", torch.zeros_like(batch.shape)), ("shape_", batch.shape)):
                 with autocast(self.device.type):
                     out = self.ema.model(batch.keyframe, batch.pictures, batch.mel, batch.detail, shape)[0].float().clamp(0, 1)
-                    seen = self.perceptual(out, batch.truth)
+                    seen = self.perceptual(out, batch.truth).float()
                 rows.setdefault(f"{name}psnr", []).append(psnr(out, batch.truth, torch.ones_like(out[:, :1])))
                 rows.setdefault(f"{name}seen", []).append(seen)
                 for part, row in (("mouth", LIPS), ("eyes", EYES)):

@@ -1,14 +1,15 @@
 """The ladder of rates: what a call sends when there is room, and how it climbs down when there is none.
 
-A step is a tick_mode (the length of a tick: delay) and an Opus bit rate. The other side's reports drive
-it: loss, and whether a queue fills on the way. The sender steps up after some seconds
-without trouble. After a step up that failed it waits four times as long.
+A step is a tick_mode (the length of a tick: delay) and an Opus bit rate; in the lowest two bundles share a packet.
+The other side's reports drive it: loss, and whether a queue fills on the way. The sender steps up after some seconds without
+trouble. After a step up that failed it waits four times as long.
 """
 
 from dataclasses import dataclass
 
 from codec.accounting import MESSAGE_OVERHEAD
 from codec.bundle import TICK_MODES
+from codec.bundle_pair import OVERHEAD
 
 ALONG = 16
 """Bytes of the SACK that travels along with a bundle."""
@@ -20,18 +21,27 @@ PICTURE = 28
 
 @dataclass(frozen=True)
 class Step:
-    """``tick_mode`` is an index of :data:`codec.bundle.TICK_MODES`, ``bitrate`` Opus's in bit/s."""
+    """``tick_mode`` is an index of :data:`codec.bundle.TICK_MODES`, ``bitrate`` Opus's in bit/s; ``paired``: two bundles go
+    in one message."""
 
     tick_mode: int
     bitrate: int
+    paired: bool = False
 
     @property
     def kbps(self) -> float:
         """About what it costs on the wire one way, in kbit/s, while somebody speaks."""
-        return 8 / TICK_MODES[self.tick_mode] * (MESSAGE_OVERHEAD + ALONG + HEADER + PICTURE) + self.bitrate / 1000
+        message = (MESSAGE_OVERHEAD + ALONG + OVERHEAD) / 2 if self.paired else MESSAGE_OVERHEAD + ALONG
+        return 8 / TICK_MODES[self.tick_mode] * (message + HEADER + PICTURE) + self.bitrate / 1000
 
 
-STEPS = tuple(Step(*s) for s in ((0, 6_000), (0, 8_000), (1, 8_000), (1, 12_000), (2, 16_000), (2, 24_000)))
+STEPS = (
+    Step(0, 6_000, paired=True), Step(0, 6_000), Step(0, 8_000),
+    Step(1, 8_000), Step(1, 12_000), Step(2, 16_000), Step(2, 24_000),
+)  # fmt: skip
+USUAL = 1
+"""Where a call begins. Below it a tick more of delay buys a sixth of the bits: only where a queue fills with less delay than
+that, and where the other side takes pairs."""
 LOSS_HIGH = 0.10
 """Share of bundles lost from which a step is too much."""
 LOSS_SOME = 0.03
@@ -55,10 +65,10 @@ class Ladder:
     """Times in seconds; ``now`` is a monotonic clock given by the caller."""
 
     def __init__(self, limit_kbps: float = 12.0) -> None:
-        """``limit_kbps``: what a step may cost on the wire, as it estimates itself; the lowest is
-        always allowed."""
-        self.steps = STEPS[: max(1, sum(s.kbps <= limit_kbps for s in STEPS))]
-        self.at = 0
+        """``limit_kbps``: what a step may cost on the wire, as it estimates itself; the usual one is always allowed."""
+        self.steps = STEPS[: max(USUAL + 1, sum(s.kbps <= limit_kbps for s in STEPS))]
+        self.at = USUAL
+        self._pairs = False
         self._patience, self._changed, self._good_since = GOOD, 0.0, 0.0
         self._climbed = False
 
@@ -66,21 +76,29 @@ class Ladder:
     def step(self) -> Step:
         return self.steps[self.at]
 
+    def takes_pairs(self, yes: bool) -> None:
+        """Whether the other side takes two bundles in one message; at first it does not."""
+        self._pairs = yes
+        if not yes:
+            self.at = max(self.at, USUAL)
+
     def proven(self, now: float) -> Step:
         """The highest step that the network is known to carry: this one, or for some seconds after
         a climb the one before."""
         return self.steps[self.at - (self._climbed and now - self._changed < GOOD)]
 
-    def report(self, loss: float, filling: bool, now: float) -> bool:
-        """The other side lost the share ``loss`` (0..1) of late; ``filling``: see
+    def report(self, loss: float, filling: bool, now: float, deep: bool = False, clear: bool = True) -> bool:
+        """The other side lost the share ``loss`` (0..1) of late; ``filling``, ``deep`` and ``clear``: see
         :class:`sender.adaptation.congestion.QueueWatch`. Returns whether the step has changed."""
         if now - self._changed < SETTLE:
             self._good_since = now
             return False
-        if loss > LOSS_HIGH or filling:
+        usual = self.at >= USUAL
+        # Below the usual step loss counts for nothing, for there it costs twice as much; the queue alone does.
+        if filling or (usual and loss > LOSS_HIGH):
             self._good_since = now
-            return self._down(filling, now)
-        if loss > LOSS_SOME:
+            return self._down(filling, deep, now)
+        if (loss > LOSS_SOME) if usual else not clear:
             self._good_since = now
         if self.at + 1 < len(self.steps) and now - self._good_since >= self._patience:
             self.at, self._changed, self._climbed, self._good_since = self.at + 1, now, True, now
@@ -89,14 +107,15 @@ class Ladder:
             self._patience, self._climbed = GOOD, False
         return False
 
-    def _down(self, filling: bool, now: float) -> bool:
+    def _down(self, filling: bool, deep: bool, now: float) -> bool:
         if self._climbed and now - self._changed <= FAILED:
             self._patience = min(GOOD_MAX, self._patience * RARER)
         self._climbed = False
-        if not self.at:
+        lowest = 0 if deep and self._pairs else USUAL
+        if self.at <= lowest:
             return False
         most = self.step.kbps * (DRAIN if filling else 1)
-        self.at = max((i for i in range(self.at) if self.steps[i].kbps <= most), default=0)
+        self.at = max((i for i in range(lowest, self.at) if self.steps[i].kbps <= most), default=lowest)
         self._changed = now
         return True
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from codec.bundle import Bundle, Report
+from codec.bundle_pair import split_bundles
 from codec.control import (
     VERSION,
     Bye,
@@ -32,6 +33,7 @@ from sender.self_view import Preview
 from sender.stream import SWITCH_MS, SenderStream
 from signaling.call.keyframe_transfer import KeyframesIn, KeyframesOut
 from signaling.call.pacing import Pacer
+from signaling.call.pairing import Pairing, messages
 from signaling.call.safety import Safety
 from signaling.client import SignalingClient
 from signaling.config import IceConfig
@@ -62,6 +64,7 @@ class Call:
         self.ladder = ladder
         self._queue, self._redundancy, self._workload = QueueWatch(), Redundancy(), Workload()
         self._sent_at: dict[int, float] = {}
+        self._pairing = Pairing()
         self.source, self.stream, self.player, self.preview = source, stream, player, preview
         self.link = Link(ice, self._media, self._queue_control, self._greet, self._left)
         self.safety = Safety()
@@ -117,6 +120,7 @@ class Call:
         if self._keyframes_out:
             self._keyframes_out.reconnected()
         self._sent_at.clear()
+        self._pairing.drop()
         self._queue.restarted()
         self._redundancy.restarted()
         if self.ladder:
@@ -165,20 +169,28 @@ class Call:
             bundle = await loop.run_in_executor(self._pool, self._encode, tick, acknowledged, report, skip)
             if self.stream.framing.hidden:
                 self._keyframes_out.withhold()
-            if self.peer and bundle:
-                budget = self._pacer.room(self.link.wire_total()[0], time.monotonic())
-                await self._keyframes_out.send_piece(self.peer, 0 if self._queue.filling else budget)
-                self.peer.send_media(bundle.pack())
-                self._sent_at[bundle.number] = now = time.monotonic()
+            if bundle:
+                now = time.monotonic()
                 self.stream.every_frame = self._workload.sent(now - tick.captured, now)
-                while len(self._sent_at) > SENT_KEPT:
-                    del self._sent_at[next(iter(self._sent_at))]
-                await self._offer_keyframes()
+            if self.peer and (going := self._pairing.put(bundle, bool(self.ladder and self.ladder.step.paired))):
+                await self._send_bundles(self.peer, going)
             if self.on_bundle and bundle:
                 self.on_bundle(bundle, tick.captured, time.monotonic())
             if self.preview:
                 self.preview.bundle(bundle, dict(self.stream.keyframes.gallery.keyframes))
         await asyncio.sleep(1.0)  # what is under way is still played on the other side
+
+    async def _send_bundles(self, peer: Peer, bundles: list[Bundle]) -> None:
+        """One, or two in a message, with a keyframe's piece beside them where there is room."""
+        assert self._keyframes_out is not None
+        budget = self._pacer.room(self.link.wire_total()[0], time.monotonic())
+        await self._keyframes_out.send_piece(peer, 0 if self._queue.filling else budget)
+        for message in messages(bundles):
+            peer.send_media(message)
+        self._sent_at |= dict.fromkeys((bundle.number for bundle in bundles), time.monotonic())
+        while len(self._sent_at) > SENT_KEPT:
+            del self._sent_at[next(iter(self._sent_at))]
+        await self._offer_keyframes()
 
     def _look_early(self, frame: UInt8) -> None:
         assert self.stream is not None
@@ -242,7 +254,16 @@ class Call:
 
     # -- incoming -------------------------------------------------------------------------------------------------
 
-    def _media(self, data: bytes) -> None:
+    def _media(self, message: bytes) -> None:
+        try:
+            bundles = split_bundles(message)
+        except CodecError:
+            self.errors += 1
+            return
+        for data in bundles:
+            self._bundle(data)
+
+    def _bundle(self, data: bytes) -> None:
         if self.player:
             bundle = self.player.bundle(data)
         else:
@@ -259,11 +280,13 @@ class Call:
         """What the other side tells decides what is sent from now on."""
         self._report = report
         now, sent = time.monotonic(), self._sent_at.pop(report.newest, None)
-        loss, filling = report.loss / 255, self._queue.report(None if sent is None else now - sent, now)
+        bare, newest = (self.peer.pings.round_trip, self.peer.pings.newest) if self.peer else (0.0, 0.0)
+        loss, filling = report.loss / 255, self._queue.report(None if sent is None else now - sent, now, bare, newest)
         if self.ladder:
-            self.ladder.report(loss, filling, now)
+            self.ladder.report(loss, filling, now, self._queue.deep, self._queue.clear)
         if self.stream:
-            self.stream.redundant = self._redundancy.report(loss, filling, now)
+            paired = bool(self.ladder and self.ladder.step.paired)  # then the sound would go twice in the same packet
+            self.stream.redundant = self._redundancy.report(loss, filling or paired, now)
 
     def _queue_control(self, peer: Peer, data: bytes) -> None:
         try:
@@ -290,6 +313,8 @@ class Call:
             if message.version != VERSION:
                 told = f"the other side speaks version {message.version} of the protocol, this one {VERSION}"
                 raise SignalingError("version", f"{told}: update the older of the two")
+            if self.ladder:
+                self.ladder.takes_pairs(message.pairs)
         elif isinstance(message, Bye):
             self._left()
         elif peer.closed.is_set():

@@ -15,7 +15,7 @@ from signaling.transport.channels import PeerError
 from signaling.transport.peer import Peer
 
 CACHED_KEYFRAMES = 16
-FIRST = 6.0
+FIRST = 8.0
 """Seconds for which the first keyframe has the link to itself, at most."""
 ANSWER = 1.0
 """Seconds for which it has it before it is asked for."""

@@ -176,8 +176,7 @@ class Session:
             async with SignalingClient(config.server, config.room, access=config.access) as client:
                 self.on_joined()
                 ladder = Ladder(config.limit_kbps)
-                climbing = ladder if len(ladder.steps) > 1 else None
-                self.call = call = Call(config.ice, source, stream, player, preview, climbing, mirror, config.limit_kbps)
+                self.call = call = Call(config.ice, source, stream, player, preview, ladder, mirror, config.limit_kbps)
                 if self._over:
                     call.hang_up()
                 if page:

@@ -17,7 +17,7 @@ from signaling.transport import patches, sdp
 from signaling.transport.channels import MEDIA_LIMIT, Channels, PeerError
 from signaling.transport.patches import sctp_queue
 from signaling.transport.patience import patience as patience_for
-from signaling.transport.wire_meter import WireCount, WireMeter
+from signaling.transport.wire_meter import Pings, WireCount, WireMeter
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +108,9 @@ class Peer:
         return sctp_queue.round_trip(self._pc)
 
     @property
-    def fastest(self) -> float:
-        """Round trip of the fastest of ICE's checks in seconds; 0 while not known."""
-        return self._meter.round_trip
+    def pings(self) -> Pings:
+        """Round trips of ICE's checks."""
+        return self._meter.pings
 
     def fingerprints(self) -> tuple[bytes, bytes] | None:
         """SHA-256 of this side's certificate and of the other's, which DTLS has checked; None while not known."""
@@ -170,7 +170,7 @@ class Peer:
             PeerError: ``too_large`` (more than ``MAX_CONTROL`` bytes) or ``closed``.
         """
         if self._patches:
-            acks, usual = self._patches.acks, patience_for(self._meter.round_trip)
+            acks, usual = self._patches.acks, patience_for(self._meter.pings.round_trip)
             # What is still under way, a large piece on a thin link, may need more patience than this.
             before = acks.patience if acks.ordered_under_way else 0.0
             acks.prompt, acks.patience = prompt, max(patience or usual, before)
@@ -311,7 +311,7 @@ class Peer:
         """Once a connection's sockets are there: count at them, and send acknowledgements with the data."""
         self._meter.attach(pc)
         if pc.sctp is not None:
-            self._patches = patches.ConnectionPatches(pc, lambda: self._meter.round_trip)
+            self._patches = patches.ConnectionPatches(pc, lambda: self._meter.pings.round_trip)
 
     async def _watch(self, client: SignalingClient, event: Event) -> None:
         """Connected: only the other side's end, or its new beginning, is of interest."""

@@ -58,9 +58,14 @@ class Pings:
     """Round trips of questions that are asked again, in the same words, while they are not
     answered. Times in seconds."""
 
+    newest: float
+    """What the last answer took, counted from the first question not known to be answered before; 0 before the first."""
+    newest_at: float
+    """When it came; 0 before the first."""
+
     def __init__(self) -> None:
         self._asked: dict[bytes, tuple[list[float], list[float]]] = {}
-        self._exact = self._most = 0.0
+        self._exact = self._most = self.newest = self.newest_at = 0.0
 
     def asked(self, name: bytes, now: float) -> None:
         """A question went out, perhaps once more."""
@@ -75,6 +80,7 @@ class Pings:
             return
         answered.append(now)
         self._most = min(self._most or now, now - asked[0])
+        self.newest, self.newest_at = now - asked[len(answered) - 1], now
         if len(answered) == len(asked):  # none was lost: this is the answer to the last
             took = now - asked[-1]
             self._exact = min(self._exact or took, took)
@@ -101,7 +107,8 @@ class WireMeter:
         self.since = self._heard = time.monotonic()
         self._bytes_out = self._bytes_in = self._packets_out = self._packets_in = 0
         self._unanswered = 0
-        self._pings = Pings()
+        self.pings = Pings()
+        """Round trips of ICE's checks."""
 
     def attach(self, connection: RTCPeerConnection) -> None:
         """Count this connection's datagrams from now on. Call it once, after its candidates are gathered."""
@@ -119,11 +126,6 @@ class WireMeter:
         return time.monotonic() - self._heard
 
     @property
-    def round_trip(self) -> float:
-        """See :attr:`Pings.round_trip`: of ICE's checks."""
-        return self._pings.round_trip
-
-    @property
     def unanswered(self) -> int:
         """Datagrams sent since the last came in."""
         return self._unanswered
@@ -136,7 +138,7 @@ class WireMeter:
             self._packets_in += 1
             self._heard, self._unanswered = time.monotonic(), 0
             if data[:2] == _ANSWER:
-                self._pings.answered(data[8:20], self._heard)
+                self.pings.answered(data[8:20], self._heard)
             receive(data, addr)
 
         protocol.datagram_received = datagram_received
@@ -147,7 +149,7 @@ class WireMeter:
         self._packets_out += 1
         self._unanswered += 1
         if data[:2] == _REQUEST:
-            self._pings.asked(data[8:20], time.monotonic())
+            self.pings.asked(data[8:20], time.monotonic())
 
 
 class _CountingTransport:

@@ -64,7 +64,9 @@ def test_any_bytes_parse_or_raise_a_codec_error(data: bytes) -> None:
 def test_bytes_of_each_message() -> None:
     """As docs/format.md lays them out."""
     digest = bytes(range(8))
-    assert Hello(model="call-1").pack() == b'\x01{"version":4,"size":8,"rungs":[200,100,60],"model":"call-1"}'
+    hello = b'\x01{"version":4,"size":8,"rungs":[200,100,60],"model":"call-1"'
+    assert Hello(model="call-1", pairs=False).pack() == hello + b"}"
+    assert Hello(model="call-1").pack() == hello + b',"pairs":true}'
     chunk = KeyframeChunk(3, digest, 0x0304, 0x0102, b"\xaa")
     assert chunk.pack().hex(" ") == "02 03 00 01 02 03 04 05 06 07 00 00 03 04 00 00 01 02 aa"
     assert KeyframeNotice(Verb.HAVE, 3, digest).pack().hex(" ") == "03 01 03 00 01 02 03 04 05 06 07"
@@ -77,7 +79,14 @@ def test_unknown_types_are_skipped() -> None:
 
 
 def test_unknown_members_of_hello_are_skipped() -> None:
-    assert parse_message(hello(extra={"deep": [1]})) == Hello(1, 8, (200,), "call")
+    assert parse_message(hello(extra={"deep": [1]})) == Hello(1, 8, (200,), "call", pairs=False)
+
+
+@pytest.mark.parametrize("told", [None, 1, "true", [True]])
+def test_only_who_says_so_takes_pairs(told: object) -> None:
+    """What a later version may say is no error."""
+    assert parse_message(hello(pairs=True)) == Hello(1, 8, (200,), "call")
+    assert parse_message(hello(pairs=told)) == Hello(1, 8, (200,), "call", pairs=False)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from codec.bundle import Bundle, Face, Report
+from codec.bundle_pair import join_bundles, split_bundles
 from codec.container import FileWriter, read_file
 from codec.control import (
     MAX_CHUNK,
@@ -85,6 +86,12 @@ def bundles() -> Target:
         Bundle(65535, 65535, 2, bytes(range(256)), (bytes(300), b""), None, (), Face.NONE).pack(),
     ]
     return valid, Bundle.parse
+
+
+def pairs() -> Target:
+    valid = bundles()[0]
+    joined = [join_bundles(first, second) for first, second in zip(valid, valid[1:] + valid[:1], strict=True)]
+    return joined, lambda data: [Bundle.parse(part) for part in split_bundles(data)]
 
 
 def pictures() -> Target:
@@ -192,7 +199,9 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-@pytest.mark.parametrize(("make", "share"), [(bundles, 1), (pictures, 5), (shapes, 2), (keyframes, 5), (files, 5), (messages, 1)])
+@pytest.mark.parametrize(
+    ("make", "share"), [(bundles, 1), (pairs, 2), (pictures, 5), (shapes, 2), (keyframes, 5), (files, 5), (messages, 1)]
+)
 def test_spoilt_inputs_raise_codec_errors_only(make: Callable[[], Target], share: int) -> None:
     valid, target = make()
     for data in valid:

@@ -23,6 +23,32 @@ def test_jitter_is_no_queue():
     assert sum(told) <= 20
 
 
+def test_a_queue_that_was_full_from_the_beginning_is_told_by_the_networks_round_trip():
+    watch = QueueWatch()
+    full = [watch.report(1.8, i * 0.2, bare=0.1, newest=1.6) for i in range(10)]
+    assert full == [False] * (AGREE - 1) + [True] * (11 - AGREE)
+    assert (watch.deep, watch.clear) == (True, False)
+    assert not any(watch.report(0.45, 2 + i * 0.2, bare=0.1, newest=0.12) for i in range(5))
+    assert (watch.deep, watch.clear) == (False, True)
+
+
+def test_a_machine_that_reports_late_is_no_deep_queue():
+    watch = QueueWatch()
+    for i in range(10):
+        watch.report(0.3 if i < 5 else 1.5, i * 0.2, bare=0.1, newest=0.12)
+    assert (watch.filling, watch.deep, watch.clear) == (True, False, False)
+
+
+def test_where_nothing_is_reported_no_queue_is_known_to_be_empty():
+    watch = QueueWatch()
+    watch.report(None, 0.0, bare=0.1, newest=0.1)
+    assert not watch.clear
+    feed(watch, [0.3] * AGREE)
+    assert watch.clear
+    watch.restarted()
+    assert not watch.clear
+
+
 def test_lost_reports_tell_nothing_new():
     watch = QueueWatch()
     feed(watch, [0.3] * 5 + [0.9] * AGREE)

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from sender.adaptation.ladder import DRAIN, FAILED, GOOD, SETTLE, STEPS, Ladder
+from sender.adaptation.ladder import DRAIN, FAILED, GOOD, GOOD_MAX, SETTLE, STEPS, USUAL, Ladder
 
 
 def drive(ladder, seconds, start=0.0, loss=0.0, filling=False):
@@ -20,10 +20,11 @@ def drive(ladder, seconds, start=0.0, loss=0.0, filling=False):
 def test_steps_cost_more_from_one_to_the_next():
     costs = [s.kbps for s in STEPS]
     assert costs == sorted(costs)
-    assert 11 < costs[0] < 12.5
+    assert 11 < costs[USUAL] < 12.5
+    assert costs[0] < 10
 
 
-@pytest.mark.parametrize(("limit", "highest"), [(0, 0), (12, 0), (20, 2), (1000, len(STEPS) - 1)])
+@pytest.mark.parametrize(("limit", "highest"), [(0, USUAL), (12, USUAL), (20, 3), (1000, len(STEPS) - 1)])
 def test_it_climbs_as_far_as_the_limit_lets_it(limit, highest):
     ladder = Ladder(limit)
     drive(ladder, 120)
@@ -32,7 +33,7 @@ def test_it_climbs_as_far_as_the_limit_lets_it(limit, highest):
 
 def test_a_climb_takes_good_seconds():
     changes = drive(Ladder(100), 60)
-    assert [at for _, at in changes] == [1, 2, 3, 4, 5]
+    assert [at for _, at in changes] == [2, 3, 4, 5, 6]
     assert all(b - a >= GOOD for (a, _), (b, _) in pairwise(changes))
 
 
@@ -41,7 +42,7 @@ def test_loss_brings_it_down_step_by_step():
     drive(ladder, 60)
     assert ladder.step.tick_mode == 2
     changes = drive(ladder, 20, start=60, loss=0.2)
-    assert [at for _, at in changes] == [4, 3, 2, 1, 0]
+    assert [at for _, at in changes] == [5, 4, 3, 2, USUAL]
     assert all(b - a >= SETTLE for (a, _), (b, _) in pairwise(changes))
 
 
@@ -54,11 +55,11 @@ def test_a_queue_that_fills_brings_it_down_far_enough_to_empty_it():
 
 
 def test_a_climb_that_fails_is_tried_less_often():
-    """The link carries step 0 alone: each climb fills the queue."""
+    """The link carries the usual step alone: each climb fills the queue."""
     ladder, climbs = Ladder(100), []
     for i in range(5 * 300):
         now = i * 0.2
-        if ladder.report(0.0, ladder.at > 0, now) and ladder.at == 1:
+        if ladder.report(0.0, ladder.at > USUAL, now) and ladder.at > USUAL:
             climbs.append(now)
     gaps = [round(b - a, 1) for a, b in pairwise(climbs)]
     assert len(climbs) < 6
@@ -75,9 +76,9 @@ def test_some_loss_holds_the_step():
 
 
 def test_what_lasted_is_no_failure():
-    ladder = Ladder(STEPS[1].kbps)
+    ladder = Ladder(STEPS[USUAL + 1].kbps)
     drive(ladder, GOOD + FAILED + 3)
-    assert ladder.at == 1
+    assert ladder.at == USUAL + 1
     (down, _), *_ = drive(ladder, 1, start=40, loss=0.5)
     (up, _), *_ = drive(ladder, 30, start=41)
     assert up - down < GOOD + SETTLE + 2
@@ -93,7 +94,48 @@ def test_a_new_connection_must_be_good_for_a_while_first():
 def test_a_step_just_climbed_to_is_not_proven():
     ladder = Ladder(100)
     (up, _), *_ = drive(ladder, GOOD + SETTLE + 1)
-    assert ladder.proven(up + 1) == STEPS[0]
-    assert ladder.proven(up + GOOD + 1) == STEPS[1]
+    assert ladder.proven(up + 1) == STEPS[USUAL]
+    assert ladder.proven(up + GOOD + 1) == STEPS[USUAL + 1]
     drive(ladder, 1, start=up + 4, filling=True)
-    assert ladder.proven(up + 5) == STEPS[0]
+    assert ladder.proven(up + 5) == STEPS[USUAL]
+
+
+def thin(ladder, seconds, start=0.0, **report):
+    """As :func:`drive`, for what a full queue is reported as."""
+    return [ladder.at for i in range(round(seconds * 5)) if ladder.report(0.0, True, start + i * 0.2, **report)]
+
+
+def test_below_the_usual_step_two_bundles_share_a_packet_where_the_other_side_takes_pairs():
+    ladder = Ladder()
+    assert thin(ladder, 10, deep=True, clear=False) == []
+    ladder.takes_pairs(True)
+    assert thin(ladder, 10, start=10, deep=True, clear=False) == [0]
+    assert ladder.step.paired
+    ladder.takes_pairs(False)
+    assert ladder.step == STEPS[USUAL]
+
+
+def test_neither_a_busy_machine_nor_loss_makes_pairs():
+    ladder = Ladder()
+    ladder.takes_pairs(True)
+    assert thin(ladder, 20, deep=False, clear=False) == []
+    assert drive(ladder, 20, start=20, loss=0.5) == []
+
+
+def test_pairs_last_until_the_queue_is_known_to_be_empty_whatever_is_lost():
+    ladder = Ladder()
+    ladder.takes_pairs(True)
+    thin(ladder, 5, deep=True, clear=False)
+    for i in range(200):
+        assert not ladder.report(0.0, False, 5 + i * 0.2, clear=False)  # nothing is known
+    (up, at), *_ = drive(ladder, 20, start=50, loss=0.3)
+    assert (at, up < 50 + GOOD + 1) == (USUAL, True)
+
+
+def test_a_link_too_thin_for_the_usual_step_is_tried_rarely():
+    ladder, climbs = Ladder(), 0
+    ladder.takes_pairs(True)
+    for i in range(5 * 600):
+        full = ladder.at == USUAL
+        climbs += ladder.report(0.0, full, i * 0.2, deep=full, clear=not full) and ladder.at == USUAL
+    assert 2 < climbs < 600 / GOOD_MAX + 4

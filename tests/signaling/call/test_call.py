@@ -6,12 +6,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from codec.bundle import Bundle, Report
+from codec.bundle_pair import join_bundles
 from codec.control import VERSION, Hello, KeyframeNotice, Verb, parse_message
+from sender.adaptation.ladder import USUAL, Ladder
 from sender.stream import SenderStream
 from signaling.call.call import Call
 from signaling.config import IceConfig
 from signaling.protocol import SignalingError
 from signaling.transport.peer import Peer
+from signaling.transport.wire_meter import Pings
 
 
 async def test_a_side_of_the_same_version_is_welcome() -> None:
@@ -32,7 +36,7 @@ class Line:
 
     def __init__(self) -> None:
         self.sent: list[Any] = []
-        self.closed, self.fastest = asyncio.Event(), 0.0
+        self.closed, self.pings = asyncio.Event(), Pings()
 
     async def send_control(self, data: bytes, **_: Any) -> None:
         self.sent.append(parse_message(data))
@@ -67,3 +71,30 @@ async def test_who_comes_while_the_camera_is_off_gets_no_picture_from_before() -
     assert line.sent[1].verb == Verb.OFFER
     assert b"".join(m.data for m in line.sent[2:]) == stream.keyframes.gallery.keyframes[0].data
     call.link.peer = None
+
+
+def told(number: int) -> bytes:
+    return Bundle(number, number, report=Report(number, 0)).pack()
+
+
+def test_both_bundles_of_a_pair_arrive_and_a_broken_pair_is_one_error() -> None:
+    call, newest = Call(IceConfig()), []
+    call._reported = lambda report: newest.append(report.newest)  # type: ignore[method-assign]
+    pair = join_bundles(told(1), told(2))
+    call._media(pair)
+    call._media(told(3))
+    assert (newest, call.errors) == ([1, 2, 3], 0)
+    call._media(pair[:4])
+    assert call.errors == 1
+    call._media(join_bundles(told(4), pair))  # a pair within a pair
+    assert (newest[-1], call.errors) == (4, 2)
+
+
+@pytest.mark.parametrize(("pairs", "lowest"), [(True, 0), (False, USUAL)])
+async def test_pairs_go_to_who_takes_them(pairs: bool, lowest: int) -> None:
+    ladder = Ladder()
+    call = Call(IceConfig(), ladder=ladder)
+    await call._on_control(Peer(IceConfig(), lambda _: None, lambda _: None), Hello(pairs=pairs).pack())
+    for i in range(20):
+        ladder.report(0.0, True, i * 0.2, deep=True, clear=False)
+    assert ladder.at == lowest

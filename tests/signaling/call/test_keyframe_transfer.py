@@ -14,13 +14,14 @@ from signaling.call import keyframe_transfer as keyframes
 from signaling.call import slow_start as opening
 from signaling.call.keyframe_transfer import CACHED_KEYFRAMES, KeyframesIn, KeyframesOut
 from signaling.transport.channels import PeerError
+from signaling.transport.wire_meter import Pings
 
 
 class Line:
     """A peer that keeps what it is given to send."""
 
     def __init__(self):
-        self.sent, self.broken, self.fastest = [], False, 0.0
+        self.sent, self.broken, self.pings = [], False, Pings()
 
     async def send_control(self, data, *, prompt=True, patience=0.0):
         if self.broken:

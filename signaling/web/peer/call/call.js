@@ -1,6 +1,7 @@
 // One call of this page: workers that send, receive and draw, the connection between them, and what the page is told.
 
 import { Face, makeBundle, packBundle } from "../codec/bundle.js";
+import { splitBundles } from "../codec/bundle_pair.js";
 import { packMessage, parseMessage, VERSION, Verb } from "../codec/control.js";
 import { CodecError } from "../codec/errors.js";
 import { parseKeyframe } from "../codec/keyframe.js";
@@ -13,6 +14,7 @@ import { Drawing } from "./drawing.js";
 import { KeyframesIn, KeyframesOut } from "./keyframe_transfer.js";
 import { Link } from "./link.js";
 import { Pacer } from "./pacing.js";
+import { messages, Pairing } from "./pairing.js";
 import { Safety } from "./safety.js";
 import { SignalingClient } from "./signaling_client.js";
 import { Speaker } from "./speaker.js";
@@ -106,6 +108,7 @@ export class Call {
   #queue = new QueueWatch();
   #pacer = new Pacer(LIMIT_KBPS);
   #redundancy = new Redundancy();
+  #pairing = new Pairing();
   /** @type {Map<number, number>} */
   #sentAt = new Map();
   /** @type {import("../codec/bundle.js").Report | null} */
@@ -211,10 +214,8 @@ export class Call {
     });
     const link = new Link(client, certificate, {
       media: (data) => {
-        if (this.#arriving >= MEDIA_WAITING_MAX) return;
-        this.#arriving += 1;
         this.#sender.postMessage({ kind: "heard", at: now(), trip: link.roundTrip / 2 });
-        this.#receiver.postMessage({ kind: "media", data: data.buffer }, [/** @type {ArrayBuffer} */ (data.buffer)]);
+        this.#received(data);
       },
       control: (data) => {
         const connection = this.#connections;
@@ -247,11 +248,19 @@ export class Call {
     this.#connections += 1; // messages of the one before that wait to be handled are void
     this.#become("connected");
     this.#sentAt.clear();
+    this.#pairing.drop();
     this.#queue.restarted();
     this.#redundancy.restarted();
     this.#ladder.restarted(now());
     this.#sender.postMessage({ kind: "reconnected" });
-    const hello = packMessage({ kind: "hello", version: VERSION, size: 8, tickModes: [200, 100, 60], model: "call" });
+    const hello = packMessage({
+      kind: "hello",
+      version: VERSION,
+      size: 8,
+      tickModes: [200, 100, 60],
+      model: "call",
+      pairs: true,
+    });
     this.#link?.sendControl(hello);
     this.#keyframesOut?.reconnected();
     this.#mirror();
@@ -381,7 +390,7 @@ export class Call {
 
   /**
    * @param {{
-   *   bundle: { data: Uint8Array, number: number } | null, using: number | null,
+   *   bundle: import("./pairing.js").Packed | null, using: number | null,
    *   crop: any, face: number, enlarged: number, hidden: boolean, level?: number, unheard?: boolean,
    * }} tick
    */
@@ -389,17 +398,43 @@ export class Call {
     this.#told.level(level, unheard);
     this.#told.view(crop, face, enlarged);
     this.#withhold(hidden);
+    this.#hold(this.#keyframesOut?.holdBundles ?? false);
     if (bundle && this.#looking) this.#receiver.postMessage({ kind: "media", data: bundle.data.buffer });
-    if (bundle && this.#link && this.#keyframesOut) {
-      this.#keyframesOut.using = using;
+    const going = this.#pairing.put(bundle, this.#ladder.step.paired);
+    if (!going.length || !this.#link) return;
+    if (this.#keyframesOut) {
+      if (bundle) this.#keyframesOut.using = using;
       this.#pacer.carried(this.#ladder.proven(now()));
       const room = this.#pacer.room(this.#link.wireTotal().out, now());
       this.#pacer.spent(this.#keyframesOut.sendPiece(this.#queue.filling ? 0 : room));
     }
-    if (!bundle || !this.#link?.sendMedia(bundle.data)) return;
+    for (const message of messages(going)) if (!this.#link.sendMedia(message)) return;
     this.#lastSent = now();
-    this.#sentAt.set(bundle.number, now());
+    for (const { number } of going) this.#sentAt.set(number, now());
     for (const number of this.#sentAt.keys()) if (this.#sentAt.size > SENT_KEPT) this.#sentAt.delete(number);
+  }
+
+  /** Whether the first keyframe has the link to itself. @param {boolean} hold */
+  #hold(hold) {
+    if (hold === this.#wanted.hold) return;
+    this.#want({ hold });
+    if (!hold && this.#keyframesOut?.slow) this.#ladder.slow(now());
+  }
+
+  /** One bundle has come, or two. @param {Uint8Array} message */
+  #received(message) {
+    /** @type {Uint8Array[]} */
+    let bundles = [message]; // of a broken pair the receiver finds that it is none
+    try {
+      bundles = splitBundles(message);
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+    }
+    for (const { buffer } of bundles) {
+      if (this.#arriving >= MEDIA_WAITING_MAX) return;
+      this.#arriving += 1;
+      this.#receiver.postMessage({ kind: "media", data: buffer }, [/** @type {ArrayBuffer} */ (buffer)]);
+    }
   }
 
   /** @param {any} data */
@@ -433,10 +468,16 @@ export class Call {
   #reported({ newest, loss }) {
     const sent = this.#sentAt.get(newest);
     this.#sentAt.delete(newest);
-    const filling = this.#queue.report(sent === undefined ? null : now() - sent, now());
-    this.#ladder.report(loss / 255, filling, now());
+    const filling = this.#queue.report(
+      sent === undefined ? null : now() - sent,
+      now(),
+      this.#link?.fastest,
+      this.#link?.roundTrip,
+    );
+    this.#ladder.report(loss / 255, filling, now(), this.#queue.deep, this.#queue.clear);
     this.#sender.postMessage({ kind: "acknowledged", number: newest });
-    this.#want({ redundant: this.#redundancy.report(loss / 255, filling, now()), ...this.#ladder.step });
+    const { tickMode, bitrate, paired } = this.#ladder.step;
+    this.#want({ redundant: this.#redundancy.report(loss / 255, filling || paired, now()), tickMode, bitrate });
   }
 
   /** @param {number} slot @param {import("../codec/keyframe.js").Keyframe} keyframe */
@@ -466,6 +507,8 @@ export class Call {
         this.#end(
           `The other side speaks version ${message.version} of the protocol, this page ${VERSION}: update the older of the two.`,
         );
+      } else if (message?.kind === "hello") {
+        this.#ladder.pairs = message.pairs;
       } else if (message?.kind === "bye") {
         this.#end("The other person has hung up.");
       } else if (message?.kind === "chunk") {
@@ -494,7 +537,7 @@ export class Call {
   #every() {
     const latency = this.speaker.latency;
     this.#receiver.postMessage({ kind: "outputs", seconds: latency });
-    if (now() - this.#lastSent < REPORT_SECONDS || !this.#report || !this.#link) return;
+    if (now() - this.#lastSent < REPORT_SECONDS || this.#pairing.holding || !this.#report || !this.#link) return;
     // Nothing is sent that could carry it: the other side must still learn what came.
     this.#link.sendMedia(packBundle(makeBundle({ number: 0, time: 0, report: this.#report })));
     this.#lastSent = now();

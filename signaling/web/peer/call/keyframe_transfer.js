@@ -2,25 +2,24 @@
 
 import { KeyframeAssembler, packMessage, same, Verb } from "../codec/control.js";
 import { nameOf } from "../codec/keyframe.js";
-import { sleep } from "../media/clock.js";
+import { now, sleep } from "../media/clock.js";
 import { OVERHEAD, pieceOf } from "./pacing.js";
+import { SlowStart } from "./slow_start.js";
 
-/** Bytes of a piece, which with its headers is one packet: bundles go between two of them. */
-const PIECE = 1100;
-/** Seconds between two of the first pieces. Each that finds the way free halves it: nobody knows the link's rate yet. */
-const SPACING = 0.12;
-const SPACING_MIN = 0.005;
+/** Seconds for which the first keyframe has the link to itself, at most; and before it is asked for. */
+const FIRST = 8;
+const ANSWER = 1;
 /** Times that one is sent at once on one connection; asked for more often, it goes in pieces. */
 const SENT_MAX = 3;
 /** Received ones that are remembered. */
 const CACHED = 16;
-/** Seconds until it is looked again whether there is room. */
-const FULL_WAIT = 0.02;
+/** Seconds until it is looked again whether an answer has come. */
+const LOOK = 0.005;
 
 /** @typedef {import("../codec/control.js").KeyframeNotice} KeyframeNotice */
 /** @typedef {import("../codec/control.js").KeyframeChunk} KeyframeChunk */
 /** @typedef {import("../codec/keyframe.js").Keyframe} Keyframe */
-/** @typedef {{ sendControl(data: Uint8Array): boolean, controlFree: boolean }} Way */
+/** @typedef {{ sendControl(data: Uint8Array): boolean, controlFree: boolean, fastest: number }} Way */
 
 /**
  * Our keyframes on their way to the other side, over one connection after the other. That in use goes at once, for nothing can be
@@ -44,6 +43,14 @@ export class KeyframesOut {
   /** Slots that were asked for, the one to be sent first at the front. @type {number[]} */
   #wanted = [];
   #sending = false;
+  #slowStart = new SlowStart();
+  #began = 0;
+  /** When the first was offered. */
+  #told = Number.POSITIVE_INFINITY;
+  /** Whether one was asked for, or was there already. */
+  #answered = false;
+  /** Questions whether what was sent of a keyframe has arrived, and answers to them. @type {Map<string, { open: number }>} */
+  #asked = new Map();
   #withheld = false;
   /** Counts the times at which what is under way was given up. */
   #stops = 0;
@@ -67,6 +74,7 @@ export class KeyframesOut {
     this.#offered.clear();
     this.#held.clear();
     this.#sent.clear();
+    this.#asked.clear();
     this.#stop();
     this.#offer();
   }
@@ -92,21 +100,41 @@ export class KeyframesOut {
     for (const [slot, { digest }] of [...this.#keyframes].reverse()) {
       const name = `${slot} ${nameOf(digest)}`;
       if (this.#offered.has(name)) continue;
-      if (this.#way.sendControl(packMessage({ kind: "notice", verb: Verb.OFFER, slot, digest }))) this.#offered.add(name);
+      if (!this.#way.sendControl(packMessage({ kind: "notice", verb: Verb.OFFER, slot, digest }))) continue;
+      this.#offered.add(name);
+      this.#told = Math.min(this.#told, now());
     }
+  }
+
+  /**
+   * Whether bundles should wait: the keyframe in use is being transferred, the link may be slow, and the time limit has not
+   * passed. The receiver cannot draw without the keyframe.
+   */
+  get holdBundles() {
+    const seconds = now() - (this.#answered ? this.#began : this.#told);
+    if (!this.#answered) return seconds >= 0 && seconds < ANSWER;
+    return this.#sending && !this.#slowStart.bundlesAllowed && seconds < FIRST;
   }
 
   /** The other side holds one; whether that is new and one of ours. @param {KeyframeNotice} notice */
   confirmed({ slot, digest }) {
+    this.#answered = true;
     const own = this.#keyframes.get(slot);
     const name = `${slot} ${nameOf(digest)}`;
     if (!own || !same(own.digest, digest) || this.#held.has(name)) return false;
     this.#held.add(name);
+    this.#asked.delete(name);
     return true;
   }
 
   /** The other side wants one. @param {KeyframeNotice} notice */
   requested({ slot, digest }) {
+    this.#answered = true;
+    const asked = this.#asked.get(`${slot} ${nameOf(digest)}`);
+    if (asked?.open) {
+      asked.open -= 1; // an answer, however late
+      return;
+    }
     const wanted = this.#keyframes.get(slot);
     if (!wanted || this.#withheld || !(same(digest, wanted.digest) || digest.every((byte) => !byte))) return;
     const times = this.#sent.get(slot) ?? 0;
@@ -154,23 +182,50 @@ export class KeyframesOut {
     }
   }
 
+  /** Whether the link was slow for the first keyframe. */
+  get slow() {
+    return this.#began > 0 && !this.#slowStart.bundlesAllowed;
+  }
+
   /** @param {number} slot */
   async #sendOne(slot) {
     const wanted = this.#keyframes.get(slot);
+    if (!wanted) return;
+    const way = this.#way;
     const stops = this.#stops;
-    let spacing = SPACING;
-    for (let offset = 0; wanted && offset < wanted.data.length; ) {
-      if (!this.#way.controlFree) {
-        await sleep(FULL_WAIT);
-        spacing = SPACING;
-      } else {
-        if (!this.#sendPart(slot, wanted, offset, PIECE)) return;
-        offset += PIECE;
-        await sleep(spacing);
-        spacing = Math.max(SPACING_MIN, spacing / 2);
-      }
-      if (stops !== this.#stops) return;
-    }
+    let offset = 0;
+    this.#slowStart = new SlowStart();
+    this.#began = now();
+    await this.#slowStart.send({
+      get left() {
+        return wanted.data.length - offset;
+      },
+      get free() {
+        return way.controlFree;
+      },
+      fastest: way.fastest,
+      take: (size) => {
+        if (stops !== this.#stops || !this.#sendPart(slot, wanted, offset, size)) return false;
+        offset += size;
+        return true;
+      },
+      arrived: (seconds) => this.#arrived(slot, wanted.digest, seconds),
+    });
+  }
+
+  /**
+   * Whether what was sent arrives within so many seconds. A browser tells a page nothing of SCTP's acknowledgements. So the
+   * keyframe is offered once more, behind its pieces: who doesn't have all of it asks for it, and that is the answer.
+   * @param {number} slot @param {Uint8Array} digest @param {number} seconds
+   */
+  async #arrived(slot, digest, seconds) {
+    const name = `${slot} ${nameOf(digest)}`;
+    const asked = this.#asked.get(name) ?? { open: 0 };
+    if (!this.#way.sendControl(packMessage({ kind: "notice", verb: Verb.OFFER, slot, digest }))) return false;
+    asked.open += 1;
+    this.#asked.set(name, asked);
+    for (const until = now() + seconds; now() < until && asked.open && this.#asked.has(name); ) await sleep(LOOK);
+    return !asked.open;
   }
 }
 

@@ -44,6 +44,8 @@ class Connection {
   over = false;
   candidates = 0;
   bytes = { out: 0, in: 0 };
+  /** The fastest round trip, as ICE finds it, in seconds; 0 while not known. */
+  fastest = 0;
   /** When bytes came last, how many had come by then, and how many packets had been sent. */
   quiet = { packetsSent: 0, bytesReceived: -1, since: performance.now() };
   sent = 0;
@@ -179,6 +181,8 @@ export class Link {
     const pc = new RTCPeerConnection({ iceServers: this.#client.ice, certificates: [this.#certificate] });
     const made = new Connection(pc, this.#client.peer.peer);
     pc.ondatachannel = ({ channel }) => this.#accept(made, channel);
+    // Before the handshake of DTLS fills a slow link's queue.
+    pc.oniceconnectionstatechange = () => this.#measure(made);
     pc.onconnectionstatechange = () => {
       if (pc.connectionState === "failed") this.#lost(made);
     };
@@ -342,8 +346,14 @@ export class Link {
     for (const entry of stats.values()) {
       if (entry.type === "candidate-pair" && entry.nominated && entry.currentRoundTripTime) {
         this.roundTrip = entry.currentRoundTripTime;
+        made.fastest = Math.min(made.fastest || this.roundTrip, this.roundTrip);
       }
     }
+  }
+
+  /** Seconds that the fastest round trip of this connection took; 0 while not known. */
+  get fastest() {
+    return this.#active?.fastest ?? 0;
   }
 
   /** Bytes on the wire over all connections so far, every header with IP included, and seconds. */

@@ -27,7 +27,7 @@ export const Verb = Object.freeze({ OFFER: 0, HAVE: 1, REQUEST: 2 });
 
 /**
  * What a side speaks and can show: protocol version, picture side, ticks in milliseconds, network's name.
- * @typedef {{ kind: "hello", version: number, size: number, tickModes: number[], model: string }} Hello
+ * @typedef {{ kind: "hello", version: number, size: number, tickModes: number[], model: string, pairs: boolean }} Hello
  */
 /**
  * `data` at `offset` of the keyframe of `total` bytes named `digest`, which goes into `slot`.
@@ -49,7 +49,8 @@ export function packMessage(message) {
   check(message);
   switch (message.kind) {
     case "hello": {
-      const fields = { version: message.version, size: message.size, rungs: message.tickModes, model: message.model };
+      const { version, size, tickModes: rungs, model, pairs } = message;
+      const fields = { version, size, rungs, model, ...(pairs && { pairs }) };
       return joined([HELLO], new TextEncoder().encode(JSON.stringify(fields)));
     }
     case "chunk": {
@@ -162,6 +163,7 @@ function parseHello(data) {
     size: fields.size ?? 0,
     tickModes: fields.rungs,
     model: fields.model ?? "",
+    pairs: fields.pairs === true,
   };
   checkHello(hello);
   return hello;

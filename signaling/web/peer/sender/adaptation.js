@@ -2,23 +2,33 @@
 // told in sender/adaptation/. Times in seconds.
 
 import { TICK_MODES } from "../codec/bundle.js";
+import { OVERHEAD } from "../codec/bundle_pair.js";
 
-/** Bytes of a bundle with its headers, without its sound: what a step costs at each tick. */
-const BUNDLE = 85 + 16 + 9 + 28;
+/** Bytes of a message's headers, with the SACK that travels along. */
+const MESSAGE = 85 + 16;
+/** Bytes of a bundle without its sound. */
+const BUNDLE = 9 + 28;
 
-/** A tick mode and a bit rate of Opus. @typedef {{ tickMode: number, bitrate: number }} Step */
+/**
+ * A tick mode and a bit rate of Opus; `paired`: two bundles go in one message.
+ * @typedef {{ tickMode: number, bitrate: number, paired: boolean }} Step
+ */
 
 /** @type {Step[]} */
 const STEPS = [
-  [0, 6000],
-  [0, 8000],
-  [1, 8000],
-  [1, 12_000],
-  [2, 16_000],
-  [2, 24_000],
-].map(([tickMode, bitrate]) => ({ tickMode, bitrate }));
+  { tickMode: 0, bitrate: 6000, paired: true },
+  { tickMode: 0, bitrate: 6000, paired: false },
+  { tickMode: 0, bitrate: 8000, paired: false },
+  { tickMode: 1, bitrate: 8000, paired: false },
+  { tickMode: 1, bitrate: 12_000, paired: false },
+  { tickMode: 2, bitrate: 16_000, paired: false },
+  { tickMode: 2, bitrate: 24_000, paired: false },
+];
+/** Where a call begins. Below it a tick more of delay buys a sixth of the bits. */
+const USUAL = 1;
 /** About what a step costs on the wire one way, in kbit/s, while somebody speaks. @param {Step} step */
-const kbpsOf = ({ tickMode, bitrate }) => (8 / TICK_MODES[tickMode]) * BUNDLE + bitrate / 1000;
+const kbpsOf = ({ tickMode, bitrate, paired }) =>
+  (8 / TICK_MODES[tickMode]) * (BUNDLE + (paired ? (MESSAGE + OVERHEAD) / 2 : MESSAGE)) + bitrate / 1000;
 
 /** Whether a queue fills on the way to the other side: then what is sent is too much, and loss is of our own making. */
 export class QueueWatch {
@@ -27,13 +37,18 @@ export class QueueWatch {
   #ways = [];
   #known = 0;
   filling = false;
+  /** Whether the network itself answers late, too: else it may be a busy machine over there. */
+  deep = false;
+  /** Whether it is known that no queue fills. */
+  clear = false;
 
   /**
-   * `way`: seconds from sending a bundle to the report about it; null where not known, which tells nothing new.
+   * `way`: seconds from sending a bundle to the report about it; null where not known, which tells nothing new. `bare`: the
+   * network's own round trip, `newest` what it takes now: 0 where not known.
    * @param {number | null} way
    * @param {number} now
    */
-  report(way, now) {
+  report(way, now, bare = 0, newest = 0) {
     if (way === null) {
       if (now - this.#known > 5) this.#ways = [];
     } else {
@@ -41,14 +56,19 @@ export class QueueWatch {
       if (way <= this.#fastest.way || now - this.#fastest.at > 60) this.#fastest = { way, at: now };
       this.#ways = [...this.#ways, way].slice(-3);
     }
-    this.filling = this.#ways.length === 3 && Math.min(...this.#ways) - this.#fastest.way > 0.35;
+    const fastest = bare ? Math.min(this.#fastest.way, bare + 0.5) : this.#fastest.way;
+    const known = this.#ways.length === 3;
+    this.filling = known && Math.min(...this.#ways) - fastest > 0.35;
+    const late = newest - bare > 0.35;
+    this.deep = this.filling && late;
+    this.clear = known && !this.filling && !late;
     return this.filling;
   }
 
   restarted() {
     this.#fastest = { way: Number.POSITIVE_INFINITY, at: 0 };
     this.#ways = [];
-    this.filling = false;
+    this.filling = this.deep = this.clear = false;
   }
 }
 
@@ -58,18 +78,21 @@ export class QueueWatch {
  */
 export class Ladder {
   #steps;
-  #at = 0;
+  #at = USUAL;
+  /** Whether the other side takes two bundles in one message. */
+  pairs = false;
   #patience = 5;
   #changed = 0;
   #goodSince = 0;
   #climbed = false;
 
-  /** @param {number} limitKbps what a step may cost on the wire, as it estimates itself; the lowest is always allowed */
+  /** @param {number} limitKbps what a step may cost on the wire, as it estimates itself; the usual one is always allowed */
   constructor(limitKbps) {
-    this.#steps = STEPS.slice(0, Math.max(1, STEPS.filter((step) => kbpsOf(step) <= limitKbps).length));
+    this.#steps = STEPS.slice(0, Math.max(USUAL + 1, STEPS.filter((step) => kbpsOf(step) <= limitKbps).length));
   }
 
   get step() {
+    if (!this.pairs) this.#at = Math.max(this.#at, USUAL);
     return this.#steps[this.#at];
   }
 
@@ -82,19 +105,22 @@ export class Ladder {
   }
 
   /**
-   * The other side lost the share `loss` (0..1) of late; `filling`: as {@link QueueWatch} tells.
+   * The other side lost the share `loss` (0..1) of late; `filling`: as {@link QueueWatch} tells, and `deep` and `clear`.
    * @param {number} loss
    * @param {boolean} filling
    * @param {number} now
+   * @param {boolean} deep
+   * @param {boolean} clear
    */
-  report(loss, filling, now) {
+  report(loss, filling, now, deep = false, clear = true) {
+    const usual = this.#at >= USUAL;
     if (now - this.#changed < 2) {
       this.#goodSince = now;
-    } else if (loss > 0.1 || filling) {
+    } else if (filling || (loss > 0.1 && usual)) {
       this.#goodSince = now;
-      this.#down(filling, now);
+      this.#down(filling, now, deep);
     } else {
-      if (loss > 0.03) this.#goodSince = now;
+      if (usual ? loss > 0.03 : !clear) this.#goodSince = now;
       if (this.#at + 1 < this.#steps.length && now - this.#goodSince >= this.#patience) {
         this.#at += 1;
         [this.#changed, this.#climbed, this.#goodSince] = [now, true, now];
@@ -104,14 +130,25 @@ export class Ladder {
     }
   }
 
-  /** @param {boolean} filling @param {number} now */
-  #down(filling, now) {
+  /** @param {boolean} filling @param {number} now @param {boolean} deep */
+  #down(filling, now, deep) {
     if (this.#climbed && now - this.#changed <= 60) this.#patience = Math.min(80, this.#patience * 4);
     this.#climbed = false;
-    if (!this.#at) return;
+    const lowest = deep && this.pairs ? 0 : USUAL;
+    if (this.#at <= lowest) return;
     const most = kbpsOf(this.step) * (filling ? 0.75 : 1);
-    this.#at = Math.max(0, ...this.#steps.slice(0, this.#at).flatMap((step, i) => (kbpsOf(step) <= most ? [i] : [])));
+    const carried = this.#steps.slice(0, this.#at).flatMap((step, i) => (kbpsOf(step) <= most ? [i] : []));
+    this.#at = Math.max(lowest, ...carried);
     this.#changed = now;
+  }
+
+  /**
+   * The link has turned out slow before it carried anything else: begin below the usual step. A browser's SACKs take more than
+   * aiortc's, and once its queue has filled they take more still.
+   * @param {number} now
+   */
+  slow(now) {
+    if (this.pairs && this.#at === USUAL) [this.#at, this.#changed, this.#goodSince] = [0, now, now];
   }
 
   /** @param {number} now */

@@ -149,7 +149,7 @@ export class SenderStream {
     this.#lastSound = bundle.sound;
     this.#number = (this.#number + 1) & 0xffff;
     this.atMs += this.tickMs;
-    return { number: bundle.number, data: packBundle(bundle) };
+    return { number: bundle.number, pausing: bundle.pausing, data: packBundle(bundle) };
   }
 
   /**
@@ -176,6 +176,12 @@ export class SenderStream {
     await this.shapes.see(this.framing.placed, this.everyFrame && this.tickMs === PAUSING_TICK && !this.#paused);
     const { header } = this.pictures;
     return this.shapes.encode(this.#number, header, this.keyframes.gallery.keyframes.get(header.slot)?.points ?? null);
+  }
+
+  /** A tick of which nothing is sent; the other side conceals its sound. @param {Tick} tick */
+  async skip(tick) {
+    await this.#see(tick.images);
+    await this.#skip(tick.sound.length);
   }
 
   /** The encoder hears silence, so that its state is fresh when speech resumes. @param {number} samples */

@@ -5,6 +5,8 @@ export const WANTED = Object.freeze({
   live: false,
   /** The first tick waits for the other side's, and begins between two of them. */
   between: false,
+  /** The first keyframe has the link to itself: nothing is sent of these ticks. */
+  hold: false,
   muted: false,
   cameraOff: false,
   away: false,

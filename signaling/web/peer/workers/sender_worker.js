@@ -227,13 +227,13 @@ const peak = (samples) => samples.reduce((most, sample) => Math.max(most, Math.a
 /** @param {import("../sender/stream.js").Tick} tick */
 async function one(tick) {
   const { atMs } = stream;
-  const bundle = await stream.bundle(tick, report);
+  const bundle = wanted.hold ? await stream.skip(tick) : await stream.bundle(tick, report);
   const { framing, face, seen: crop } = stream;
   const message = { kind: "tick", face, enlarged: framing.enlarged, hidden: framing.hidden, crop: crop && view(crop) };
   const using = stream.pictures.slot;
   const level = stream.muted ? 0 : peak(tick.sound);
   const unheard = wanted.muted && !wanted.away && overheard.heard(tick.sound);
-  self.postMessage({ ...message, using, level, unheard, bundle: bundle ? { data: bundle.data, number: bundle.number } : null });
+  self.postMessage({ ...message, using, level, unheard, bundle: bundle ?? null });
   tellMirror(atMs, bundle?.data ?? null);
 }
 

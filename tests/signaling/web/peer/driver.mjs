@@ -20,6 +20,7 @@ const room = (folder) => (name) => import(new URL(`${folder}/${name}`, peer));
 const load = room("codec");
 const { CodecError } = await load("errors.js");
 const { makeBundle, packBundle, parseBundle } = await load("bundle.js");
+const { joinBundles, splitBundles } = await load("bundle_pair.js");
 const { KeyframeAssembler, packMessage, parseMessage } = await load("control.js");
 const { makeKeyframe, parseKeyframe } = await load("keyframe.js");
 const { SafetyCode, fingerprint, onlySha256 } = await load("safety_code.js");
@@ -54,6 +55,7 @@ const { consistency } = await receiver("trust.js");
 const { moved } = await receiver("motion_compensation.js");
 const { Presenter } = await receiver("presenter.js");
 const { Ladder, QueueWatch, Redundancy } = await import(new URL("sender/adaptation.js", peer));
+const { Pairing, messages } = await import(new URL("call/pairing.js", peer));
 const { VoiceActivity } = await import(new URL("sender/voice.js", peer));
 const { Phase, lag } = await import(new URL("sender/phase.js", peer));
 const { give } = await import(new URL("workers/load.js", peer));
@@ -123,6 +125,16 @@ const requests = {
     return packBundle(makeBundle({ ...rest, sound: packets(sound), redundant: packets(redundant), picture: picture == null ? null : bytes(picture), shape: shape == null ? null : bytes(shape) }));
   },
   repackBundle: ({ data }) => packBundle(parseBundle(bytes(data))),
+  joinBundles: ({ first, second }) => joinBundles(bytes(first), bytes(second)),
+  splitBundles: ({ data }) => splitBundles(bytes(data)).map(parseBundle),
+  paired: ({ ticks }) => {
+    const pairing = new Pairing();
+    return ticks.map(([bundle, pausing, on]) => {
+      if (bundle === "drop") return pairing.drop();
+      const going = pairing.put(bundle && { data: bytes(bundle), number: 0, pausing }, on);
+      return [going.length ? messages(going) : [], pairing.holding];
+    });
+  },
   parseMessage: ({ data }) => parseMessage(bytes(data)),
   repackMessage: ({ data }) => {
     const message = parseMessage(bytes(data));
@@ -213,12 +225,14 @@ const requests = {
     const arrivals = new Arrivals();
     return numbers.map(([number, picture]) => (arrivals.add(number, picture), [arrivals.report(), arrivals.loss]));
   },
-  adapt: ({ limit, reports }) => {
+  adapt: ({ limit, pairs, reports }) => {
     const [ladder, queue, redundancy] = [new Ladder(limit), new QueueWatch(), new Redundancy()];
-    return reports.map(([way, loss, now]) => {
-      const filling = queue.report(way, now);
-      ladder.report(loss, filling, now);
-      return [filling, ladder.step.tickMode, ladder.step.bitrate, redundancy.report(loss, filling, now)];
+    ladder.pairs = pairs;
+    return reports.map(([way, loss, now, bare, newest]) => {
+      const filling = queue.report(way, now, bare, newest);
+      ladder.report(loss, filling, now, queue.deep, queue.clear);
+      const { tickMode, bitrate, paired } = ladder.step;
+      return [filling, tickMode, bitrate, redundancy.report(loss, filling || paired, now), paired, ladder.proven(now)];
     });
   },
   voice: ({ ticks, rate }) => {

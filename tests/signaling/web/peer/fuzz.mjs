@@ -10,6 +10,7 @@ const codec = new URL("../../../../signaling/web/peer/codec/", import.meta.url);
 const load = (name) => import(new URL(name, codec));
 const { CodecError } = await load("errors.js");
 const { parseBundle } = await load("bundle.js");
+const { splitBundles } = await load("bundle_pair.js");
 const { KeyframeAssembler, parseMessage } = await load("control.js");
 const { parseKeyframe } = await load("keyframe.js");
 const { readFile } = await load("container.js");
@@ -25,6 +26,7 @@ const assembler = new KeyframeAssembler();
 let number = 0;
 const parsers = {
   parseBundle,
+  splitBundles: (data) => splitBundles(data).map(parseBundle),
   parseMessage: (data) => {
     const message = parseMessage(data);
     return message?.kind === "chunk" ? assembler.add(message) : message;

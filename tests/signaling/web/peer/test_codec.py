@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bench.js_tables import tables
 from codec.av1_still import with_file
-from codec.bundle import Bundle, Face, Report
+from codec.bundle import MAX_BUNDLE, Bundle, Face, Report
+from codec.bundle_pair import join_bundles, split_bundles
 from codec.control import Bye, Hello, KeyframeChunk, KeyframeNotice, SafetyCommitment, SafetyNumber, Verb, parse_message
 from codec.errors import CodecError
 from codec.keyframe import encode_keyframe, parse_keyframe
@@ -174,6 +175,15 @@ messages = st.one_of(
 
 
 @settings(max_examples=150, deadline=None)
+@given(first=bundles, second=bundles)
+def test_pairs_come_back_byte_for_byte(browser: Browser, first: Bundle, second: Bundle) -> None:
+    packed = [first.pack(), second.pack()]
+    assume(sum(map(len, packed)) < MAX_BUNDLE)
+    message = join_bundles(*packed)
+    assert browser.ask("joinBundles", first=packed[0].hex(), second=packed[1].hex()) == message.hex()
+    assert [each["number"] for each in browser.ask("splitBundles", data=message.hex())] == [first.number, second.number]
+
+
 @given(bundle=bundles)
 def test_bundles_come_back_byte_for_byte(browser: Browser, bundle: Bundle) -> None:
     data = bundle.pack().hex()
@@ -253,6 +263,7 @@ def corpus() -> dict[str, list[bytes]]:
     bundle = Bundle(1, 2, 0, pictures[0], (b"abc", b""), Report(3, 4), (b"x",), Face.MANY, True, True, told[0])
     return {
         "parseBundle": [bundle.pack()],
+        "splitBundles": [join_bundles(bundle.pack(), Bundle(2, 12).pack()), join_bundles(Bundle(1, 2).pack(), bundle.pack())],
         "parseMessage": [m.pack() for m in (Hello(), chunk, KeyframeNotice(Verb.HAVE, 1, b"12345678"), Bye())],
         "parseKeyframe": [k.data for k in keyframes],
         "decodeAlone": [encode_alone(k.thumbnail) for k in keyframes],
@@ -288,6 +299,7 @@ def _decode_picture(thumbnail: UInt8) -> Any:
 
 PARSERS: dict[str, Any] = {
     "parseBundle": lambda _: Bundle.parse,
+    "splitBundles": lambda _: lambda data: [Bundle.parse(part) for part in split_bundles(data)],
     "parseMessage": lambda _: parse_message,
     "decodeAlone": lambda _: decode_alone,
     "decodePicture": _decode_picture,

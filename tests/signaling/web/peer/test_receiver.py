@@ -128,19 +128,25 @@ def test_arrivals_are_reported_as_in_python(browser: Browser) -> None:
 
 def test_what_is_sent_adapts_as_in_python(browser: Browser) -> None:
     rng = np.random.default_rng(9)
-    for limit in (12, 40):
+    for limit, pairs in ((12, True), (12, False), (40, True)):
         ladder, queue, redundancy = Ladder(limit), QueueWatch(), Redundancy()
-        reports = []
+        reports, steps = [], set()
+        ladder.takes_pairs(pairs)
         for i in range(600):
             bad = 150 < i < 230 or 400 < i < 420
             way = None if rng.random() < 0.1 else 0.1 + float(rng.random()) * 0.02 + 0.6 * (300 < i < 330)
-            reports.append((way, float(0.2 * bad + 0.01 * rng.random()), i * 0.2))
-        told = browser.ask("adapt", limit=limit, reports=reports)
-        for (way, loss, now), found in zip(reports, told, strict=True):
-            filling = queue.report(way, now)
-            ladder.report(loss, filling, now)
-            twice = redundancy.report(loss, filling, now)
-            assert found == [filling, ladder.step.tick_mode, ladder.step.bitrate, twice]
+            trip = 0.1 + 0.5 * (310 < i < 345) + float(rng.random()) * 0.01
+            reports.append((way, float(0.2 * bad + 0.01 * rng.random()), i * 0.2, 0.1, trip))
+        told = browser.ask("adapt", limit=limit, pairs=pairs, reports=reports)
+        for (way, loss, now, bare, newest), found in zip(reports, told, strict=True):
+            filling = queue.report(way, now, bare, newest)
+            ladder.report(loss, filling, now, queue.deep, queue.clear)
+            step = ladder.step
+            steps.add(step)
+            twice = redundancy.report(loss, filling or step.paired, now)
+            assert found[:5] == [filling, step.tick_mode, step.bitrate, twice, step.paired]
+            assert abs(found[5] - ladder.proven(now).kbps) < 1e-9
+        assert any(step.paired for step in steps) == pairs
 
 
 def test_frames_are_drawn_as_fast_as_the_machine_can(browser: Browser) -> None:
@@ -192,19 +198,3 @@ def test_a_webp_with_a_profile_becomes_a_plain_one(browser: Browser, frames: lis
     assert browser.ask("imageSize", data=plain.hex()) == {"form": "webp", "width": 256, "height": 256}
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(plain))), np.asarray(Image.open(out)))
     assert browser.ask("plainWebp", data=b"no picture at all".hex()) is None
-
-
-def test_a_keyframe_that_was_withheld_is_offered_again(browser: Browser) -> None:
-    """The camera goes off while it is under way: nothing more of it goes out, and all of it once the camera is back."""
-    found = browser.ask("withheld")
-    made, asked, off, back, again, held, _, renewed, *many = found["steps"]
-    assert made == {"offers": 1, "bytes": 0}
-    assert 0 < asked["bytes"] < 9000
-    assert off == {"offers": 0, "bytes": 0}
-    assert back == {"offers": 1, "bytes": 0}
-    assert again == {"offers": 0, "bytes": 9000}
-    assert held == {"offers": 0, "bytes": 0}, "the other side has it already"
-    assert renewed["bytes"] >= 9000, "asked for while the one before still slept"
-    assert sum(step["bytes"] for step in many) <= 2 * 9000
-    assert many[-1]["bytes"] == 0
-    assert found["confirmed"] == [True, False, False]

@@ -7,6 +7,11 @@ export class VirtualTime {
 
   sleep = (seconds) => new Promise((resolve) => this.at(this.#now + Math.max(0, seconds), resolve));
 
+  /** Nothing is left to do for so long. */
+  pass(until) {
+    this.#now = Math.max(this.#now, until);
+  }
+
   /** Do this at `when`, in seconds. */
   at(when, action) {
     this.#timers.push({ when, action });

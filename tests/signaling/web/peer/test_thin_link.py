@@ -1,0 +1,68 @@
+"""What the page does for a thin link: the first keyframe's way, and bundles that share a packet."""
+
+import numpy as np
+import pytest
+
+from codec.bundle import Bundle
+from codec.bundle_pair import split_bundles
+from signaling.call.pairing import Pairing, messages
+from tests.signaling.web.peer.conftest import Browser
+
+
+def test_a_keyframe_that_was_withheld_is_offered_again(browser: Browser) -> None:
+    """The camera goes off while it is under way: nothing more of it goes out, and all of it once the camera is back."""
+    found = browser.ask("withheld")
+    made, asked, off, back, late, again, held, _, renewed, *many = found["steps"]
+    assert made == {"offers": 1, "bytes": 0}
+    assert asked["offers"] == 1, "the question whether the first piece has come"
+    assert 0 < asked["bytes"] < 9000
+    assert off == {"offers": 0, "bytes": 0}
+    assert back == {"offers": 1, "bytes": 0}
+    assert late == {"offers": 0, "bytes": 0}, "an answer to the question of before is no request"
+    assert again["bytes"] == 9000
+    assert held == {"offers": 0, "bytes": 0}, "the other side has it already"
+    assert renewed["bytes"] >= 9000, "asked for while the one before still slept"
+    assert sum(step["bytes"] for step in many) <= 2 * 9000
+    assert many[-1]["bytes"] == 0
+    assert found["confirmed"] == [True, False, False]
+
+
+@pytest.mark.parametrize("before", [0, 1500])
+def test_on_a_thin_link_the_first_keyframe_fills_no_queue(browser: Browser, before: int) -> None:
+    """12.5 kbit/s, with what a handshake leaves in the queue, and without."""
+    found = browser.ask("firstOverLink", size=6400, kbps=12.5, trip=0.1, before=before)
+    assert found["slow"]
+    assert found["queue"] < 0.7 + before / 1560
+    assert 4.5 < found["took"] < 8.5
+    assert found["took"] - 1.2 < found["held"] < 8.2, "bundles wait for it"
+    assert found["questions"] == 1 + 3, "the offer, and three questions"
+
+
+def test_on_a_fast_link_the_first_keyframe_comes_after_a_round_trip_more(browser: Browser) -> None:
+    found = browser.ask("firstOverLink", size=6400, kbps=2000, trip=0.1, before=0)
+    assert not found["slow"]
+    assert found["took"] < 0.4
+    assert found["held"] < 0.4
+
+
+def test_a_lost_question_costs_a_fast_link_a_second(browser: Browser) -> None:
+    found = browser.ask("firstOverLink", size=6400, kbps=2000, trip=0.1, before=0, lost=[2])
+    assert not found["slow"]
+    assert 1 < found["took"] < 2.5
+
+
+def test_bundles_are_paired_as_in_python(browser: Browser) -> None:
+    rng, pairing = np.random.default_rng(12), Pairing()
+    ticks: list[tuple[Bundle | None, bool]] = []
+    for i in range(300):
+        sound = (bytes(rng.integers(0, 256, int(rng.choice([40, 700])), dtype=np.uint8)),)
+        bundle = Bundle(i, i * 10, sound=sound, pausing=bool(rng.random() < 0.1))
+        ticks.append((bundle if rng.random() < 0.9 else None, bool((i // 20) % 2)))
+    given = [(b and b.pack().hex(), bool(b and b.pausing), on) for b, on in ticks]
+    told = browser.ask("paired", ticks=[*given, ["drop"], [None, False, False]])
+    wanted = [[m.hex() for m in messages(pairing.put(bundle, on))] for bundle, on in ticks]
+    assert [sent for sent, _ in told[:-2]] == wanted
+    assert told[-1] == [[], False]
+    together = [b for sent in wanted for m in sent for b in split_bundles(bytes.fromhex(m))]
+    assert together == [b.pack() for b, _ in ticks if b], "none is left behind, none overtakes another"
+    assert any(len(sent) == 2 for sent in wanted), "what does not fit into a packet goes alone"
