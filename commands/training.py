@@ -18,7 +18,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and logs; a run in it goes on.")] = Path("runs/call"),
     network: Annotated[str, typer.Option(help="call (ours), paper or paper-reduced.")] = "call",
     stage: Annotated[str | None, typer.Option(
-        help="call: coarse, medium, full, finish, speech. paper: backbone, then finetune.",
+        help="call: coarse, medium, full, finish, speech; further. paper: backbone, then finetune.",
     )] = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None, batch: Annotated[int | None, typer.Option(min=1)] = None,
     rate: float | None = None,

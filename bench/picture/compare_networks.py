@@ -59,7 +59,7 @@ def train_for(trainer: ClockedCall | ClockedPaper, seconds: float, say: Callable
     feed = Prefetch(trainer.sampler(Cache(trainer.config.cache / "train")), trainer.step)
     while trainer.seconds < seconds:
         began = time.perf_counter()
-        parts = trainer._train_step(feed.next().to(trainer.device))
+        parts = trainer._train_step([feed.next().to(trainer.device)])
         trainer.step += 1
         trainer.seconds += time.perf_counter() - began
         if trainer.step % 50 == 0:

@@ -4,7 +4,8 @@ clock and the log."""
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from models.data.batch import Batch
 from models.data.cache import Cache
 from models.data.sampler import Prefetch
+from models.memory import keep_memory
 from models.networks.blocks import channels_last
 from models.training.checkpoint import Ema, RunState
 from models.training.distributed import join
@@ -39,7 +41,7 @@ class LoopConfig:
     losses' networks; ``out`` gets ``STAGE.pt``, the checkpoint, and ``STAGE.jsonl``, the log. With
     ``shards`` (:mod:`models.prepare`) training people come from there, read by ``loaders``
     processes, and the cache needs ``dev/`` alone. ``bf16`` None: where the device multiplies in it
-    itself.
+    itself. A step's gradient is the mean over ``batches`` batches, which need the memory of one.
     """
 
     stage: str
@@ -57,6 +59,7 @@ class LoopConfig:
     shards: Path | None = None
     loaders: int = 8
     bf16: bool | None = None
+    batches: int = 1
 
 
 LEAST_DEV = 25
@@ -112,11 +115,13 @@ class Loop(ABC, Generic[C, M]):
     def _feed(self) -> "Prefetch | ShardFeed":
         config, group = self.config, self.group
         if config.shards is None:
-            return Prefetch(self.sampler(Cache(config.cache / "train")), self.step)
+            return Prefetch(self.sampler(Cache(config.cache / "train")), self.step * config.batches)
         from models.data.shards import ShardBatches, ShardFeed, find_shards
 
         shards = find_shards(config.shards, "train")
-        batches = ShardBatches(shards, self.maker(), config.batch, config.seed, self.step, group.rank, group.world)
+        batches = ShardBatches(
+            shards, self.maker(), config.batch, config.seed, self.step * config.batches, group.rank, group.world
+        )
         return ShardFeed(batches, config.loaders)
 
     @abstractmethod
@@ -130,17 +135,25 @@ class Loop(ABC, Generic[C, M]):
     def _rate(self) -> float:
         return learning_rate(self.config.rate, self.step, self.step / self.config.steps)
 
-    def _train_step(self, batch: Batch) -> dict[str, float]:
+    def _train_step(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """One step; gives the means of the losses' parts."""
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate() * group["scale"]
         self.model.train()
-        with autocast(self.device.type, self.bf16):
-            loss, parts = self.loss(batch)
+        sums: Counter[str] = Counter()
+
+        def losses() -> Iterator[Tensor]:
+            for batch in batches:
+                with autocast(self.device.type, self.bf16):
+                    loss, parts = self.loss(batch)
+                sums.update(parts)
+                yield loss / self.config.batches
+
         optimise(
-            loss, self.model, self.optimiser, self.ema, self.step, self.clip,
+            losses(), self.model, self.optimiser, self.ema, self.step, self.clip,
             lambda: self.group.average(self.model.parameters()),
         )  # fmt: skip
-        return parts
+        return {name: value / self.config.batches for name, value in sums.items()}
 
     def _note(self, row: dict[str, float], report: Callable[[dict[str, float]], None]) -> None:
         with (self.config.out / f"{self.config.stage}.jsonl").open("a") as log:
@@ -156,6 +169,8 @@ class Loop(ABC, Generic[C, M]):
         """
         config = self.config
         torch.set_num_threads(config.threads)
+        if self.device.type == "cpu":
+            keep_memory()
         dev = Cache(config.cache / "dev")
         if max(clip.frames for clip in dev.clips) <= LEAST_DEV:
             raise ValueError(f"{config.cache / 'dev'} has no clip of more than {LEAST_DEV} frames to judge on")
@@ -172,7 +187,8 @@ class Loop(ABC, Generic[C, M]):
         sums: dict[str, list[float]] = {}
         while self.step < config.steps:
             began = time.perf_counter()
-            for name, value in self._train_step(feed.next().to(self.device)).items():
+            batches = (feed.next().to(self.device) for _ in range(config.batches))
+            for name, value in self._train_step(batches).items():
                 sums.setdefault(name, []).append(value)
             self.step += 1
             self.seconds += time.perf_counter() - began

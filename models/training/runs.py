@@ -107,14 +107,17 @@ def _talk(say: Callable[[str], None], last: dict[str, Any]) -> Callable[[dict[st
 def run_call(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any]:
     """Train one stage of ``call``. Raises ``ValueError`` for an unknown stage,
     ``FileNotFoundError`` for missing data."""
-    from models.training.stages import STAGES, before
+    from models.training.stages import FURTHER, STAGES, before
     from models.training.trainer import TrainConfig, Trainer
 
-    if (stage := wanted.stage or "coarse") not in STAGES:
-        raise ValueError(f"stage {stage!r} is not {', '.join(list(STAGES)[:-1])} or {list(STAGES)[-1]}")
+    stages = STAGES | {FURTHER.name: FURTHER}
+    if (stage := wanted.stage or "coarse") not in stages:
+        raise ValueError(f"stage {stage!r} is not {', '.join(STAGES)} or {FURTHER.name}")
+    if stage == FURTHER.name and wanted.start is None:
+        raise ValueError(f"the stage {stage} needs weights to begin with: --from (models/weights holds those that ship)")
     if stage == "speech" and wanted.sync is None:
         raise ValueError("the speech stage needs a trained lip-sync expert: --sync (python -m models.lipsync.trainer makes one)")
-    usual, out, first = STAGES[stage], wanted.out, before(stage)
+    usual, out, first = stages[stage], wanted.out, before(stage)
     start = wanted.start or (out / f"{first}.pt" if first else None)
     if start and not start.exists():
         if wanted.start:
@@ -126,7 +129,7 @@ def run_call(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any]
     config = TrainConfig(
         stage, out / "cache", wanted.losses, out, steps=wanted.steps or usual.steps, batch=wanted.batch or usual.batch,
         rate=wanted.rate or usual.rate, perceptual=usual.perceptual, side=usual.side, crop=usual.crop, face=usual.face,
-        sync=wanted.sync, threads=wanted.threads,
+        sync=wanted.sync, threads=wanted.threads, batches=usual.batches, deformed=usual.deformed,
         shards=wanted.data if sharded(wanted.data) else None, loaders=wanted.loaders,
     )  # fmt: skip
     trainer = Trainer(config, start)

@@ -1,7 +1,7 @@
 """An optimiser step: how large it is over a run, and how it is made."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -25,14 +25,15 @@ def cosine_rate(highest: float, step: int, steps: int) -> float:
 
 
 def optimise(
-    loss: Tensor, model: nn.Module, optimiser: torch.optim.Optimizer, average: Ema | None, step: int, clip: float = CLIP,
-    share: Callable[[], None] = lambda: None,
+    losses: Tensor | Iterable[Tensor], model: nn.Module, optimiser: torch.optim.Optimizer, average: Ema | None, step: int,
+    clip: float = CLIP, share: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
-    """Move the model against the gradient of ``loss``, and its average (None: there is none) after it; a gradient
-    that is not finite changes nothing. ``share``: called with the gradients there, where several processes train
-    together."""
+    """Move the model against the gradient of a loss, or of the sum of several, each of which is asked for when the one
+    before is done with; and its average (None: there is none) after it. A gradient that is not finite changes nothing.
+    ``share``: called with the gradients there, where several processes train together."""
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    for loss in [losses] if isinstance(losses, Tensor) else losses:
+        loss.backward()
     share()
     norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], clip)
     if torch.isfinite(norm):

@@ -1,17 +1,14 @@
 """The stages of training ``call``, in order, and their settings."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
 class Stage:
     """Settings of one stage of ``call``: ``side`` is the picture's, ``crop`` what LPIPS-VGG sees of
     it, ``perceptual`` its weight in the loss, ``face`` the share of the crops around lips or eyes.
-    Each begins with the weights of the one before."""
+    Each begins with the weights of the one before. A step's gradient is the mean over ``batches`` batches of ``batch``;
+    ``deformed``: they are drawn as on a lent GPU (:mod:`models.lease.draw`)."""
 
     name: str
     side: int
@@ -21,6 +18,8 @@ class Stage:
     perceptual: float
     crop: int
     face: float = 2 / 3
+    batches: int = 1
+    deformed: bool = False
 
 
 STAGES = {
@@ -33,9 +32,11 @@ STAGES = {
 """``speech``, whose batch counts runs of five frames, needs a lip-sync expert, and is left out
 without. Steps are about those that the shipped weights have seen on CPUs, in sessions with
 pauses (models/weights/README.md)."""
+FURTHER = Stage("further", 256, 600, 16, 1.5e-4, 14.0, 128, 0.5, batches=4, deformed=True)
+"""Not of the recipe: trains weights further that a GPU's large batches have made. Small batches unlearn those."""
 
 
 def before(stage: str) -> str | None:
-    """The stage that ``stage`` begins with the weights of; None for the first."""
-    names = list(STAGES)
-    return names[names.index(stage) - 1] if stage != names[0] else None
+    """The stage that ``stage`` begins with the weights of; None for the first, and for :data:`FURTHER`."""
+    names = [FURTHER.name, *STAGES]
+    return names[names.index(stage) - 1] if names.index(stage) > 1 else None

@@ -1,5 +1,5 @@
 """Training of ``call``: ``coarse`` and ``medium`` (motion and light at 64×64, 128×128), ``full``
-and ``finish`` (256×256), and ``speech`` (lips that follow the sound)."""
+and ``finish`` (256×256), ``speech`` (lips that follow the sound), and ``further``."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from models.data.batch import Batch
 from models.data.cache import Cache
 from models.data.sampler import Sampler
 from models.data.speech_sampler import SpeechSampler
+from models.lease.cached import LeaseSampler
 from models.lipsync.audio_initialisation import initialise_audio
 from models.lipsync.syncnet import load_sync
 from models.networks.face_upsampler import FaceUpsamplerNet
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TrainConfig(LoopConfig):
     """``perceptual``: weight of LPIPS-VGG; ``crop``: side of the crops that it sees, in pixels;
-    ``face``: share of them that lie around lips or eyes; ``side``: the picture's. ``sync``: a
+    ``face``: share of them that lie around lips or eyes; ``side``: the picture's; ``deformed``: batches are drawn
+    as on a lent GPU. ``sync``: a
     trained SyncNet, whose knowledge of sound the coarse stage begins with, and by which the speech
     stage is judged. In that one ``batch`` counts runs of five frames.
     """
@@ -40,11 +42,12 @@ class TrainConfig(LoopConfig):
     side: int = 256
     face: float = 2 / 3
     sync: Path | None = None
+    deformed: bool = False
 
 
 SHAPE = ("predictor.shape", "predictor.lean")
 """What the weights of before, which knew no points, lack."""
-WHOLE = ("full", "finish", "speech")
+WHOLE = ("full", "finish", "speech", "further")
 """Stages that train the whole network at 256×256."""
 FRESH = ("generator.", "identity.s128.", "identity.crisp.")
 """What the coarse stage never runs: in the full stage it learns at the whole rate."""
@@ -87,6 +90,8 @@ class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
             raise ValueError("the speech stage needs a trained lip-sync expert")
 
     def maker(self) -> "MakeDrawer":
+        if self.config.deformed:
+            return LeaseSampler
         return SpeechSampler if self.config.stage == "speech" else partial(Sampler, side=self.config.side)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:

@@ -41,7 +41,7 @@ def test_comes_nearer_to_the_large_network(config, tiny_cache, stage):
     fixed = {n: p.clone() for n, p in trainer.model.named_parameters() if n.startswith(SHARED)}
     first = trainer.loss(batch)[1]["like"]
     for _ in range(6):
-        trainer._train_step(batch)
+        trainer._train_step([batch])
         trainer.step += 1
     assert trainer.loss(batch)[1]["like"] < first
     moved = dict(trainer.model.named_parameters())

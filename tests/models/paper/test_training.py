@@ -37,7 +37,7 @@ def trained(cache, weights, out, stage, stops, start=None):
         trainer = PaperTrainer(config(cache, weights, out, stage), start)
         sampler = trainer.sampler(Cache(cache / "train"))
         while trainer.step < stop:
-            trainer._train_step(sampler.draw(trainer.step))
+            trainer._train_step([sampler.draw(trainer.step)])
             trainer.step += 1
         trainer.save()
     return trainer
@@ -148,7 +148,7 @@ def test_finetuning_starts_from_the_backbone_and_lowers_its_loss(tiny_cache, per
     batch, weights = trainer.sampler(Cache(tiny_cache / "train")).draw(0), LossWeights()
     totals = []
     for _ in range(8):
-        parts = trainer._train_step(batch)
+        parts = trainer._train_step([batch])
         assert set(parts) == {"rec", "place", "jacobian", "perceptual"}  # no boxes, no expert
         totals.append(weights.rec * parts["rec"] + weights.perceptual * parts["perceptual"])
     assert min(totals[4:]) < 0.98 * totals[0]
@@ -157,7 +157,7 @@ def test_finetuning_starts_from_the_backbone_and_lowers_its_loss(tiny_cache, per
 def test_a_lip_sync_expert_sees_whole_windows(tiny_cache, perceptual_weights, backbone, tmp_path, no_vgg, monkeypatch):
     monkeypatch.setattr("models.lipsync.syncnet.load_sync", lambda _: SyncNet(width=2))
     trainer = PaperTrainer(config(tiny_cache, perceptual_weights, tmp_path, "finetune", sync=tmp_path / "sync.pt"), backbone)
-    parts = trainer._train_step(trainer.sampler(Cache(tiny_cache / "train")).draw(0))
+    parts = trainer._train_step([trainer.sampler(Cache(tiny_cache / "train")).draw(0)])
     assert parts["sync"] > 0
     assert parts["perceptual"] > 0
 

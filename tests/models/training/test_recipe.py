@@ -79,7 +79,8 @@ def test_recipe_from_clips_to_onnx(data, perceptual_weights, tmp_path, monkeypat
 @pytest.mark.parametrize(("change", "reproduce", "reason"), [
     ({"network": "none"}, False, "'none' is not call, paper or paper-reduced"),
     ({"stage": "speech"}, False, "the speech stage needs a trained lip-sync expert: --sync"),
-    ({"stage": "middle"}, False, "'middle' is not coarse, medium, full, finish or speech"),
+    ({"stage": "middle"}, False, "'middle' is not coarse, medium, full, finish, speech or further"),
+    ({"stage": "further"}, False, "the stage further needs weights to begin with: --from"),
     ({"stage": "full"}, False, "medium.pt"), ({"stage": "finish"}, False, "full.pt"), ({"stage": "medium"}, False, "coarse.pt"),
     ({"sync": Path("none.pt")}, False, "none.pt"),
     ({"steps": 3}, True, "--reproduce brings its own"),

@@ -130,7 +130,7 @@ def test_the_stage_learns_and_leaves_the_expert_alone(cache, expert, perceptual_
     moved = trainer.model.predictor.flow64.weight.clone()
     sampler = trainer.sampler(Cache(cache / "train"))
     for _ in range(2):
-        parts = trainer._train_step(sampler.draw(trainer.step))
+        parts = trainer._train_step([sampler.draw(trainer.step)])
         trainer.step += 1
     assert {"rec", "warp", "lpips", "lips", "sync", "motion", "mouth"} == set(parts)
     assert not torch.equal(moved, trainer.model.predictor.flow64.weight)

@@ -18,7 +18,7 @@ def run(cache, weights, out, stage, stops):
     for stop in stops:
         trainer = Trainer(TrainConfig(stage, cache, weights, out, steps=6, batch=2, threads=1, crop=64))
         while trainer.step < stop:
-            trainer._train_step(sampler.draw(trainer.step))
+            trainer._train_step([sampler.draw(trainer.step)])
             trainer.step += 1
         trainer.save()
     return trainer

@@ -1,0 +1,52 @@
+"""The batches of a lent GPU, made on the CPU from a prepared cache: for training on with its recipe where no GPU is lent."""
+
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data.batch import Batch
+from models.data.cache import Cache
+from models.data.shape_basis import Basis
+from models.lease.draw import GpuSampler
+from models.lease.footage import Footage, Span
+
+
+class CachedFrames:
+    """Frames that stay on disk, memory-mapped, and are indexed as the tensor that they stand for; see :class:`Footage`."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, cache: Cache, coarse: bool) -> None:
+        self._cache, self._coarse = cache, coarse
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """Those of ``rows``: (..., 3, 64, 64), or of the full side (N, 256, 256, 3)."""
+        at = rows.numpy()
+        if self._coarse:
+            return torch.from_numpy(np.moveaxis(self._cache.coarse[at], -1, -3).copy())
+        return torch.from_numpy(np.stack([self._cache.rgb256(row) for row in at]))
+
+
+def footage(cache: Cache) -> Footage:
+    """What ``cache`` holds. Raises ``ValueError`` where the face's points were not laid."""
+    basis = Basis.of(cache)
+    if cache.points is None or basis is None:
+        raise ValueError("the cache has no face points: run facewire train once, which lays them")
+    late = cache.late
+    spans = [Span(**clip.__dict__, late=0 if late is None else late.get(clip.name)) for clip in cache.clips]
+    full, coarse = (cast(Tensor, CachedFrames(cache, small)) for small in (False, True))
+    points, mel, rows = (torch.from_numpy(np.array(x, np.float32)) for x in (cache.points, cache.mel, basis.rows))
+    return Footage(spans, full, coarse, points, mel, rows)
+
+
+class LeaseSampler:
+    """Draws as :class:`GpuSampler` does, each batch by its number, so that a run can be taken up again."""
+
+    def __init__(self, cache: Cache, *, batch: int, seed: int) -> None:
+        self._sampler, self._batch, self._seed = GpuSampler(footage(cache)), batch, seed
+
+    def draw(self, step: int) -> Batch:
+        self._sampler.rng = np.random.default_rng([self._seed, step])
+        return self._sampler.batch(self._sampler.draw_wanted(self._batch))

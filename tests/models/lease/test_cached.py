@@ -1,0 +1,76 @@
+"""The lent GPU's batches, made of a prepared cache on the CPU."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from models.data.cache import Cache
+from models.lease.cached import LeaseSampler, footage
+from models.lease.draw import GpuSampler
+from models.training.trainer import TrainConfig, Trainer
+
+
+def test_frames_are_the_caches(cache):
+    kept = Cache(cache / "train")
+    made = footage(kept)
+    rows = torch.tensor([[3, 40], [0, 71]])
+    assert torch.equal(made.coarse[rows][1, 1], torch.from_numpy(kept.coarse[71].transpose(2, 0, 1)))
+    assert torch.equal(made.full[torch.tensor([40])][0], torch.from_numpy(kept.rgb256(40)))
+    assert [span.frames for span in made.clips] == [clip.frames for clip in kept.clips]
+    assert np.array_equal(made.points.numpy(), kept.points)
+
+
+def test_a_batch_is_a_function_of_its_number(cache):
+    a, b = (LeaseSampler(Cache(cache / "train"), batch=3, seed=1) for _ in range(2))
+    a.draw(0)
+    first, second, other = a.draw(7), b.draw(7), b.draw(8)
+    for name in ("keyframe", "truth", "pictures", "mel", "detail", "boxes", "shape"):
+        assert torch.equal(getattr(first, name), getattr(second, name))
+    assert not torch.equal(second.truth, other.truth)
+
+
+def test_samples_are_judged_on_as_they_are(cache):
+    """The same frames through the sampler of a lent GPU: truth and keyframe are the cache's own."""
+    kept = Cache(cache / "train")
+    sampler = GpuSampler(footage(kept))
+    wanted = sampler.draw_wanted(4)
+    batch = sampler.batch(wanted, plain=True)
+    truth = np.stack([kept.rgb256(clip.start) for clip in (kept.clips[i] for i in wanted.clip)])
+    own = np.stack([kept.rgb256(int(row)) for row in wanted.frame])
+    assert np.abs(batch.truth.permute(0, 2, 3, 1).numpy() * 255 - own).max() < 1
+    assert np.abs(own.astype(int) - truth).max() > 1, "they are not all first frames"
+
+
+def trained(cache, weights, start, out, stops):
+    """``further``, two batches of one sample a step, taken up again at each of ``stops``."""
+    sampler = LeaseSampler(Cache(cache / "train"), batch=1, seed=0)
+    for stop in stops:
+        trainer = Trainer(TrainConfig("further", cache, weights, out, 6, 1, threads=1, crop=64, batches=2, deformed=True), start)
+        while trainer.step < stop:
+            trainer._train_step([sampler.draw(2 * trainer.step + part) for part in (0, 1)])
+            trainer.step += 1
+        trainer.save()
+    return trainer.ema.model.state_dict()
+
+
+def test_further_goes_on_exactly_where_it_stopped(cache, perceptual_weights, start, tmp_path):
+    straight = trained(cache, perceptual_weights, start, tmp_path / "a", [2])
+    resumed = trained(cache, perceptual_weights, start, tmp_path / "b", [1, 2])
+    assert [name for name in straight if not torch.equal(straight[name], resumed[name])] == []
+    begun = torch.load(start, weights_only=True)["ema"]
+    assert sum(not torch.equal(straight[name], value) for name, value in begun.items()) > 50
+
+
+def test_a_step_of_two_batches_follows_the_mean_of_both(cache, perceptual_weights, start, tmp_path):
+    found = []
+    batches = [LeaseSampler(Cache(cache / "train"), batch=1, seed=0).draw(i) for i in (0, 1)]
+    for one in ([batches[0]], [batches[1]], batches):
+        config = TrainConfig(
+            "further", cache, perceptual_weights, tmp_path, 6, 1, threads=1, crop=64, batches=len(one), bf16=False
+        )
+        trainer = Trainer(config, start)
+        trainer.clip = float("inf")
+        trainer._train_step(one)
+        found.append(trainer.model.get_parameter("generator.head.weight").grad.clone())
+    assert torch.allclose(found[2], (found[0] + found[1]) / 2, rtol=1e-3, atol=1e-6)
