@@ -15,8 +15,10 @@ FORGET = 60.0
 
 
 ANSWERING = 0.5
-"""Seconds beyond the network's bare round trip after which a bundle is reported at the latest where no queue is: a tick of 0.2,
+"""Seconds beyond the network's own round trip after which a bundle is reported at the latest where no queue is: a tick of 0.2,
 and what a busy machine takes. A call may begin with the queue full: what was fastest then is no measure."""
+FORGET_TRIP = 120.0
+"""Seconds after which the network's fastest round trip is forgotten."""
 
 
 class QueueWatch:
@@ -24,17 +26,19 @@ class QueueWatch:
     monotonic clock."""
 
     def __init__(self) -> None:
-        self._fastest = (float("inf"), 0.0)
+        self._fastest, self._trip = (float("inf"), 0.0), (0.0, 0.0)
         self._round_trips: deque[float] = deque(maxlen=AGREE)
         self._known, self.filling = 0.0, False
         self.deep = self.clear = False
-        """Whether the network itself answers late, too: else it may be a busy machine over there. Whether it is known that
-        no queue fills."""
+        """Whether the network itself answers late, too: else it may be a busy machine over there. Whether no queue is known of
+        for certain: where nothing is reported the network's answers are enough."""
 
-    def report(self, round_trip: float | None, now: float, bare: float = 0.0, newest: float = 0.0) -> bool:
+    def report(self, round_trip: float | None, now: float, trip: float = 0.0) -> bool:
         """Whether a queue is growing; :attr:`filling` keeps the last result. ``round_trip``: seconds from sending a
-        bundle to the report about it; None where unknown. ``bare``: the network's own at its fastest, as ICE has found it;
-        ``newest``: what it takes now; 0 where unknown."""
+        bundle to the report about it; None where unknown. ``trip``: the network's own, as ICE has found it last; 0 where unknown.
+        """
+        if trip and (not self._trip[0] or trip <= self._trip[0] or now - self._trip[1] > FORGET_TRIP):
+            self._trip = (trip, now)
         if round_trip is None:
             if now - self._known > STALE:
                 self._round_trips.clear()
@@ -43,15 +47,16 @@ class QueueWatch:
             if round_trip <= self._fastest[0] or now - self._fastest[1] > FORGET:
                 self._fastest = (round_trip, now)
             self._round_trips.append(round_trip)
-        fastest = min(self._fastest[0], bare + ANSWERING) if bare else self._fastest[0]
+        fastest = min(self._fastest[0], self._trip[0] + ANSWERING) if self._trip[0] else self._fastest[0]
         known = len(self._round_trips) == AGREE
         self.filling = known and min(self._round_trips) - fastest > QUEUE
-        late = newest - bare > QUEUE
-        self.deep, self.clear = self.filling and late, known and not self.filling and not late
+        late = trip - self._trip[0] > QUEUE
+        self.deep = self.filling and late
+        self.clear = not self.filling and not late and (known or now - self._known > STALE)
         return self.filling
 
-    def restarted(self) -> None:
-        """A new connection: its round trip is another."""
-        self._fastest, self.filling = (float("inf"), 0.0), False
-        self.deep = self.clear = False
+    def restarted(self, now: float = 0.0, trip: float = 0.0) -> None:
+        """A new connection: its round trip is another. ``trip``: the network's own at its fastest so far; 0 where unknown."""
+        self._fastest, self._trip, self._known = (float("inf"), 0.0), (trip, now), now
+        self.filling = self.deep = self.clear = False
         self._round_trips.clear()

@@ -40,8 +40,8 @@ STEPS = (
     Step(1, 8_000), Step(1, 12_000), Step(2, 16_000), Step(2, 24_000),
 )  # fmt: skip
 USUAL = 1
-"""Where a call begins. Below it a tick more of delay buys a sixth of the bits: only where a queue fills with less delay than
-that, and where the other side takes pairs."""
+"""Where a call begins. Below it a tick more of delay buys a sixth of the bits: only where a queue has filled, which costs more
+delay than that, and where the other side takes pairs."""
 LOSS_HIGH = 0.10
 """Share of bundles lost from which a step is too much."""
 LOSS_SOME = 0.03
@@ -121,4 +121,5 @@ class Ladder:
 
     def restarted(self, now: float) -> None:
         """A new connection: its way is another."""
-        self._changed, self._good_since, self._climbed = now, now, False
+        self._changed, self._good_since, self._climbed, self._patience = now, now, False, GOOD
+        self.at = max(self.at, USUAL)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 from codec.bundle import Bundle, Report
 from codec.bundle_pair import split_bundles
@@ -64,7 +65,7 @@ class Call:
         self.ladder = ladder
         self._queue, self._redundancy, self._workload = QueueWatch(), Redundancy(), Workload()
         self._sent_at: dict[int, float] = {}
-        self._pairing = Pairing()
+        self._pairing, self._takes_pairs = Pairing(), cast(Peer | None, None)
         self.source, self.stream, self.player, self.preview = source, stream, player, preview
         self.link = Link(ice, self._media, self._queue_control, self._greet, self._left)
         self.safety = Safety()
@@ -121,7 +122,7 @@ class Call:
             self._keyframes_out.reconnected()
         self._sent_at.clear()
         self._pairing.drop()
-        self._queue.restarted()
+        self._queue.restarted(time.monotonic(), self.peer.pings.round_trip if self.peer else 0.0)
         self._redundancy.restarted()
         if self.ladder:
             self.ladder.restarted(time.monotonic())
@@ -159,6 +160,7 @@ class Call:
         loop = asyncio.get_running_loop()
         await self._look_ahead()
         self.source.on_frame = self._look_early
+        served = self.peer
         while True:
             self._apply_step()
             if (tick := await self.source.tick()) is None:
@@ -172,13 +174,23 @@ class Call:
             if bundle:
                 now = time.monotonic()
                 self.stream.every_frame = self._workload.sent(now - tick.captured, now)
-            if self.peer and (going := self._pairing.put(bundle, bool(self.ladder and self.ladder.step.paired))):
-                await self._send_bundles(self.peer, going)
+            if served is not self.peer:
+                self._pairing.drop()
+            served = self.peer
+            if served and (going := self._pairing.put(bundle, self._paired)):
+                await self._send_bundles(served, going)
             if self.on_bundle and bundle:
                 self.on_bundle(bundle, tick.captured, time.monotonic())
             if self.preview:
                 self.preview.bundle(bundle, dict(self.stream.keyframes.gallery.keyframes))
+        if self.peer and self.peer is served and (last := self._pairing.put(None, False)):
+            await self._send_bundles(self.peer, last)
         await asyncio.sleep(1.0)  # what is under way is still played on the other side
+
+    @property
+    def _paired(self) -> bool:
+        """Whether two bundles go in one message: for thin links, to who has said that they take them."""
+        return self.ladder is not None and self.ladder.step.paired and self._takes_pairs is self.peer
 
     async def _send_bundles(self, peer: Peer, bundles: list[Bundle]) -> None:
         """One, or two in a message, with a keyframe's piece beside them where there is room."""
@@ -258,8 +270,7 @@ class Call:
         try:
             bundles = split_bundles(message)
         except CodecError:
-            self.errors += 1
-            return
+            bundles = (message,)  # which is found to be no bundle
         for data in bundles:
             self._bundle(data)
 
@@ -280,13 +291,14 @@ class Call:
         """What the other side tells decides what is sent from now on."""
         self._report = report
         now, sent = time.monotonic(), self._sent_at.pop(report.newest, None)
-        bare, newest = (self.peer.pings.round_trip, self.peer.pings.newest) if self.peer else (0.0, 0.0)
-        loss, filling = report.loss / 255, self._queue.report(None if sent is None else now - sent, now, bare, newest)
+        trip = self.peer.pings.newest if self.peer else 0.0
+        loss, filling = report.loss / 255, self._queue.report(None if sent is None else now - sent, now, trip)
         if self.ladder:
+            self.ladder.takes_pairs(self.peer is not None and self._takes_pairs is self.peer)
             self.ladder.report(loss, filling, now, self._queue.deep, self._queue.clear)
         if self.stream:
-            paired = bool(self.ladder and self.ladder.step.paired)  # then the sound would go twice in the same packet
-            self.stream.redundant = self._redundancy.report(loss, filling or paired, now)
+            # In pairs the sound would go twice in the same packet.
+            self.stream.redundant = self._redundancy.report(loss, filling or self._paired, now)
 
     def _queue_control(self, peer: Peer, data: bytes) -> None:
         try:
@@ -313,8 +325,7 @@ class Call:
             if message.version != VERSION:
                 told = f"the other side speaks version {message.version} of the protocol, this one {VERSION}"
                 raise SignalingError("version", f"{told}: update the older of the two")
-            if self.ladder:
-                self.ladder.takes_pairs(message.pairs)
+            self._takes_pairs = peer if message.pairs else None
         elif isinstance(message, Bye):
             self._left()
         elif peer.closed.is_set():

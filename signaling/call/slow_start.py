@@ -26,25 +26,22 @@ GROWTH = 8
 SLOWER = 0.2
 """Seconds by which a window may take longer than the fastest round trip so far for the next to be
 larger: those 600 bytes on a link of 24 kbit/s."""
-LOST_AFTER = 1.5
-"""A window that is not acknowledged within so many seconds is taken as lost at random where no queue is known of: one of 600
-bytes takes less on any link that carries speech, and the next is larger only where the last one was fast."""
 GIVE_UP = 6.0
 """Seconds after which a window that has not been acknowledged is followed by the next all the same:
 SCTP sees to its arrival."""
 
 
 class SlowStart:
-    """One keyframe's transfer. ``bundles_allowed`` is set once the link is known to be fast, or to lose packets without
-    congestion: holding bundles back gains nothing then."""
+    """One keyframe's transfer. ``bundles_allowed`` is set once the link is known to be fast: holding bundles back gains
+    nothing then. A window that isn't acknowledged says nothing: it may be lost, or wait behind what the handshake left in a
+    queue."""
 
     def __init__(self) -> None:
         self.bundles_allowed = False
 
     async def send(self, peer: Peer, pieces: KeyframePieces) -> None:
         """Send what is left of a keyframe. Raises ``PeerError``."""
-        pings = peer.pings
-        window, fastest, patience = PROBE, pings.round_trip or GIVE_UP, 0.0
+        window, fastest, patience = PROBE, peer.pings.round_trip or GIVE_UP, 0.0
         while not pieces.done:
             began = time.monotonic()
             for at in range(0, window, PIECE):
@@ -52,10 +49,7 @@ class SlowStart:
                     await peer.send_control(pieces.take(min(PIECE, window - at)).pack(), patience=patience)
             if pieces.done:
                 return
-            if not await peer.control_arrived(LOST_AFTER):
-                # Else a queue may hold it, the handshake's perhaps.
-                self.bundles_allowed = pings.newest_at > began and pings.newest - pings.round_trip < SLOWER
-                await peer.control_arrived(GIVE_UP - LOST_AFTER)
+            await peer.control_arrived(GIVE_UP)
             took = time.monotonic() - began
             if window == PROBE:
                 window, fastest = WINDOW, min(fastest, took)

@@ -59,13 +59,11 @@ class Pings:
     answered. Times in seconds."""
 
     newest: float
-    """What the last answer took, counted from the first question not known to be answered before; 0 before the first."""
-    newest_at: float
-    """When it came; 0 before the first."""
+    """What the last answer took of which it is known which question it answers; 0 before the first."""
 
     def __init__(self) -> None:
         self._asked: dict[bytes, tuple[list[float], list[float]]] = {}
-        self._exact = self._most = self.newest = self.newest_at = 0.0
+        self._exact = self._most = self.newest = 0.0
 
     def asked(self, name: bytes, now: float) -> None:
         """A question went out, perhaps once more."""
@@ -80,10 +78,9 @@ class Pings:
             return
         answered.append(now)
         self._most = min(self._most or now, now - asked[0])
-        self.newest, self.newest_at = now - asked[len(answered) - 1], now
         if len(answered) == len(asked):  # none was lost: this is the answer to the last
-            took = now - asked[-1]
-            self._exact = min(self._exact or took, took)
+            self.newest = now - asked[-1]
+            self._exact = min(self._exact or self.newest, self.newest)
 
     @property
     def round_trip(self) -> float:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from sender.adaptation.congestion import AGREE, FORGET, QUEUE, STALE, QueueWatch
+from sender.adaptation.congestion import AGREE, FORGET, FORGET_TRIP, QUEUE, STALE, QueueWatch
 from sender.adaptation.redundancy import PATIENCE, PATIENCE_MAX, SETTLE, Redundancy
 
 
@@ -25,27 +25,42 @@ def test_jitter_is_no_queue():
 
 def test_a_queue_that_was_full_from_the_beginning_is_told_by_the_networks_round_trip():
     watch = QueueWatch()
-    full = [watch.report(1.8, i * 0.2, bare=0.1, newest=1.6) for i in range(10)]
+    watch.restarted(0.0, trip=0.1)
+    full = [watch.report(1.8, i * 0.2, trip=1.6) for i in range(10)]
     assert full == [False] * (AGREE - 1) + [True] * (11 - AGREE)
     assert (watch.deep, watch.clear) == (True, False)
-    assert not any(watch.report(0.45, 2 + i * 0.2, bare=0.1, newest=0.12) for i in range(5))
+    assert not any(watch.report(0.45, 2 + i * 0.2, trip=0.12) for i in range(5))
     assert (watch.deep, watch.clear) == (False, True)
+
+
+def test_a_network_that_has_become_slower_is_no_queue_for_ever():
+    watch = QueueWatch()
+    watch.restarted(0.0, trip=0.05)
+    told = [watch.report(1.1, i * 0.2, trip=0.6) for i in range(round(FORGET_TRIP * 6))]
+    assert told[10]
+    assert watch.clear
+    assert not told[-1]
 
 
 def test_a_machine_that_reports_late_is_no_deep_queue():
     watch = QueueWatch()
     for i in range(10):
-        watch.report(0.3 if i < 5 else 1.5, i * 0.2, bare=0.1, newest=0.12)
+        watch.report(0.3 if i < 5 else 1.5, i * 0.2, trip=0.1 + 0.02 * (i % 2))
     assert (watch.filling, watch.deep, watch.clear) == (True, False, False)
 
 
-def test_where_nothing_is_reported_no_queue_is_known_to_be_empty():
+def test_where_nothing_is_reported_the_networks_answers_tell_that_no_queue_fills():
     watch = QueueWatch()
-    watch.report(None, 0.0, bare=0.1, newest=0.1)
+    watch.restarted(10.0, trip=0.1)
+    watch.report(None, 10.2, trip=0.1)
+    assert not watch.clear, "too soon"
+    watch.report(None, 10.1 + STALE, trip=0.6)
     assert not watch.clear
-    feed(watch, [0.3] * AGREE)
+    watch.report(None, 10.3 + STALE, trip=0.1)
     assert watch.clear
-    watch.restarted()
+    feed(watch, [0.3] * AGREE, start=20.0)
+    assert watch.clear
+    watch.restarted(30.0)
     assert not watch.clear
 
 

@@ -115,6 +115,15 @@ def test_below_the_usual_step_two_bundles_share_a_packet_where_the_other_side_ta
     assert ladder.step == STEPS[USUAL]
 
 
+def test_a_new_connection_begins_at_the_usual_step():
+    ladder = Ladder()
+    ladder.takes_pairs(True)
+    thin(ladder, 60, deep=True, clear=False)
+    assert ladder.at == 0
+    ladder.restarted(60.0)
+    assert ladder.step == STEPS[USUAL]
+
+
 def test_neither_a_busy_machine_nor_loss_makes_pairs():
     ladder = Ladder()
     ladder.takes_pairs(True)

@@ -9,6 +9,8 @@ import pytest
 from codec.bundle import Bundle, Report
 from codec.bundle_pair import join_bundles
 from codec.control import VERSION, Hello, KeyframeNotice, Verb, parse_message
+from models.runtime.upsampler import Interpolator
+from receiver.player import Player
 from sender.adaptation.ladder import USUAL, Ladder
 from sender.stream import SenderStream
 from signaling.call.call import Call
@@ -16,6 +18,7 @@ from signaling.config import IceConfig
 from signaling.protocol import SignalingError
 from signaling.transport.peer import Peer
 from signaling.transport.wire_meter import Pings
+from tests.receiver.test_player import Instant
 
 
 async def test_a_side_of_the_same_version_is_welcome() -> None:
@@ -90,11 +93,29 @@ def test_both_bundles_of_a_pair_arrive_and_a_broken_pair_is_one_error() -> None:
     assert (newest[-1], call.errors) == (4, 2)
 
 
-@pytest.mark.parametrize(("pairs", "lowest"), [(True, 0), (False, USUAL)])
-async def test_pairs_go_to_who_takes_them(pairs: bool, lowest: int) -> None:
+async def test_a_broken_pair_is_counted_as_a_broken_bundle() -> None:
+    player = Player(Instant, Interpolator(), [])
+    call = Call(IceConfig(), player=player)
+    call._media(join_bundles(told(1), told(2))[:4])
+    assert (player.count.broken, call.errors) == (1, 1)
+    await player.close()
+
+
+async def test_pairs_go_to_who_takes_them_and_to_nobody_who_comes_after() -> None:
     ladder = Ladder()
     call = Call(IceConfig(), ladder=ladder)
-    await call._on_control(Peer(IceConfig(), lambda _: None, lambda _: None), Hello(pairs=pairs).pack())
+    one, other = (Peer(IceConfig(), lambda _: None, lambda _: None) for _ in range(2))
+    call.link.peer = one
+    await call._on_control(one, Hello(pairs=True).pack())
+    call._reported(Report(1))
     for i in range(20):
         ladder.report(0.0, True, i * 0.2, deep=True, clear=False)
-    assert ladder.at == lowest
+    assert call._paired
+    call.link.peer = other  # of whom nothing is known yet
+    assert not call._paired
+    call._reported(Report(2))
+    assert ladder.at == USUAL
+    await call._on_control(other, Hello(pairs=False).pack())
+    call._reported(Report(3))
+    assert not call._paired
+    call.link.peer = None

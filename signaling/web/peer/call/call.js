@@ -249,7 +249,7 @@ export class Call {
     this.#become("connected");
     this.#sentAt.clear();
     this.#pairing.drop();
-    this.#queue.restarted();
+    this.#queue.restarted(now(), this.#link?.fastest);
     this.#redundancy.restarted();
     this.#ladder.restarted(now());
     this.#sender.postMessage({ kind: "reconnected" });
@@ -468,12 +468,7 @@ export class Call {
   #reported({ newest, loss }) {
     const sent = this.#sentAt.get(newest);
     this.#sentAt.delete(newest);
-    const filling = this.#queue.report(
-      sent === undefined ? null : now() - sent,
-      now(),
-      this.#link?.fastest,
-      this.#link?.roundTrip,
-    );
+    const filling = this.#queue.report(sent === undefined ? null : now() - sent, now(), this.#link?.roundTrip);
     this.#ladder.report(loss / 255, filling, now(), this.#queue.deep, this.#queue.clear);
     this.#sender.postMessage({ kind: "acknowledged", number: newest });
     const { tickMode, bitrate, paired } = this.#ladder.step;
@@ -537,7 +532,9 @@ export class Call {
   #every() {
     const latency = this.speaker.latency;
     this.#receiver.postMessage({ kind: "outputs", seconds: latency });
-    if (now() - this.#lastSent < REPORT_SECONDS || this.#pairing.holding || !this.#report || !this.#link) return;
+    // Beside a held bundle, and beside the first keyframe on a thin link, there is less to say.
+    const wait = this.#pairing.holding || this.#wanted.hold ? 3 * REPORT_SECONDS : REPORT_SECONDS;
+    if (now() - this.#lastSent < wait || !this.#report || !this.#link) return;
     // Nothing is sent that could carry it: the other side must still learn what came.
     this.#link.sendMedia(packBundle(makeBundle({ number: 0, time: 0, report: this.#report })));
     this.#lastSent = now();

@@ -44,8 +44,8 @@ class Connection {
   over = false;
   candidates = 0;
   bytes = { out: 0, in: 0 };
-  /** The fastest round trip, as ICE finds it, in seconds; 0 while not known. */
-  fastest = 0;
+  /** The round trip that ICE has found last, and the fastest, in seconds; 0 while not known. */
+  trip = { newest: 0, fastest: 0 };
   /** When bytes came last, how many had come by then, and how many packets had been sent. */
   quiet = { packetsSent: 0, bytesReceived: -1, since: performance.now() };
   sent = 0;
@@ -78,8 +78,6 @@ export class Link {
   #turn = Promise.resolve();
   #total = { out: 0, in: 0, seconds: 0 };
   connected = false;
-  /** Round trip in seconds, as ICE finds it; 0 while not known. */
-  roundTrip = 0;
 
   /**
    * @param {SignalingClient} client @param {RTCCertificate} certificate this side's, the same for all connections
@@ -345,15 +343,20 @@ export class Link {
     }
     for (const entry of stats.values()) {
       if (entry.type === "candidate-pair" && entry.nominated && entry.currentRoundTripTime) {
-        this.roundTrip = entry.currentRoundTripTime;
-        made.fastest = Math.min(made.fastest || this.roundTrip, this.roundTrip);
+        const newest = entry.currentRoundTripTime;
+        made.trip = { newest, fastest: Math.min(made.trip.fastest || newest, newest) };
       }
     }
   }
 
-  /** Seconds that the fastest round trip of this connection took; 0 while not known. */
+  /** Seconds that the newest round trip of this connection took, as ICE finds it; 0 while not known. */
+  get roundTrip() {
+    return this.#active?.trip.newest ?? 0;
+  }
+
+  /** The fastest so far. */
   get fastest() {
-    return this.#active?.fastest ?? 0;
+    return this.#active?.trip.fastest ?? 0;
   }
 
   /** Bytes on the wire over all connections so far, every header with IP included, and seconds. */

@@ -11,7 +11,10 @@ const PIECE = 600;
 const PACKET = 1100;
 /** Seconds that the slowest link takes for a piece with its headers, and for SACKs of what comes the other way. */
 const SPACING = 0.65;
-/** Pieces after which an answer is asked for: each question costs 105 bytes, and a lost one is made up for by the next. */
+/**
+ * First pieces after which an answer is asked for in any case: a question costs 105 bytes, and a lost one is made up for by the
+ * next. Afterwards every so many, where those before were answered.
+ */
 const ASKED = 3;
 /** Seconds until it is looked again whether there is room. */
 const FULL_WAIT = 0.02;
@@ -20,9 +23,10 @@ const SOON = 0.25;
 
 /**
  * What a transfer needs: bytes that are left; whether more may be sent without holding up the bundles; the network's fastest round
- * trip, 0 while not known; sending the next so many, false where it is over; whether all of it arrives within some seconds.
+ * trip, 0 while not known; sending the next so many, false where it is over; whether all of it arrives within some seconds; whether every question was answered.
  * @typedef {{
  *   left: number, free: boolean, fastest: number, take(size: number): boolean, arrived(seconds: number): Promise<boolean>,
+ *   answered(): boolean,
  * }} Transfer
  */
 
@@ -30,6 +34,8 @@ const SOON = 0.25;
 export class SlowStart {
   /** Once the link is known to be fast: then holding bundles back gains nothing. */
   bundlesAllowed = false;
+  /** Once no question was answered soon. */
+  slow = false;
 
   /** Send what is left of a keyframe. @param {Transfer} transfer */
   async send(transfer) {
@@ -38,7 +44,9 @@ export class SlowStart {
       const began = now();
       if (!transfer.take(this.bundlesAllowed ? PACKET : PIECE)) return;
       if (this.bundlesAllowed || transfer.left <= 0) continue;
-      if (sent < ASKED) this.bundlesAllowed = await transfer.arrived(transfer.fastest + SOON);
+      if (sent < ASKED || (sent % ASKED === 0 && transfer.answered()))
+        this.bundlesAllowed = await transfer.arrived(transfer.fastest + SOON);
+      this.slow = !this.bundlesAllowed && sent >= ASKED - 1;
       if (!this.bundlesAllowed) await sleep(Math.max(0, began + SPACING - now()));
     }
   }

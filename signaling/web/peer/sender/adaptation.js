@@ -33,22 +33,26 @@ const kbpsOf = ({ tickMode, bitrate, paired }) =>
 /** Whether a queue fills on the way to the other side: then what is sent is too much, and loss is of our own making. */
 export class QueueWatch {
   #fastest = { way: Number.POSITIVE_INFINITY, at: 0 };
+  #trip = { fastest: 0, at: 0 };
   /** @type {number[]} */
   #ways = [];
   #known = 0;
   filling = false;
   /** Whether the network itself answers late, too: else it may be a busy machine over there. */
   deep = false;
-  /** Whether it is known that no queue fills. */
+  /** Whether no queue is known of for certain: where nothing is reported the network's answers are enough. */
   clear = false;
 
   /**
-   * `way`: seconds from sending a bundle to the report about it; null where not known, which tells nothing new. `bare`: the
-   * network's own round trip, `newest` what it takes now: 0 where not known.
+   * `way`: seconds from sending a bundle to the report about it; null where not known, which tells nothing new. `trip`: the
+   * network's own round trip, as ICE has found it last; 0 where not known.
    * @param {number | null} way
    * @param {number} now
    */
-  report(way, now, bare = 0, newest = 0) {
+  report(way, now, trip = 0) {
+    const { fastest: before, at } = this.#trip;
+    if (trip && (!before || trip <= before || now - at > 120)) this.#trip = { fastest: trip, at: now };
+    const bare = this.#trip.fastest;
     if (way === null) {
       if (now - this.#known > 5) this.#ways = [];
     } else {
@@ -59,14 +63,17 @@ export class QueueWatch {
     const fastest = bare ? Math.min(this.#fastest.way, bare + 0.5) : this.#fastest.way;
     const known = this.#ways.length === 3;
     this.filling = known && Math.min(...this.#ways) - fastest > 0.35;
-    const late = newest - bare > 0.35;
+    const late = trip - bare > 0.35;
     this.deep = this.filling && late;
-    this.clear = known && !this.filling && !late;
+    this.clear = !this.filling && !late && (known || now - this.#known > 5);
     return this.filling;
   }
 
-  restarted() {
+  /** A new connection. `trip`: the network's own round trip at its fastest so far, 0 where not known. @param {number} now */
+  restarted(now = 0, trip = 0) {
     this.#fastest = { way: Number.POSITIVE_INFINITY, at: 0 };
+    this.#trip = { fastest: trip, at: now };
+    this.#known = now;
     this.#ways = [];
     this.filling = this.deep = this.clear = false;
   }
@@ -148,12 +155,15 @@ export class Ladder {
    * @param {number} now
    */
   slow(now) {
-    if (this.pairs && this.#at === USUAL) [this.#at, this.#changed, this.#goodSince] = [0, now, now];
+    if (!this.pairs || this.#at !== USUAL) return;
+    [this.#at, this.#changed, this.#goodSince, this.#climbed] = [0, now, now, false];
   }
 
-  /** @param {number} now */
+  /** A new connection: its way is another, and who is there has yet to say whether they take pairs. @param {number} now */
   restarted(now) {
-    [this.#changed, this.#goodSince, this.#climbed] = [now, now, false];
+    [this.#changed, this.#goodSince, this.#climbed, this.#patience] = [now, now, false, 5];
+    this.#at = Math.max(this.#at, USUAL);
+    this.pairs = false;
   }
 }
 

@@ -225,11 +225,16 @@ const requests = {
     const arrivals = new Arrivals();
     return numbers.map(([number, picture]) => (arrivals.add(number, picture), [arrivals.report(), arrivals.loss]));
   },
-  adapt: ({ limit, pairs, reports }) => {
+  adapt: ({ limit, pairs, trip, restart, reports }) => {
     const [ladder, queue, redundancy] = [new Ladder(limit), new QueueWatch(), new Redundancy()];
     ladder.pairs = pairs;
-    return reports.map(([way, loss, now, bare, newest]) => {
-      const filling = queue.report(way, now, bare, newest);
+    queue.restarted(0, trip);
+    return reports.map(([way, loss, now, newest], i) => {
+      if (i === restart) {
+        [queue, redundancy, ladder].map((part) => part.restarted(now, trip));
+        ladder.pairs = pairs;
+      }
+      const filling = queue.report(way, now, newest);
       ladder.report(loss, filling, now, queue.deep, queue.clear);
       const { tickMode, bitrate, paired } = ladder.step;
       return [filling, tickMode, bitrate, redundancy.report(loss, filling || paired, now), paired, ladder.proven(now)];

@@ -103,11 +103,14 @@ export const keyframeRequests = ({ network, detector, mesh, image, floats, bytes
     }),
   /**
    * The first keyframe over a link of `kbps` with the round trip `trip`, in seconds, on which `before` bytes wait already; the
-   * other side answers each offer at once. `lost`: numbers of our messages that SCTP has to send again, which takes a second.
+   * other side answers each offer at once. `lost`: numbers of our messages that SCTP has to send again, which takes a second;
+   * `timers`: seconds that the page's last at least; `off`: when the camera goes off.
    * Gives how long it took, the longest queue, when bundles were held back, and what was found of the link.
    */
-  firstOverLink: ({ size, kbps, trip, before, lost = [] }) =>
+  firstOverLink: ({ size, kbps, trip, before, lost = [], timers = 0, off = null }) =>
     instead({}, async (time) => {
+      const plain = globalThis.setTimeout;
+      globalThis.setTimeout = (wake, ms = 0) => plain(wake, Math.max(ms, timers * 1000));
       const found = { took: null, queue: 0, held: 0, slow: null, questions: 0 };
       let [free, count, arrived, last] = [before / (kbps * 125), 0, 0, 0];
       const digest = new Uint8Array(8).fill(1);
@@ -144,6 +147,7 @@ export const keyframeRequests = ({ network, detector, mesh, image, floats, bytes
       };
       time.at(0, () => out.add(0, new Uint8Array(size).fill(7), digest));
       time.at(0.1, tick);
+      if (off !== null) time.at(off, () => out.withhold(true));
       await time.run(30);
       return { ...found, slow: out.slow };
     }),

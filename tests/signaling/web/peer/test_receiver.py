@@ -136,10 +136,15 @@ def test_what_is_sent_adapts_as_in_python(browser: Browser) -> None:
             bad = 150 < i < 230 or 400 < i < 420
             way = None if rng.random() < 0.1 else 0.1 + float(rng.random()) * 0.02 + 0.6 * (300 < i < 330)
             trip = 0.1 + 0.5 * (310 < i < 345) + float(rng.random()) * 0.01
-            reports.append((way, float(0.2 * bad + 0.01 * rng.random()), i * 0.2, 0.1, trip))
-        told = browser.ask("adapt", limit=limit, pairs=pairs, reports=reports)
-        for (way, loss, now, bare, newest), found in zip(reports, told, strict=True):
-            filling = queue.report(way, now, bare, newest)
+            reports.append((way, float(0.2 * bad + 0.01 * rng.random()), i * 0.2, trip))
+        told = browser.ask("adapt", limit=limit, pairs=pairs, trip=0.1, restart=330, reports=reports)
+        queue.restarted(0.0, 0.1)
+        for i, ((way, loss, now, newest), found) in enumerate(zip(reports, told, strict=True)):
+            if i == 330:
+                queue.restarted(now, 0.1)
+                redundancy.restarted()
+                ladder.restarted(now)
+            filling = queue.report(way, now, newest)
             ladder.report(loss, filling, now, queue.deep, queue.clear)
             step = ladder.step
             steps.add(step)

@@ -35,7 +35,7 @@ def test_on_a_thin_link_the_first_keyframe_fills_no_queue(browser: Browser, befo
     assert found["queue"] < 0.7 + before / 1560
     assert 4.5 < found["took"] < 8.5
     assert found["took"] - 1.2 < found["held"] < 8.2, "bundles wait for it"
-    assert found["questions"] == 1 + 3, "the offer, and three questions"
+    assert 1 + 3 <= found["questions"] <= 1 + 6, "the offer, and some questions"
 
 
 def test_on_a_fast_link_the_first_keyframe_comes_after_a_round_trip_more(browser: Browser) -> None:
@@ -43,6 +43,21 @@ def test_on_a_fast_link_the_first_keyframe_comes_after_a_round_trip_more(browser
     assert not found["slow"]
     assert found["took"] < 0.4
     assert found["held"] < 0.4
+
+
+def test_a_timer_that_wakes_late_makes_no_link_fast(browser: Browser) -> None:
+    """A hidden tab's timers run once a second."""
+    found = browser.ask("firstOverLink", size=6400, kbps=12.5, trip=0.1, before=0, timers=1)
+    assert found["slow"]
+    assert found["queue"] < 1
+    quick = browser.ask("firstOverLink", size=6400, kbps=2000, trip=0.1, before=0, timers=1)
+    assert not quick["slow"]
+
+
+def test_a_transfer_that_is_given_up_holds_nothing_back_and_tells_nothing_of_the_link(browser: Browser) -> None:
+    found = browser.ask("firstOverLink", size=6400, kbps=12.5, trip=0.1, before=0, off=0.5)
+    assert (found["took"], found["slow"]) == (None, False)
+    assert found["held"] <= 0.5
 
 
 def test_a_lost_question_costs_a_fast_link_a_second(browser: Browser) -> None:
@@ -59,10 +74,11 @@ def test_bundles_are_paired_as_in_python(browser: Browser) -> None:
         bundle = Bundle(i, i * 10, sound=sound, pausing=bool(rng.random() < 0.1))
         ticks.append((bundle if rng.random() < 0.9 else None, bool((i // 20) % 2)))
     given = [(b and b.pack().hex(), bool(b and b.pausing), on) for b, on in ticks]
-    told = browser.ask("paired", ticks=[*given, ["drop"], [None, False, False]])
+    told = browser.ask("paired", ticks=[*given, ["00", False, True], ["drop"], [None, False, False]])
     wanted = [[m.hex() for m in messages(pairing.put(bundle, on))] for bundle, on in ticks]
-    assert [sent for sent, _ in told[:-2]] == wanted
-    assert told[-1] == [[], False]
+    assert [sent for sent, _ in told[:-3]] == wanted
+    assert told[-3] == [[], True]
+    assert told[-1] == [[], False], "what was held for a connection that is gone"
     together = [b for sent in wanted for m in sent for b in split_bundles(bytes.fromhex(m))]
     assert together == [b.pack() for b, _ in ticks if b], "none is left behind, none overtakes another"
     assert any(len(sent) == 2 for sent in wanted), "what does not fit into a packet goes alone"
