@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
+from bench.calls.relay import Impairment, behind
 from bench.demo import serve
 from bench.progress import clock
 from bench.report_file import report_file
@@ -37,23 +37,21 @@ NETWORKS = {
 
 async def once(server: str, network: Impairment, seed: int) -> float:
     """Seconds until both sides are connected; ``inf`` where they aren't after :data:`FAILED`."""
-    relay = UdpRelay(network, seed)
-    runner, url = await serve(SignalingProxy(server, relay).app)
-    try:
-        async with SignalingClient(url, f"c{seed}") as first, SignalingClient(url, f"c{seed}") as second:
-            pair = [(Peer(IceConfig(), lambda _: None, lambda _: None), client) for client in (first, second)]
-            began = time.monotonic()
-            try:
-                async with asyncio.timeout(FAILED):
-                    await asyncio.gather(*(peer.connect(client, FAILED) for peer, client in pair))
-                return time.monotonic() - began
-            except (PeerError, TimeoutError):
-                return float("inf")
-            finally:
-                await asyncio.gather(*(peer.close() for peer, _ in pair))
-    finally:
-        await runner.cleanup()
-        relay.close()
+    async with (
+        behind(server, network, seed) as (_, url),
+        SignalingClient(url, f"c{seed}") as first,
+        SignalingClient(url, f"c{seed}") as second,
+    ):
+        pair = [(Peer(IceConfig(), lambda _: None, lambda _: None), client) for client in (first, second)]
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(FAILED):
+                await asyncio.gather(*(peer.connect(client, FAILED) for peer, client in pair))
+            return time.monotonic() - began
+        except (PeerError, TimeoutError):
+            return float("inf")
+        finally:
+            await asyncio.gather(*(peer.close() for peer, _ in pair))
 
 
 async def measure(network: Impairment, runs: int) -> list[float]:

@@ -9,12 +9,15 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from aiohttp import ClientSession, WSMsgType, web
+
+from bench.demo import serve
 
 IP_UDP = 28
 """Bytes of IPv4 and UDP headers."""
@@ -199,3 +202,16 @@ class SignalingProxy:
                 fields["sdp"] = await self.relay.rewrite(fields["type"], fields["sdp"])
                 text = json.dumps(fields)
             await target.send_str(text)
+
+
+@asynccontextmanager
+async def behind(server: str, network: Impairment, seed: int = 0) -> AsyncIterator[tuple[UdpRelay, str]]:
+    """A relay with ``network``'s impairments, and the address of a signaling server, in front of ``server``, whose calls go
+    through it."""
+    relay = UdpRelay(network, seed)
+    runner, url = await serve(SignalingProxy(server, relay).app)
+    try:
+        yield relay, url
+    finally:
+        await runner.cleanup()
+        relay.close()

@@ -44,3 +44,11 @@ class Basis:
         rows = self.rows[:count]
         values = np.rint(rows @ moved.reshape(-1) / step) * step
         return (values.astype(np.float32) @ rows).reshape(COUNT, 2)
+
+
+def told_points(cache: "Cache") -> tuple[Float32, Basis]:
+    """A cache's points, and the basis of their movements. Raises ``ValueError`` where none were laid."""
+    basis = Basis.of(cache)
+    if cache.points is None or basis is None:
+        raise ValueError("the cache has no face points: run facewire train once, which lays them")
+    return cache.points, basis

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.data.batch import Batch
 from models.data.cache import Cache
-from models.data.shape_basis import Basis
+from models.data.shape_basis import told_points
 from models.lease.draw import GpuSampler
 from models.lease.footage import Footage, Span
 
@@ -31,14 +31,12 @@ class CachedFrames:
 
 def footage(cache: Cache) -> Footage:
     """What ``cache`` holds. Raises ``ValueError`` where the face's points were not laid."""
-    basis = Basis.of(cache)
-    if cache.points is None or basis is None:
-        raise ValueError("the cache has no face points: run facewire train once, which lays them")
+    points, basis = told_points(cache)
     late = cache.late
     spans = [Span(**clip.__dict__, late=0 if late is None else late.get(clip.name)) for clip in cache.clips]
     full, coarse = (cast(Tensor, CachedFrames(cache, small)) for small in (False, True))
-    points, mel, rows = (torch.from_numpy(np.array(x, np.float32)) for x in (cache.points, cache.mel, basis.rows))
-    return Footage(spans, full, coarse, points, mel, rows)
+    placed, mel, rows = (torch.from_numpy(np.array(x, np.float32)) for x in (points, cache.mel, basis.rows))
+    return Footage(spans, full, coarse, placed, mel, rows)
 
 
 class LeaseSampler:

@@ -12,7 +12,7 @@ import torch
 
 from codec.errors import system_reason
 from models.data.cache import Cache
-from models.data.shape_basis import Basis
+from models.data.shape_basis import told_points
 from models.lease.format import ARRAYS, POINT_STEP, PREFIX, VGG, WEIGHTS, mel_bytes
 from models.networks.face_upsampler import FaceUpsamplerNet
 from models.training.checkpoint import learnt
@@ -48,11 +48,8 @@ def _npz(arrays: dict[str, np.ndarray]) -> bytes:
 
 def _arrays(cache: Cache) -> bytes:
     """Everything of a split but its pictures: index, speech, points, and where the sound belongs."""
-    if cache.points is None:
-        raise ValueError("the cache has no face points: run facewire train once, which lays them")
-    basis = Basis.of(cache)
-    assert basis is not None, "there are points"
-    steps = np.rint(cache.points.reshape(len(cache.points), -1) / POINT_STEP).astype(np.int16)
+    points, basis = told_points(cache)
+    steps = np.rint(points.reshape(len(points), -1) / POINT_STEP).astype(np.int16)
     # Changes from frame to frame are small numbers, which compress.
     changes = np.concatenate([steps[:1], np.diff(steps, axis=0)])
     index = {"clips": [clip.__dict__ for clip in cache.clips], "late": cache.late}

@@ -114,14 +114,13 @@ class Loop(ABC, Generic[C, M]):
 
     def _feed(self) -> "Prefetch | ShardFeed":
         config, group = self.config, self.group
+        first = self.step * config.batches
         if config.shards is None:
-            return Prefetch(self.sampler(Cache(config.cache / "train")), self.step * config.batches)
+            return Prefetch(self.sampler(Cache(config.cache / "train")), first)
         from models.data.shards import ShardBatches, ShardFeed, find_shards
 
         shards = find_shards(config.shards, "train")
-        batches = ShardBatches(
-            shards, self.maker(), config.batch, config.seed, self.step * config.batches, group.rank, group.world
-        )
+        batches = ShardBatches(shards, self.maker(), config.batch, config.seed, first, group.rank, group.world)
         return ShardFeed(batches, config.loaders)
 
     @abstractmethod

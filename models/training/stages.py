@@ -38,5 +38,6 @@ FURTHER = Stage("further", 256, 600, 16, 1.5e-4, 14.0, 128, 0.5, batches=4, defo
 
 def before(stage: str) -> str | None:
     """The stage that ``stage`` begins with the weights of; None for the first, and for :data:`FURTHER`."""
-    names = [FURTHER.name, *STAGES]
-    return names[names.index(stage) - 1] if names.index(stage) > 1 else None
+    names = list(STAGES)
+    at = names.index(stage) if stage in STAGES else 0
+    return names[at - 1] if at else None

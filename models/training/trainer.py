@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 class TrainConfig(LoopConfig):
     """``perceptual``: weight of LPIPS-VGG; ``crop``: side of the crops that it sees, in pixels;
     ``face``: share of them that lie around lips or eyes; ``side``: the picture's; ``deformed``: batches are drawn
-    as on a lent GPU. ``sync``: a
-    trained SyncNet, whose knowledge of sound the coarse stage begins with, and by which the speech
-    stage is judged. In that one ``batch`` counts runs of five frames.
+    as on a lent GPU. ``sync``: a trained SyncNet, whose knowledge of sound the coarse stage begins with, and by
+    which the speech stage is judged. In that one ``batch`` counts runs of five frames.
     """
 
     perceptual: float = 0.6

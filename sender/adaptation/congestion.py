@@ -29,9 +29,10 @@ class QueueWatch:
         self._fastest, self._trip = (float("inf"), 0.0), (0.0, 0.0)
         self._round_trips: deque[float] = deque(maxlen=AGREE)
         self._known, self.filling = 0.0, False
-        self.deep = self.clear = False
-        """Whether the network itself answers late, too: else it may be a busy machine over there. Whether no queue is known of
-        for certain: where nothing is reported the network's answers are enough."""
+        self.deep = False
+        """Whether a queue fills and the network itself answers late, too: else it may be a busy machine over there."""
+        self.clear = False
+        """Whether it is known that no queue fills; where nothing is reported the network's answers are enough."""
 
     def report(self, round_trip: float | None, now: float, trip: float = 0.0) -> bool:
         """Whether a queue is growing; :attr:`filling` keeps the last result. ``round_trip``: seconds from sending a

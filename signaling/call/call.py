@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import cast
 
 from codec.bundle import Bundle, Report
 from codec.bundle_pair import split_bundles
@@ -65,7 +64,8 @@ class Call:
         self.ladder = ladder
         self._queue, self._redundancy, self._workload = QueueWatch(), Redundancy(), Workload()
         self._sent_at: dict[int, float] = {}
-        self._pairing, self._takes_pairs = Pairing(), cast(Peer | None, None)
+        self._pairing = Pairing()
+        self._takes_pairs: Peer | None = None
         self.source, self.stream, self.player, self.preview = source, stream, player, preview
         self.link = Link(ice, self._media, self._queue_control, self._greet, self._left)
         self.safety = Safety()

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
-from bench.demo import serve, shipped_clip
+from bench.calls.relay import Impairment, behind
+from bench.demo import shipped_clip
 from tests.e2e.processes import facewire, finish_all
 from tests.waiting import until
 
@@ -19,9 +19,7 @@ SECONDS = 34
 
 
 async def test_call_goes_on_through_loss_jitter_a_new_address_and_a_blackout(server: str, tmp_path: Path) -> None:
-    relay = UdpRelay(Impairment(loss=0.10, delay=0.060, jitter=0.030))
-    runner, url = await serve(SignalingProxy(server, relay).app)
-    try:
+    async with behind(server, Impairment(loss=0.10, delay=0.060, jitter=0.030)) as (relay, url):
         common = ("bad", "--server", url, "--trace", str(tmp_path), "--json")
         receiver = await facewire("receive", *common, "--out", str(tmp_path / "out.mp4"))
         sender = await facewire("send", *common, "--video", str(shipped_clip()), "--loop", "--seconds", str(SECONDS))
@@ -38,9 +36,6 @@ async def test_call_goes_on_through_loss_jitter_a_new_address_and_a_blackout(ser
         troubling = asyncio.create_task(trouble())
         (sent_code, sent, sent_error), (code, received, error) = await finish_all(sender, receiver, seconds=SECONDS + 90)
         troubling.cancel()
-    finally:
-        await runner.cleanup()
-        relay.close()
     assert sent_code == 0, sent_error
     assert code == 0, error
     figures = json.loads(received)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
-from bench.demo import serve, shipped_clip
+from bench.calls.relay import Impairment, behind
+from bench.demo import shipped_clip
 from tests.e2e.processes import facewire, finish_all
 
 pytestmark = pytest.mark.e2e
@@ -20,20 +20,15 @@ KEYFRAME = 700
 
 
 async def test_a_link_of_10_kbit_s_carries_a_call_in_pairs(server: str, tmp_path: Path) -> None:
-    relay = UdpRelay(Impairment(kbps=10.5, queue=1.5, delay=0.03))
     loop, seen = asyncio.get_running_loop(), list[tuple[float, int]]()
-    relay.on_datagram = lambda _, data: seen.append((loop.time(), len(data)))
-    runner, url = await serve(SignalingProxy(server, relay).app)
-    try:
+    async with behind(server, Impairment(kbps=10.5, queue=1.5, delay=0.03)) as (relay, url):
+        relay.on_datagram = lambda _, data: seen.append((loop.time(), len(data)))
         common = ("thin", "--server", url, "--json")
         receiver = await facewire("receive", *common, "--out", str(tmp_path / "out.mp4"))
         sender = await facewire(
             "send", *common, "--video", str(shipped_clip()), "--loop", "--seconds", str(SECONDS), "--no-refresh"
         )
         (sent_code, sent, sent_error), (code, received, error) = await finish_all(sender, receiver, seconds=SECONDS + 90)
-    finally:
-        await runner.cleanup()
-        relay.close()
     assert sent_code == 0, sent_error
     assert code == 0, error
     heard = json.loads(received)

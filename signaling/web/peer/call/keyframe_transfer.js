@@ -21,6 +21,9 @@ const LOOK = 0.005;
 /** @typedef {import("../codec/keyframe.js").Keyframe} Keyframe */
 /** @typedef {{ sendControl(data: Uint8Array): boolean, controlFree: boolean, fastest: number }} Way */
 
+/** A keyframe in its slot, as a name. @param {number} slot @param {Uint8Array} digest */
+const placed = (slot, digest) => `${slot} ${nameOf(digest)}`;
+
 /**
  * Our keyframes on their way to the other side, over one connection after the other. That in use goes at once, for nothing can be
  * drawn without it; the newest in pieces beside the bundles; an older one that was lost over there isn't sent again.
@@ -103,12 +106,17 @@ export class KeyframesOut {
   #offer() {
     if (this.#withheld) return;
     for (const [slot, { digest }] of [...this.#keyframes].reverse()) {
-      const name = `${slot} ${nameOf(digest)}`;
+      const name = placed(slot, digest);
       if (this.#offered.has(name)) continue;
-      if (!this.#way.sendControl(packMessage({ kind: "notice", verb: Verb.OFFER, slot, digest }))) continue;
+      if (!this.#tell(slot, digest)) continue;
       this.#offered.add(name);
       this.#told = Math.min(this.#told, now());
     }
+  }
+
+  /** Offer one; whether that could be sent. @param {number} slot @param {Uint8Array} digest */
+  #tell(slot, digest) {
+    return this.#way.sendControl(packMessage({ kind: "notice", verb: Verb.OFFER, slot, digest }));
   }
 
   /**
@@ -125,7 +133,7 @@ export class KeyframesOut {
   confirmed({ slot, digest }) {
     this.#answered = true;
     const own = this.#keyframes.get(slot);
-    const name = `${slot} ${nameOf(digest)}`;
+    const name = placed(slot, digest);
     this.#asked.delete(name);
     if (!own || !same(own.digest, digest) || this.#held.has(name)) return false;
     this.#held.add(name);
@@ -135,7 +143,7 @@ export class KeyframesOut {
   /** The other side wants one. @param {KeyframeNotice} notice */
   requested({ slot, digest }) {
     this.#answered = true;
-    const asked = this.#asked.get(`${slot} ${nameOf(digest)}`);
+    const asked = this.#asked.get(placed(slot, digest));
     if (asked?.open) {
       asked.open -= 1; // an answer, however late
       asked.answered = now();
@@ -218,7 +226,7 @@ export class KeyframesOut {
         return true;
       },
       arrived: (seconds) => this.#arrived(slot, wanted.digest, seconds),
-      answered: () => !this.#asked.get(`${slot} ${nameOf(wanted.digest)}`)?.open,
+      answered: () => !this.#asked.get(placed(slot, wanted.digest))?.open,
     });
   }
 
@@ -228,9 +236,9 @@ export class KeyframesOut {
    * @param {number} slot @param {Uint8Array} digest @param {number} seconds
    */
   async #arrived(slot, digest, seconds) {
-    const name = `${slot} ${nameOf(digest)}`;
+    const name = placed(slot, digest);
     const asked = this.#asked.get(name) ?? { open: 0, answered: 0 };
-    if (!this.#way.sendControl(packMessage({ kind: "notice", verb: Verb.OFFER, slot, digest }))) return false;
+    if (!this.#tell(slot, digest)) return false;
     asked.open += 1;
     this.#asked.set(name, asked);
     const until = now() + seconds;

@@ -18,12 +18,13 @@ const SPACING = 0.65;
 const ASKED = 3;
 /** Seconds until it is looked again whether there is room. */
 const FULL_WAIT = 0.02;
-/** How much longer than the network's round trip an answer may take on a fast link: with headers 600 bytes take as long at 25 kbit/s. */
+/** How much longer than the network's round trip an answer may take on a fast link: a piece takes as long at 25 kbit/s. */
 const SOON = 0.25;
 
 /**
  * What a transfer needs: bytes that are left; whether more may be sent without holding up the bundles; the network's fastest round
- * trip, 0 while not known; sending the next so many, false where it is over; whether all of it arrives within some seconds; whether every question was answered.
+ * trip, 0 while not known; sending the next so many, false where it is over; whether all of it arrives within some seconds;
+ * whether every question was answered.
  * @typedef {{
  *   left: number, free: boolean, fastest: number, take(size: number): boolean, arrived(seconds: number): Promise<boolean>,
  *   answered(): boolean,

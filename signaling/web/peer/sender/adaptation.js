@@ -30,6 +30,9 @@ const USUAL = 1;
 const kbpsOf = ({ tickMode, bitrate, paired }) =>
   (8 / TICK_MODES[tickMode]) * (BUNDLE + (paired ? (MESSAGE + OVERHEAD) / 2 : MESSAGE)) + bitrate / 1000;
 
+/** By how much a round trip may grow before a queue is assumed to be building. */
+const QUEUE = 0.35;
+
 /** Whether a queue fills on the way to the other side: then what is sent is too much, and loss is of our own making. */
 export class QueueWatch {
   #fastest = { way: Number.POSITIVE_INFINITY, at: 0 };
@@ -38,9 +41,9 @@ export class QueueWatch {
   #ways = [];
   #known = 0;
   filling = false;
-  /** Whether the network itself answers late, too: else it may be a busy machine over there. */
+  /** Whether a queue fills and the network itself answers late, too: else it may be a busy machine over there. */
   deep = false;
-  /** Whether no queue is known of for certain: where nothing is reported the network's answers are enough. */
+  /** Whether it is known that no queue fills; where nothing is reported the network's answers are enough. */
   clear = false;
 
   /**
@@ -62,8 +65,8 @@ export class QueueWatch {
     }
     const fastest = bare ? Math.min(this.#fastest.way, bare + 0.5) : this.#fastest.way;
     const known = this.#ways.length === 3;
-    this.filling = known && Math.min(...this.#ways) - fastest > 0.35;
-    const late = trip - bare > 0.35;
+    this.filling = known && Math.min(...this.#ways) - fastest > QUEUE;
+    const late = trip - bare > QUEUE;
     this.deep = this.filling && late;
     this.clear = !this.filling && !late && (known || now - this.#known > 5);
     return this.filling;
