@@ -57,21 +57,27 @@ def encoders() -> frozenset[str]:
     return frozenset(name for name, codec in CODECS.items() if f" {codec.encoder} " in listed)
 
 
+def _children_seconds() -> float:
+    """Processor seconds of all ended child processes. Each sum is rounded once, so a later one is never less
+    (a difference of four rounded ticks can be -9e-16 s)."""
+    used = os.times()
+    return used.children_user + used.children_system
+
+
 def _run(arguments: Sequence[object], given: bytes = b"") -> tuple[bytes, float]:
     """(what ffmpeg wrote to its standard output, processor seconds it took)."""
     command = [find_ffmpeg(), "-nostdin" if not given else "-hide_banner", "-v", "error", *map(str, arguments)]
-    before = os.times()
+    before = _children_seconds()
     try:
         done = subprocess.run(
             command, input=given, capture_output=True, check=False, timeout=LONGEST, env={**os.environ, "SVT_LOG": "1"}
         )
     except subprocess.TimeoutExpired as error:
         raise FfmpegError(f"ffmpeg took longer than {LONGEST:.0f} s") from error
-    after = os.times()
+    spent = _children_seconds() - before
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise FfmpegError(f"ffmpeg failed: {lines[-1][:200] if lines else done.returncode}")
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
     return done.stdout, spent
 
 
