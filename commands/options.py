@@ -15,10 +15,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSO
 Server = Annotated[str, typer.Option(envvar="FACEWIRE_SERVER", help="Signaling server, http(s)://HOST:PORT.")]
 Ice = Annotated[list[str] | None, typer.Option("--ice", help="stun:HOST or turn:USER:PASSWORD@HOST; may be repeated.")]
 IceFile = Annotated[Path | None, typer.Option("--ice-file", help="JSON file with an iceServers list.")]
-Video = Annotated[str | None, typer.Option("--video", help="cam0, cam1, … or a file.")]
+Video = Annotated[str | None, typer.Option("--video", help="cam0, cam1, … or a file, a photograph as well.")]
 Audio = Annotated[str | None, typer.Option("--audio", help="mic, mic:NAME or a file; a video file brings its own.")]
 CallVideo = Annotated[str | None, typer.Option(
-    "--video", help="page (the browser's camera, the default), cam0, cam1, … or a file.",
+    "--video", help="page (the browser's camera, the default), cam0, cam1, … or a file, a photograph as well.",
 )]  # fmt: skip
 CallAudio = Annotated[str | None, typer.Option(
     "--audio", help="page (the browser's microphone, without echo), mic, mic:NAME or a file.",

@@ -3,11 +3,14 @@ between a device and the tick."""
 
 import threading
 import time
+from itertools import islice
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from codec.media.audio_queue import SoundQueue
+from codec.media.files import file_frames
 from codec.media.timing import RATE
 from codec.media.types import Float32, UInt8
 
@@ -28,6 +31,26 @@ class AudioInput(Protocol):
         """``count`` samples; silence stands for what has not come."""
 
     def close(self) -> None: ...
+
+
+class StillPicture:
+    """A file of a single picture, such as a photograph, as if it were a camera that sees it all the time."""
+
+    def __init__(self, picture: UInt8) -> None:
+        """``picture``: RGB (H, W, 3)."""
+        self._picture = picture
+
+    @classmethod
+    def of(cls, path: Path) -> "StillPicture | None":
+        """None where the file holds more than one picture. Raises :class:`codec.media.files.SourceError`."""
+        first, *more = islice(file_frames(path), 2)
+        return None if more else cls(first)
+
+    def latest(self) -> UInt8:
+        return self._picture
+
+    def close(self) -> None:
+        pass
 
 
 class SampleBuffer:

@@ -12,7 +12,7 @@ from receiver.outputs.speakers import Speakers
 from receiver.outputs.video_file import OutputError
 from receiver.outputs.window import Window
 from sender.capture.devices import Camera, Microphone
-from sender.capture.inputs import AudioInput
+from sender.capture.inputs import AudioInput, StillPicture, VideoInput
 from sender.capture.page import PushedSound, PushedVideo
 from sender.capture.sources import FileSource, LiveSource, Source
 from signaling.web.capture import Capture
@@ -30,16 +30,20 @@ def open_source(
 ) -> tuple[Source | None, Capture | None]:
     """The source, None where nothing is sent, and what the page is to capture for it, None where nothing.
 
-    ``video``: "camN", "page" (a browser's camera) or a file. ``audio``: "mic", "mic:NAME", "page"
-    or a file; a video file brings its own where None. Raises ``SourceError``.
+    ``video``: "camN", "page" (a browser's camera) or a file; the picture of a file that holds only one is
+    shown all the time. ``audio``: "mic", "mic:NAME", "page" or a file; a video file brings its own where None. Raises
+    ``SourceError``.
     """
     if video is None and audio is None:
         return None, None
     pushed = PushedVideo() if video == "page" else None
-    camera = pushed or (Camera(int(video[3:])) if video and is_camera(video) else None)
+    camera: VideoInput | None = pushed or (Camera(int(video[3:])) if video and is_camera(video) else None)
     try:
-        if video is not None and camera is None and not Path(video).is_file():
-            raise SourceError(f"no such file: {video}")
+        if video is not None and camera is None:
+            if not Path(video).is_file():
+                raise SourceError(f"no such file: {video}")
+            camera = StillPicture.of(Path(video))
+            audio = video if camera and audio is None else audio  # a song with its cover
         sound = _open_sound(audio)
         microphone = sound if isinstance(sound, PushedSound) else None
         capture = Capture(pushed, microphone) if pushed or microphone else None

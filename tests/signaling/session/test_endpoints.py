@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -21,6 +22,17 @@ async def test_a_file_is_a_file():
     source, capture = open_source(str(shipped_clip()), None, True, 1.0)
     assert isinstance(source, FileSource)
     assert capture is None
+    source.close()
+
+
+async def test_a_photograph_is_seen_all_the_time(tmp_path: Path):
+    photo = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "me.png"), photo[..., ::-1])
+    source, _ = open_source(str(tmp_path / "me.png"), None, seconds=0.4)
+    ticks = [await source.tick() for _ in range(3)]
+    assert ticks[2] is None  # after --seconds, not after its one picture
+    assert all(len(tick.frames) == 5 and len(tick.sound) == 3200 for tick in ticks[:2])
+    np.testing.assert_array_equal(ticks[1].frames[-1], photo)
     source.close()
 
 
