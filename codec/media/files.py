@@ -7,13 +7,11 @@ import av
 import numpy as np
 
 from codec.errors import system_reason
+from codec.media.frame_times import GAP_MOST, on_grid
 from codec.media.frames import Upright, decoded, readable
 from codec.media.timing import FRAME_RATE, RATE
 from codec.media.types import Float32, UInt8
 
-GAP_MOST = 60.0
-"""Seconds between two pictures, or of silence between two pieces of sound, at most: more is a break in a file's clock, as are
-times that go back. Pieces that were joined then follow each other."""
 GAP_LEAST = 0.2
 """Seconds by which sound must lack for silence to stand for it."""
 
@@ -30,9 +28,18 @@ def _open(path: Path) -> av.container.InputContainer:
         raise SourceError(f"cannot open {path}: {reason}") from error
 
 
-def _video_start(container: av.container.InputContainer) -> float:
-    stream = container.streams.video[0]
-    return float(stream.start_time * stream.time_base) if stream.start_time is not None and stream.time_base else 0.0
+def _until_damaged(frames: Iterator[av.VideoFrame], path: Path) -> Iterator[av.VideoFrame]:
+    """The frames as far as they can be decoded. Raises :class:`SourceError` where none can."""
+    any_came = False
+    try:
+        for frame in frames:
+            any_came = True
+            yield frame
+    except av.error.FFmpegError as error:
+        if not any_came:
+            raise SourceError(f"cannot decode {path}: {system_reason(error)}") from error
+    if not any_came:
+        raise SourceError(f"{path} holds no pictures")
 
 
 def file_frames(path: Path) -> Iterator[UInt8]:
@@ -41,25 +48,23 @@ def file_frames(path: Path) -> Iterator[UInt8]:
     with _open(path) as container:
         if not container.streams.video:
             raise SourceError(f"{path} has no video")
-        start, newest, at, upright = None, None, 0, Upright(container.streams.video[0])
+        upright = Upright(container.streams.video[0])
+        shown, picture = None, None
+        for frame in on_grid(_until_damaged(decoded(container), path)):
+            if picture is None or frame is not shown:
+                shown, picture = frame, upright.array(frame)
+            yield picture
+
+
+def _first_picture(path: Path) -> float:
+    """When the first picture that can be decoded is shown, in seconds of the file's clock: later than the stream's start where a
+    file was cut. 0 without one."""
+    with _open(path) as container:
         try:
-            for frame in decoded(container):
-                seconds = frame.time if frame.time is not None else at / FRAME_RATE
-                start = seconds if start is None else start
-                # Half a grid step of tolerance: a 25 FPS file with rounded times gives each of its pictures once.
-                index = int((seconds - start) * FRAME_RATE + 0.5)
-                if not at - FRAME_RATE <= index <= at + GAP_MOST * FRAME_RATE:
-                    start, index = seconds - (at + 1) / FRAME_RATE, at + 1
-                while newest is not None and at < index:
-                    yield newest
-                    at += 1
-                newest = upright.array(frame)
-        except av.error.FFmpegError as error:
-            if newest is None:
-                raise SourceError(f"cannot decode {path}: {system_reason(error)}") from error
-        if newest is None:
-            raise SourceError(f"{path} holds no pictures")
-        yield newest
+            frame = next(decoded(container, threads=1), None) if container.streams.video else None
+        except av.error.FFmpegError:
+            frame = None
+        return frame.time or 0.0 if frame is not None else 0.0
 
 
 def expected_frames(path: Path) -> int | None:
@@ -79,31 +84,55 @@ def file_sound(path: Path) -> Iterator[Float32]:
     with _open(path) as container:
         if not container.streams.audio:
             return
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        to_mono = _ToMono()
         skip: int | None = None
         due: float | None = None  # when the next frame begins, by those before
         try:
             for frame in readable(container, container.streams.audio[0]):
+                at, lasts = frame.time, frame.samples / frame.sample_rate
                 if skip is None:
                     # The picture's first moment is zero for both: sound that begins later is padded, earlier is cut.
-                    skip = round((_video_start(container) - (frame.time or 0.0)) * RATE) if container.streams.video else 0
+                    skip = round((_first_picture(path) - (at or 0.0)) * RATE) if container.streams.video else 0
                     if skip < 0:
                         yield np.zeros(min(-skip, 600 * RATE), np.float32)
                         skip = 0
-                at = frame.time
-                if due is not None and at is not None and GAP_LEAST < at - due <= GAP_MOST:
-                    lacking = np.zeros(round((at - due) * RATE), np.float32)
-                    yield lacking[skip:]
-                    skip = max(0, skip - len(lacking))
-                due = None if at is None else at + frame.samples / frame.sample_rate
-                for piece in resampler.resample(frame):
-                    samples = piece.to_ndarray()[0]
+                lacking = at - due if at is not None and due is not None else 0.0
+                if GAP_LEAST < lacking <= GAP_MOST:
+                    silence = np.zeros(round(lacking * RATE), np.float32)
+                    yield silence[skip:]
+                    skip = max(0, skip - len(silence))
+                # Less than that is left to add up: many small holes make one that counts.
+                due = at if due is None or abs(lacking) > GAP_LEAST else due
+                due = None if due is None else due + lasts
+                for samples in to_mono.convert(frame):
                     yield samples[skip:]
                     skip = max(0, skip - len(samples))
         except av.error.FFmpegError:
             pass  # what was decoded before the damage is used
-        for piece in resampler.resample(None):
+        yield from to_mono.rest()
+
+
+class _ToMono:
+    """Any frames of sound → mono samples at 16 kHz. Rate and channels may change on the way, as in broadcasts."""
+
+    def __init__(self) -> None:
+        self._resampler: av.AudioResampler | None = None
+        self._made_for: tuple[str, str, int] | None = None
+
+    def convert(self, frame: av.AudioFrame) -> Iterator[Float32]:
+        kind = frame.format.name, frame.layout.name, frame.sample_rate
+        if self._resampler is None or kind != self._made_for:
+            yield from self.rest()
+            self._resampler, self._made_for = av.AudioResampler(format="flt", layout="mono", rate=RATE), kind
+        for piece in self._resampler.resample(frame):
             yield piece.to_ndarray()[0]
+
+    def rest(self) -> Iterator[Float32]:
+        """What is still held back."""
+        if self._resampler is not None:
+            for piece in self._resampler.resample(None):
+                yield piece.to_ndarray()[0]
+        self._resampler = None
 
 
 class FileSound:

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 
+from codec.media.frame_times import timed
 from codec.media.hdr import HLG, PQ, WIDE, ToSdr
 from codec.media.scaler import Scaler
 from codec.media.types import UInt8
@@ -146,7 +147,7 @@ def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
 
 def decoded(container: av.container.InputContainer, threads: int = 0) -> Iterator[av.VideoFrame]:
-    """The frames of a container's first video stream, none interlaced. ``threads`` 0: as many as
+    """The frames of a container's first video stream, each with a time, none interlaced. ``threads`` 0: as many as
     there are cores.
 
     Raises ``IndexError`` without a video stream, and what PyAV raises.
@@ -154,7 +155,7 @@ def decoded(container: av.container.InputContainer, threads: int = 0) -> Iterato
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = threads
-    yield from whole_frames(readable(container, stream))
+    yield from whole_frames(timed(readable(container, stream), stream))
 
 
 def readable(container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream) -> Iterator[Any]:

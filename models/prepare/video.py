@@ -8,6 +8,7 @@ import numpy as np
 
 from codec.errors import system_reason
 from codec.media.files import file_sound
+from codec.media.frame_times import on_grid
 from codec.media.frames import Upright, decoded
 from codec.media.timing import FRAME_RATE, RATE
 from codec.media.types import Float32
@@ -15,7 +16,7 @@ from codec.media.types import Float32
 SAMPLES = RATE // FRAME_RATE
 """Sound samples in a frame of the grid."""
 LONGEST_GAP = 10 * FRAME_RATE
-"""Frames that one picture may be held for. More is a damaged time stamp, and would be hours of one still."""
+"""Frames that one picture may be held for: more shows no face that moves."""
 
 
 class VideoError(ValueError):
@@ -33,21 +34,16 @@ def grid_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Upright]]:
         with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise VideoError("no video in it")
-            start, newest, at, upright = None, None, 0, Upright(container.streams.video[0])
+            upright = Upright(container.streams.video[0])
+            newest, held = None, 0
             # One process works on one video, and there are as many as cores.
-            for frame in decoded(container, threads=1):
-                seconds = frame.time if frame.time is not None else at / FRAME_RATE
-                start = seconds if start is None else start
-                index = int((seconds - start) * FRAME_RATE + 0.5)
-                if index - at > LONGEST_GAP:
-                    raise VideoError(f"no picture for {(index - at) / FRAME_RATE:.0f} s")
-                while newest is not None and at < index:
-                    yield newest, upright
-                    at += 1
-                newest = frame
+            for frame in on_grid(decoded(container, threads=1)):
+                newest, held = frame, held + 1 if frame is newest else 1
+                if held > LONGEST_GAP:
+                    raise VideoError(f"no picture for more than {LONGEST_GAP / FRAME_RATE:.0f} s")
+                yield frame, upright
             if newest is None:
                 raise VideoError("no pictures in it")
-            yield newest, upright
     except av.error.FFmpegError as error:
         raise VideoError(f"cannot decode: {system_reason(error)}") from error
 

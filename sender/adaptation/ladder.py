@@ -1,6 +1,6 @@
 """The ladder of rates: what a call sends when there is room, and how it climbs down when there is none.
 
-A step is a tick_mode (the length of a tick: delay) and an Opus bit rate; in the lowest two bundles share a packet.
+A step is a tick_mode (the length of a tick: delay) and an Opus bit rate. In the lowest step two bundles share a message.
 The other side's reports drive it: loss, and whether a queue fills on the way. The sender steps up after some seconds without
 trouble. After a step up that failed it waits four times as long.
 """

@@ -1,0 +1,64 @@
+"""When each frame of a video is shown: missing or jumbled time stamps are mended, and frames are laid on the 25 FPS grid."""
+
+import math
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import av
+
+from codec.media.timing import FRAME_RATE
+
+GAP_MOST = 60.0
+"""Seconds between two pictures, or of silence between two pieces of sound, at most: more is a break in a file's clock, as are
+times that go back. Pieces that were joined then follow each other."""
+
+
+class _Order:
+    """Counts how often one kind of time stamp doesn't rise."""
+
+    def __init__(self) -> None:
+        self.faults, self._last = 0, -math.inf
+
+    def note(self, stamp: int | None) -> None:
+        if stamp is not None:
+            self.faults += stamp <= self._last
+            self._last = stamp
+
+
+def timed(frames: Iterable[av.VideoFrame], stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """The stream's decoded frames, each with a ``pts`` and a ``time``.
+
+    A container may store no presentation times (AVI), so that what stands there rises and falls with the frames' order in the
+    file; then the decoder's times (``dts``) are taken, by the rule of FFmpeg's own tools. A raw stream has neither: its frames
+    follow each other at its rate.
+    """
+    shown, stored = _Order(), _Order()
+    unit = stream.time_base or Fraction(1, 1000)
+    period = max(1, round(1 / (stream.average_rate or stream.guessed_rate or FRAME_RATE) / unit))
+    newest = -period
+    for frame in frames:
+        shown.note(frame.pts)
+        stored.note(frame.dts)
+        pts = frame.pts if frame.dts is None or shown.faults <= stored.faults else None
+        newest = next((stamp for stamp in (pts, frame.dts) if stamp is not None), newest + period)
+        frame.pts, frame.time_base = newest, unit
+        yield frame
+
+
+def on_grid(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """Frames that have a ``time``, held (the same object again) or dropped so that there are 25 a second."""
+    start, newest, at = 0.0, None, 0
+    for frame in frames:
+        assert frame.time is not None
+        if newest is None:
+            start = frame.time
+        # Half a grid step of tolerance: a 25 FPS file with rounded times gives each of its frames once.
+        index = int((frame.time - start) * FRAME_RATE + 0.5)
+        if not at - FRAME_RATE <= index <= at + GAP_MOST * FRAME_RATE:
+            start, index = frame.time - (at + 1) / FRAME_RATE, at + 1
+        while newest is not None and at < index:
+            yield newest
+            at += 1
+        newest = frame
+    if newest is not None:
+        yield newest
