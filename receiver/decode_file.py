@@ -10,12 +10,14 @@ import numpy as np
 from codec.bundle import Bundle
 from codec.container import End, StoredKeyframe, read_file
 from codec.errors import CodecError, ContainerError
-from codec.media.timing import RATE
+from codec.media.timing import RATE, grid
+from codec.media.types import UInt8
 from codec.speech import LOOKAHEAD
 from models.runtime.upsampler import FRAMES, Interpolator, Upsampler
+from receiver.outputs.base import GREY
 from receiver.outputs.video_file import VideoFile, check_name
 from receiver.tick_decoder import TickDecoder
-from receiver.timeline import Timeline
+from receiver.timeline import TimedTick, Timeline
 from receiver.trust import TrustMeter
 
 DRAWN_MISSING = 5
@@ -25,15 +27,58 @@ Progress = Callable[[int], object]
 Record = StoredKeyframe | Bundle | End
 
 
-def _begun(file: BinaryIO, source: Path) -> tuple[Record, Iterator[Record]]:
-    """The first record, and what gives the others. Raises ``ContainerError``, which names the file."""
+def _records(file: BinaryIO, source: Path) -> Iterator[Record | CodecError]:
+    """The records, and an error in place of each that is bad; after a :class:`ContainerError` there are no more. Raises
+    ``ContainerError``, which names the file, for what is no ``.fw`` file."""
     try:
-        first = next(records := read_file(file), None)
-    except CodecError as error:
+        records = read_file(file)
+    except ContainerError as error:
         raise ContainerError(f"{source}: {error}") from error
-    if first is None:
-        raise ContainerError(f"{source}: it holds no records")
-    return first, records
+    while True:
+        try:
+            yield next(records)
+        except StopIteration:
+            return
+        except CodecError as error:
+            yield error
+
+
+class _Drawn:
+    """Draws ticks into a video."""
+
+    def __init__(self, video: VideoFile, upsampler: Upsampler, decoder: TickDecoder, progress: Progress) -> None:
+        self.video, self.decoder, self.trust = video, decoder, TrustMeter()
+        self.ticks = 0
+        self._upsampler, self._progress = upsampler, progress
+        self._keyframes: dict[int, UInt8] = {}
+        self._slot: int | None = None
+
+    def keyframe(self, stored: StoredKeyframe) -> None:
+        """A keyframe is in the file here."""
+        keyframe = stored.keyframe
+        self._keyframes[stored.slot] = keyframe.rgb
+        self.decoder.set_keyframe(stored.slot, keyframe.thumbnail, keyframe.points)
+        self._slot = None if self._slot == stored.slot else self._slot
+
+    def tick(self, place: TimedTick, total: int | None) -> None:
+        """A tick with its sound; of its frames those below ``total``."""
+        if not self.ticks:
+            self.video.sound(np.zeros(place.at_ms * RATE // 1000, np.float32))
+        tick = self.decoder.tick(place.at_ms, place.tick_ms, place.bundle, place.redundant)
+        self.ticks += 1
+        first = grid(place.at_ms, place.tick_ms).start
+        if tick.hidden and (total is None or first < total):
+            self.video.frame(first, GREY)
+        for frame in tick.frames:
+            if frame.slot != self._slot and frame.slot in self._keyframes:
+                self._upsampler.set_identity(self._keyframes[frame.slot])
+                self._slot = frame.slot
+            if self._slot is not None and (total is None or frame.number < total) and place.missing <= DRAWN_MISSING:
+                rgb = self._upsampler.step(*frame.inputs)
+                self.trust.update(rgb, frame.pictures[2])
+                self.video.frame(frame.number, rgb)
+                self._progress(self.video.frames)
+        self.video.sound(tick.sound)
 
 
 def decode_file(
@@ -42,63 +87,41 @@ def decode_file(
     """``.fw`` → MP4. Gives counts: frames, ticks, errors; and the frames' consistency
     (:mod:`receiver.trust`), mean and lowest.
 
-    A damaged file is decoded up to the damage and then reported. Raises ``ContainerError`` for what
-    is no ``.fw`` file, ``OutputError`` for another name than ``.mp4``, and ``OSError``.
+    Records with bad contents are passed over, a damaged file is decoded up to the damage; both are reported when the video
+    is written. Raises ``ContainerError`` for that, for what is no ``.fw`` file and for one without a picture,
+    ``OutputError`` for another name than ``.mp4``, and ``OSError``.
     """
     check_name(out, ".mp4")
     upsampler, decoder = Upsampler(weights, device), TickDecoder(Interpolator(weights))
-    keyframes: dict[int, np.ndarray] = {}
-    slot, number, total, damage, trust, timeline = None, 0, None, None, TrustMeter(), Timeline()
+    total, damage, timeline = None, None, Timeline()
     part = out.with_name(out.name + ".part")
     with source.open("rb") as file:
-        first, records = _begun(file, source)
+        records = _records(file, source)
+        first = next(records, None)
         video = VideoFile(part, lag=LOOKAHEAD)
         try:
+            drawn = _Drawn(video, upsampler, decoder, progress)
             # One record ahead, because the last tick's frames are cut to the number that the end record tells.
-            for record, following in pairwise(chain(_until_damage(first, records), [None])):
+            for record, following in pairwise(chain([first], records, [None])):
                 if isinstance(following, End):
                     total = following.frames
                 if isinstance(record, CodecError):
                     damage = record
-                elif isinstance(record, End):
-                    continue
                 elif isinstance(record, StoredKeyframe):
-                    keyframes[record.slot] = record.keyframe.rgb
-                    decoder.set_keyframe(record.slot, record.keyframe.thumbnail, record.keyframe.points)
-                    slot = None if slot == record.slot else slot
-                elif record is not None:
+                    drawn.keyframe(record)
+                elif isinstance(record, Bundle):
                     decoder.arrived(record)
                     for place in timeline.ticks(record):
-                        if not number:
-                            video.sound(np.zeros(place.at_ms * RATE // 1000, np.float32))
-                        tick = decoder.tick(place.at_ms, place.tick_ms, place.bundle, place.redundant)
-                        number += 1
-                        for frame in tick.frames:
-                            if frame.slot != slot and frame.slot in keyframes:
-                                upsampler.set_identity(keyframes[frame.slot])
-                                slot = frame.slot
-                            if slot is not None and (total is None or frame.number < total) and place.missing <= DRAWN_MISSING:
-                                rgb = upsampler.step(*frame.inputs)
-                                trust.update(rgb, frame.pictures[2])
-                                video.frame(frame.number, rgb)
-                                progress(video.frames)
-                        video.sound(tick.sound)
+                        drawn.tick(place, total)
             if total is not None:  # which comes from the file: no more is held than its ticks can account for
-                video.hold(min(total, number * FRAMES))
+                video.hold(min(total, drawn.ticks * FRAMES))
             video.close()
+            if not video.frames:
+                raise ContainerError(f"{source}: {damage or 'it holds no pictures'}")
             part.replace(out)
         finally:
             part.unlink(missing_ok=True)
     if damage:
-        raise ContainerError(f"{damage}; what came before it was written to {out}")
-    figures = {"frames": video.frames, "ticks": number, "errors": decoder.errors}
-    return figures | {"consistency_db": trust.mean_db, "consistency_lowest_db": trust.lowest_db}
-
-
-def _until_damage(first: Record, records: Iterator[Record]) -> Iterator[Record | CodecError]:
-    """The records, and at the end the error that stopped them, if one did."""
-    yield first
-    try:
-        yield from records
-    except CodecError as error:
-        yield error
+        raise ContainerError(f"{damage}; what else is in it was written to {out}")
+    figures = {"frames": video.frames, "ticks": drawn.ticks, "errors": decoder.errors}
+    return figures | {"consistency_db": drawn.trust.mean_db, "consistency_lowest_db": drawn.trust.lowest_db}

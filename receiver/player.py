@@ -106,8 +106,7 @@ class Player:
         self.face, self.muted = bundle.face, bundle.muted
         if not queue.put(at, bundle):
             self.count.late += 1
-            if self.recorder:
-                self.recorder.bundle(bundle)
+            self._record([bundle])
             self._missed = max(self._missed, now - self.clock.due(at / 1000) + SOUND_LEAD)
         queue.arrival.set()
         return bundle
@@ -120,9 +119,18 @@ class Player:
     def _restart(self) -> None:
         """Take the next bundle as the first of a stream; keep the decoder's state and the frame shown."""
         self.clock.reset()
-        self.queue.restart()
+        self._record(self.queue.restart())
+        if self.recorder:
+            self.recorder.restart()
         self.presenter.restart()
         self._missed = 0.0
+
+    def _record(self, bundles: list[Bundle]) -> None:
+        """Bundles that are played, and those that were decoded and are not: the sender knows that these came, and later
+        pictures may refer to theirs."""
+        if self.recorder:
+            for bundle in bundles:
+                self.recorder.bundle(bundle)
 
     def report(self) -> Report | None:
         """See :meth:`receiver.arrivals.Arrivals.report`."""
@@ -158,10 +166,10 @@ class Player:
 
     async def _play(self, at: int, due: float) -> None:
         """Decode the tick that begins at ``at`` and hand it over, to be shown and heard from ``due`` on."""
+        self._record(self.queue.drop_before(at))
         bundle, length = self.queue.take(at)
         omitted = bundle is None and self.decoder.pausing
-        if bundle and self.recorder:
-            self.recorder.bundle(bundle)
+        self._record([bundle] if bundle else [])
         self.queue.next, tick = at + length, length / 1000
         # Under loss the clock waits for the next bundle, which then brings the lost one's sound again.
         self.clock.hold = tick if self.loss > REDUNDANT_LOSS else 0.0
@@ -222,6 +230,7 @@ class Player:
         """Stop playing, and finish the outputs off the event loop."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        self._record(self.queue.restart())
         self._pool.shutdown(wait=False, cancel_futures=True)
         await self.presenter.close()
         finish = [o.close for o in self.presenter.outputs] + ([self.recorder.close] if self.recorder else [])

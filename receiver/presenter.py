@@ -13,7 +13,7 @@ import numpy as np
 from codec.media.timing import grid
 from codec.media.types import Float32, UInt8
 from receiver.motion_compensation import FARTHEST, can_be_moved, moved
-from receiver.outputs.base import Output
+from receiver.outputs.base import GREY, Output
 from receiver.render import MakeRenderer
 from receiver.tick_decoder import FrameInput, TickOutput, halfway
 from receiver.trust import TrustMeter
@@ -30,8 +30,6 @@ DRAWN_KEPT = 3
 """Drawn frames that others can be made of."""
 DUE_KEPT = 120
 """Frames whose time of presentation is remembered."""
-GREY = np.full((256, 256, 3), 40, np.uint8)
-"""Shown when the other side's camera is off."""
 
 
 class Presenter:
@@ -111,12 +109,12 @@ class Presenter:
             self._loop.call_later(max(0.0, at - time.monotonic()), self._fill, frame, due, at)
 
     def _awaited(self, frame: FrameInput, due: float) -> bool:
-        """Whether neither it nor a later one was shown, and the camera did not go off since, nor did the stream begin anew."""
-        return frame.at >= self._visible_from and self._due.get(frame.at) == due
+        """Whether neither it nor a later one was shown, and the camera did not go off since, nor the stream end or restart."""
+        return not self._closed and frame.at >= self._visible_from and self._due.get(frame.at) == due
 
     def _fill(self, frame: FrameInput, due: float, at: float) -> None:
         """In place of a frame that isn't drawn in time, which was to be looked at ``at``: the nearest that is drawn, moved."""
-        if self._moving or self._closed or not self._drawn or not self._awaited(frame, due):
+        if self._moving or not self._drawn or not self._awaited(frame, due):
             return
         if time.monotonic() - at > BUSY and self._shown and time.monotonic() - self._shown[-1] < RARER:
             return
@@ -136,10 +134,14 @@ class Presenter:
             self._show(frame, done.result(), due)
 
     def _hide(self, number: int) -> None:
+        if self._closed:
+            return
         for output in self.outputs:
             output.frame(number, GREY)
 
     def _sound(self, at_ms: int, exact: Float32, stretched: Float32) -> None:
+        if self._closed:
+            return
         if self.on_heard:
             self.on_heard(stretched, time.monotonic())
         for output in self.outputs:
@@ -188,7 +190,7 @@ class Presenter:
 
     async def close(self) -> None:
         """End the threads, off the event loop."""
-        self._closed = True  # frames that are due yet are no longer moved
+        self._closed = True  # what is due yet is no longer handed over
         await asyncio.to_thread(self.render.close)
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
 

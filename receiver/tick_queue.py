@@ -55,10 +55,17 @@ class TickQueue:
         self._far = self._far + 1 if off > FAR_LATE or off < -FAR_EARLY - tick else 0
         return self._far >= FAR_COUNT
 
-    def restart(self) -> None:
-        """Take the next bundle as the first of a stream."""
-        self._waiting.clear()
+    def restart(self) -> list[Bundle]:
+        """Take the next bundle as the first of a stream; gives those that will not be played, in order of time."""
         self.next, self._far = None, 0
+        return self._drop(list(self._waiting))
+
+    def drop_before(self, at: int) -> list[Bundle]:
+        """Give up the bundles of ticks before ``at``, and give them in order of time."""
+        return self._drop([a for a in self._waiting if a < at])
+
+    def _drop(self, ticks: list[int]) -> list[Bundle]:
+        return [self._waiting.pop(a) for a in sorted(ticks)]
 
     def arrived(self, at: int, bundle: Bundle, now: float) -> None:
         """A bundle whose tick begins at ``at`` came at the time ``now``; :meth:`put` keeps it."""
@@ -76,13 +83,12 @@ class TickQueue:
         return True
 
     def take(self, at: int) -> tuple[Bundle | None, int]:
-        """(the bundle of the tick that begins at ``at``, None if lost; the tick's length in ms).
+        """(the bundle of the tick that begins at ``at``, None if lost; the tick's length in ms). Nothing may wait for an
+        earlier tick (:meth:`drop_before`).
 
         A lost one is as long as the last, but ends where the next bundle's begins, which may be of
         another tick mode.
         """
-        for old in [a for a in self._waiting if a < at]:
-            del self._waiting[old]
         bundle = self._waiting.pop(at, None)
         if bundle is not None:
             self.tick_ms = bundle.tick_ms

@@ -32,14 +32,23 @@ class Timeline:
         self._next = 0
         self._tick_ms = 200
 
+    def _place(self, bundle: Bundle) -> int:
+        """Where its tick begins: the time field, which wraps, unfolded around the next tick."""
+        expected = self._next // TIME_UNIT
+        return (expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000) * TIME_UNIT
+
+    def shift_for(self, bundle: Bundle) -> int:
+        """How much later the bundle must be, in :data:`codec.bundle.TIME_UNIT`, not to count as one that comes too late."""
+        behind = self._next - self._place(bundle) if self._origin is not None else 0
+        return -(-behind // ALIGN_MS) * ALIGN_MS // TIME_UNIT if 0 < behind < GAP_MS else 0
+
     def ticks(self, bundle: Bundle) -> list[TimedTick]:
         """The ticks up to this bundle's own; none for a bundle that comes too late to be shown."""
         if self._origin is None:
             at = bundle.time * TIME_UNIT
             self._origin = at - at % ALIGN_MS
             self._next = at
-        expected = self._next // TIME_UNIT
-        at = (expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000) * TIME_UNIT
+        at = self._place(bundle)
         if -GAP_MS < at - self._next < 0:
             return []
         if not 0 <= at - self._next <= GAP_MS:

@@ -183,7 +183,7 @@ def upsample_file(
     ``OutputError``, ``WeightsMissingError``, ``ValueError`` and ``OSError``.
     """
     face, pictures = load_identity(identity), file_frames(source)
-    if out.resolve() in (source.resolve(), identity.resolve()):
+    if out.resolve() in [path.resolve() for path in (source, identity, audio) if path]:
         raise OutputError(f"{out} is what is read: write to another file")
     check_name(out, ".mp4")
     first = next(pictures)

@@ -151,5 +151,12 @@ class FileSound:
         out, self._rest = self._rest[:count], self._rest[count:]
         return out
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left but silence."""
+        while not len(self._rest) and (piece := next(self._pieces, None)) is not None:
+            self._rest = piece
+        return not len(self._rest)
+
     def close(self) -> None:
         pass

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import numpy as np
+
 from codec.media.timing import FRAME_RATE
 from codec.media.types import Float32, UInt8
 
@@ -26,4 +28,6 @@ class Output(Protocol):
         """Finish; may block."""
 
 
+GREY = np.full((256, 256, 3), 40, np.uint8)
+"""Shown when the other side's camera is off."""
 FRAME_MS = 1000 // FRAME_RATE

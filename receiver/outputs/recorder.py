@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from codec.bundle import Bundle
@@ -30,6 +31,7 @@ class Recorder:
         self._writer, self._timeline, self._end_ms = FileWriter(self._file), Timeline(), 0
         self._slots: dict[int, bytes] = {}
         self._failed = ""
+        self._new_stream, self._shift = False, 0
 
     def keyframe(self, slot: int, keyframe: Keyframe) -> None:
         """A keyframe that came, unless it is in the file already: the other side may offer it as often as it likes."""
@@ -48,10 +50,22 @@ class Recorder:
             log.error("%s ends here, the call goes on: %s", self._path, self._failed)
 
     def bundle(self, bundle: Bundle) -> None:
-        """A bundle when it is played, or one that came too late for that: later pictures may refer to its own."""
+        """A bundle when it is played, or one that won't be: later pictures may refer to its own."""
+        if self._new_stream:
+            self._new_stream = False
+            self._shift += self._timeline.shift_for(self._shifted(bundle))
+        bundle = self._shifted(bundle)
         for tick in self._timeline.ticks(bundle):
             self._end_ms = tick.at_ms + tick.tick_ms
         self._write(lambda: self._writer.bundle(bundle))
+
+    def _shifted(self, bundle: Bundle) -> Bundle:
+        return replace(bundle, time=(bundle.time + self._shift) & 0xFFFF) if self._shift else bundle
+
+    def restart(self) -> None:
+        """The next bundle may be of a stream that begins anew. Its time is moved behind what is in the file: else it would
+        count as late."""
+        self._new_stream = True
 
     def close(self) -> None:
         """Finish the file; without a bundle there is none. Raises :class:`OutputError` for one that is not whole."""

@@ -112,7 +112,8 @@ class SoundDevice:
             others = set(_devices)
             if others and time.monotonic() < self._look_at:
                 return
-            self._look_at, self._looks = time.monotonic() + min(LOOK * 2**self._looks, LOOK_MOST), self._looks + 1
+            self._look_at = time.monotonic() + min(LOOK * 2 ** min(self._looks, 10), LOOK_MOST)
+            self._looks += 1
             for other in others:
                 other._end()
             library = _library()

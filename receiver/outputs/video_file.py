@@ -28,16 +28,18 @@ class VideoFile:
     """Writes one MP4. Frames may skip numbers (the last is repeated); sound is appended in order.
     Close it to finish."""
 
-    def __init__(self, path: Path, crf: int = 14, lag: int = 0, silent: bool = False) -> None:
+    def __init__(self, path: Path, crf: int = 14, lag: int = 0, silent: bool = False, live: bool = False) -> None:
         """``lag``: samples by which the sound arrives late (the speech codec's lookahead), dropped
-        at the start. ``silent``: there will be no sound, and the file gets no track for it.
+        at the start. ``silent``: there will be no sound, and the file gets no track for it. ``live``: what was written
+        plays without the rest (the MP4 is fragmented until it is closed).
 
         Raises :class:`OutputError`.
         """
         try:
             # Opened here, because PyAV would report an unwritable path only at the first frame.
             self._handle = path.open("wb")
-            self._container = av.open(self._handle, "w", format="mp4")
+            options = {"movflags": "hybrid_fragmented"} if live else {}
+            self._container = av.open(self._handle, "w", format="mp4", options=options)
         except (OSError, av.error.FFmpegError) as error:
             raise OutputError(f"cannot write {str(path).removesuffix('.part')}: {system_reason(error)}") from error
         self._video = self._container.add_stream("libx264", rate=FRAME_RATE, options={"crf": str(crf), "preset": "veryfast"})

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Protocol
 
@@ -55,13 +55,20 @@ class Source(Protocol):
 
 
 class FileTicks:
-    """A file cut into ticks; the last one may hold fewer frames, its sound is padded. Raises ``SourceError``."""
+    """A file cut into ticks; the last one may hold fewer frames, its sound is padded. A single picture is shown as long as
+    there is sound. Raises ``SourceError``."""
 
     def __init__(self, video: Path, audio: Path | None = None) -> None:
-        self._frames, self._sound, self._at = file_frames(video), FileSound(audio or video), 0
+        self._sound, self._at = FileSound(audio or video), 0
+        frames = file_frames(video)
+        begin = list(islice(frames, 2))
+        self._still = len(begin) == 1 and not self._sound.over
+        self._frames = repeat(begin[0]) if self._still else chain(begin, frames)
 
     def next(self, tick_ms: int) -> Tick | None:
         """The next tick, of this length; None at the end."""
+        if self._still and self._sound.over:
+            return None
         got: list[UInt8 | None] = [f for _, f in zip(grid(self._at, tick_ms), self._frames, strict=False)]
         if not got:
             return None

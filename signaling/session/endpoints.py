@@ -30,8 +30,8 @@ def open_source(
 ) -> tuple[Source | None, Capture | None]:
     """The source, None where nothing is sent, and what the page is to capture for it, None where nothing.
 
-    ``video``: "camN", "page" (a browser's camera) or a file; the picture of a file that holds only one is
-    shown all the time. ``audio``: "mic", "mic:NAME", "page" or a file; a video file brings its own where None. Raises
+    ``video``: "camN", "page" (a browser's camera) or a file. A single picture is shown as long as there is sound from a
+    file, else for ever. ``audio``: "mic", "mic:NAME", "page" or a file; a video file brings its own where None. Raises
     ``SourceError``.
     """
     if video is None and audio is None:
@@ -39,16 +39,17 @@ def open_source(
     pushed = PushedVideo() if video == "page" else None
     camera: VideoInput | None = pushed or (Camera(int(video[3:])) if video and is_camera(video) else None)
     try:
-        if video is not None and camera is None:
-            if not Path(video).is_file():
-                raise SourceError(f"no such file: {video}")
-            camera = StillPicture.of(Path(video))
-            audio = video if camera and audio is None else audio  # a song with its cover
+        if video is not None and camera is None and not Path(video).is_file():
+            raise SourceError(f"no such file: {video}")
         sound = _open_sound(audio)
         microphone = sound if isinstance(sound, PushedSound) else None
         capture = Capture(pushed, microphone) if pushed or microphone else None
         if video is not None and camera is None:
-            return FileSource(Path(video), sound, loop, seconds), capture
+            heard = Path(video) if sound is None else sound
+            still = StillPicture.of(Path(video))
+            if still is None or (isinstance(heard, Path) and not FileSound(heard).over):
+                return FileSource(Path(video), sound, loop, seconds), capture
+            camera = still
         live = FileSound(sound) if isinstance(sound, Path) else sound
     except SourceError:
         if camera:

@@ -20,7 +20,6 @@ from models.runtime.upsampler import Interpolator, Upsampler
 from receiver.player import Player
 from receiver.render import RenderCount, RenderThreads
 from receiver.tick_decoder import FrameInput
-from receiver.tick_queue import TickQueue
 from sender.capture.sources import FileTicks
 from sender.stream import SenderStream, StreamConfig
 from tests.waiting import until
@@ -271,16 +270,6 @@ async def test_the_rung_changes_without_a_break(play) -> None:
     # The lost one takes the place of three of the new length; slower ticks come later than the delay of faster ones allows, once.
     assert player.count.late < 8
     assert max(n for n, _ in output.frames) > 75
-
-
-def test_a_lost_tick_ends_where_the_next_begins() -> None:
-    queue = TickQueue()
-    assert queue.put(900, Bundle(1, 45, 0))
-    assert queue.put(1260, Bundle(8, 63, 2, sound=(b"a",)))
-    assert queue.take(1200) == (None, 60)
-    assert queue.take(1260)[1] == 60
-    assert queue.take(1320) == (None, 60)
-    assert not queue
 
 
 class Slow(Instant):

@@ -242,3 +242,11 @@ def test_a_turned_photo_is_put_upright(tmp_path: Path, orientation: int) -> None
     exif[0x0112] = orientation
     Image.fromarray(np.ascontiguousarray(turns[orientation](upright))).save(tmp_path / "face.png", exif=exif)
     assert np.array_equal(load_identity(tmp_path / "face.png"), upright)
+
+
+def test_the_sound_it_is_given_is_not_overwritten(truth: list[np.ndarray], identity: Path, tmp_path: Path) -> None:
+    source, sound = write(tmp_path / "a.mkv", small(truth, 16)), write(tmp_path / "talk.mp4", truth[:5], sound=np.zeros(3200))
+    before = sound.read_bytes()
+    with pytest.raises(OutputError, match="is what is read"):
+        upsample_file(source, identity, sound, audio=sound)
+    assert sound.read_bytes() == before

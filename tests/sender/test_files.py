@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from bench.demo import shipped_clip
-from codec.bundle import Bundle
-from codec.container import End, StoredKeyframe, read_file
+from codec.bundle import Bundle, Face
+from codec.container import End, FileWriter, StoredKeyframe, read_file
 from codec.errors import ContainerError
 from codec.media.files import SourceError, file_sound
 from models.face.tracker import whole
@@ -189,3 +190,51 @@ def test_larger_pictures_show_more(tmp_path: Path, size: int, interpolator: Inte
     assert len(frames) >= 33
     assert all(f.detail is not None and f.detail.shape == (3, 64, 64) for f in frames)
     assert all(np.abs(f.detail).max() > 0.01 for f in frames)
+
+
+def test_a_record_with_bad_contents_is_passed_over_and_reported(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+    bad, out = tmp_path / "bad.fw", tmp_path / "bad.mp4"
+    with encoded[1].open("rb") as file, bad.open("wb") as copy:
+        writer = FileWriter(copy)
+        writer._record(b"K", b"\x00 no keyframe")
+        for number, record in enumerate(read_file(file)):
+            if isinstance(record, StoredKeyframe):
+                writer.keyframe(record.slot, record.keyframe)
+            elif isinstance(record, Bundle):
+                writer.bundle(record)
+            else:
+                writer.end(record.frames)
+            if number == 5:
+                writer._record(b"B", b"\xff")
+    with pytest.raises(ContainerError, match="was written"):
+        decode_file(bad, out)
+    with av.open(str(out)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 63
+
+
+def test_a_camera_that_is_off_is_grey_in_the_video(recorded, tmp_path: Path) -> None:
+    keyframe, bundles, _ = recorded
+    stored, out = tmp_path / "off.fw", tmp_path / "off.mp4"
+    with stored.open("wb") as file:
+        writer = FileWriter(file)
+        writer.keyframe(0, keyframe)
+        for number, bundle in enumerate(bundles[:12]):
+            off = 3 <= number < 8
+            writer.bundle(replace(bundle, picture=None, shape=None, face=Face.CAMERA_OFF) if off else bundle)
+        writer.end(60)
+    assert decode_file(stored, out)["frames"] == 60
+    with av.open(str(out)) as container:
+        seen = [float(frame.to_ndarray(format="rgb24").std()) > 10 for frame in container.decode(video=0)]
+    assert seen[:15] == [True] * 15
+    assert seen[16:39] == [False] * 23
+    assert all(seen[41:])
+
+
+def test_a_file_without_pictures_keeps_the_old_video(recorded, tmp_path: Path) -> None:
+    stored, out = tmp_path / "a.fw", tmp_path / "a.mp4"
+    with stored.open("wb") as file:
+        FileWriter(file).keyframe(0, recorded[0])
+    out.write_bytes(b"old")
+    with pytest.raises(ContainerError, match="no pictures"):
+        decode_file(stored, out)
+    assert out.read_bytes() == b"old"

@@ -311,3 +311,13 @@ def test_a_call_with_somebody_speaking_stays_within_its_rate(clip: Path) -> None
         stream.acknowledge(Report(bundle.number))
     assert stream.count.seconds > 15
     assert 9 < stream.count.wire_kbps < 10.6
+
+
+def test_silence_before_the_first_keyframe_is_no_mere_report() -> None:
+    """Else the other side would count it as lost."""
+    stream = SenderStream(StreamConfig(pauses=True))
+    empty = Tick([np.zeros((240, 320, 3), np.uint8)] * 5, np.zeros(3200, np.float32), 0.0)
+    bundles = [stream.bundle(empty) for _ in range(20)]
+    assert all(bundle is not None and bundle.picture is None for bundle in bundles)
+    assert bundles[-1].sound == (b"",)
+    assert Bundle.parse(bundles[-1].pack()) == bundles[-1]

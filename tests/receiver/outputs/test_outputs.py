@@ -134,3 +134,28 @@ async def test_the_voice_is_heard_by_who_listens() -> None:
     await asyncio.gather(first, late)
     assert heard == {"first": [0.0, *range(5, WAITING + 4)], "late": [*range(5, WAITING + 4)]}
     assert not voice._queues
+
+
+def test_what_was_written_plays_without_the_rest(tmp_path: Path) -> None:
+    video, cut = VideoFile(tmp_path / "o.mp4", live=True), tmp_path / "cut.mp4"
+    for number in range(300):
+        video.frame(number, picture(number % 200))
+        video.sound(np.zeros(640, np.float32))
+    cut.write_bytes((tmp_path / "o.mp4").read_bytes())
+    video.close()
+    assert len(lights(tmp_path / "o.mp4")) == 300
+    assert 100 < len(lights(cut)) < 300
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+def test_a_full_disk_ends_the_video_and_not_the_call(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "o.mp4.part").symlink_to("/dev/full")
+    output, noise = FileOutput(tmp_path / "o.mp4"), np.random.default_rng(0)
+    for tick in range(40):
+        output.sound(tick * 200, np.zeros(3200, np.float32), np.zeros(3200, np.float32))
+        for number in range(tick * 5, tick * 5 + 5):
+            output.frame(number, noise.integers(0, 256, (256, 256, 3), np.uint8))
+    with pytest.raises(OutputError, match=r"o\.mp4 is not whole: .*o\.mp4\.part"):
+        output.close()
+    assert not (tmp_path / "o.mp4").exists()
+    assert caplog.text.count("the call goes on") == 1

@@ -114,3 +114,16 @@ def test_a_stream_that_does_not_start_is_closed(library: Library) -> None:
     with pytest.raises(SoundDeviceError, match="cannot be opened: busy"):
         SoundDevice("speakers", "speakers", lambda *_: None)
     assert [s.closed for s in library.streams] == [True]
+
+
+def test_a_device_is_looked_for_however_long_it_is_gone(library: Library) -> None:
+    microphone = SoundDevice("microphone", "mic", lambda *_: None)
+    try:
+        library.pull("mic")
+        assert wait_until(lambda: microphone.lost)
+        microphone._looks = 2000  # what hours take
+        time.sleep(0.1)
+        library.there.add("mic")
+        assert wait_until(lambda: not microphone.lost)
+    finally:
+        microphone.close()

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -191,3 +192,12 @@ async def test_pictures_are_told_of_before_their_tick_ends(live: bool) -> None:
         assert len(told) == 5 * number
         assert all(a is b for a, b in zip(told[-5:], tick.frames, strict=True))
     source.close()
+
+
+def test_a_single_picture_is_shown_as_long_as_there_is_sound(clip: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "cover.png"
+    cv2.imwrite(str(picture), np.full((64, 64, 3), 90, np.uint8))
+    ticks = list(file_ticks(picture, clip))
+    assert abs(len(ticks) - len(list(file_ticks(clip)))) <= 1
+    assert all(len(tick.frames) == 5 for tick in ticks)
+    assert len(list(file_ticks(picture))) == 1  # without any, one frame is all that it holds

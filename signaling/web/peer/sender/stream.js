@@ -138,7 +138,7 @@ export class SenderStream {
       time: (this.atMs / TIME_UNIT) & 0xffff,
       tickMode: this.tickMode,
       picture,
-      sound: silent ? [] : sound,
+      sound: silent ? this.#nothingHeard() : sound,
       report,
       redundant: this.redundant ? this.#lastSound : [],
       face: this.face,
@@ -150,6 +150,11 @@ export class SenderStream {
     this.#number = (this.#number + 1) & 0xffff;
     this.atMs += this.tickMs;
     return { number: bundle.number, pausing: bundle.pausing, data: packBundle(bundle) };
+  }
+
+  /** The packets of a silent tick. Before the first keyframe an empty one, else the bundle would be taken for a mere report. */
+  #nothingHeard() {
+    return this.keyframes.newest || NO_CAMERA.includes(this.face) ? [] : [new Uint8Array(0)];
   }
 
   /**
