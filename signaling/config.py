@@ -62,7 +62,7 @@ class IceServer(BaseModel):
 
     @model_validator(mode="after")
     def _credentialed(self) -> Self:
-        turn = any(url.startswith("turn") for url in self.urls)
+        turn = any(map(_is_turn, self.urls))
         if turn and not self.secret and not (self.username and self.credential):
             raise ValueError(f"{self.urls[0]!r} needs a username and a credential, or a secret")
         return self
@@ -82,7 +82,8 @@ class IceConfig(BaseModel):
     """The STUN and TURN servers of a call. Empty by default: no server is ever asked that the user
     did not name.
 
-    aiortc uses the first STUN and the first TURN URL of the list and skips ``stuns:``; browsers use them all.
+    aiortc uses the first STUN and the first TURN URL of the list and skips ``stuns:``; browsers use them all. So
+    :meth:`with_turn` chooses another TURN URL after an attempt that failed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -123,6 +124,15 @@ class IceConfig(BaseModel):
         """The ``iceServers`` list for a client or a browser: secrets replaced by credentials of one day."""
         return [server.issued().model_dump(mode="json", exclude_none=True) for server in self.servers]
 
+    def with_turn(self, number: int) -> "IceConfig":
+        """The same servers, but of all TURN URLs only the one of this number, counted round."""
+        turns = [server.model_copy(update={"urls": (url,)}) for server in self.servers for url in server.urls if _is_turn(url)]
+        if len(turns) < 2:
+            return self
+        rest = [(server, tuple(url for url in server.urls if not _is_turn(url))) for server in self.servers]
+        others = [server.model_copy(update={"urls": urls}) for server, urls in rest if urls]
+        return self.model_copy(update={"servers": (*others, turns[number % len(turns)])})
+
     def to_aiortc(self) -> RTCConfiguration:
         """Configuration for an ``RTCPeerConnection``: these servers and, with none, no server at
         all (aiortc's own default would ask a public one). All of a call's media share one
@@ -132,6 +142,10 @@ class IceConfig(BaseModel):
             iceServers=[RTCIceServer(list(s.urls), username=s.username, credential=s.credential) for s in servers],
             bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
         )
+
+
+def _is_turn(url: str) -> bool:
+    return url.startswith("turn")
 
 
 def _from_string(text: str) -> dict[str, Any]:

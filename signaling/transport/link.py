@@ -20,7 +20,7 @@ from signaling.transport.peer import Peer
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 20.0
-RENEW_SECONDS = 5.0
+RENEW_SECONDS = 6.0
 """One attempt to renew a connection: on a network that was away and is back, ICE's own next try may
 be seconds off."""
 QUIET = 2.0
@@ -59,6 +59,7 @@ class Link:
         self._on_bye = on_bye
         self._closed_total = (0, 0, 0.0)
         self._connected_before = False
+        self._failures = 0
 
     async def keep(self, client: SignalingClient) -> None:
         """Connect, and again whenever it is over; runs until it is cancelled. Raises
@@ -71,11 +72,12 @@ class Link:
                 continue
             session = client.peer.peer
             ice = IceConfig(servers=(*self._ice.servers, *client.ice.servers)[:8])
-            peer = self._make(ice)
+            peer = self._make(ice.with_turn(self._failures))
             try:
                 await peer.connect(client, RENEW_SECONDS if self._connected_before else CONNECT_SECONDS)
             except PeerError as error:
                 self._keep_count(peer)
+                self._failures += 1
                 if error.code == "signaling":
                     raise SignalingError("lost", str(error)) from error
                 if str(error) != self.trouble:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from aiortc import RTCPeerConnection
 
-from signaling.transport.patches import dtls_ciphers, dtls_records, ice_checks, ice_consent, ice_loopback
+from signaling.transport.patches import dtls_ciphers, dtls_records, ice_checks, ice_consent, ice_gathering, ice_loopback
 from signaling.transport.patches.dtls_flights import Flight
 from signaling.transport.patches.sctp_acks_and_probes import AckBundler
 from signaling.transport.patches.sctp_fragments import bound
@@ -28,6 +28,7 @@ def apply() -> None:
     ice_loopback.allow()
     ice_consent.ask_less()
     ice_checks.hurry()
+    ice_gathering.wait_less()
     dtls_ciphers.prefer_short_records()
     _applied = True
 

@@ -53,6 +53,13 @@ PATCHES = (
          "transaction._Transaction__protocol"),
     ),
     Patch(
+        "ice_gathering", "aioice", "Waits at most 1.5 s for STUN and TURN servers, 0.3 s once another interface has an answer.",
+        "RFC 8445 section 5.1.1 leaves to the agent how long it gathers; RFC 8838 lets it go on without waiting.",
+        "Where a server does not answer, or an interface leads nowhere, each side waits 5 s; a lost call never comes back.",
+        "Two peers whose STUN server is silent connect within 3 s instead of 10.",
+        ("ice.server_reflexive_candidate", "ice.relayed_candidate", "connection.get_component_candidates"),
+    ),
+    Patch(
         "dtls_ciphers", "aiortc", "Prefers ChaCha20-Poly1305 to AES-GCM.",
         "AES-GCM writes 8 bytes of its nonce into each record (RFC 5288), ChaCha20-Poly1305 none (RFC 7905).",
         "8 bytes a packet.", "0.3 kbit/s less each way.",

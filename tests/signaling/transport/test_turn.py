@@ -15,6 +15,7 @@ from signaling.client import SignalingClient
 from signaling.config import IceConfig, IceServer
 from signaling.rooms.server import ServerConfig, create_app
 from signaling.transport.channels import PeerError
+from signaling.transport.link import Link
 from signaling.transport.peer import Peer
 from tests.needs import needs
 from tests.waiting import PATIENCE, until
@@ -70,10 +71,10 @@ async def turn(tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def clients(port, secret):
+async def clients(port, secret, *before):
     """Two clients of a server that hands out credentials for the TURN server, behind a proxy that
-    leaves its way alone."""
-    ice = IceConfig(servers=(IceServer(urls=(f"turn:127.0.0.1:{port}?transport=udp",), secret=secret),))
+    leaves its way alone. ``before``: TURN URLs that are named before its own."""
+    ice = IceConfig(servers=(IceServer(urls=(*before, f"turn:127.0.0.1:{port}?transport=udp"), secret=secret),))
     only = OnlyRelayed()
     async with TestServer(create_app(ServerConfig(ice))) as server:
         proxy = web.AppRunner(SignalingProxy(str(server.make_url("")).rstrip("/"), only).app, shutdown_timeout=1.0)
@@ -115,3 +116,24 @@ async def test_another_secret_leads_nowhere_and_says_what_would_help(turn):
         found = await asyncio.gather(one.connect(a, 6), other.connect(b, 6), return_exceptions=True)
         assert only.relayed == 0
         assert all(isinstance(error, PeerError) for error in found)
+
+
+async def test_where_the_first_turn_server_is_away_the_next_is_tried(turn, monkeypatch):
+    """As where a firewall lets no UDP through: the second URL is the same server over TCP."""
+    monkeypatch.setattr("signaling.transport.link.CONNECT_SECONDS", 4.0)
+    async with clients(turn, SECRET, f"turn:127.0.0.1:{free_port()}?transport=udp") as (a, b, only):
+        links, up = [], [asyncio.Event(), asyncio.Event()]
+        for event in up:
+
+            async def connected(event=event):
+                event.set()
+
+            links.append(Link(IceConfig(), lambda data: None, lambda peer, data: None, connected))
+        keeping = [asyncio.create_task(link.keep(client)) for link, client in zip(links, (a, b), strict=True)]
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.gather(*(event.wait() for event in up))
+        assert only.relayed >= 2
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
+        await asyncio.gather(*(link.close() for link in links))

@@ -1,0 +1,69 @@
+"""Servers that do not answer while candidates are gathered."""
+
+import asyncio
+import socket
+
+import pytest
+from aiohttp.test_utils import TestServer
+from aioice import ice
+
+from signaling.config import IceConfig
+from signaling.rooms.server import ServerConfig, create_app
+from signaling.transport import patches
+from signaling.transport.patches.ice_gathering import LONGEST, _Gathering
+from tests.signaling.transport.test_link import two
+from tests.waiting import until
+
+
+@pytest.fixture
+def silent():
+    """A STUN server's URL, at an address of this machine that other interfaces reach, which says nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        host = (ice.get_host_addresses(True, False) or ["127.0.0.1"])[0]
+        server.bind((host, 0))
+        yield f"stun:{host}:{server.getsockname()[1]}"
+
+
+async def test_a_call_comes_back_though_the_stun_server_is_silent(silent):
+    async with TestServer(create_app(ServerConfig(IceConfig.load([silent])))) as server, two(str(server.make_url("/"))) as (a, b):
+        a.link.peer.leave("silent")
+        await until(lambda: a.connections == b.connections == 2)
+
+
+def asked(silent) -> ice.Connection:
+    patches.apply()
+    _, host, port = silent.split(":")
+    return ice.Connection(ice_controlling=True, components=1, stun_server=(host, int(port)))
+
+
+async def test_gathering_ends_and_leaves_nothing_behind(silent):
+    before, errors = asyncio.all_tasks(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    connection = asked(silent)
+    await connection.gather_candidates()
+    assert {c.type for c in connection.local_candidates} == {"host"}
+    other = asked(silent)
+    gathering = asyncio.create_task(other.gather_candidates())
+    await asyncio.sleep(LONGEST / 3)
+    gathering.cancel()
+    await asyncio.gather(gathering, return_exceptions=True)
+    await connection.close()
+    await other.close()
+    await asyncio.sleep(LONGEST)  # for what would be sent on closed sockets
+    assert asyncio.all_tasks() <= before
+    assert errors == []
+
+
+async def test_interfaces_that_lead_nowhere_are_not_waited_for_as_long_as_servers(monkeypatch):
+    monkeypatch.setattr("signaling.transport.patches.ice_gathering.LONGEST", 600.0)
+    gathering = _Gathering()
+
+    async def answered():
+        return "an address"
+
+    async with asyncio.timeout(60):
+        never = asyncio.create_task(gathering.ask_one_of_many(asyncio.get_running_loop().create_future()))
+        await asyncio.sleep(0)
+        assert await gathering.ask_one_of_many(answered()) == "an address"
+        with pytest.raises(TimeoutError):
+            await never
