@@ -39,6 +39,10 @@ CONTENT_SECURITY_POLICY = (
 """As of the other pages, and WebAssembly and workers, of this server's own."""
 PAGE = "call.html"
 FOR_EVER = "public, max-age=31536000, immutable"
+PIECE = 65_536
+"""Bytes of a file that are sent at once."""
+STALLED = 60.0
+"""Seconds that a piece may take; then the download is given up."""
 
 
 def _headers(cache_control: str) -> dict[str, str]:
@@ -60,8 +64,8 @@ class _File:
         self.kind, self._packed = _TYPES[Path(name).suffix], packed
         self._etag = f'"{hashlib.sha256(packed).hexdigest()[:16]}"'
 
-    def answer(self, request: web.Request, cache_control: str) -> web.Response:
-        """Gzipped to browsers that take it, which all do."""
+    async def answer(self, request: web.Request, cache_control: str) -> web.StreamResponse:
+        """Gzipped to browsers that take it, which all do. It goes in pieces, so that a slow reader costs no memory."""
         headers = _headers(cache_control) | {"ETag": self._etag, "Vary": "Accept-Encoding"}
         if request.headers.get("If-None-Match") == self._etag:
             return web.Response(status=304, headers=headers)
@@ -69,9 +73,20 @@ class _File:
         if "gzip" in request.headers.get("Accept-Encoding", ""):
             headers["Content-Encoding"] = "gzip"
         else:
-            body = gzip.decompress(body)
-        charset = "utf-8" if self.kind.startswith("text/") else None
-        return web.Response(body=body, content_type=self.kind, charset=charset, headers=headers)
+            body = await asyncio.to_thread(gzip.decompress, body)
+        response = web.StreamResponse(headers=headers)
+        response.content_type, response.content_length = self.kind, len(body)
+        if self.kind.startswith("text/"):
+            response.charset = "utf-8"
+        await response.prepare(request)
+        try:
+            for start in range(0, len(body), PIECE):
+                await asyncio.wait_for(response.write(body[start : start + PIECE]), STALLED)
+            await asyncio.wait_for(response.write_eof(), STALLED)
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+        return response
 
 
 @cache
@@ -124,16 +139,16 @@ class CallPage:
         add("/vendor/{version}/{name}", self.vendor)
         add("/networks/{digest}/{name}", self.network)
 
-    async def page(self, request: web.Request) -> web.Response:
+    async def page(self, request: web.Request) -> web.StreamResponse:
         """Handle GET ``/call/ROOM``: the same page for every room."""
-        return _scripts()[PAGE].answer(request, "no-cache")
+        return await _scripts()[PAGE].answer(request, "no-cache")
 
-    async def script(self, request: web.Request) -> web.Response:
+    async def script(self, request: web.Request) -> web.StreamResponse:
         """Handle GET ``/peer/PATH``."""
         path = request.match_info["path"]
         if path == PAGE or path not in _scripts():
             return json_error(404, "not_found", "there is no such file")
-        return _scripts()[path].answer(request, "no-cache")
+        return await _scripts()[path].answer(request, "no-cache")
 
     async def files(self, _: web.Request) -> web.Response:
         """Handle GET ``/peer/files.json``: where runtime and networks lie, and how large they are unpacked."""
@@ -143,16 +158,16 @@ class CallPage:
         files = {name: await asyncio.to_thread(_listed, name) for name in NETWORKS}  # packed once, for a second
         return web.json_response({"runtime": f"/vendor/{self._version}/", "files": files}, headers=_headers("no-cache"))
 
-    async def vendor(self, request: web.Request) -> web.Response:
+    async def vendor(self, request: web.Request) -> web.StreamResponse:
         """Handle GET ``/vendor/VERSION/NAME``."""
         path = self._vendor.get(request.match_info["name"])
         if path is None or request.match_info["version"] != self._version:
             return json_error(404, "not_found", "there is no such file")
-        return (await asyncio.to_thread(_vendored, path)).answer(request, FOR_EVER)
+        return await (await asyncio.to_thread(_vendored, path)).answer(request, FOR_EVER)
 
-    async def network(self, request: web.Request) -> web.Response:
+    async def network(self, request: web.Request) -> web.StreamResponse:
         """Handle GET ``/networks/DIGEST/NAME``."""
         name = request.match_info["name"]
         if name not in NETWORKS or _network(name)[1] != request.match_info["digest"]:
             return json_error(404, "not_found", "there is no such file")
-        return _network(name)[0].answer(request, FOR_EVER)
+        return await _network(name)[0].answer(request, FOR_EVER)

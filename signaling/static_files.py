@@ -1,6 +1,7 @@
 """The files under ``signaling/web/static`` and the headers they travel with."""
 
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -54,6 +55,14 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Referrer-Policy"] = "no-referrer"
     # A page and its script change together with the installed version; a stale half of them would not work.
     response.headers.setdefault("Cache-Control", "no-cache")
+
+
+def split_url(url: str) -> SplitResult:
+    """Its parts; empty ones where it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def json_error(status: int, code: str, message: str) -> web.Response:

@@ -3,9 +3,10 @@ at once, in bounded memory."""
 
 from collections import Counter, OrderedDict
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from urllib.parse import urlsplit
 
 from aiohttp import web
+
+from signaling.static_files import split_url
 
 ADDRESSES = 10_000
 """Addresses that are remembered; who came longest ago is forgotten first."""
@@ -22,7 +23,8 @@ def address_of(request: web.Request, behind_proxy: bool) -> str:
     proxy in front of us, the last entry of X-Forwarded-For: the one that it added itself."""
     text = request.remote or ""
     if behind_proxy:
-        text = request.headers.get("X-Forwarded-For", text).rpartition(",")[2].strip() or text
+        # Some proxies add to the header that came, others add one of their own behind it.
+        text = ",".join(request.headers.getall("X-Forwarded-For", [text])).rpartition(",")[2].strip() or text
     try:
         address = plain(text)
     except ValueError:
@@ -39,7 +41,7 @@ def same_origin(request: web.Request, others: frozenset[str]) -> bool:
     origin = request.headers.get("Origin")
     if origin is None or origin in others:
         return True
-    return urlsplit(origin).netloc == request.host
+    return split_url(origin).netloc == request.host
 
 
 class Attempts:

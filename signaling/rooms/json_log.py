@@ -6,12 +6,30 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 FIELDS = ("event", "room", "code", "address")
 
 
 def room_label(room: str) -> str:
     """Tells rooms apart without naming them: who knows a room's name can enter it."""
     return hashlib.sha256(room.encode()).hexdigest()[:12]
+
+
+class _NoRequests(logging.Filter):
+    """aiohttp tells of a request that it cannot read with the request's own words, which may name a room or hold a cookie."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.exc_info = record.exc_text = None
+            record.msg, record.args = "a request could not be read: %s", (type(error).__name__,)
+        return True
+
+
+def keep_requests_out_of_the_log() -> None:
+    """Let nothing of a malformed request into this process's log."""
+    logging.getLogger("aiohttp.server").addFilter(_NoRequests())
 
 
 class JsonLines(logging.Formatter):

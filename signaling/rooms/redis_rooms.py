@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from codec.errors import reason
 from signaling.protocol import Message, SignalingError, parse
+from signaling.rooms.outbox import Outbox
 from signaling.rooms.room_limits import ROOM_SIZE
 from signaling.rooms.rooms import REPLACED, Deliver, Member, RoomView
 
@@ -117,7 +118,7 @@ class RedisRooms:
         self._redis: Redis = Redis.from_url(url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=5.0)
         self._limit, self._ttl = limit, ttl
         self._server = secrets.token_hex(8)
-        self._members: dict[str, tuple[str, Member]] = {}
+        self._members: dict[str, tuple[str, Outbox]] = {}  # by connection: the room, and what waits for the member
         self._tasks: list[asyncio.Task[None]] = []
         self._hearing = asyncio.Event()
 
@@ -151,7 +152,7 @@ class RedisRooms:
         known = any(room == name for room, _ in self._members.values())
         if not known and self.totals()[0] >= self._limit:
             raise SignalingError("server_full", "this server has no room left, try again later")
-        self._members[member.connection] = name, member  # from now on messages for it may come
+        self._members[member.connection] = name, Outbox(deliver)  # from now on messages for it may come
         try:
             found = await self._run(ENTER, name, member.label, member.connection, self._server, ROOM_SIZE)
             if found[0] == "full":
@@ -159,12 +160,16 @@ class RedisRooms:
             if found[0] == "again":
                 await self._publish(found[1], found[2], {"code": "replaced", "error": REPLACED})
         except BaseException:
-            del self._members[member.connection]  # a membership that was made runs out by itself
+            self._forget(member)  # a membership that was made runs out by itself
             raise
         return member
 
+    def _forget(self, member: Member) -> None:
+        if found := self._members.pop(member.connection, None):
+            found[1].close()
+
     async def leave(self, name: str, member: Member) -> bool:
-        self._members.pop(member.connection, None)
+        self._forget(member)
         with contextlib.suppress(SignalingError):  # then the membership runs out by itself
             return bool(await self._run(LEAVE, name, member.connection))
         return False
@@ -215,28 +220,28 @@ class RedisRooms:
                     while True:
                         found = await channel.get_message(ignore_subscribe_messages=True, timeout=10.0)
                         if found:
-                            await self._hand_over(str(found["data"]))
+                            self._hand_over(str(found["data"]))
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("redis: %s; trying again", reason(error))
             self._hearing.clear()
             await asyncio.sleep(PAUSE)
 
-    async def _hand_over(self, text: str) -> None:
-        """One message, in order; whoever doesn't read is closed by its own server and holds up nobody for long."""
+    def _hand_over(self, text: str) -> None:
+        """One message, in order; whoever doesn't read is closed by its own server and holds up nobody."""
         try:
             content = json.loads(text)
-            _, member = self._members[content["to"]]
+            _, outbox = self._members[content["to"]]
             told = parse(content["message"]) if "message" in content else SignalingError(content["code"], content["error"])
         except (KeyError, TypeError, ValueError, SignalingError):
             return  # the peer has left meanwhile, or another program uses the channel
-        await member.deliver(told)
+        outbox.put(told)
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._ttl / 3)
-            for connection, (name, member) in list(self._members.items()):
+            for connection, (name, outbox) in list(self._members.items()):
                 try:
                     if not await self._run(RENEW, name, connection) and connection in self._members:
-                        await member.deliver(SignalingError("lost", "the place in the room was lost, join again"))
+                        outbox.put(SignalingError("lost", "the place in the room was lost, join again"))
                 except SignalingError:
                     break  # once more at the next turn

@@ -1,13 +1,17 @@
 """Running the signaling server: its port, TLS, its log."""
 
+import asyncio
+import contextlib
 import errno
+import signal
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
 
-from signaling.rooms.json_log import log_as_json
+from signaling.rooms.connections import ConnectionBounds, raise_file_limit
+from signaling.rooms.json_log import keep_requests_out_of_the_log, log_as_json
 from signaling.rooms.server import SERVER, ServerConfig, create_app
 from signaling.rooms.stun import serve_stun
 
@@ -42,20 +46,46 @@ def run_server(
     context = tls_context(certificate, key)
     if log_json:
         log_as_json()
+    keep_requests_out_of_the_log()
+    raise_file_limit()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(config, host, port, context, say, stun))
 
-    def told(text: str) -> None:
-        say(text.splitlines()[0].strip("= "))
 
-    app = create_app(config)
+async def _serve(
+    config: ServerConfig, host: str, port: int, context: ssl.SSLContext | None, say: Callable[[str], object], stun: bool
+) -> None:
+    bounds = None if config.behind_proxy else ConnectionBounds()
+    app = create_app(config, [bounds.heard] if bounds else [])
     if stun:
 
         def ready(found: int) -> None:
             app[SERVER].stun_port = found
 
-        app.cleanup_ctx.append(serve_stun(host, port, ready))
+        app.cleanup_ctx.append(serve_stun(host, port, ready, say))
+    # Peers are told when it goes; whoever is still downloading after these seconds isn't waited for.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    stopped = _stop_signal()
     try:
-        web.run_app(app, host=host, port=port, ssl_context=context, print=told, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, host, port, ssl_context=context).start()
+        found = runner.addresses[0][1]
+        say(f"Running on {'https' if context else 'http'}://{f'[{host}]' if ':' in host else host}:{found}")
+        assert runner.server is not None
+        async with bounds.watching(runner.server) if bounds else contextlib.nullcontext():
+            await stopped.wait()
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         raise ServeError(f"port {port} is in use: name another with --port") from None
+    finally:
+        await runner.cleanup()
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGINT and SIGTERM. Windows' event loop takes no handlers; there Ctrl-C is a ``KeyboardInterrupt``."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped

@@ -7,11 +7,12 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSMsgType, web
+from aiohttp.typedefs import Middleware
 
 from codec.extras import install
 from signaling.call_page import CallPage
@@ -33,7 +34,7 @@ from signaling.rooms.json_log import room_label
 from signaling.rooms.metrics import Metrics
 from signaling.rooms.room_limits import MAX_ROOMS, PER_ADDRESS, PER_MINUTE
 from signaling.rooms.rooms import Member, MemoryRooms, Rooms
-from signaling.rooms.sockets import Socket, quietly, refuse, send
+from signaling.rooms.sockets import SEND_TIMEOUT, Socket, quietly, refuse, send
 from signaling.rooms.stun import stun_url
 from signaling.static_files import add_headers, add_pages, errors_as_json, json_error
 
@@ -236,14 +237,18 @@ class SignalingServer:
     async def _next(self, socket: web.WebSocketResponse, alone: Callable[[], Awaitable[bool]] | None = None) -> str | None:
         """The next text message, None once the socket is closed. A peer that lets two pings pass is
         stale; one that is ``alone`` for too long is idle."""
-        unanswered, since, heartbeat = 0, time.monotonic(), self.config.heartbeat
+        unanswered, heartbeat = 0, self.config.heartbeat
+        since = looked = time.monotonic()
         while True:
+            now = time.monotonic()
+            if now - looked >= heartbeat:
+                looked = now
+                since = since if alone and await alone() else now
+                if now - since > self.config.idle_timeout:
+                    raise SignalingError("idle", "nobody came into the room for too long")
             try:
                 message = await socket.receive(timeout=heartbeat)
             except TimeoutError:
-                since = since if alone and await alone() else time.monotonic()
-                if time.monotonic() - since > self.config.idle_timeout:
-                    raise SignalingError("idle", "nobody came into the room for too long") from None
                 if unanswered == 2:
                     raise SignalingError("stale", f"nothing heard for {3 * heartbeat:g} s") from None
                 unanswered += 1
@@ -254,7 +259,8 @@ class SignalingServer:
                 text: str = message.data
                 return text
             if message.type is WSMsgType.PING:
-                await quietly(socket.pong(message.data))
+                if not await quietly(asyncio.wait_for(socket.pong(message.data), SEND_TIMEOUT)):
+                    return None  # it asks and reads nothing
             elif message.type is WSMsgType.BINARY:
                 raise SignalingError("bad_message", "messages are JSON text, not binary")
             elif message.type is not WSMsgType.PONG:
@@ -277,7 +283,10 @@ class SignalingServer:
         name = request.match_info["name"]
         if not re.fullmatch(ROOM_PATTERN, name):
             return json_error(400, "bad_room", "a room's name has 1 to 64 letters, digits, _ or -")
-        return web.json_response({"room": name, "peers": await self.rooms.count(name)})
+        try:
+            return web.json_response({"room": name, "peers": await self.rooms.count(name)})
+        except SignalingError as error:
+            return json_error(503, error.code, str(error))
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """``cleanup_ctx``: the rooms are open for as long as the server runs."""
@@ -294,13 +303,13 @@ class SignalingServer:
 SERVER = web.AppKey("SERVER", SignalingServer)
 
 
-def create_app(config: ServerConfig | None = None) -> web.Application:
-    """The signaling server as an aiohttp application. Raises ``SignalingError`` (``bad_url``) where
+def create_app(config: ServerConfig | None = None, middlewares: Sequence[Middleware] = ()) -> web.Application:
+    """The signaling server as an aiohttp application, behind these middlewares. Raises ``SignalingError`` (``bad_url``) where
     it names no Redis."""
     config = config or ServerConfig()
     rooms = open_rooms(config.redis, config.max_rooms) if config.redis else MemoryRooms(config.max_rooms)
     server = SignalingServer(config, rooms)
-    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_MESSAGE)
+    app = web.Application(middlewares=[*middlewares, errors_as_json], client_max_size=MAX_MESSAGE)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(server.run)
     app[SERVER] = server

@@ -9,13 +9,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import cast
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aioice.stun import Class, Message, Method
 
 from codec.errors import system_reason
 from signaling.rooms.address_limits import plain
+from signaling.static_files import split_url
 
 log = logging.getLogger(__name__)
 
@@ -47,22 +47,22 @@ class _Protocol(asyncio.DatagramProtocol):
 
 def stun_url(host: str, port: int) -> str:
     """As an ICE server, for who asked for ``host``, the Host header of a request."""
-    name = urlsplit("//" + host).hostname or "localhost"
+    name = split_url("//" + host).hostname or "localhost"
     return f"stun:[{name}]:{port}" if ":" in name else f"stun:{name}:{port}"
 
 
 def serve_stun(
-    host: str, port: int, ready: Callable[[int], None]
+    host: str, port: int, ready: Callable[[int], None], say: Callable[[str], object]
 ) -> Callable[[web.Application], AbstractAsyncContextManager[None]]:
-    """For ``app.cleanup_ctx``: answer at this UDP port while the application runs. ``ready`` is told the port; it is not
-    where the port can't be had, which is logged."""
+    """For ``app.cleanup_ctx``: answer at this UDP port while the application runs. ``ready`` is told the port; where it can't
+    be had, ``say`` is told in a line."""
 
     @asynccontextmanager
     async def running(_: web.Application) -> AsyncIterator[None]:
         try:
             transport, _protocol = await asyncio.get_running_loop().create_datagram_endpoint(_Protocol, (host, port))
         except OSError as error:
-            log.warning("no STUN at UDP port %d, calls between two homes may need --ice: %s", port, system_reason(error))
+            say(f"no STUN at UDP port {port}, calls between two homes may need --ice: {system_reason(error)}")
             yield
             return
         ready(transport.get_extra_info("sockname")[1])

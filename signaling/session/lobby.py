@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import Any
 
 from aiohttp import WSMsgType, web
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from signaling.client import call_link
+from signaling.client import call_link, socket_url
 from signaling.protocol import SignalingError
 from signaling.session.session import Session, SessionConfig
 from signaling.static_files import json_error
@@ -33,6 +33,15 @@ class Wish(BaseModel):
     room: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     server: str = Field(pattern=r"^https?://[^\s/@?#]+/?$", max_length=300)
     token: str | None = Field(default=None, max_length=1000)
+
+    @field_validator("server")
+    @classmethod
+    def _can_be_asked(cls, server: str) -> str:
+        try:
+            socket_url(server)
+        except SignalingError as error:
+            raise ValueError(str(error)) from None
+        return server
 
 
 class Lobby:
@@ -124,9 +133,9 @@ async def run_lobby(
         # A token is for the server that it was given for; the page's wish may name any other.
         access = wish.token or (config.access if server.rstrip("/") == config.server.rstrip("/") else None)
         session.on_safety = lambda code: say(f"safety code: {code}")
-        say(f"link for the other side: {call_link(server, wish.room, access)}")
         session.config = replace(own, room=wish.room, server=server, access=access, page_port=page_port)
         try:
+            say(f"link for the other side: {call_link(server, wish.room, access)}")
             on_figures(await session.run())
             told = "The call has ended."
         except (SignalingError, PeerError) as error:

@@ -1,14 +1,13 @@
 """What the pages on this machine share: their files, and who may ask for them."""
 
 from collections.abc import Iterable
-from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from codec.errors import system_reason
 from receiver.outputs.video_file import OutputError
-from signaling.static_files import add_headers, add_pages, errors_as_json, json_error
+from signaling.static_files import add_headers, add_pages, errors_as_json, json_error, split_url
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 FILES = (
@@ -54,19 +53,12 @@ def _guard(names: frozenset[str] | set[str]) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         host = request.headers.get("Host", "").lower()
-        if _split("//" + host).hostname not in names:
+        if split_url("//" + host).hostname not in names:
             return json_error(403, "bad_host", "this page answers at localhost only")
         origin = request.headers.get("Origin")
         # Another program's page on localhost is foreign, too: the port must match as well as the name.
-        if origin is not None and _split(origin).netloc.lower() != host:
+        if origin is not None and split_url(origin).netloc.lower() != host:
             return json_error(403, "bad_origin", "requests from other pages are refused")
         return await handler(request)
 
     return guard
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")

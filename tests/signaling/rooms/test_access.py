@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from multidict import CIMultiDict
 
 from signaling.client import SignalingClient
 from signaling.protocol import ROOM_PATTERN, SignalingError
@@ -178,11 +179,12 @@ def test_attempts_come_back_with_time_and_memory_stays_bounded():
 
 def test_addresses():
     def of(remote, forwarded=None, behind=False):
-        headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+        headers = CIMultiDict(("X-Forwarded-For", line) for line in (forwarded or "").split("\n") if line)
         return address_of(SimpleNamespace(remote=remote, headers=headers), behind)
 
     assert of("192.0.2.1", "203.0.113.9") == "192.0.2.1"  # anybody can write that header
     assert of("10.0.0.1", "evil, 203.0.113.9", behind=True) == "203.0.113.9"
+    assert of("10.0.0.1", "evil\n203.0.113.9", behind=True) == "203.0.113.9"  # a header of its own, as HAProxy adds it
     assert of("2001:db8:1:2:3:4:5:6") == of("2001:db8:1:2::9") != of("2001:db8:1:3::9")
     assert of(None) == of("10.0.0.1", "<script>", behind=True) == "unknown"
 

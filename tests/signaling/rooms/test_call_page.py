@@ -1,5 +1,6 @@
 """The page of a whole peer: what is served, how, and that nothing else is."""
 
+import asyncio
 import gzip
 import hashlib
 import re
@@ -15,6 +16,7 @@ from signaling.rooms.server import create_app
 from signaling.static_files import page_bytes
 from tests.signaling.rooms.test_proxy import COMPOSE
 from tests.signaling.web.peer.conftest import needs_runtime
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -144,3 +146,17 @@ def test_the_proxy_keeps_no_log_of_paths():
     """They name rooms. What the server itself logs: test_serve.py."""
     site = YAML(typ="safe").load(COMPOSE)["configs"]["nginx"]["content"]
     assert "access_log off;" in site
+
+
+async def test_who_does_not_read_costs_little_and_is_given_up(monkeypatch):
+    monkeypatch.setattr(call_page, "STALLED", 0.5)
+    async with TestServer(create_app()) as server:
+        _, digest, _ = call_page._network("step.onnx")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+        writer.write(f"GET /networks/{digest}/step.onnx HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode())
+        await reader.readline()  # and no more
+        assert server.runner.server is not None
+        (connection,) = server.runner.server.connections
+        assert connection.transport.get_write_buffer_size() < 1_000_000
+        await until(lambda: connection.transport is None)
+        writer.close()

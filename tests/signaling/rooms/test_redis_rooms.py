@@ -15,6 +15,7 @@ pytest.importorskip("redis")
 
 from signaling.client import SignalingClient
 from signaling.protocol import Presence, Ready, SignalingError
+from signaling.rooms.outbox import WAITING_MOST
 from signaling.rooms.redis_rooms import RedisRooms
 from signaling.rooms.server import ServerConfig, create_app
 from tests.signaling.events import heard
@@ -164,4 +165,28 @@ async def test_rooms_beyond_the_limit_are_refused(redis):
         await rooms.enter("b", None, deliver)
     assert caught.value.code == "server_full"
     await rooms.enter("a", None, deliver)
+    await rooms.close()
+
+
+async def test_who_does_not_read_holds_up_no_other_room(redis):
+    rooms, heard, deaf = RedisRooms(redis.url, 10), [], asyncio.Event()
+    await rooms.open()
+
+    async def never(told):
+        await deaf.wait()
+        return False
+
+    async def hears(told):
+        heard.append(told)
+        return True
+
+    members = [
+        await rooms.enter(name, None, deliver) for name, deliver in (("a", never), ("a", never), ("b", hears), ("b", hears))
+    ]
+    for _ in range(WAITING_MOST + 50):
+        assert await rooms.send("a", members[0], Ready())
+    assert await rooms.send("b", members[2], Ready())
+    await until(lambda: heard == [Ready()])
+    for name, member in zip("aabb", members, strict=True):
+        await rooms.leave(name, member)
     await rooms.close()

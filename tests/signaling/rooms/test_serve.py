@@ -1,5 +1,6 @@
 """``facewire serve`` as the process that people run: it serves, tells when it goes, and keeps no room's name in its log."""
 
+import asyncio
 import signal
 
 import aiohttp
@@ -12,6 +13,23 @@ from tests.e2e.processes import facewire, finish
 from tests.waiting import PATIENCE, until
 
 ROOM = "secret-room"
+
+
+async def network(url: str) -> str:
+    """The path of the largest file."""
+    async with aiohttp.ClientSession() as session, session.get(url + "/peer/files.json") as answer:
+        if answer.status == 503:  # no runtime for browsers was fetched
+            return "/peer/page/main.js"
+        return (await answer.json())["files"]["step.onnx"]["url"]
+
+
+async def unreadable(port: int) -> None:
+    """A request that no server can read, and one that names no site."""
+    for lines in (f"GET /call/{ROOM} room HTTP/1.1\r\n\r\n", "GET /ws HTTP/1.1\r\nHost: x\r\nOrigin: http://[\r\n\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(lines.encode())
+        assert b" 40" in await reader.readline()
+        writer.close()
 
 
 @pytest.mark.e2e
@@ -30,16 +48,21 @@ async def test_it_serves_and_tells_its_peers_when_it_goes() -> None:
             assert await one.wait_for_peer()
             assert await other.wait_for_peer()
             assert one.ice.servers, "it tells of its STUN"
+            await unreadable(port)
+            _, stalled = await asyncio.open_connection("127.0.0.1", port)  # a download that is never read
+            stalled.write(f"GET {await network(url)} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode())
             process.send_signal(signal.SIGTERM)
             # Its peers look for it again, as for one that is just being renewed.
             await until(lambda: not one.peer.present and not other.peer.present, PATIENCE)
-        code, out, error = await finish(process, PATIENCE)
+        code, out, error = await finish(process, 90)  # aiohttp's own patience with the download is two minutes
+        stalled.close()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     assert code == 0, error
     assert ROOM not in said + out + error
+    assert "Traceback" not in error
 
 
 @pytest.mark.e2e

@@ -50,6 +50,7 @@ async def test_a_wish_is_taken_once(lobby):
         ({"room": ""}, "room"), ({"room": "a b"}, "room"), ({"room": "x" * 65}, "room"), ({"room": 3}, "room"),
         ({"server": "ftp://a"}, "server"), ({"server": "http://u:p@a"}, "server"), ({"server": "http://a/?q"}, "server"),
         ({"server": "javascript:alert(1)"}, "server"), ({"token": "t" * 2000}, "token"), ({"server": None}, "server"),
+        ({"server": "http://a:87900"}, "server"), ({"server": "http://a:b"}, "server"), ({"server": "http://[a"}, "server"),
     ],
 )  # fmt: skip
 async def test_a_wrong_wish_is_named(lobby, change, named):
