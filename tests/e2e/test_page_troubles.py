@@ -30,6 +30,41 @@ navigator.mediaDevices.getUserMedia = (wanted) => {
   return window.plugged ? real(wanted) : Promise.reject(new DOMException("", "NotFoundError"));
 };
 """
+REFUSED = """
+const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+const query = navigator.permissions.query.bind(navigator.permissions);
+let [allowed, status] = [false, null];
+navigator.mediaDevices.getUserMedia = (wanted) =>
+  wanted.audio && !allowed ? Promise.reject(new DOMException("", "NotAllowedError")) : real(wanted);
+navigator.permissions.query = async (wanted) => {
+  if (wanted.name !== "microphone") return query(wanted);
+  status = { state: "denied", onchange: null };
+  return status;
+};
+window.allow = () => {
+  allowed = true;
+  status.state = "granted";
+  status.onchange?.();
+};
+"""
+LOADED_ONCE = """
+const [real, load] = [navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices), AudioWorklet.prototype.addModule];
+[window.opened, window.loads] = [0, 0];
+let microphone = null;
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  const stream = await real(wanted);
+  if (wanted.audio) [microphone, window.opened] = [stream.getAudioTracks()[0], window.opened + 1];
+  return stream;
+};
+AudioWorklet.prototype.addModule = function (url) {
+  if (url.includes("tap") && window.loads++) return Promise.reject(new DOMException("Unable to load a worklet's module."));
+  return load.call(this, url);
+};
+window.unplug = () => {
+  microphone.stop();
+  microphone.onended(); // which a page's own stop() does not call
+};
+"""
 PLUGGED = "window.plugged = true; navigator.mediaDevices.dispatchEvent(new Event('devicechange'))"
 FIRST_FAILS = """
 const Real = RTCPeerConnection;
@@ -140,3 +175,40 @@ async def test_who_waits_for_long_hears_that_somebody_comes(server: str, tmp_pat
         stack.push_async_callback(peer.close)
         await peer.connect(client, LONG)
         await until(lambda: browser.run("return window.notes === 2"), LONG)
+
+
+async def test_a_microphone_that_was_refused_is_used_once_it_is_allowed(server: str, tmp_path: Path) -> None:
+    bundles: list[Bundle] = []
+    async with AsyncExitStack() as stack:
+        browser = await stack.enter_async_context(Browser(*chromium_options(shipped_clip(), tmp_path)))
+        await browser.before(REFUSED)
+        await opened(browser, page(server, "shy"))
+        client = await stack.enter_async_context(SignalingClient(server, "shy"))
+        peer = Peer(IceConfig(), lambda data: bundles.append(Bundle.parse(data)), lambda _: None)
+        stack.push_async_callback(peer.close)
+        await peer.connect(client, LONG)
+        assert await browser.run(TROUBLE) == "No microphone: allow it in the browser's settings for this page."
+        await until(lambda: bundles and bundles[-1].muted, LONG)
+        await browser.run("window.allow()")
+        await until(lambda: not bundles[-1].muted, LONG)
+        await until(lambda: browser.run(f"return !(() => {{ {TROUBLE} }})()"), LONG, 0.2)
+
+
+async def test_another_microphone_is_heard_while_the_server_is_away(server: str, tmp_path: Path) -> None:
+    async with Browser(*chromium_options(shipped_clip(), tmp_path)) as browser:
+        await browser.before(LOADED_ONCE)
+        await browser.open(page(server, "away"))
+        await until(lambda: browser.run("return document.getElementById('level').value > 0.2"), LONG, 0.1)
+        await browser.run("window.unplug()")
+        await until(lambda: browser.run("return window.opened === 2"), LONG, 0.1)
+        assert await browser.run(TROUBLE) == ""
+        await until(lambda: browser.run("return document.getElementById('level').value > 0.2"), LONG, 0.1)
+
+
+async def test_devices_can_be_chosen_before_the_call(server: str, tmp_path: Path) -> None:
+    async with Browser(*chromium_options(shipped_clip(), tmp_path)) as browser:
+        await browser.open(page(server, "early"))
+        await until(lambda: browser.run("return document.getElementById('level').value > 0.2"), LONG, 0.1)
+        assert await browser.run("return document.getElementById('panel').offsetParent === null")
+        await browser.click("#devices")
+        await until(lambda: browser.run("return document.querySelector('#panel select')?.offsetParent !== null"), LONG, 0.1)

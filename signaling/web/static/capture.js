@@ -1,7 +1,7 @@
 // This window's camera and microphone for the call's process, over /capture: JPEG pictures and PCM sound. The browser cancels the
 // echo of what it plays itself, and goes on with another device when one is unplugged.
 
-import { MEDIA_CONSTRAINTS, TROUBLE } from "./call/media_access.js";
+import { MEDIA_CONSTRAINTS, onceAllowed, TROUBLE } from "./call/media_access.js";
 
 const PICTURE = 1;
 const SOUND = 2;
@@ -99,8 +99,15 @@ export class Capture {
       if (kinds.length > 1) for (const kind of kinds) await this.#open([kind]);
       else if (this.#ids[kinds[0]])
         this.choose(kinds[0], ""); // the one that was chosen is gone: any other
-      else this.#tell(kinds[0], TROUBLE[error.name] ?? error.name);
+      else {
+        this.#tell(kinds[0], TROUBLE[error.name] ?? error.name);
+        if (error.name === "NotAllowedError") onceAllowed(kinds[0], () => this.#again(kinds[0]));
+      }
     }
+  }
+
+  #again(kind) {
+    if (!this.#over && !this.#off[kind] && this.troubles[kind]) this.#open([kind]);
   }
 
   #use(track) {

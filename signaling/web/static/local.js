@@ -3,7 +3,7 @@
 import { refusal } from "./call/media_access.js";
 import { Capture } from "./capture.js";
 import { Lobby } from "./lobby.js";
-import { note, press, steer } from "./page/controls.js";
+import { note, press, steer, TOUCHES } from "./page/controls.js";
 import { insteadOfFace, localNote, remoteNote, showPixels } from "./page/faces.js";
 import { Menus } from "./page/menus.js";
 import { forgetCode, showCode } from "./page/safety.js";
@@ -35,7 +35,7 @@ let wished = {};
 let smallShown = false;
 let browser = { picture: null, sound: null };
 
-for (const touch of ["pointerdown", "keydown"]) addEventListener(touch, () => soundOn.hidden || sound.play());
+for (const touch of TOUCHES) addEventListener(touch, () => sound.play());
 
 // ---- numbers and commands ----
 
@@ -77,7 +77,7 @@ function show(stats) {
   if (phase === "ended" && stats.state !== "starting") return;
   enterCall(stats);
   enable(stats.state !== "starting"); // before, the process heeds no button
-  showNumbers(stats, browser);
+  showNumbers(insteadOfFace(stats.face) ? { ...stats, fps: null, drawn_fps: null } : stats, browser);
   const state = typeof stats.state === "string" ? stats.state : "–";
   setState(state, TONES[state] ?? "wait");
   const present = stats.peer_present === true;

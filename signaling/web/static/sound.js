@@ -4,6 +4,9 @@ import { outputLatency } from "./media/output_latency.js";
 
 const RETRY_MS = 1000;
 
+/** Whether the browser holds the sound back: at first, or after a telephone call. */
+const asleep = (context) => !["running", "closed"].includes(context.state);
+
 export class Sound {
   #needsTouch;
   #element;
@@ -23,9 +26,9 @@ export class Sound {
   async start() {
     if (this.#context) return;
     const context = (this.#context = new AudioContext({ latencyHint: "interactive" }));
-    context.addEventListener("statechange", () => context === this.#context && this.#needsTouch(context.state === "suspended"));
+    context.addEventListener("statechange", () => context === this.#context && this.#needsTouch(asleep(context)));
     this.play();
-    this.#needsTouch(context.state === "suspended");
+    this.#needsTouch(asleep(context));
     try {
       await context.audioWorklet.addModule("/speaker.js");
     } catch (error) {

@@ -20,7 +20,12 @@ class Speaker extends AudioWorkletProcessor {
     this.last = this.residue = 0;
     const heard = ({ data }) => this.put(new Int16Array(data));
     // Samples come by this port, or by one that it brings.
-    this.port.onmessage = (message) => (message.data.port ? (message.data.port.onmessage = heard) : heard(message));
+    this.told = true; // how much waits, to who sends by this port
+    this.port.onmessage = (message) => {
+      if (!message.data.port) return heard(message);
+      message.data.port.onmessage = heard;
+      this.told = false;
+    };
   }
 
   put(pcm) {
@@ -32,7 +37,7 @@ class Speaker extends AudioWorkletProcessor {
     this.samples = joined;
     if (left > this.slack) this.forget(left - this.slack);
     else this.settle(left);
-    this.port.postMessage(Math.min(left, this.slack) / sampleRate);
+    if (this.told) this.port.postMessage(Math.min(left, this.slack) / sampleRate);
   }
 
   /** Drop the oldest at once. */

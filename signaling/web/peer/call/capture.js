@@ -1,9 +1,12 @@
 // Camera and microphone of this browser.
 
 import { OPUS_RATE } from "../media/opus.js";
-import { MEDIA_CONSTRAINTS, TROUBLE } from "./media_access.js";
+import { MEDIA_CONSTRAINTS, onceAllowed, TROUBLE } from "./media_access.js";
 
 /** @typedef {import("./media_access.js").Kind} Kind */
+
+/** Milliseconds until the microphone's worklet is asked for again. */
+const RETRY_MS = 1000;
 
 /** This side's camera and microphone, given to the worker that sends. */
 export class Capture {
@@ -15,6 +18,10 @@ export class Capture {
   #ids = { video: "", audio: "" };
   /** @type {AudioContext | null} */
   #context = null;
+  /** @type {AudioWorkletNode | null} */
+  #tap = null;
+  /** @type {MediaStreamAudioSourceNode | null} */
+  #source = null;
   #watching = 0;
   #camera = true; // is wanted
   #closed = false;
@@ -42,13 +49,14 @@ export class Capture {
       this.#asked[kind] += 1;
     }
     const asked = { ...this.#asked };
+    /** @type {MediaStream | null} */
+    let stream = null;
     try {
       if (!navigator.mediaDevices) throw new Error("this page was not opened over https");
-      const stream = await navigator.mediaDevices.getUserMedia(
-        Object.fromEntries(kinds.map((kind) => [kind, this.#wanted(kind)])),
-      );
+      stream = await navigator.mediaDevices.getUserMedia(Object.fromEntries(kinds.map((kind) => [kind, this.#wanted(kind)])));
       for (const track of stream.getTracks()) await this.#use(track, asked);
     } catch (error) {
+      for (const track of stream?.getTracks() ?? []) if (!Object.values(this.#tracks).includes(track)) track.stop();
       const current = kinds.filter((kind) => !this.#closed && asked[kind] === this.#asked[kind]);
       if (kinds.length > 1) await Promise.all(current.map((kind) => this.#open([kind])));
       else if (current.length) await this.#refused(kinds[0], /** @type {Error} */ (error));
@@ -69,8 +77,14 @@ export class Capture {
       return;
     }
     this.troubles[kind] = TROUBLE[name] ?? message;
+    if (name === "NotAllowedError") onceAllowed(kind, () => this.retry(kind));
     // Nothing old may go on being sent as live.
     this.#letGo(kind);
+  }
+
+  /** Ask once more for what is missing, if it is wanted. @param {Kind} kind */
+  retry(kind) {
+    if (!this.#closed && this.troubles[kind] && (kind === "audio" || this.#camera)) this.#open([kind]);
   }
 
   /** @param {Kind} kind */
@@ -79,8 +93,7 @@ export class Capture {
     this.#tracks[kind] = null;
     if (kind === "video") this.#watching += 1;
     else {
-      this.#context?.close();
-      this.#context = null;
+      this.#deafen();
     }
     this.#worker.postMessage(kind === "video" ? { kind: "camera", readable: null } : { kind: "microphone", port: null });
   }
@@ -141,17 +154,63 @@ export class Capture {
 
   /** @param {MediaStreamTrack} track */
   async #hear(track) {
-    this.#context?.close();
+    const stream = new MediaStream([track]);
+    if (this.#context && this.#tap && this.#listenTo(stream, this.#context, this.#tap)) return this.play();
+    this.#deafen();
     const context = contextFor(track);
     this.#context = context;
-    await context.audioWorklet.addModule("/peer/media/tap_worklet.js");
+    context.onstatechange = () => this.#changed();
+    while (!(await this.#loaded(context))) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     if (context !== this.#context) return;
     const tap = new AudioWorkletNode(context, "tap", { numberOfOutputs: 0 });
-    context.createMediaStreamSource(new MediaStream([track])).connect(tap);
+    this.#tap = tap;
+    this.#listenTo(stream, context, tap);
     const { port1, port2 } = new MessageChannel();
     tap.port.postMessage(port1, [port1]);
     this.#worker.postMessage({ kind: "microphone", port: port2, rate: context.sampleRate }, [port2]);
     this.play();
+  }
+
+  /**
+   * Hear another microphone with what is there: while the server is away nothing new can be loaded. False where the browser brings no
+   * two microphones into one context (Firefox, at other rates).
+   * @param {MediaStream} stream @param {AudioContext} context @param {AudioWorkletNode} tap
+   */
+  #listenTo(stream, context, tap) {
+    try {
+      const source = context.createMediaStreamSource(stream);
+      this.#source?.disconnect();
+      source.connect(tap);
+      this.#source = source;
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Whether the worklet is there, or the context no longer wanted. @param {AudioContext} context */
+  async #loaded(context) {
+    if (context !== this.#context) return true;
+    try {
+      await context.audioWorklet.addModule("/peer/media/tap_worklet.js");
+      if (context === this.#context) delete this.troubles.audio;
+      return true;
+    } catch {
+      if (context === this.#context) this.troubles.audio = "the server does not answer";
+      return false;
+    } finally {
+      this.#changed();
+    }
+  }
+
+  #deafen() {
+    this.#context?.close();
+    this.#context = this.#tap = this.#source = null;
+  }
+
+  /** Whether the browser holds the microphone's sound back, as after a telephone call. */
+  get asleep() {
+    return this.#context !== null && !["running", "closed"].includes(this.#context.state);
   }
 
   /** Browsers may begin to listen only once the user has touched the page. */
@@ -183,17 +242,18 @@ export class Capture {
     navigator.mediaDevices?.removeEventListener("devicechange", this.#plugged);
     this.#watching += 1;
     for (const track of Object.values(this.#tracks)) track?.stop();
-    this.#context?.close();
+    this.#deafen();
   }
 }
 
 /** At Opus's own rate, where the browser brings a microphone to any. @param {MediaStreamTrack} track */
 function contextFor(track) {
+  const context = new AudioContext({ sampleRate: OPUS_RATE, latencyHint: "interactive" });
   try {
-    const context = new AudioContext({ sampleRate: OPUS_RATE, latencyHint: "interactive" });
     context.createMediaStreamSource(new MediaStream([track]));
     return context;
   } catch {
+    context.close();
     return new AudioContext({ latencyHint: "interactive" });
   }
 }

@@ -9,13 +9,28 @@ export const MEDIA_CONSTRAINTS = {
 };
 /** By the error's name. @type {Record<string, string>} */
 export const TROUBLE = {
-  NotAllowedError: "the browser does not allow it",
+  NotAllowedError: "allow it in the browser's settings for this page",
   NotFoundError: "there is none",
   NotReadableError: "another program uses it",
   OverconstrainedError: "it is gone",
 };
 /** @type {Record<Kind, string>} */
 export const NAMES = { video: "camera", audio: "microphone" };
+
+/**
+ * Call `then` once the user allows what was refused, in the browser's settings. Nothing where the browser doesn't tell.
+ * @param {Kind} kind @param {() => void} then
+ */
+export async function onceAllowed(kind, then) {
+  const name = /** @type {PermissionName} */ (NAMES[kind]);
+  const status = await navigator.permissions?.query({ name }).catch(() => null);
+  if (!status) return;
+  status.onchange = () => {
+    if (status.state !== "granted") return;
+    status.onchange = null;
+    then();
+  };
+}
 
 /** The line that the page shows; "" where there is no trouble. @param {Kind} kind @param {string | undefined} why */
 export const refusal = (kind, why) => (why ? `No ${NAMES[kind]}: ${why}.` : "");

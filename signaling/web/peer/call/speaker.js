@@ -28,10 +28,11 @@ export class Speaker {
   async start() {
     const context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
     this.#context = context;
-    context.onstatechange = () => this.#needsTouch(context.state === "suspended");
+    context.onstatechange = () => this.#needsTouch(this.asleep);
     this.play();
-    this.#needsTouch(context.state === "suspended");
+    this.#needsTouch(this.asleep);
     await context.audioWorklet.addModule("/speaker.js");
+    if (context !== this.#context) return; // the call has ended meanwhile
     const node = new AudioWorkletNode(context, "speaker", { numberOfInputs: 0 });
     const { port1, port2 } = new MessageChannel();
     node.port.postMessage({ port: port1 }, [port1]);
@@ -39,6 +40,11 @@ export class Speaker {
     this.#worker.postMessage({ kind: "speaker", port: port2 }, [port2]);
     this.#worker.postMessage({ kind: "outputs", seconds: this.latency });
     if (this.#sink) await this.choose(this.#sink).catch((error) => console.warn("facewire:", error));
+  }
+
+  /** Whether the browser holds the sound back: at first, or after a telephone call. */
+  get asleep() {
+    return this.#context !== null && !["running", "closed"].includes(this.#context.state);
   }
 
   /** Begin to be heard; until the user has touched the page, browsers refuse. */

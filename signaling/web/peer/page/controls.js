@@ -11,6 +11,9 @@ const SAID = {
   small: ["The face is shown", "The 8×8 pixels are shown"],
 };
 
+/** What counts as touching the page, so that it may play sound: of a screen reader it may be the click alone. */
+export const TOUCHES = ["pointerdown", "click", "keydown"];
+
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
 

@@ -6,7 +6,7 @@ import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
 import { consistency } from "../receiver/trust.js";
 import { drawing } from "../workers/load.js";
-import { note, press, steer } from "./controls.js";
+import { note, press, steer, TOUCHES } from "./controls.js";
 import { insteadOfFace, localNote, remoteNote, showPixels } from "./faces.js";
 import { Menus } from "./menus.js";
 import { showNumbers } from "./numbers.js";
@@ -31,6 +31,12 @@ const UNHEARD_SHOWN = 3;
 /** Seconds of waiting after which it is heard that the other person has come. */
 const LONG_WAIT = 5;
 
+/** Milliseconds without a picture of the own camera, which is on, after which that is told. */
+const DARK = 2000;
+/** Which browsers do: see docs/usage.md. */
+const NEWER =
+  "It takes iOS 26 on an iPhone or iPad, Chrome or Edge on Android, and the newest Chrome, Edge or Firefox on a computer.";
+
 /** As faces.js calls them. @param {number} face */
 const faceName = (face) => (Object.entries(Face).find(([, value]) => value === face) ?? [""])[0].toLowerCase();
 
@@ -53,6 +59,10 @@ let aloneSince = null;
 const troubles = new Map();
 /** @type {WakeLockSentinel | null} */
 let awake = null;
+/** Whether nothing comes from the other side: what is shown meanwhile is made up. */
+let interrupted = false;
+/** When the own camera last gave a picture. */
+let seenAt = 0;
 
 /** What this browser lacks, in words; "" where nothing. */
 async function lacking() {
@@ -65,9 +75,7 @@ async function lacking() {
   };
   const missing = Object.entries(wanted).flatMap(([name, words]) => (name in self ? [] : [words]));
   if (!(await canSpeak())) missing.push("WebCodecs for Opus");
-  return missing.length
-    ? `This browser lacks ${missing.join(" and ")}. Chrome, Edge and Firefox have it in their newest versions.`
-    : "";
+  return missing.length ? `This browser lacks ${missing.join(" and ")}. ${NEWER}` : "";
 }
 
 /** Whether there is a WebGPU that is no imitation by the processor. */
@@ -106,7 +114,10 @@ async function begin() {
       shown: showFrame,
       small: showSmall,
       safety: (words) => showCode(words.join(" ")),
-      hidden: () => byId("remote").getContext("2d").clearRect(0, 0, 256, 256),
+      hidden: () => {
+        shown = null;
+        byId("remote").getContext("2d").clearRect(0, 0, 256, 256);
+      },
       loading: (bytes) => {
         loaded += bytes;
         showLoading();
@@ -116,9 +127,7 @@ async function begin() {
         showLoading();
       },
       devices: devicesChanged,
-      sound: (needsTouch) => {
-        soundOn.hidden = !needsTouch;
-      },
+      sound: showTouch,
       trouble: tell,
     },
   );
@@ -152,6 +161,12 @@ function showState(state, told) {
   document.body.dataset.seen = "no";
   document.body.dataset.alone = state === "waiting" ? "yes" : "no";
   document.title = state === "connected" ? `${TITLE}: connected` : TITLE;
+  if (state !== "connected") {
+    note("face", "");
+    showNumbers({});
+    interrupted = false;
+    shown = null;
+  }
   if (state === "waiting") aloneSince ??= performance.now();
   if (state === "connected") {
     if (aloneSince !== null && (document.hidden || performance.now() - aloneSince > LONG_WAIT * 1000)) call.speaker.chime();
@@ -169,9 +184,21 @@ function showState(state, told) {
 function end(told) {
   setRemote(`${told} You can close this window, or call again.`);
   byId("again").hidden = false;
+  if (focusLost()) byId("again").focus();
   awake?.release();
   awake = null;
   byId("panel").hidden = true;
+}
+
+/** Whether what had the focus is no longer shown: a screen reader would begin at the top. */
+function focusLost() {
+  const element = /** @type {HTMLElement | null} */ (document.activeElement);
+  return !element || element === document.body || !element.offsetParent;
+}
+
+/** Whether the browser waits for a touch before it plays sound or listens. In the lobby there is nothing to hear. */
+function showTouch() {
+  soundOn.hidden = !call || call.state === "lobby" || call.state === "ended" || !(call.speaker.asleep || call.capture.asleep);
 }
 
 /** What stands in place of a face; "" where there is one. @param {string} text */
@@ -189,14 +216,20 @@ function showView(crop, face, enlarged) {
   const context = byId("preview").getContext("2d", { alpha: false });
   if (crop) context.putImageData(new ImageData(crop.data, crop.width), 0, 0);
   else context.clearRect(0, 0, 256, 256);
+  const wanted = !call.cameraOff && !call.away && Boolean(call.capture.current("video"));
+  if (crop || !wanted) seenAt = performance.now();
+  const dark = performance.now() - seenAt > DARK;
   const unheard = call.muted && performance.now() < unheardUntil;
-  note("local-face", unheard ? "you are muted" : crop ? localNote(faceName(face), enlarged) : "");
+  note(
+    "local-face",
+    unheard ? "you are muted" : crop ? localNote(faceName(face), enlarged) : dark ? "your camera gives no picture" : "",
+  );
 }
 
 /** The pixels that a face is drawn from, in its place until it can be drawn. @param {Uint8ClampedArray} small */
 function showSmall(small) {
   if (call.state !== "connected") return;
-  setRemote("");
+  if (!interrupted) setRemote("");
   stage.dataset.rough = "yes";
   showPixels(small);
 }
@@ -211,7 +244,7 @@ function showFrame(frame) {
     return;
   }
   if (call.state !== "connected") return;
-  setRemote("");
+  if (!interrupted) setRemote("");
   stage.dataset.rough = "no";
   shown = frame;
   if (smallShown) showPixels(frame.small);
@@ -231,15 +264,18 @@ function devicesChanged() {
     tell(kind, refusal(kind, call.capture.troubles[kind]));
   }
   menus?.refresh();
+  showTouch();
 }
 
 function everySecond() {
   const numbers = call.numbers();
   if (call.state === "connected") {
-    showNumbers({ ...numbers, draw: frameMs, trust: shown && consistency(shown.rgba, shown.small) });
-    byId("readout").title = `${numbers.concealed} of ${numbers.ticks} ticks of sound concealed`;
     const face = faceName(Number(numbers.face));
-    if (numbers.quiet > QUIET) setRemote("Nothing comes from the other person: the connection is interrupted.");
+    const frames = insteadOfFace(face) ? { fps: null, drawn: null } : {}; // none are wanted
+    showNumbers({ ...numbers, ...frames, draw: frameMs, trust: shown && consistency(shown.rgba, shown.small) });
+    byId("readout").title = `${numbers.concealed} of ${numbers.ticks} ticks of sound concealed`;
+    interrupted = numbers.quiet > QUIET;
+    if (interrupted) setRemote("Nothing comes from the other person: the connection is interrupted.");
     else if (insteadOfFace(face)) setRemote(insteadOfFace(face));
     note("face", remoteNote(face, Boolean(numbers.muted)));
   }
@@ -254,6 +290,8 @@ async function join() {
   try {
     await call.join(room, location.hash.slice(1) || null);
     call.capture.play();
+    showTouch();
+    if (focusLost()) byId("mute").focus();
     keepAwake();
   } catch (error) {
     tell("join", `The call could not be joined: ${/** @type {Error} */ (error).message}.`);
@@ -261,10 +299,14 @@ async function join() {
   }
 }
 
+const isOver = () => call.state === "ended";
+
 /** A phone that sleeps ends the call. */
 async function keepAwake() {
   if (call.state === "ended" || call.state === "lobby" || document.hidden) return;
-  awake = (await navigator.wakeLock?.request("screen").catch(() => null)) ?? null;
+  const lock = await navigator.wakeLock?.request("screen").catch(() => null);
+  if (isOver()) lock?.release();
+  else awake = lock ?? null;
 }
 
 /** @type {Record<string, () => void>} */
@@ -272,6 +314,7 @@ const actions = {
   mute: () => {
     call.turn("muted", !call.muted);
     press("mute", call.muted, call.muted ? "Unmute" : "Mute");
+    if (!call.muted) call.capture.retry("audio");
   },
   camera: () => {
     call.turn("cameraOff", !call.cameraOff);
@@ -293,9 +336,9 @@ steer(Object.fromEntries(Object.entries(actions).map(([id, action]) => [id, () =
 );
 byId("join").addEventListener("click", join);
 byId("again").addEventListener("click", () => location.reload());
-for (const touch of ["pointerdown", "keydown"]) {
+for (const touch of TOUCHES) {
   addEventListener(touch, () => {
-    if (!soundOn.hidden) call?.speaker.play();
+    call?.speaker.play();
     call?.capture.play();
   });
 }

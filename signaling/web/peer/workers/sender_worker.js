@@ -38,6 +38,8 @@ const sound = new TickSound(OPUS_RATE);
 const overheard = new VoiceActivity(OPUS_RATE);
 /** @type {Resampler | null} */
 let resampler = null;
+/** The loudest of the microphone's samples since the last look before the call. */
+let loudest = 0;
 /** @type {MessagePort | null} */
 let microphone = null;
 /** The newest pictures, oldest first. @type {{ at: number, image: Rgba }[]} */
@@ -121,7 +123,10 @@ function listen(port, rate) {
   if (!port) return;
   resampler = new Resampler(rate, OPUS_RATE);
   port.onmessage = ({ data }) => {
-    if (port === microphone && resampler) sound.put(resampler.push(data), (stream?.tickMs ?? 0) / 1000);
+    if (port !== microphone || !resampler) return;
+    const samples = resampler.push(data);
+    loudest = Math.max(loudest, peak(samples));
+    sound.put(samples, (stream?.tickMs ?? 0) / 1000);
   };
 }
 
@@ -284,8 +289,10 @@ async function glimpse() {
     enlarged: stream.framing.enlarged,
     hidden: stream.framing.hidden,
     crop,
+    level: wanted.muted || wanted.away ? 0 : loudest,
     bundle: null,
   });
+  loudest = 0;
   await sleep(0.1);
   if (wanted.live) {
     await stream.keyframes.chooseEarly();
