@@ -69,7 +69,7 @@ def judge(times: np.ndarray, delay: np.ndarray, received: dict[str, Any], sent: 
     gaps = np.diff(times)
     last = delay[-max(1, len(delay) // 4) :]
     return {
-        "fps": len(times) / (times[-1] - times[0]), "frozen_s": float(np.clip(gaps - FROZEN, 0, None).sum()),
+        "fps": (len(times) - 1) / (times[-1] - times[0]), "frozen_s": float(np.clip(gaps - FROZEN, 0, None).sum()),
         "longest_s": float(gaps.max()), "delay_ms": float(np.median(delay) * 1e3), "delay_end_ms": float(np.median(last) * 1e3),
         "concealed": received["ticks_concealed"] / max(1, received["ticks"]), "late": float(received["bundles_late"]),
         "out_kbps": sent["wire_kbps_out"], "tick_ms": float(sent["tick_ms"]),

@@ -80,14 +80,16 @@ def our_points(
             stored, began = Path(folder) / "clip.fw", time.process_time()
             count = encode_file(clip, stored, StreamConfig(crop="none", keyframe=keyframe, tick_mode=tick_mode, size=size)).count
             encoding = time.process_time() - began
+            began = time.process_time()
             keyframes, inputs, _ = frame_inputs(stored, interpolator)
+            reading = time.process_time() - began
         sent = Sent(list(truth), keyframes, inputs, {})
         began = time.process_time()
         frames = renderer.render("ours", sent, [min(n, len(inputs) - 1) for n in numbers])
         drawing = (time.process_time() - began) / max(1, len(numbers))
         first = len(keyframes[0].data)
         rest = count.video_bytes + count.keyframe_bytes - first
-        cost = Cost(first, rest, len(truth), encoding / len(truth) * 1e3, drawing * 1e3)
+        cost = Cost(first, rest, len(truth), encoding / len(truth) * 1e3, (reading / len(truth) + drawing) * 1e3)
         yield our_setting(tick_mode, size, keyframe), cost, frames
 
 

@@ -31,6 +31,8 @@ from models.whole_file import write_whole
 
 COLUMNS = {"clip", "split", "identity", "frames", "audio"}
 """What is read of ``clips.tsv``."""
+BT601 = {2, 5, 6}
+"""FFmpeg's numbers for BT.601, and for no word about it."""
 
 
 def _sound(path: Path) -> np.ndarray:
@@ -114,6 +116,11 @@ def prepare(data: Path, cache: Path, split: str, say: Callable[[str], None] = la
     writer.close()
 
 
+def as_bt601(frame: av.VideoFrame, to_rgb: Scaler) -> av.VideoFrame:
+    """The frame in the colours that :meth:`Cache.rgb256` reads: those of BT.601, as untagged clips have."""
+    return frame if frame.colorspace in BT601 else av.VideoFrame.from_ndarray(to_rgb.array(frame), format="rgb24")
+
+
 def _frames(path: Path, writer: CacheWriter, most: int) -> int:
     """Write a clip's first pictures, ``most`` of them; how many there are."""
     rgb24, yuv, count = Scaler(), Scaler("yuv420p"), 0
@@ -123,7 +130,7 @@ def _frames(path: Path, writer: CacheWriter, most: int) -> int:
                 raise ValueError(f"it is {frame.width}x{frame.height}, not {SIDE}x{SIDE}")
             rgb = rgb24.array(frame)
             coarse = cv2.resize(rgb, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
-            writer.frame(yuv.array(frame), coarse, sample(rgb))
+            writer.frame(yuv.array(as_bt601(frame, rgb24)), coarse, sample(rgb))
             count += 1
     return count
 

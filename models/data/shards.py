@@ -29,7 +29,7 @@ from codec.errors import system_reason
 from codec.media.scaler import Scaler
 from codec.pictures.sampling import sample as sample_8x8
 from models.data.batch import Batch, MakeDrawer
-from models.data.cache import Cache, CacheWriter
+from models.data.cache import Cache, CacheWriter, as_bt601
 from models.data.clip import COARSE, Clip
 from models.data.regions import FILE as REGIONS
 from models.prepare.samples import Sample, read_infos, read_samples
@@ -96,7 +96,7 @@ class OneClip(Cache):
         self.mel, self.regions = sample.mel, sample.boxes
         self.points = None if sample.points is None else sample.points.astype(np.float32)
         yuv, scaler = Scaler("yuv420p"), Scaler()
-        self.yuv = _Lazy(count, lambda at: yuv.array(frames[at]))
+        self.yuv = _Lazy(count, lambda at: yuv.array(as_bt601(frames[at], scaler)))
         rgb = _Lazy(count, lambda at: scaler.array(frames[at]))
         self.coarse = _Lazy(count, lambda at: cv2.resize(rgb[at], (COARSE, COARSE), interpolation=cv2.INTER_AREA))
         self.small = _Lazy(count, lambda at: sample_8x8(rgb[at]))

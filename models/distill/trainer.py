@@ -87,5 +87,5 @@ class Distiller(Loop[DistillConfig, FaceUpsamplerNet]):
         judge = PerceptualDistance(self.config.weights / "lpips_alexnet.pth", "alexnet").to(self.device)
         rows: dict[str, float] = {}
         for more, points in (("", False), ("shape_", True)):
-            rows |= {f"{more}{k}": v for k, v in evaluate_full(model, dev, judge, 50, self.bf16, points).items()}
+            rows |= {f"{more}{k}": v for k, v in evaluate_full(model, dev, judge, 47, self.bf16, points).items()}
         return rows

@@ -189,7 +189,7 @@ class LeaseTrainer:
         write_whole(out / f"{self.config.network}.pt", partial(torch.save, state))
 
     @torch.no_grad()
-    def evaluate(self, every: int = 20) -> dict[str, float]:
+    def evaluate(self, every: int = 19) -> dict[str, float]:
         """On dev people, first frame as keyframe, pictures at 5 FPS: PSNR and LPIPS-VGG as shown, with
         the points of every frame (``shape_…``) and without; PSNR at mouth and eyes."""
         if self.dev is None:

@@ -52,12 +52,18 @@ def ort_options(threads: int) -> ort.SessionOptions:
     return options
 
 
+def load_cuda() -> None:
+    """Load CUDA and cuDNN from wheels, where they were installed as such: before the first session that wants them."""
+    if hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()
+
+
 class OnnxRuntimeNetwork:
     """ONNX Runtime on the CPU or on CUDA."""
 
     def __init__(self, path: Path, cuda: bool, threads: int) -> None:
-        if cuda and hasattr(ort, "preload_dlls"):
-            ort.preload_dlls()  # CUDA and cuDNN from wheels, where they were installed as such
+        if cuda:
+            load_cuda()
         providers = (["CUDAExecutionProvider"] if cuda else []) + ["CPUExecutionProvider"]
         self._session = ort.InferenceSession(str(path), ort_options(threads), providers=providers)
         self.outputs = tuple(o.name for o in self._session.get_outputs())

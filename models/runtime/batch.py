@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from codec.media.types import Float32, UInt8
-from models.runtime.backends import choose, ort_options
+from models.runtime.backends import choose, load_cuda, ort_options
 from models.runtime.upsampler import DRIVEN, NO_DETAIL, NO_SHAPE, KeyframeFeatures, Upsampler, weights_folder
 
 log = logging.getLogger(__name__)
@@ -77,6 +77,8 @@ class AsBatch:
         model = onnx.load(folder / "step.onnx")
         self._driven = [name for name in DRIVEN if name in {value.name for value in model.graph.input}]
         model = batched(model, self._driven)
+        if cuda:
+            load_cuda()
         # The default looks for the best algorithm at every new size of a batch, in the middle of the call.
         gpu: list[Any] = [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"})] if cuda else []
         providers = [*gpu, "CPUExecutionProvider"]

@@ -92,7 +92,7 @@ def evaluate_coarse(model: FaceUpsamplerNet, cache: Cache, every: int = 12, bf16
 
 @torch.no_grad()
 def evaluate_full(
-    model: FaceUpsamplerNet, cache: Cache, judge: PerceptualDistance, every: int = 25, bf16: bool | None = None,
+    model: FaceUpsamplerNet, cache: Cache, judge: PerceptualDistance, every: int = 23, bf16: bool | None = None,
     points: bool = False,
 ) -> dict[str, float]:  # fmt: skip
     """PSNR and LPIPS (AlexNet) at 256×256 of picture and warp alone; ``points``: those of every frame are known."""

@@ -92,6 +92,7 @@ class Loop(ABC, Generic[C, M]):
         groups = [{"scale": 1.0} | group for group in groups]
         self.optimiser = torch.optim.AdamW(groups, config.rate, betas=(0.9, 0.99), weight_decay=1e-4)
         self.step, self.seconds = 0, 0.0
+        self.part = 0  # which of the step's batches
         self.checkpoint = config.out / f"{config.stage}.pt"
         if self.checkpoint.exists():
             state = RunState(self.model, self.ema, self.optimiser)
@@ -142,7 +143,7 @@ class Loop(ABC, Generic[C, M]):
         sums: Counter[str] = Counter()
 
         def losses() -> Iterator[Tensor]:
-            for batch in batches:
+            for self.part, batch in enumerate(batches):
                 with autocast(self.device.type, self.bf16):
                     loss, parts = self.loss(batch)
                 sums.update(parts)

@@ -42,13 +42,14 @@ def _rest(wanted: "TrainRequest", last: str, scale: float, say: Callable[[str], 
     from models.export import int8
     from models.training.average import SHARE, mix
     from models.training.interpolator import InterpolatorConfig, train
-    from models.training.runs import INTERPOLATOR_CLIPS, cache_shards, run_export, sharded
+    from models.training.runs import INTERPOLATOR_CLIPS, cache_shards, prepare_shard_points, run_export, sharded
 
     figures: dict[str, Any] = {}
     interpolator = wanted.out / "interpolator.pt"
+    if sharded(wanted.data):  # for the interpolator, and for the scales of int8, which depend on the face's points
+        cache_shards(wanted.data, wanted.out / "cache", "train", INTERPOLATOR_CLIPS, say)
+        prepare_shard_points(wanted.out / "cache", "train", say)
     if not interpolator.exists():
-        if sharded(wanted.data):
-            cache_shards(wanted.data, wanted.out / "cache", "train", INTERPOLATOR_CLIPS, say)
         steps = max(1, round(INTERPOLATOR_STEPS * scale))
         say(f"interpolator: {steps} steps")
         config = InterpolatorConfig(steps=steps, threads=wanted.threads)

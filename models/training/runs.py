@@ -65,7 +65,7 @@ def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
 
     if sharded(data):
         cache_shards(data, cache, "dev", DEV_CLIPS, say)
-        return prepare_dev_points(cache, say)
+        return prepare_shard_points(cache, "dev", say)
     for split in ("train", "dev"):
         if not (cache / split / "index.json").exists():
             say(f"preparing {split}: every clip is decoded once")
@@ -78,13 +78,13 @@ def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
             prepare_points(cache / split, say)
 
 
-def prepare_dev_points(cache: Path, say: Callable[[str], None]) -> None:
-    """Lay the mesh on every dev frame that came out of shards, where that hasn't been done."""
+def prepare_shard_points(cache: Path, split: str, say: Callable[[str], None]) -> None:
+    """Lay the mesh on every frame of a split that came out of shards, where that hasn't been done."""
     from models.data.find_points import prepare_points
 
-    if not (cache / "dev" / "points.npy").exists():
-        say("preparing dev: the face mesh is laid on every frame")
-        prepare_points(cache / "dev", say)
+    if not (cache / split / "points.npy").exists():
+        say(f"preparing {split}: the face mesh is laid on every frame")
+        prepare_points(cache / split, say)
 
 
 def cache_shards(data: Path, cache: Path, split: str, clips: int, say: Callable[[str], None]) -> None:
@@ -115,6 +115,8 @@ def run_call(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any]
         raise ValueError(f"stage {stage!r} is not {', '.join(STAGES)} or {FURTHER.name}")
     if stage == FURTHER.name and wanted.start is None:
         raise ValueError(f"the stage {stage} needs weights to begin with: --from (models/weights holds those that ship)")
+    if stage == FURTHER.name and sharded(wanted.data):
+        raise ValueError(f"the stage {stage} takes keyframes of other clips: it wants clips.tsv and its folders, not shards")
     if stage == "speech" and wanted.sync is None:
         raise ValueError("the speech stage needs a trained lip-sync expert: --sync (python -m models.lipsync.trainer makes one)")
     usual, out, first = stages[stage], wanted.out, before(stage)

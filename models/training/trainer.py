@@ -95,7 +95,9 @@ class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         config = self.config
-        rng = np.random.default_rng([self.group.seed(config.seed), self.step])  # so that a resumed run draws the same crops
+        # Of the step, so that a resumed run draws the same crops; of the batch in it, so that no two draw the same.
+        seeds = [self.group.seed(config.seed), self.step, self.part]
+        rng = np.random.default_rng(seeds if self.part else seeds[:2])
         if self.speech:
             return speech_loss(self.model, batch, self.perceptual, self.speech, config.perceptual, config.crop, rng, config.face)
         given = (self.model, batch, self.perceptual, config.perceptual, config.crop, rng)

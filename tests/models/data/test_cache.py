@@ -137,6 +137,24 @@ def test_what_cannot_be_prepared_is_told_by_name(tmp_path):
     assert not (tmp_path / "cache" / "train" / "index.json").exists()
 
 
+def test_frame_and_small_pictures_of_a_clip_tagged_bt709_have_the_same_colours(tmp_path):
+    data = listed(tmp_path / "data")
+    with av.open(str(data / "train" / "hd.mp4"), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"crf": "1", "x264-params": "colormatrix=bt709"})
+        stream.width = stream.height = 256
+        rgb = av.VideoFrame.from_ndarray(np.full((256, 256, 3), (200, 60, 60), np.uint8), format="rgb24")
+        for frame in (rgb.reformat(format="yuv420p", dst_colorspace="ITU709") for _ in range(3)):
+            frame.pts = None
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with (data / "clips.tsv").open("a") as listing:
+        listing.write("hd.mp4\ttrain\thd\t3\t1\t0\n")
+    prepare(data, tmp_path / "cache", "train")
+    cache = Cache(tmp_path / "cache" / "train")
+    assert np.abs(cache.rgb256(0).mean((0, 1)) - (200, 60, 60)).max() < 4
+    assert np.abs(cache.coarse[0].mean((0, 1)) - (200, 60, 60)).max() < 4
+
+
 def test_a_full_disk_is_an_error_and_not_the_end_of_the_process(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -1,5 +1,7 @@
 """The lent GPU's batches, made of a prepared cache on the CPU."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -65,12 +67,29 @@ def test_further_goes_on_exactly_where_it_stopped(cache, perceptual_weights, sta
 def test_a_step_of_two_batches_follows_the_mean_of_both(cache, perceptual_weights, start, tmp_path):
     found = []
     batches = [LeaseSampler(Cache(cache / "train"), batch=1, seed=0).draw(i) for i in (0, 1)]
-    for one in ([batches[0]], [batches[1]], batches):
+    for part, one in ((0, [batches[0]]), (1, [batches[1]]), (None, batches)):
         config = TrainConfig(
             "further", cache, perceptual_weights, tmp_path, 6, 1, threads=1, crop=64, batches=len(one), bf16=False
         )
         trainer = Trainer(config, start)
         trainer.clip = float("inf")
+        loss = trainer.loss
+        if part is not None:  # the crops of its place among both
+
+            def placed(batch, trainer=trainer, loss=loss, part=part):
+                trainer.part = part
+                return loss(batch)
+
+            trainer.loss = placed
         trainer._train_step(one)
         found.append(trainer.model.get_parameter("generator.head.weight").grad.clone())
     assert torch.allclose(found[2], (found[0] + found[1]) / 2, rtol=1e-3, atol=1e-6)
+
+
+def test_batches_of_one_step_are_looked_at_in_other_places(cache, perceptual_weights, start, tmp_path, monkeypatch):
+    seeds = []
+    real = np.random.default_rng
+    noted = SimpleNamespace(default_rng=lambda seed: seeds.append(seed) or real(seed))
+    monkeypatch.setattr("models.training.trainer.np", SimpleNamespace(random=noted))
+    trained(cache, perceptual_weights, start, tmp_path, [1])
+    assert seeds == [[0, 0], [0, 0, 1]]

@@ -17,7 +17,7 @@ from models.lipsync.syncnet import SyncNet
 from models.runtime.upsampler import Upsampler
 from models.training import recipe
 from models.training.command import run
-from models.training.runs import TrainRequest
+from models.training.runs import TrainRequest, run_call
 
 
 @pytest.fixture
@@ -92,3 +92,12 @@ def test_wrong_wishes_are_one_line(tmp_path, change, reproduce, reason):
         (tmp_path / name).write_text("")
     with pytest.raises((ValueError, FileNotFoundError), match=reason):
         run(replace(TrainRequest(tmp_path, tmp_path, tmp_path / "run", threads=1), **change), reproduce, print)
+
+
+def test_a_stage_that_wants_clips_refuses_shards(tmp_path):
+    (tmp_path / "manifest.jsonl").write_text("")
+    for name in ("lpips_vgg16.pth", "lpips_alexnet.pth"):
+        (tmp_path / name).write_text("")
+    wanted = TrainRequest(tmp_path, tmp_path, tmp_path / "run", threads=1, stage="further", start=tmp_path)
+    with pytest.raises(ValueError, match="not shards"):
+        run_call(wanted, print)
