@@ -168,9 +168,9 @@ class SenderStream:
         self.keyframes.see(crop, self.face)
         picture = None if crop is None or self.keyframes.newest is None else self._encode(crop)
         sound = self._encode_silence(len(samples)) if silent else self.speech.encode(samples)
-        if silent and self.keyframes.newest is None and self.face not in NO_CAMERA:
-            sound = (b"",)  # else it would be taken for a mere report, and its tick for lost
         self._paused = silent and self.tick_ms == PAUSING_TICK and self.keyframes.newest is not None
+        if silent and picture is None and not self._paused and self.face not in NO_CAMERA:
+            sound = (b"",)  # else it would be taken for a mere report, and its tick for lost
         shape = self._encode_shape(picture is not None)
         bundle = Bundle(
             self.number, (self.at_ms // TIME_UNIT) & 0xFFFF, self.tick_mode, picture, sound, report,

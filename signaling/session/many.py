@@ -52,7 +52,7 @@ async def run_many(config: SessionConfig, count: int, on_page: Callable[[str], N
             figures[session.config.room] = result
         elif isinstance(result, Exception):
             if not isinstance(result, SignalingError | PeerError | OutputError):
-                log.error("%s ended by an error", session.config.room, exc_info=result)
+                log.error("a session ended by an error", exc_info=result)
             figures["failed"] += 1
             figures[session.config.room] = {"error": reason(result)}
         else:

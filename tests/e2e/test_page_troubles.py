@@ -65,6 +65,24 @@ window.unplug = () => {
   microphone.onended(); // which a page's own stop() does not call
 };
 """
+FAILS_TWICE = """
+const load = AudioWorklet.prototype.addModule;
+const failed = new WeakSet();
+let times = 0;
+AudioWorklet.prototype.addModule = function (url) {
+  // A context that failed to load a module never asks for it again, as in browsers.
+  if (url.includes("tap") && (failed.has(this) || times++ < 2)) {
+    failed.add(this);
+    return Promise.reject(new DOMException("Unable to load a worklet's module."));
+  }
+  return load.call(this, url);
+};
+window.told = new Set();
+addEventListener("DOMContentLoaded", () => {
+  const trouble = document.getElementById("trouble");
+  new MutationObserver(() => window.told.add(trouble.textContent)).observe(trouble, { childList: true });
+});
+"""
 PLUGGED = "window.plugged = true; navigator.mediaDevices.dispatchEvent(new Event('devicechange'))"
 FIRST_FAILS = """
 const Real = RTCPeerConnection;
@@ -187,7 +205,7 @@ async def test_a_microphone_that_was_refused_is_used_once_it_is_allowed(server: 
         peer = Peer(IceConfig(), lambda data: bundles.append(Bundle.parse(data)), lambda _: None)
         stack.push_async_callback(peer.close)
         await peer.connect(client, LONG)
-        assert await browser.run(TROUBLE) == "No microphone: allow it in the browser's settings for this page."
+        assert await browser.run(TROUBLE) == "No microphone: allow it in the settings of browser and system."
         await until(lambda: bundles and bundles[-1].muted, LONG)
         await browser.run("window.allow()")
         await until(lambda: not bundles[-1].muted, LONG)
@@ -203,6 +221,15 @@ async def test_another_microphone_is_heard_while_the_server_is_away(server: str,
         await until(lambda: browser.run("return window.opened === 2"), LONG, 0.1)
         assert await browser.run(TROUBLE) == ""
         await until(lambda: browser.run("return document.getElementById('level').value > 0.2"), LONG, 0.1)
+
+
+async def test_a_microphone_is_heard_once_the_server_is_back(server: str, tmp_path: Path) -> None:
+    async with Browser(*chromium_options(shipped_clip(), tmp_path)) as browser:
+        await browser.before(FAILS_TWICE)
+        await browser.open(page(server, "slow"))
+        await until(lambda: browser.run("return document.getElementById('level').value > 0.2"), LONG, 0.1)
+        assert await browser.run("return [...window.told]") == ["No microphone: the server does not answer."]
+        assert await browser.run(TROUBLE) == ""
 
 
 async def test_devices_can_be_chosen_before_the_call(server: str, tmp_path: Path) -> None:

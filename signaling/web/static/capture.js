@@ -2,6 +2,7 @@
 // echo of what it plays itself, and goes on with another device when one is unplugged.
 
 import { MEDIA_CONSTRAINTS, onceAllowed, TROUBLE } from "./call/media_access.js";
+import { TOUCHES } from "./page/controls.js";
 
 const PICTURE = 1;
 const SOUND = 2;
@@ -182,8 +183,7 @@ export class Capture {
   #watchMicrophone(track) {
     const context = new AudioContext();
     const resume = () => context.resume();
-    addEventListener("pointerdown", resume);
-    addEventListener("keydown", resume);
+    for (const touch of TOUCHES) addEventListener(touch, resume);
     context.audioWorklet.addModule("/tap.js").then(() => {
       const tap = new AudioWorkletNode(context, "tap", { numberOfOutputs: 0 });
       tap.port.addEventListener("message", ({ data }) => this.#send(data));
@@ -191,8 +191,7 @@ export class Capture {
       context.createMediaStreamSource(new MediaStream([track])).connect(tap);
     });
     return () => {
-      removeEventListener("pointerdown", resume);
-      removeEventListener("keydown", resume);
+      for (const touch of TOUCHES) removeEventListener(touch, resume);
       context.close();
     };
   }

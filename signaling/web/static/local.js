@@ -142,6 +142,7 @@ function leaveCall() {
   soundOn.hidden = true;
   document.querySelector(".preview").hidden = true;
   note("trouble", "");
+  note("face", "");
   forgetCode();
 }
 

@@ -7,6 +7,7 @@ import { MEDIA_CONSTRAINTS, onceAllowed, TROUBLE } from "./media_access.js";
 
 /** Milliseconds until the microphone's worklet is asked for again. */
 const RETRY_MS = 1000;
+const OFFLINE = "the server does not answer";
 
 /** This side's camera and microphone, given to the worker that sends. */
 export class Capture {
@@ -54,7 +55,7 @@ export class Capture {
     try {
       if (!navigator.mediaDevices) throw new Error("this page was not opened over https");
       stream = await navigator.mediaDevices.getUserMedia(Object.fromEntries(kinds.map((kind) => [kind, this.#wanted(kind)])));
-      for (const track of stream.getTracks()) await this.#use(track, asked);
+      await Promise.all(stream.getTracks().map((track) => this.#use(track, asked)));
     } catch (error) {
       for (const track of stream?.getTracks() ?? []) if (!Object.values(this.#tracks).includes(track)) track.stop();
       const current = kinds.filter((kind) => !this.#closed && asked[kind] === this.#asked[kind]);
@@ -156,12 +157,8 @@ export class Capture {
   async #hear(track) {
     const stream = new MediaStream([track]);
     if (this.#context && this.#tap && this.#listenTo(stream, this.#context, this.#tap)) return this.play();
-    this.#deafen();
-    const context = contextFor(track);
-    this.#context = context;
-    context.onstatechange = () => this.#changed();
-    while (!(await this.#loaded(context))) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    if (context !== this.#context) return;
+    const context = await this.#begin(track);
+    if (!context) return;
     const tap = new AudioWorkletNode(context, "tap", { numberOfOutputs: 0 });
     this.#tap = tap;
     this.#listenTo(stream, context, tap);
@@ -188,18 +185,29 @@ export class Capture {
     }
   }
 
-  /** Whether the worklet is there, or the context no longer wanted. @param {AudioContext} context */
-  async #loaded(context) {
-    if (context !== this.#context) return true;
-    try {
-      await context.audioWorklet.addModule("/peer/media/tap_worklet.js");
-      if (context === this.#context) delete this.troubles.audio;
-      return true;
-    } catch {
-      if (context === this.#context) this.troubles.audio = "the server does not answer";
-      return false;
-    } finally {
-      this.#changed();
+  /**
+   * A context with the worklet, once the server gives it; null where another microphone was asked for meanwhile. Each attempt has a
+   * context of its own, for browsers ask for a module once in each.
+   * @param {MediaStreamTrack} track
+   */
+  async #begin(track) {
+    for (;;) {
+      this.#deafen();
+      const context = contextFor(track);
+      this.#context = context;
+      context.onstatechange = () => this.#changed();
+      const loaded = await context.audioWorklet.addModule("/peer/media/tap_worklet.js").then(
+        () => true,
+        () => false,
+      );
+      if (context !== this.#context) return null;
+      const [before, trouble] = [this.troubles.audio, loaded ? undefined : OFFLINE];
+      if (trouble) this.troubles.audio = trouble;
+      else delete this.troubles.audio;
+      if (before !== trouble) this.#changed();
+      if (loaded) return context;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      if (context !== this.#context) return null;
     }
   }
 

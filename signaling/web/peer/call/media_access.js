@@ -9,7 +9,7 @@ export const MEDIA_CONSTRAINTS = {
 };
 /** By the error's name. @type {Record<string, string>} */
 export const TROUBLE = {
-  NotAllowedError: "allow it in the browser's settings for this page",
+  NotAllowedError: "allow it in the settings of browser and system",
   NotFoundError: "there is none",
   NotReadableError: "another program uses it",
   OverconstrainedError: "it is gone",

@@ -184,10 +184,11 @@ function showState(state, told) {
 function end(told) {
   setRemote(`${told} You can close this window, or call again.`);
   byId("again").hidden = false;
+  byId("panel").hidden = true;
+  byId("devices").setAttribute("aria-expanded", "false");
   if (focusLost()) byId("again").focus();
   awake?.release();
   awake = null;
-  byId("panel").hidden = true;
 }
 
 /** Whether what had the focus is no longer shown: a screen reader would begin at the top. */
@@ -283,7 +284,8 @@ function everySecond() {
 
 // ---- controls ----
 
-async function join() {
+/** @param {MouseEvent} event */
+async function join(event) {
   byId("join").disabled = true;
   const room = /** @type {RegExpExecArray} */ (ROOM.exec(location.pathname))[1];
   // A token stands behind #, which browsers send to no server.
@@ -291,7 +293,8 @@ async function join() {
     await call.join(room, location.hash.slice(1) || null);
     call.capture.play();
     showTouch();
-    if (focusLost()) byId("mute").focus();
+    // Of who uses the keyboard: after a click, a space or Enter meant for something else would mute.
+    if (event.detail === 0 && focusLost()) byId("mute").focus();
     keepAwake();
   } catch (error) {
     tell("join", `The call could not be joined: ${/** @type {Error} */ (error).message}.`);

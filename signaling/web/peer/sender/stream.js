@@ -138,7 +138,7 @@ export class SenderStream {
       time: (this.atMs / TIME_UNIT) & 0xffff,
       tickMode: this.tickMode,
       picture,
-      sound: silent ? this.#nothingHeard() : sound,
+      sound: silent ? this.#nothingHeard(picture) : sound,
       report,
       redundant: this.redundant ? this.#lastSound : [],
       face: this.face,
@@ -152,9 +152,9 @@ export class SenderStream {
     return { number: bundle.number, pausing: bundle.pausing, data: packBundle(bundle) };
   }
 
-  /** The packets of a silent tick. Before the first keyframe an empty one, else the bundle would be taken for a mere report. */
-  #nothingHeard() {
-    return this.keyframes.newest || NO_CAMERA.includes(this.face) ? [] : [new Uint8Array(0)];
+  /** The packets of a silent tick. Beside nothing else an empty one, or the bundle would be taken for a mere report. @param {unknown} picture */
+  #nothingHeard(picture) {
+    return picture || this.#paused || NO_CAMERA.includes(this.face) ? [] : [new Uint8Array(0)];
   }
 
   /**
