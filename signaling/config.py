@@ -125,13 +125,14 @@ class IceConfig(BaseModel):
         return [server.issued().model_dump(mode="json", exclude_none=True) for server in self.servers]
 
     def with_turn(self, number: int) -> "IceConfig":
-        """The same servers, but of all TURN URLs only the one of this number, counted round."""
+        """The same servers with the TURN URL of this number, counted round, before all others."""
         turns = [server.model_copy(update={"urls": (url,)}) for server in self.servers for url in server.urls if _is_turn(url)]
         if len(turns) < 2:
             return self
         rest = [(server, tuple(url for url in server.urls if not _is_turn(url))) for server in self.servers]
         others = [server.model_copy(update={"urls": urls}) for server, urls in rest if urls]
-        return self.model_copy(update={"servers": (*others, turns[number % len(turns)])})
+        first = number % len(turns)
+        return self.model_copy(update={"servers": (*others, *turns[first:], *turns[:first])})
 
     def to_aiortc(self) -> RTCConfiguration:
         """Configuration for an ``RTCPeerConnection``: these servers and, with none, no server at

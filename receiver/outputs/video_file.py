@@ -97,8 +97,12 @@ class VideoFile:
         if self._closed:
             return
         self._closed = True
-        self._container.mux(self._video.encode(None))
-        if self._audio is not None:
-            self._container.mux(self._audio.encode(None))
-        self._container.close()
-        self._handle.close()
+        try:
+            self._container.mux(self._video.encode(None))
+            if self._audio is not None:
+                self._container.mux(self._audio.encode(None))
+        finally:
+            try:
+                self._container.close()
+            finally:
+                self._handle.close()

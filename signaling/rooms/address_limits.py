@@ -18,20 +18,23 @@ def plain(text: str) -> IPv4Address | IPv6Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def address_of(request: web.Request, behind_proxy: bool) -> str:
-    """Where a request comes from; IPv6 as its /64, for a customer has that many addresses. With a
-    proxy in front of us, the last entry of X-Forwarded-For: the one that it added itself."""
-    text = request.remote or ""
-    if behind_proxy:
-        # Some proxies add to the header that came, others add one of their own behind it.
-        text = ",".join(request.headers.getall("X-Forwarded-For", [text])).rpartition(",")[2].strip() or text
+def address_key(text: str) -> str:
+    """What one customer's addresses have in common: of IPv6 the /64."""
     try:
         address = plain(text)
     except ValueError:
         return "unknown"
-    if address.version == 6:
-        return address.exploded[:19]
-    return str(address)
+    return address.exploded[:19] if address.version == 6 else str(address)
+
+
+def address_of(request: web.Request, behind_proxy: bool) -> str:
+    """Where a request comes from, as :func:`address_key`. With a proxy in front of us, the last entry of
+    X-Forwarded-For: the one that it added itself."""
+    text = request.remote or ""
+    if behind_proxy:
+        # Some proxies add to the header that came, others add one of their own behind it.
+        text = ",".join(request.headers.getall("X-Forwarded-For", [text])).rpartition(",")[2].strip() or text
+    return address_key(text)
 
 
 def same_origin(request: web.Request, others: frozenset[str]) -> bool:

@@ -10,12 +10,16 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from signaling.rooms.address_limits import address_key
+
 log = logging.getLogger(__name__)
 
 SILENT = 15.0
-"""Seconds that a connection may take to its first request."""
+"""Seconds that a connection may take to its first request, and before it for a TLS handshake."""
 PER_ADDRESS = 128
 """Connections of one address, sockets of peers and requests for files together."""
+FILES_MACOS = 10_240
+"""Open files that macOS allows where it names no limit."""
 LOOK = 1.0
 """Seconds between two looks."""
 
@@ -27,12 +31,13 @@ def raise_file_limit() -> None:
     except ImportError:  # Windows, which has no such limit
         return
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    for soft in (most, FILES_MACOS):
+        with contextlib.suppress(ValueError, OSError):
+            return resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
 
 
 class ConnectionBounds:
-    """Closes the connections of a running server that are too many or too long silent."""
+    """Closes the connections of a running server that are too many or too long silent. Those in a TLS handshake are not seen."""
 
     def __init__(self, per_address: int = PER_ADDRESS, silent: float = SILENT) -> None:
         self._per_address, self._silent = per_address, silent
@@ -55,7 +60,7 @@ class ConnectionBounds:
             transport = connection.transport
             if transport is None or transport.is_closing():
                 continue
-            address = str((connection.peername or ("",))[0])
+            address = address_key(str((connection.peername or ("",))[0]))
             held[address] += 1
             if held[address] > self._per_address or (
                 connection not in self._spoken and now - self._seen[connection] > self._silent

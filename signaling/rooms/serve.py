@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from signaling.rooms.connections import ConnectionBounds, raise_file_limit
+from signaling.rooms.connections import PER_ADDRESS, SILENT, ConnectionBounds, raise_file_limit
 from signaling.rooms.json_log import keep_requests_out_of_the_log, log_as_json
 from signaling.rooms.server import SERVER, ServerConfig, create_app
 from signaling.rooms.stun import serve_stun
@@ -55,7 +55,8 @@ def run_server(
 async def _serve(
     config: ServerConfig, host: str, port: int, context: ssl.SSLContext | None, say: Callable[[str], object], stun: bool
 ) -> None:
-    bounds = None if config.behind_proxy else ConnectionBounds()
+    # Room for each socket's page and its files.
+    bounds = None if config.behind_proxy else ConnectionBounds(max(PER_ADDRESS, 4 * config.per_address))
     app = create_app(config, [bounds.heard] if bounds else [])
     if stun:
 
@@ -68,12 +69,18 @@ async def _serve(
     stopped = _stop_signal()
     try:
         await runner.setup()
-        await web.TCPSite(runner, host, port, ssl_context=context).start()
-        found = runner.addresses[0][1]
-        say(f"Running on {'https' if context else 'http'}://{f'[{host}]' if ':' in host else host}:{found}")
         assert runner.server is not None
-        async with bounds.watching(runner.server) if bounds else contextlib.nullcontext():
-            await stopped.wait()
+        handshake = SILENT if context else None  # which aiohttp's own site gives a minute
+        listening = await asyncio.get_running_loop().create_server(
+            runner.server, host, port, ssl=context, ssl_handshake_timeout=handshake, backlog=128
+        )
+        found = listening.sockets[0].getsockname()[1]
+        say(f"Running on {'https' if context else 'http'}://{f'[{host}]' if ':' in host else host}:{found}")
+        try:
+            async with bounds.watching(runner.server) if bounds else contextlib.nullcontext():
+                await stopped.wait()
+        finally:
+            listening.close()
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise

@@ -15,6 +15,7 @@ from signaling.client import SignalingClient
 from signaling.config import IceConfig
 from signaling.protocol import SignalingError
 from signaling.transport.channels import PeerError
+from signaling.transport.patches.ice_gathering import LONGEST_TURN, turn_seconds
 from signaling.transport.peer import Peer
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ CONNECT_SECONDS = 20.0
 RENEW_SECONDS = 6.0
 """One attempt to renew a connection: on a network that was away and is back, ICE's own next try may
 be seconds off."""
+RENEW_TURN_SECONDS = 1.5
+"""What a TURN server is given to answer then."""
 QUIET = 2.0
 """Seconds without a datagram. The quietest call has one every 0.4 s."""
 UNANSWERED = 5
@@ -73,11 +76,12 @@ class Link:
             session = client.peer.peer
             ice = IceConfig(servers=(*self._ice.servers, *client.ice.servers)[:8])
             peer = self._make(ice.with_turn(self._failures))
+            turn_seconds.set(RENEW_TURN_SECONDS if self._connected_before else LONGEST_TURN)
             try:
                 await peer.connect(client, RENEW_SECONDS if self._connected_before else CONNECT_SECONDS)
             except PeerError as error:
                 self._keep_count(peer)
-                self._failures += 1
+                self._failures += error.code in ("timeout", "ice_failed")
                 if error.code == "signaling":
                     raise SignalingError("lost", str(error)) from error
                 if str(error) != self.trouble:

@@ -49,3 +49,11 @@ def test_shared_secret_is_never_sent():
     expected = hmac.new(b"s3cret", entry["username"].encode(), hashlib.sha1).digest()
     assert entry == {"urls": ["turn:b"], "username": entry["username"], "credential": base64.b64encode(expected).decode()}
     assert config.servers[0].issued(now=1000).username == "87400"
+
+
+def test_another_turn_url_comes_first_and_the_rest_behind_it():
+    config = IceConfig.load(["stun:a", "turn:u:p@b", "turn:u:p@c", "turns:u:p@d"])
+    urls = [[url for server in config.with_turn(number).servers for url in server.urls] for number in (0, 1, 4)]
+    assert urls[0] == ["stun:a", "turn:b", "turn:c", "turns:d"]
+    assert urls[1] == urls[2] == ["stun:a", "turn:c", "turns:d", "turn:b"]
+    assert IceConfig.load(["stun:a", "turn:u:p@b"]).with_turn(3) == IceConfig.load(["stun:a", "turn:u:p@b"])

@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 from aioice import ice
 
 LONGEST = 1.5
-"""Seconds for an answer of any server."""
+"""Seconds for STUN's answer: a round trip, or two where one is lost."""
+LONGEST_TURN = 4.0
+"""Seconds for a TURN server: four round trips over TCP and TLS. Who calls through one has no other way."""
 OTHERS = 0.3
 """Seconds that the other interfaces have for STUN's answer once one of them has it."""
 
@@ -28,12 +30,12 @@ class _Gathering:
         self.tasks: set[asyncio.Task[Any]] = set()
         self._limits: set[asyncio.Timeout] = set()
 
-    async def ask(self, question: Awaitable[T]) -> T:
+    async def ask(self, question: Awaitable[T], seconds: float) -> T:
         """Wait for a server. Raises ``TimeoutError``, and what aioice raises."""
         task = asyncio.current_task()
         assert task is not None
         self.tasks.add(task)
-        async with asyncio.timeout(LONGEST):
+        async with asyncio.timeout(seconds):
             return await question
 
     async def ask_one_of_many(self, question: Awaitable[T]) -> T:
@@ -41,7 +43,7 @@ class _Gathering:
         async with asyncio.timeout(LONGEST) as limit:
             self._limits.add(limit)
             try:
-                found = await self.ask(question)
+                found = await self.ask(question, LONGEST)
             finally:
                 self._limits.discard(limit)
         soon = asyncio.get_running_loop().time() + OTHERS
@@ -51,6 +53,8 @@ class _Gathering:
 
 
 _gathering: ContextVar[_Gathering] = ContextVar("gathering")
+turn_seconds: ContextVar[float] = ContextVar("turn_seconds", default=LONGEST_TURN)
+"""What a TURN server is given by connections made in this context."""
 
 
 def wait_less() -> None:
@@ -61,7 +65,7 @@ def wait_less() -> None:
         return
     stun, turn = (getattr(ice, name) for name in names)
     _replace(stun, lambda question: _gathering.get().ask_one_of_many(question))
-    _replace(turn, lambda question: _gathering.get().ask(question))
+    _replace(turn, lambda question: _gathering.get().ask(question, turn_seconds.get()))
 
     @functools.wraps(gather)
     async def gathered(*arguments: Any, **named: Any) -> Any:

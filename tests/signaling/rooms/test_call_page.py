@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import hashlib
+import logging
 import re
 
 import aiohttp
@@ -148,15 +149,33 @@ def test_the_proxy_keeps_no_log_of_paths():
     assert "access_log off;" in site
 
 
-async def test_who_does_not_read_costs_little_and_is_given_up(monkeypatch):
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+async def test_who_does_not_read_costs_little_and_is_given_up(monkeypatch, accepted):
     monkeypatch.setattr(call_page, "STALLED", 0.5)
     async with TestServer(create_app()) as server:
         _, digest, _ = call_page._network("step.onnx")
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
-        writer.write(f"GET /networks/{digest}/step.onnx HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode())
+        writer.write(f"GET /networks/{digest}/step.onnx HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accepted}\r\n\r\n".encode())
         await reader.readline()  # and no more
         assert server.runner.server is not None
         (connection,) = server.runner.server.connections
         assert connection.transport.get_write_buffer_size() < 1_000_000
         await until(lambda: connection.transport is None)
         writer.close()
+
+
+async def test_head_tells_and_sends_nothing_and_who_leaves_is_no_error(caplog):
+    async with TestServer(create_app()) as server:
+        _, digest, size = call_page._network("step.onnx")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        path = f"/networks/{digest}/step.onnx"
+        writer.write(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert f"Content-Length: {size}\r\n".encode() in head
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await reader.readuntil(b"immutable")
+        writer.transport.abort()
+        await until(lambda: not server.runner.server.connections)
+    assert "Traceback" not in caplog.text
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -1,9 +1,10 @@
 """Connections to a server that stands on the internet by itself."""
 
 import asyncio
-import resource
+from types import SimpleNamespace
 
 import aiohttp
+import pytest
 from aiohttp.test_utils import TestServer
 
 from signaling.client import SignalingClient
@@ -22,7 +23,7 @@ async def ended(reader: asyncio.StreamReader) -> bool:
 
 async def test_who_says_nothing_is_closed_and_who_has_asked_is_not(monkeypatch):
     monkeypatch.setattr(connections, "LOOK", 0.05)
-    bounds = ConnectionBounds(silent=0.3)
+    bounds = ConnectionBounds(silent=5.0)
     async with (
         TestServer(create_app(middlewares=[bounds.heard])) as server,
         bounds.watching(server.runner.server),
@@ -49,7 +50,26 @@ async def test_an_address_has_so_many_connections_and_the_first_are_kept(monkeyp
             other.close()
 
 
+def test_customers_are_told_apart_and_time_is_counted_from_the_first_look():
+    aborted = []
+
+    class Connection:
+        def __init__(self, name, address):
+            self.transport = SimpleNamespace(is_closing=lambda: False, abort=lambda: aborted.append(name))
+            self.peername = address, 1
+
+    held = [Connection("a", "2001:db8:1:2::1"), Connection("b", "2001:db8:1:2::2"), Connection("c", "::ffff:192.0.2.1")]
+    bounds, server = ConnectionBounds(per_address=1, silent=10.0), SimpleNamespace(connections=held)
+    assert bounds.look(server, 100.0) == 1
+    assert aborted == ["b"], "one customer's addresses count as one"
+    bounds._spoken.add(held[0])
+    assert bounds.look(SimpleNamespace(connections=[held[0], held[2]]), 109.0) == 0
+    assert bounds.look(SimpleNamespace(connections=[held[0], held[2]]), 111.0) == 1
+    assert aborted == ["b", "c"]
+
+
 def test_as_many_files_may_be_opened_as_the_system_allows():
+    resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))

@@ -8,19 +8,20 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from bench.browsers.chromium import line_with
+from signaling.call_page import _network
 from signaling.client import SignalingClient
+from signaling.rooms import serve
+from signaling.rooms.server import ServerConfig
 from tests.e2e.processes import facewire, finish
+from tests.signaling.rooms.test_access import self_signed
 from tests.waiting import PATIENCE, until
 
 ROOM = "secret-room"
 
 
-async def network(url: str) -> str:
-    """The path of the largest file."""
-    async with aiohttp.ClientSession() as session, session.get(url + "/peer/files.json") as answer:
-        if answer.status == 503:  # no runtime for browsers was fetched
-            return "/peer/page/main.js"
-        return (await answer.json())["files"]["step.onnx"]["url"]
+def network() -> str:
+    """The path of a large file."""
+    return f"/networks/{_network('step.onnx')[1]}/step.onnx"
 
 
 async def unreadable(port: int) -> None:
@@ -49,8 +50,9 @@ async def test_it_serves_and_tells_its_peers_when_it_goes() -> None:
             assert await other.wait_for_peer()
             assert one.ice.servers, "it tells of its STUN"
             await unreadable(port)
-            _, stalled = await asyncio.open_connection("127.0.0.1", port)  # a download that is never read
-            stalled.write(f"GET {await network(url)} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode())
+            reading, stalled = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+            stalled.write(f"GET {network()} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode())
+            assert b"200" in await reading.readline()  # and never reads on
             process.send_signal(signal.SIGTERM)
             # Its peers look for it again, as for one that is just being renewed.
             await until(lambda: not one.peer.present and not other.peer.present, PATIENCE)
@@ -78,3 +80,21 @@ async def test_a_port_that_is_taken_is_one_line() -> None:
     assert code == 1
     assert str(port) in error
     assert "Traceback" not in error + out
+
+
+async def test_a_tls_handshake_that_is_never_made_ends(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(serve, "SILENT", 0.5)
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    self_signed(certificate, key)
+    said: list[str] = []
+    serving = asyncio.create_task(
+        serve._serve(ServerConfig(), "127.0.0.1", port := unused_port(), serve.tls_context(certificate, key), said.append, False)
+    )
+    await until(lambda: said, PATIENCE)
+    assert said == [f"Running on https://127.0.0.1:{port}"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(PATIENCE):
+        assert await reader.read() == b""
+    writer.close()
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)

@@ -10,7 +10,7 @@ from aioice import ice
 from signaling.config import IceConfig
 from signaling.rooms.server import ServerConfig, create_app
 from signaling.transport import patches
-from signaling.transport.patches.ice_gathering import LONGEST, _Gathering
+from signaling.transport.patches.ice_gathering import LONGEST, _Gathering, turn_seconds
 from tests.signaling.transport.test_link import two
 from tests.waiting import until
 
@@ -67,3 +67,18 @@ async def test_interfaces_that_lead_nowhere_are_not_waited_for_as_long_as_server
         assert await gathering.ask_one_of_many(answered()) == "an address"
         with pytest.raises(TimeoutError):
             await never
+
+
+async def test_a_turn_server_may_take_longer_and_of_a_renewal_less(monkeypatch):
+    monkeypatch.setattr("signaling.transport.patches.ice_gathering.LONGEST", 0.01)
+    patches.apply()
+
+    async def relayed():
+        await asyncio.sleep(0.3)
+        return "a relay"
+
+    gathering = _Gathering()
+    assert await gathering.ask(relayed(), turn_seconds.get()) == "a relay"
+    turn_seconds.set(0.05)
+    with pytest.raises(TimeoutError):
+        await gathering.ask(relayed(), turn_seconds.get())
