@@ -119,16 +119,22 @@ def page(server: str, room: str) -> str:
     return f"{server.replace('127.0.0.1', 'localhost')}/call/{room}"
 
 
-async def test_devices_are_used_once_they_are_plugged_in(server: str, tmp_path: Path) -> None:
+async def joined(stack: AsyncExitStack, server: str, room: str) -> list[Bundle]:
+    """Somebody else in the room, connected until the stack ends; gives what is heard from the page."""
     bundles: list[Bundle] = []
+    client = await stack.enter_async_context(SignalingClient(server, room))
+    peer = Peer(IceConfig(), lambda data: bundles.append(Bundle.parse(data)), lambda _: None)
+    stack.push_async_callback(peer.close)
+    await peer.connect(client, LONG)
+    return bundles
+
+
+async def test_devices_are_used_once_they_are_plugged_in(server: str, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         browser = await stack.enter_async_context(Browser(*chromium_options(shipped_clip(), tmp_path)))
         await browser.before(UNPLUGGED)
         await opened(browser, page(server, "bare"))
-        client = await stack.enter_async_context(SignalingClient(server, "bare"))
-        peer = Peer(IceConfig(), lambda data: bundles.append(Bundle.parse(data)), lambda _: None)
-        stack.push_async_callback(peer.close)
-        await peer.connect(client, LONG)
+        bundles = await joined(stack, server, "bare")
         assert await browser.run(TROUBLE) == "No camera: there is none. No microphone: there is none."
         await until(lambda: bundles and bundles[-1].muted and bundles[-1].face in (Face.NONE, *NO_CAMERA), LONG)
         assert await browser.run("return window.asked") == ["audio,video", "video", "audio"], "one question, where one will do"
@@ -143,10 +149,7 @@ async def test_a_connection_that_cannot_be_made_is_tried_again_and_a_call_can_fo
         browser = await stack.enter_async_context(Browser(*chromium_options(shipped_clip(), tmp_path)))
         await browser.before(FIRST_FAILS)
         await opened(browser, page(server, "far"))
-        client = await stack.enter_async_context(SignalingClient(server, "far"))
-        peer = Peer(IceConfig(), lambda _: None, lambda _: None)
-        stack.push_async_callback(peer.close)
-        await peer.connect(client, LONG)
+        await joined(stack, server, "far")
         await until(lambda: browser.run(f"{STATE} === 'connected'"), LONG)
         assert any("another attempt" in line for line in await browser.run("return [...window.told]"))
         assert not await browser.run(TROUBLE)
@@ -188,23 +191,16 @@ async def test_who_waits_for_long_hears_that_somebody_comes(server: str, tmp_pat
         await until(lambda: browser.run(f"{STATE} === 'waiting'"), LONG)
         await asyncio.sleep(6)
         assert await browser.run("return window.notes") == 0
-        client = await stack.enter_async_context(SignalingClient(server, "waiting"))
-        peer = Peer(IceConfig(), lambda _: None, lambda _: None)
-        stack.push_async_callback(peer.close)
-        await peer.connect(client, LONG)
+        await joined(stack, server, "waiting")
         await until(lambda: browser.run("return window.notes === 2"), LONG)
 
 
 async def test_a_microphone_that_was_refused_is_used_once_it_is_allowed(server: str, tmp_path: Path) -> None:
-    bundles: list[Bundle] = []
     async with AsyncExitStack() as stack:
         browser = await stack.enter_async_context(Browser(*chromium_options(shipped_clip(), tmp_path)))
         await browser.before(REFUSED)
         await opened(browser, page(server, "shy"))
-        client = await stack.enter_async_context(SignalingClient(server, "shy"))
-        peer = Peer(IceConfig(), lambda data: bundles.append(Bundle.parse(data)), lambda _: None)
-        stack.push_async_callback(peer.close)
-        await peer.connect(client, LONG)
+        bundles = await joined(stack, server, "shy")
         assert await browser.run(TROUBLE) == "No microphone: allow it in the settings of browser and system."
         await until(lambda: bundles and bundles[-1].muted, LONG)
         await browser.run("window.allow()")
