@@ -1,11 +1,9 @@
 // The call's sound, played as it comes over /sound. Not over WebRTC: its jitter buffer would make it a tenth of a second older.
 
+import { asleep } from "./call/media_access.js";
 import { outputLatency } from "./media/output_latency.js";
 
 const RETRY_MS = 1000;
-
-/** Whether the browser holds the sound back: at first, or after a telephone call. */
-const asleep = (context) => !["running", "closed"].includes(context.state);
 
 export class Sound {
   #needsTouch;

@@ -1,7 +1,7 @@
 // Camera and microphone of this browser.
 
 import { OPUS_RATE } from "../media/opus.js";
-import { MEDIA_CONSTRAINTS, onceAllowed, TROUBLE } from "./media_access.js";
+import { asleep, MEDIA_CONSTRAINTS, onceAllowed, TROUBLE } from "./media_access.js";
 
 /** @typedef {import("./media_access.js").Kind} Kind */
 
@@ -216,9 +216,9 @@ export class Capture {
     this.#context = this.#tap = this.#source = null;
   }
 
-  /** Whether the browser holds the microphone's sound back, as after a telephone call. */
+  /** Whether the browser holds the microphone's sound back. */
   get asleep() {
-    return this.#context !== null && !["running", "closed"].includes(this.#context.state);
+    return this.#context !== null && asleep(this.#context);
   }
 
   /** Browsers may begin to listen only once the user has touched the page. */

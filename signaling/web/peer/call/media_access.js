@@ -1,4 +1,4 @@
-// What is asked of the browser's camera and microphone (getUserMedia), and the words for its refusals. Both pages use it.
+// What is asked of the browser's camera and microphone (getUserMedia), the words for its refusals, and whether it holds sound back. Both pages use it.
 
 /** @typedef {"video" | "audio"} Kind */
 
@@ -31,6 +31,9 @@ export async function onceAllowed(kind, then) {
     then();
   };
 }
+
+/** Whether the browser holds a context's sound back: at first, or after a telephone call. @param {AudioContext} context */
+export const asleep = (context) => !["running", "closed"].includes(context.state);
 
 /** The line that the page shows; "" where there is no trouble. @param {Kind} kind @param {string | undefined} why */
 export const refusal = (kind, why) => (why ? `No ${NAMES[kind]}: ${why}.` : "");

@@ -2,6 +2,7 @@
 
 import { outputLatency } from "../media/output_latency.js";
 import { RATE } from "../media/timing.js";
+import { asleep } from "./media_access.js";
 
 /** Of the chime: pitches in Hz, how long each is heard, how loud. */
 const NOTES = [660, 880];
@@ -42,9 +43,9 @@ export class Speaker {
     if (this.#sink) await this.choose(this.#sink).catch((error) => console.warn("facewire:", error));
   }
 
-  /** Whether the browser holds the sound back: at first, or after a telephone call. */
+  /** Whether the browser holds the sound back. */
   get asleep() {
-    return this.#context !== null && !["running", "closed"].includes(this.#context.state);
+    return this.#context !== null && asleep(this.#context);
   }
 
   /** Begin to be heard; until the user has touched the page, browsers refuse. */
