@@ -111,7 +111,7 @@ def _udp() -> Finding:
             a.recvfrom(16)
     except OSError as error:
         return Finding("UDP", False, str(error), "a firewall on this machine drops UDP: allow it", True)
-    return Finding("UDP", True, "works on this machine (the way to the other side is tried by each call)", needed=True)
+    return Finding("UDP", True, "works on this machine (each call tests the path to its peer)", needed=True)
 
 
 def _packages() -> Finding:

@@ -1,9 +1,9 @@
-"""How far lips and lids move as they are told and as they are drawn: ``python -m bench.told_and_drawn DATA``.
+"""How far lips and lids move in the input points and in the rendered frames: ``python -m bench.told_and_drawn DATA``.
 
 Every clip of ``DATA/train`` (``--split dev``), or some, goes through the real codec with the keyframe that ``encode`` chooses;
 the face mesh looks at originals and output. Of each frame it is asked how much further lips and lids are open than in the
 keyframe. The frames are put in order of what was told, and cut into groups of the same size.
-:mod:`models.networks.emphasis` is chosen by this; new weights want it chosen anew.
+:mod:`models.networks.emphasis` is tuned by this; tune it again for new weights.
 """
 
 import argparse

@@ -106,7 +106,7 @@ def call(
     weights: Weights = None, threads: Threads = 2, trace: TraceFolder = None, light: LightFolder = None, stats: Stats = None,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Join a two-party call, seen, heard and steered on the page at localhost."""
+    """Join a two-party call; the page at localhost shows and controls it."""
     from signaling.session.endpoints import is_camera
 
     outs = out or ["page"]

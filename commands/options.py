@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
-"""Where people are told things; stdout is for results."""
+"""Console for messages to the user; stdout is for results."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
 Server = Annotated[str, typer.Option(envvar="FACEWIRE_SERVER", help="Signaling server, http(s)://HOST:PORT.")]

@@ -13,7 +13,7 @@ def serve(
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8790,
     ice: Ice = None, ice_file: IceFile = None,
-    secret: Annotated[Path | None, typer.Option(help="File with a secret: only who has a token made with it gets in.")] = None,
+    secret: Annotated[Path | None, typer.Option(help="File with a secret: peers need a token signed with it.")] = None,
     origin: Annotated[list[str] | None, typer.Option(help="https://SITE whose pages may connect, too; may be repeated.")] = None,
     behind_proxy: Annotated[bool, typer.Option("--behind-proxy", help="Take addresses from X-Forwarded-For.")] = False,
     max_rooms: Annotated[int, typer.Option(min=1, help="Rooms open at once.")] = MAX_ROOMS,
@@ -24,7 +24,7 @@ def serve(
     redis: Annotated[
         str | None, typer.Option(help="redis://HOST: keep the rooms there, for several servers.", envvar="FACEWIRE_REDIS")
     ] = None,
-    stun: Annotated[bool, typer.Option(help="Answer STUN at the same UDP port, as calls between two homes need.")] = True,
+    stun: Annotated[bool, typer.Option(help="Answer STUN at the same UDP port, as calls across NATs need.")] = True,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log what happens, as JSON lines on stderr.")] = False,
 ) -> None:  # fmt: skip
     """The signaling server and its page."""

@@ -22,7 +22,7 @@ def train(
     )] = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None, batch: Annotated[int | None, typer.Option(min=1)] = None,
     rate: float | None = None,
-    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert: call's ears, the judge of L_sync.")] = None,
+    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert, for call's audio encoder and for L_sync.")] = None,
     reproduce: Annotated[bool, typer.Option("--reproduce", help="All stages that the shipped weights are made with.")] = False,
     loaders: Annotated[int, typer.Option(min=0, help="Processes that read shards.")] = 8,
     start: Annotated[Path | None, typer.Option(

@@ -1,4 +1,4 @@
-"""Which bundles came, and what the sender is told of it."""
+"""Which bundles arrived, and the report on them to the sender."""
 
 from collections import deque
 

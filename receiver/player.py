@@ -112,7 +112,7 @@ class Player:
         return bundle
 
     def forget(self) -> None:
-        """Another person has come, or the same one anew: no picture may be taken to follow one of before."""
+        """A new session, of another person or the same: no picture may refer to one received before."""
         self.decoder, self._arrivals = TickDecoder(self.decoder.interpolator), Arrivals()
         self._restart()
 

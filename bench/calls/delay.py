@@ -140,7 +140,7 @@ async def _call_page(folder: Path, sending: list[str], seconds: float) -> Judged
 
         await two_peers(["--out", "page"], sending, seconds + 5, line)
         if not taken:
-            raise DemoError("the receiver told of no page")
+            raise DemoError("the receiver printed no page address")
         shown = await taken[0]
     with np.load(folder / "light-sent.npz") as sent:
         return judge(sent, shown)

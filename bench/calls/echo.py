@@ -69,7 +69,7 @@ async def measure(seconds: float) -> dict[str, list[float]]:
 
         await two_peers(["--out", "page"], ["--video", str(shipped_clip()), "--loop"], seconds + 12, line)
         if not heard:
-            raise DemoError("the receiver told of no page")
+            raise DemoError("the receiver printed no page address")
         found = await heard[0]
     if len(found) < 2:
         raise DemoError("the browser found no microphone")

@@ -1,4 +1,4 @@
-"""Sound between two that take their time by different clocks: a device and the tick."""
+"""A buffer for sound between two clocks: the sound device's and the tick's."""
 
 from collections import deque
 
@@ -9,10 +9,10 @@ from codec.media.types import Float32
 
 
 class SoundQueue:
-    """Samples in a row, those that are never needed taken away without an edge. Not thread-safe.
+    """A FIFO of samples that removes a lasting surplus, cross-faded. Not thread-safe.
 
-    Once a tick is looked at how many lie there that need not. What has lain there at every look of
-    some seconds only makes the sound late; it is taken away 10 ms a tick, blended.
+    The surplus is measured once a tick. What remained at each of the last :attr:`LOOKS` ticks only
+    adds delay; at most 10 ms of it are removed a tick.
     """
 
     LOOKS = 25

@@ -83,7 +83,7 @@ class _Held:
         self._ends: dict[int, tuple[int, Int32]] = {}
 
     def predicted(self, number: int, header: PictureHeader) -> Int32:
-        """What the shape in bundle ``number`` is told against: zeros where there is none for this keyframe."""
+        """The prediction for the shape in bundle ``number``: zeros where there is none for this keyframe."""
         slot, end = self._ends.get((number - header.distance) & 0xFFFF, (-1, None)) if header.distance else (-1, None)
         return end if end is not None and slot == header.slot else np.zeros(COEFFICIENTS, np.int32)
 

@@ -50,5 +50,5 @@ def told_points(cache: "Cache") -> tuple[Float32, Basis]:
     """A cache's points, and the basis of their movements. Raises ``ValueError`` where none were laid."""
     basis = Basis.of(cache)
     if cache.points is None or basis is None:
-        raise ValueError("the cache has no face points: run facewire train once, which lays them")
+        raise ValueError("the cache has no face points: run facewire train once to compute them")
     return cache.points, basis

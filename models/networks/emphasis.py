@@ -1,4 +1,4 @@
-"""The movements of lips and lids as they are shown: larger than they were told.
+"""Exaggerates the movements of lips and lids before the network renders them.
 
 The network draws them smaller than the points say: of a mouth that opens by 1 to 8 pixels 1 to 2 are missing, of lids that close
 half (training people, :mod:`bench.told_and_drawn`). So the points ask for more (docs/decisions.md). Training sees the points as

@@ -56,7 +56,7 @@ class Upsampler:
             self._step = load(folder / "step.onnx", device, threads)
         self._identity = load(folder / "identity.onnx", device, threads, exact=True)
         if lacking := set(self._step.inputs) - {"keyframe", *self._identity.outputs, *DRIVEN}:
-            raise ValueError(f"step.onnx wants {', '.join(sorted(lacking))}, which identity.onnx doesn't give: export both anew")
+            raise ValueError(f"step.onnx needs {', '.join(sorted(lacking))}, which identity.onnx lacks: export both again")
         self._fixed: KeyframeFeatures = {}
         self.doubt = 0.0
         """How little the keyframe explained the newest frame, in [0, 1]; from 1 on it is soft all over."""

@@ -74,7 +74,7 @@ def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
             say(f"preparing {split}: lips, nose, eyes and eyebrows are looked for")
             prepare_regions(cache / split, say)
         if not (cache / split / "points.npy").exists():
-            say(f"preparing {split}: the face mesh is laid on every frame")
+            say(f"preparing {split}: detecting face landmarks in every frame")
             prepare_points(cache / split, say)
 
 
@@ -83,7 +83,7 @@ def prepare_shard_points(cache: Path, split: str, say: Callable[[str], None]) ->
     from models.data.find_points import prepare_points
 
     if not (cache / split / "points.npy").exists():
-        say(f"preparing {split}: the face mesh is laid on every frame")
+        say(f"preparing {split}: detecting face landmarks in every frame")
         prepare_points(cache / split, say)
 
 
@@ -138,7 +138,7 @@ def run_call(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any]
     if trainer.step:
         say(f"going on from step {trainer.step}")
     elif trainer.anew:
-        say(f"{start} lacks {len(trainer.anew)} parameters, which begin anew: {trainer.anew[0]}, …")
+        say(f"{start} lacks {len(trainer.anew)} parameters, which begin untrained: {trainer.anew[0]}, …")
     last: dict[str, Any] = {}
     trainer.run(_talk(say, last))
     return {"stage": stage, "checkpoint": str(trainer.checkpoint), **last}
@@ -179,5 +179,5 @@ def run_export(checkpoint: Path, interpolator: Path, out: Path, say: Callable[[s
     export(checkpoint, interpolator, out, say=say)
     for name, source in MADE_FROM.items():
         if (out / name).is_file() and not made_from(out / name, out / source):
-            say(f"{name} belongs to other weights and is not used; {_REMADE[name]} makes it anew")
+            say(f"{name} belongs to other weights and is not used; recreate it with: {_REMADE[name]}")
     return {p.name: p.stat().st_size for p in sorted(out.glob("*.onnx"))}

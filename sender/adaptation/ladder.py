@@ -88,7 +88,7 @@ class Ladder:
         return self.steps[self.at - (self._climbed and now - self._changed < GOOD)]
 
     def report(self, loss: float, filling: bool, now: float, deep: bool = False, clear: bool = True) -> bool:
-        """The other side lost the share ``loss`` (0..1) of late; ``filling``, ``deep`` and ``clear``: see
+        """The peer recently lost the share ``loss`` (0..1) of bundles; ``filling``, ``deep`` and ``clear``: see
         :class:`sender.adaptation.congestion.QueueWatch`. Returns whether the step has changed."""
         if now - self._changed < SETTLE:
             self._good_since = now

@@ -27,7 +27,7 @@ class Redundancy:
         self._since, self._loss = 0.0, 0.0
 
     def report(self, loss: float, filling: bool, now: float) -> bool:
-        """The other side lost the share ``loss`` (0..1) of late; ``filling``: see
+        """The peer recently lost the share ``loss`` (0..1) of bundles; ``filling``: see
         :class:`sender.adaptation.congestion.QueueWatch`. Returns whether the next bundle's sound
         shall go twice."""
         if self._not_before < 0:

@@ -277,7 +277,7 @@ class SignalingServer:
         """Handle GET ``/rooms/NAME``: how many peers are in it, for the landing page. Refused if the server
         requires tokens."""
         if self.config.secret is not None:
-            return json_error(403, "no_token", "who is in a room is told to who has joined it")
+            return json_error(403, "no_token", "this server requires tokens, so it does not report who is in a room")
         if not self.room_queries.allow(self._address(request), time.monotonic()):
             return json_error(429, "too_many_attempts", "too many questions from this address, try again in a minute")
         name = request.match_info["name"]

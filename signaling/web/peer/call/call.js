@@ -67,8 +67,8 @@ const REPORT_SECONDS = 0.4;
 
 /** What some of the server's refusals mean for who came by a link. @type {Record<string, string>} */
 const ENDINGS = {
-  room_full: "Two people are in this room already. Who has just lost the connection counts as one for up to a minute.",
-  no_access: "This server asks for a token, which stands at the link's end: ask for the whole link.",
+  room_full: "Two people are in this room already. Someone who has just lost the connection still counts for up to a minute.",
+  no_access: "This server requires a token, which is the end of the link: ask for the whole link.",
   access_over: "This link has expired: ask for a new one.",
   idle: "Nobody came for hours.",
   replaced: "The call goes on in another window.",

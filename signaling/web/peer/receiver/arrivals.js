@@ -1,4 +1,4 @@
-// Which bundles came, and what the sender is told of it.
+// Which bundles arrived, and the report on them to the sender.
 
 /** Bundles looked at for the loss: ten seconds at the 200 ms tick mode. */
 const WINDOW = 50;

@@ -115,7 +115,7 @@ export class Ladder {
   }
 
   /**
-   * The other side lost the share `loss` (0..1) of late; `filling`: as {@link QueueWatch} tells, and `deep` and `clear`.
+   * The peer recently lost the share `loss` (0..1) of bundles; `filling`: as {@link QueueWatch} tells, and `deep` and `clear`.
    * @param {number} loss
    * @param {boolean} filling
    * @param {number} now

@@ -1,8 +1,8 @@
 // The shape of one tick: how the face's points stand against the keyframe's, at its end and at the frames before that.
 //
 // At the tick's end it is predicted from the shape that came with the picture's own reference, which the other side is known
-// to hold; so nothing drifts. The frames between are told by what they lack to the straight way from the tick before, as the
-// sender has sent that; nothing rests on them. Encoder and decoder walk the same code. Bytes in docs/format.md.
+// to hold; so nothing drifts. Each frame between is coded as a residual to linear interpolation from the previous tick's decoded
+// shape; nothing is predicted from it. Encoder and decoder run the same code. Bytes in docs/format.md.
 
 import { SyntaxLimitError } from "../errors.js";
 import { Decoder, Encoder } from "../pictures/rangecoder.js";
