@@ -17,7 +17,7 @@ CMD ["--help"]
 FROM base AS gpu
 # Both packages hold the module onnxruntime, so the CPU one goes first. The extras bring CUDA and cuDNN as wheels: the host
 # needs only its driver and the NVIDIA container toolkit.
-RUN pip uninstall -y onnxruntime && pip install "onnxruntime-gpu[cuda,cudnn]>=1.21,<2"
+RUN pip uninstall -y onnxruntime && pip install "onnxruntime-gpu[cuda,cudnn]>=1.21,<2" "onnx>=1.17,<2"
 USER facewire
 
 FROM base AS cpu

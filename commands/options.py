@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -62,6 +63,11 @@ Stats = Annotated[Path | None, typer.Option("--stats", help="Write the call's nu
 DEFAULT_SERVER = "http://127.0.0.1:8790"
 
 
+def say(line: str) -> None:
+    """Print a line for the user on stderr. File names and a server's words stay as they are: no markup."""
+    errors.print(line, markup=False)
+
+
 def show(figures: dict[str, Any], json: bool) -> None:
     """Print figures: JSON on request, else a table."""
     if json:
@@ -70,5 +76,5 @@ def show(figures: dict[str, Any], json: bool) -> None:
     table = Table(show_header=False, box=None)
     for key, value in figures.items():
         if not isinstance(value, dict):
-            table.add_row(key, f"{value:.6g}" if isinstance(value, float) else str(value))
+            table.add_row(key, escape(f"{value:.6g}" if isinstance(value, float) else str(value)))
     Console(highlight=False).print(table)

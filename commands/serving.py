@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import Ice, IceFile, errors
+from commands.options import Ice, IceFile, say
 from signaling.rooms.room_limits import MAX_ROOMS, PER_ADDRESS, PER_MINUTE
 
 
@@ -38,7 +38,7 @@ def serve(
         origins=frozenset(origin or ()), per_minute=per_minute, per_address=per_address, behind_proxy=behind_proxy,
         redis=redis,
     )  # fmt: skip
-    run_server(config, host, port, certificate, key, log_json, errors.print, stun and not behind_proxy)
+    run_server(config, host, port, certificate, key, log_json, say, stun and not behind_proxy)
 
 
 def token(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import Json, Threads, errors, show
+from commands.options import Json, Threads, say, show
 
 train_app = typer.Typer(help="Data to weights; 'train prepare' makes data of raw videos.", invoke_without_command=True)
 
@@ -21,7 +21,7 @@ def train(
         help="call: coarse, medium, full, finish, speech; further. paper: backbone, then finetune.",
     )] = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None, batch: Annotated[int | None, typer.Option(min=1)] = None,
-    rate: float | None = None,
+    rate: Annotated[float | None, typer.Option(min=1e-9, help="Learning rate.")] = None,
     sync: Annotated[Path | None, typer.Option(help="A lip-sync expert, for call's audio encoder and for L_sync.")] = None,
     reproduce: Annotated[bool, typer.Option("--reproduce", help="All stages that the shipped weights are made with.")] = False,
     loaders: Annotated[int, typer.Option(min=0, help="Processes that read shards.")] = 8,
@@ -39,7 +39,7 @@ def train(
     if data is None or losses is None:
         raise typer.BadParameter("needed to train", param_hint="--data and --losses")
     wanted = TrainRequest(data, losses, out, network, stage, steps, batch, rate, sync, threads, loaders, start)
-    if figures := run(wanted, reproduce, errors.print):
+    if figures := run(wanted, reproduce, say):
         show(figures, json)
 
 
@@ -56,7 +56,7 @@ def prepare(
     """Raw talking videos to face clips in shards."""
     from models.prepare.command import run_prepare
 
-    show(run_prepare(raw, out, workers, identity_from, sync, dev_share, errors.print), json)
+    show(run_prepare(raw, out, workers, identity_from, sync, dev_share, say), json)
 
 
 def export(
@@ -67,4 +67,4 @@ def export(
     """Weights to ONNX."""
     from models.training.runs import run_export
 
-    show(run_export(checkpoint, interpolator, out, errors.print), json)
+    show(run_export(checkpoint, interpolator, out, say), json)

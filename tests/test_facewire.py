@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from bench.demo import shipped_clip
+from commands.options import say, show
 from facewire import app, main
 
 SUBCOMMANDS = (
@@ -80,19 +81,28 @@ def test_bad_input_gets_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.fw"]
 
 
+def test_brackets_in_a_file_s_name_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show({"file": "talk [id123] [/y].fw"}, json=False)
+    say("talk [id123] [/y].mp4: no face")
+    said = capsys.readouterr()
+    assert "talk [id123] [/y].fw" in said.out
+    assert "talk [id123] [/y].mp4: no face" in said.err
+
+
 def test_bad_options_are_named() -> None:
-    for arguments in (
-        ("encode", "a", "b", "--crop", "round"),
-        ("encode", "a", "b", "--bitrate", "5"),
-        ("send",),
-        ("send", "r", "--video", "page"),
+    for named, *arguments in (
+        ("--crop", "encode", "a", "b", "--crop", "round"),
+        ("--bitrate", "encode", "a", "b", "--bitrate", "5"),
+        ("room", "send"),
+        ("--video", "send", "r", "--video", "page"),
     ):
         done = run(*arguments)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
+        assert named in done.stderr.lower()
 
 
-def test_encode_tells_what_the_issue_asks(tmp_path: Path) -> None:
+def test_encode_reports_bits_and_quality(tmp_path: Path) -> None:
     done = run("encode", str(shipped_clip()), str(tmp_path / "o.fw"), "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)

@@ -26,23 +26,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args(arguments)
+    for name in ("steps", "batch", "rate", "threads"):
+        if (value := getattr(given, name)) is not None and value <= 0:
+            parser.error(f"--{name} is {value}, not above 0")
     from models.distill.trainer import DistillConfig, Distiller
-    from models.runtime.upsampler import weights_folder
+    from models.runtime.upsampler import WeightsMissingError, weights_folder
 
     steps, batch, rate = STAGES[given.stage]
     before = given.out / "coarse.pt"
     start = given.start or (before if given.stage == "full" and before.exists() else None)
-    config = DistillConfig(
-        given.stage, given.cache, given.losses, given.out, given.steps or steps, given.batch or batch, given.rate or rate,
-        threads=given.threads, call=given.call or weights_folder(),
-    )  # fmt: skip
 
     def tell(row: dict[str, float]) -> None:
         print("  ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
 
     try:
+        config = DistillConfig(
+            given.stage, given.cache, given.losses, given.out, given.steps or steps, given.batch or batch, given.rate or rate,
+            threads=given.threads, call=given.call or weights_folder(),
+        )  # fmt: skip
         Distiller(config, start).run(tell)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, WeightsMissingError) as error:
         print(f"distill: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     return 0

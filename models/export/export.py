@@ -1,5 +1,4 @@
-"""Trained weights → the three ONNX files that a call runs: ``python -m models.export.export
-CHECKPOINT INTERPOLATOR OUT``.
+"""Trained weights → the three ONNX files that a call runs (``facewire export``).
 
 ``identity.onnx`` runs once per keyframe, ``step.onnx`` once per frame, ``interpolator.onnx`` once
 per picture. All have a fixed batch of 1, operators that ONNX Runtime has on CPU, CUDA and in a
@@ -7,7 +6,6 @@ browser (no transposed convolution, no 5-D sampling), and weights kept as fp16 b
 the file, and fp32 arithmetic, since the Cast is folded at load.
 """
 
-import argparse
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,6 +15,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from codec.errors import reason
 from models.data.clip import COARSE, SIDE
 from models.export.align import align_channels
 from models.export.early_products import multiply_early
@@ -113,6 +112,17 @@ def interpolator_graph(model: InterpolatorNet, half: bool = True) -> onnx.ModelP
     return _finish(graph, half)
 
 
+def _interpolator_file(path: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load(path)
+        names = [[value.name for value in values] for values in (model.graph.input, model.graph.output)]
+    except Exception as error:  # protobuf raises types of its own
+        raise ValueError(f"{path} is no ONNX file: {reason(error)}") from error
+    if names != [["pictures"], ["frames"]]:
+        raise ValueError(f"{path} is not the interpolator: its input is not 'pictures' or its output not 'frames'")
+    return model
+
+
 def export(
     checkpoint: Path, interpolator: Path, out: Path, half: bool = True, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, int]:
@@ -127,7 +137,7 @@ def export(
     call = FaceUpsamplerNet(FaceUpsamplerConfig())
     fill(call, averaged(checkpoint), checkpoint)
     if interpolator.suffix == ".onnx":
-        last = onnx.load(interpolator)
+        last = _interpolator_file(interpolator)
     else:
         between = InterpolatorNet()
         fill(between, load_state(interpolator), interpolator)
@@ -146,12 +156,3 @@ def export(
         for path in made:
             path.replace(out / path.name)
     return sizes
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("checkpoint", "interpolator", "out"):
-        parser.add_argument(name, type=Path)
-    given = parser.parse_args()
-    for name, size in export(given.checkpoint, given.interpolator, given.out).items():
-        print(f"{name} {size / 1e6:.2f} MB")

@@ -5,7 +5,7 @@ CACHE is a training cache (``RUN/cache``), FOLDER that of the networks. A scale 
 channel of the weights and one for each convolution's input, the latter found on training people;
 what lies between the convolutions stays in fp32. The file names the very ``step.onnx`` that it was
 made of (:func:`models.runtime.backends.int8_of`), so that it is never used with another. Needs the
-``train`` extra; ``bench.int8`` tells what it saves and costs.
+``train`` extra; ``bench.speed.precision`` measures what it saves and costs.
 """
 
 import argparse

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 
 from codec.media.types import Float32, UInt8
+from models.runtime.backends import ort_options
 
 INPUT = 128
 SCORE = 0.6
@@ -42,11 +43,8 @@ class Detector(Protocol):
 
 def session(name: str, threads: int = 1) -> ort.InferenceSession:
     """ONNX Runtime session of one of the shipped small networks, on the CPU, without spinning threads."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     data = resources.files("models").joinpath("weights", name).read_bytes()
-    return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(data, ort_options(threads), providers=["CPUExecutionProvider"])
 
 
 def _anchors() -> Float32:

@@ -34,9 +34,9 @@ SURE = 1 / 4
 """Height of a face over the longer side of what was looked at, under which a second look confirms
 and measures it."""
 PROBABLE = 0.5
-"""What the face mesh must think of a new face that is small, or that the detector is not certain of."""
+"""Probability that the face mesh must give a new face of which the detector is not certain."""
 CERTAIN = 0.8
-"""The detector's score from which on a large face needs nobody's word."""
+"""The detector's score from which a face needs no confirmation by the mesh; of a small face, the score of the closer look."""
 SAME = 0.4
 """Two finds that overlap by more than this share of the smaller one are one face."""
 

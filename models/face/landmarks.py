@@ -1,22 +1,16 @@
 """Face landmarks: 468 points from MediaPipe's face mesh (Kartynnik et al., 2019; Apache-2.0), for
-the keyframe's choice and for the face's shape.
-
-``FaceAlignment`` is the optional other backend (68 points, PyPI ``face-alignment``), loaded when
-asked for: it needs torch and fetches its own weights on first use.
-"""
+the keyframe's choice and for the face's shape."""
 
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from codec.extras import install
 from codec.media.types import Float32, UInt8
 from models.face.detector import Detection
-from models.runtime.backends import choose, load
+from models.runtime.backends import load_working
 
 INPUT = 192
 # Mesh points around each eye: outer corner, inner corner, two on the upper lid, two on the lower.
@@ -54,10 +48,7 @@ class FaceMesh:
 
     def __init__(self) -> None:
         path = Path(str(resources.files("models").joinpath("weights", "face_landmark.onnx")))
-        try:
-            self._network = load(path, choose("auto", cuda=False), 1, exact=True)
-        except ValueError:  # an OpenVINO that is there and does not work
-            self._network = load(path, "cpu", 1, exact=True)
+        self._network, _ = load_working(path, "auto", 1, exact=True, cuda=False)
         (self._input,) = self._network.inputs
 
     def points(self, rgb: UInt8, face: Detection) -> tuple[Float32, float]:
@@ -98,22 +89,3 @@ def frontality(points: Float32) -> float:
     nose, right, left = (points[i, 0] for i in (NOSE, RIGHT_CHEEK, LEFT_CHEEK))
     a, b = abs(nose - right), abs(left - nose)
     return float(min(a, b) / (max(a, b) + 1e-6))
-
-
-class FaceAlignment:
-    """68 points with the ``landmarks`` extra. Raises ``ImportError`` with what to install."""
-
-    def __init__(self, device: str = "cpu") -> None:
-        try:
-            import face_alignment
-        except ImportError as error:
-            raise ImportError(f"the face-alignment backend needs its extra: {install('landmarks')}") from error
-        self._model: Any = face_alignment.FaceAlignment(face_alignment.LandmarksType.TWO_D, device=device)
-
-    def points(self, rgb: UInt8, face: Detection) -> tuple[Float32, float]:
-        """As :meth:`FaceMesh.points`, with (68, 3) points whose depth is zero."""
-        box = (face.x, face.y, face.x + face.width, face.y + face.height)
-        found = self._model.get_landmarks_from_image(rgb, detected_faces=[box])
-        if not found:
-            return np.zeros((68, 3), np.float32), 0.0
-        return np.pad(found[0].astype(np.float32), ((0, 0), (0, 1))), 1.0

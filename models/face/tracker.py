@@ -38,7 +38,7 @@ class Crop:
     side: float
 
     def cut(self, rgb: UInt8) -> UInt8:
-        """The crop as RGB (256, 256, 3); outside the picture its border is repeated."""
+        """The crop as RGB (256, 256, 3); outside the picture its border is repeated. A crop wholly outside is black."""
         side = max(2, round(self.side))
         x, y = round(self.x), round(self.y)
         height, width = rgb.shape[:2]

@@ -1,6 +1,7 @@
 """``python -m models.lease pack DATA CACHE LOSSES START OUT | train PIECES OUT | rates``."""
 
 import argparse
+import tarfile
 from pathlib import Path
 
 
@@ -63,7 +64,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         given.run(given)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, tarfile.TarError) as error:
         parser.exit(1, f"{error}\n")
 
 

@@ -23,6 +23,8 @@ from models.lease.format import ARRAYS, POINT_STEP, PREFIX, mel_of
 
 CHUNK = 2048
 """Frames that are sent to the GPU at once."""
+SPARE = 2
+"""Frames that a clip's video may be shorter than its index says."""
 
 
 @dataclass(frozen=True)
@@ -75,24 +77,26 @@ def _read(tar: tarfile.TarFile, name: str) -> bytes:
 
 def decode(video: bytes, frames: int) -> UInt8:
     """The first ``frames`` frames of an MP4 of 256×256, RGB (frames, 256, 256, 3); the last one
-    again where there are fewer. Raises ``ValueError``."""
+    again where one or two are missing. Raises ``ValueError`` for a video of another size, or of fewer frames."""
     out = np.empty((frames, SIDE, SIDE, 3), np.uint8)
     with tempfile.NamedTemporaryFile(suffix=".mp4") as file:  # OpenCV reads videos from files alone
         file.write(video)
         file.flush()
         reader, count = cv2.VideoCapture(file.name), 0
         while count < frames and (got := reader.read())[0]:
+            if np.shape(got[1]) != (SIDE, SIDE, 3):
+                raise ValueError(f"a video of {np.shape(got[1])[1]}×{np.shape(got[1])[0]} pixels, not {SIDE}×{SIDE}")
             cv2.cvtColor(np.asarray(got[1]), cv2.COLOR_BGR2RGB, dst=out[count])
             count += 1
         reader.release()
-    if not count:
-        raise ValueError("a video without a frame")
+    if count < max(1, frames - SPARE):
+        raise ValueError(f"a video of {count} frames, not {frames}")
     out[count:] = out[count - 1]
     return out
 
 
 def _spans(index: bytes, have: set[str], split: str) -> list[Span]:
-    """The clips that the pieces at hand hold, laid end to end anew."""
+    """The clips that the present pieces hold, with their new places in one sequence."""
     told, spans, start = json.loads(index), [], 0
     for clip in told["clips"]:
         if f"{split}/{clip['name']}" in have:
@@ -125,7 +129,10 @@ def load(folder: Path, split: str, device: torch.device, say: Callable[[str], No
     def fill(span: Span) -> None:
         with tarfile.open(places[f"{split}/{span.name}"]) as tar:
             video = _read(tar, f"{split}/{span.name}")
-        frames[span.start : span.start + span.frames] = decode(video, span.frames)
+        try:
+            frames[span.start : span.start + span.frames] = decode(video, span.frames)
+        except ValueError as error:
+            raise ValueError(f"{span.name} in {places[f'{split}/{span.name}'].name}: {error}") from error
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         list(pool.map(fill, spans))

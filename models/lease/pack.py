@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import av
@@ -17,6 +18,7 @@ from models.lease.format import ARRAYS, POINT_STEP, PREFIX, VGG, WEIGHTS, mel_by
 from models.networks.face_upsampler import FaceUpsamplerNet
 from models.training.checkpoint import learnt
 from models.training.trainer import SHAPE
+from models.whole_file import write_whole
 
 MOST = 60_000_000
 """Bytes of a piece."""
@@ -96,18 +98,24 @@ def pack(data: Path, cache: Path, losses: Path, start: Path, out: Path, first: i
     """Write ``OUT/piece-0.tar`` (of at most ``first`` bytes), ``OUT/piece-1.tar`` …; gives their paths.
 
     ``data``: the folder of clips; ``cache``: what ``facewire train`` has prepared of it, with
-    points; ``losses``: ``lpips_vgg16.pth``. Raises ``FileNotFoundError``, ``ValueError``.
+    points; ``losses``: ``lpips_vgg16.pth``. Pieces of an earlier packing are removed. Raises
+    ``FileNotFoundError``, ``ValueError``.
     """
-    out.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     for piece in _pieces(members(data, cache, losses, start), first, most):
         paths.append(out / f"{PREFIX}{len(paths)}.tar")
-        with tarfile.open(paths[-1], "w") as tar:
-            for name, content in piece:
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
+        write_whole(paths[-1], partial(_write_tar, piece))
+    for path in set(out.glob(f"{PREFIX}*.tar")) - set(paths):
+        path.unlink()  # of an earlier packing
     return paths
+
+
+def _write_tar(piece: list[tuple[str, bytes]], path: Path) -> None:
+    with tarfile.open(path, "w") as tar:
+        for name, content in piece:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
 
 
 def _pieces(content: Iterable[tuple[str, bytes]], first: int, most: int) -> Iterator[list[tuple[str, bytes]]]:

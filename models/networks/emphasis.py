@@ -1,8 +1,8 @@
 """Exaggerates the movements of lips and lids before the network renders them.
 
-The network draws them smaller than the points say: of a mouth that opens by 1 to 8 pixels 1 to 2 are missing, of lids that close
-half (training people, :mod:`bench.told_and_drawn`). So the points ask for more (docs/decisions.md). Training sees the points as
-they are.
+The network renders them too small: a mouth that opens by 1 to 8 pixels opens 1 to 2 pixels less, lids that close move half as
+far (training people, :mod:`bench.told_and_drawn`). So larger movements go in (docs/decisions.md). Training uses
+the points as they are.
 """
 
 from functools import cache
@@ -15,9 +15,10 @@ from models.networks.blocks import unrounded
 from models.networks.shape_hint import affine
 
 LIPS, LIDS = 0.6, 2.5
-"""What is added to a small movement, in parts of it."""
+"""Share that is added to a small movement."""
 LIPS_HALF, LIDS_HALF = 4 / 128, 6 / 128
-"""Length of a movement, in half-sides, to which half of that is added; what is added grows towards the product of both."""
+"""Length of a movement, in half-sides, at which the added share is half as large. What is added never exceeds this length
+times the share."""
 _EYE = 3
 """Points of one eye in each of the lids' groups."""
 

@@ -22,7 +22,7 @@ import numpy as np
 import onnxruntime as ort
 
 from codec.errors import reason
-from codec.extras import install
+from codec.extras import install, install_gpu
 from codec.media.types import Float32
 from models.runtime.weight_files import made_from
 
@@ -203,12 +203,25 @@ def choose(device: str = "auto", cuda: bool = True) -> str:
     have_cuda = cuda and "CUDAExecutionProvider" in ort.get_available_providers()
     have_openvino = find_spec("openvino") is not None
     if device == "cuda" and not have_cuda:
-        raise ValueError(f"CUDA is not available to ONNX Runtime: {install('gpu')} on a machine with CUDA")
+        raise ValueError(f"CUDA is not available to ONNX Runtime; on a machine with an NVIDIA GPU: {install_gpu()}")
     if device.startswith("openvino") and not have_openvino:
         raise ValueError(f"OpenVINO is not installed: {install('openvino')}")
     if device == "auto":
         return "cuda" if have_cuda else "openvino" if have_openvino else "cpu"
     return device
+
+
+def load_working(path: Path, device: str, threads: int, exact: bool = False, cuda: bool = True) -> tuple[Network, str]:
+    """Load a network, and return it with the device that runs it. ``auto`` takes the first that works: CUDA (if ``cuda``),
+    OpenVINO, the CPU. Raises ``ValueError`` where none does."""
+    chosen = choose(device, cuda)
+    while True:
+        try:
+            return load(path, chosen, threads, exact), chosen
+        except ValueError:  # a GPU build of ONNX Runtime on a machine without a GPU, or a broken OpenVINO
+            if device != "auto" or chosen == "cpu":
+                raise
+            chosen = choose("auto", cuda=False) if chosen == "cuda" else "cpu"
 
 
 def load(path: Path, device: str, threads: int, exact: bool = False) -> Network:
@@ -227,7 +240,7 @@ def load(path: Path, device: str, threads: int, exact: bool = False) -> Network:
         if runtime == "openvino":
             return OpenVinoNetwork(path, threads, bf16)
         return OnnxRuntimeNetwork(path, runtime == "cuda", threads)
-    except (ValueError, ImportError):
+    except ValueError:
         raise
     except Exception as error:  # both libraries raise types of their own, some of them bare Exception
         raise ValueError(f"{path.name} cannot be loaded: {reason(error)[:160]}") from error

@@ -10,15 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from codec.errors import reason
+from codec.extras import install
 from codec.media.types import Float32, UInt8
 from models.runtime.backends import choose, load_cuda, ort_options
-from models.runtime.upsampler import DRIVEN, NO_DETAIL, NO_SHAPE, KeyframeFeatures, Upsampler, weights_folder
+from models.runtime.upsampler import DRIVEN, NO_DETAIL, NO_SHAPE, RGB, SEATS, KeyframeFeatures, Upsampler, weights_folder
 
 log = logging.getLogger(__name__)
-
-
-SEATS = "seats"
-"""Input of a batched graph: of each frame, whose it is (:mod:`models.runtime.onnx_batch`)."""
 
 
 @dataclass
@@ -45,7 +43,7 @@ class ManyUpsampler(Protocol):
 
 
 class EachInTurn:
-    """For CPUs, whose cores one frame keeps busy."""
+    """One frame after the other: for CPUs, whose cores one frame keeps busy, and where batches do not work."""
 
     def __init__(self, upsampler: Upsampler) -> None:
         self._upsampler, self._identities = upsampler, dict[int, KeyframeFeatures]()
@@ -68,21 +66,14 @@ class AsBatch:
     (extra ``gpu``)."""
 
     def __init__(self, folder: Path | None, seats: int, cuda: bool, threads: int = 2) -> None:
-        """``cuda`` False: the same on the CPU. Raises ``WeightsMissingError``, ``ValueError``, ``ImportError``."""
-        import onnx
-
-        from models.runtime.onnx_batch import batched
-
+        """``cuda`` False: the same on the CPU. Raises ``WeightsMissingError``, ``ValueError``."""
         folder = weights_folder(folder)
-        model = onnx.load(folder / "step.onnx")
-        self._driven = [name for name in DRIVEN if name in {value.name for value in model.graph.input}]
-        model = batched(model, self._driven)
-        if cuda:
-            load_cuda()
-        # The default looks for the best algorithm at every new size of a batch, in the middle of the call.
-        gpu: list[Any] = [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"})] if cuda else []
-        providers = [*gpu, "CPUExecutionProvider"]
-        self._session = ort.InferenceSession(model.SerializeToString(), ort_options(threads), providers=providers)
+        try:
+            self._session, self._driven = _batched_session(folder / "step.onnx", cuda, threads)
+        except ImportError as error:
+            raise ValueError(f"batches need the package onnx: {install('gpu')}") from error
+        except Exception as error:  # onnx, protobuf and ONNX Runtime raise types of their own
+            raise ValueError(f"step.onnx cannot be loaded: {reason(error)[:160]}") from error
         self.runtime = str(self._session.get_providers()[0])
         if cuda and self.runtime != "CUDAExecutionProvider":
             raise ValueError("ONNX Runtime has CUDA, but finds no device that works: see 'facewire doctor'")
@@ -120,9 +111,26 @@ class AsBatch:
         for name, value in _stacked(wanted).items():
             if name in (SEATS, *self._driven):
                 binding.bind_cpu_input(name, value)
-        binding.bind_output("rgb", "cpu")
+        binding.bind_output(RGB, "cpu")
         self._session.run_with_iobinding(binding)
         return list(binding.copy_outputs_to_cpu()[0])
+
+
+def _batched_session(path: Path, cuda: bool, threads: int) -> tuple[ort.InferenceSession, list[str]]:
+    """(step.onnx for batches, its inputs that change with every frame)."""
+    import onnx
+
+    from models.runtime.onnx_batch import batched
+
+    model = onnx.load(path)
+    driven = [name for name in DRIVEN if name in {value.name for value in model.graph.input}]
+    model = batched(model, driven)
+    if cuda:
+        load_cuda()
+    # The default searches for the best algorithm at every new size of a batch, in the middle of the call.
+    gpu: list[Any] = [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"})] if cuda else []
+    providers = [*gpu, "CPUExecutionProvider"]
+    return ort.InferenceSession(model.SerializeToString(), ort_options(threads), providers=providers), driven
 
 
 def _stacked(wanted: Sequence[FrameRequest]) -> dict[str, npt.NDArray[Any]]:
@@ -139,16 +147,19 @@ def _stacked(wanted: Sequence[FrameRequest]) -> dict[str, npt.NDArray[Any]]:
 
 def many_upsampler(folder: Path | None, device: str, seats: int, threads: int) -> ManyUpsampler:
     """What suits ``device`` (:func:`models.runtime.backends.choose`), warm. Raises
-    ``WeightsMissingError``, ``ValueError``, ``ImportError``."""
+    ``WeightsMissingError``, ``ValueError``."""
+    failed: ValueError | None = None
     if choose(device) == "cuda":
         try:
             batch = AsBatch(folder, seats, True, threads)
             batch.warmup()
             return batch
-        except (ValueError, ImportError) as error:
+        except ValueError as error:
             if device != "auto":
                 raise
-            log.warning("drawn on the CPU: %s", error)
+            failed = error
     upsampler = Upsampler(folder, device, threads)
     upsampler.warmup()
+    if failed:
+        log.warning("no batches on CUDA (%s): frames are rendered one by one on %s", failed, upsampler.runtime)
     return EachInTurn(upsampler)

@@ -1,5 +1,5 @@
-"""A step graph of batch 1 made to draw any number of calls' frames at once, from features that stay
-on the device.
+"""Turns the step graph of batch 1 into one that renders frames of several calls at once, from features that stay on the
+device.
 
 The shipped ``step.onnx`` is of batch 1, with samplings as row gathers, which is fastest on a CPU
 (:mod:`models.export.grid_sample`). For a GPU the gathers become GridSample again, leading sides of 1
@@ -13,10 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-SEATS = "seats"
-"""Input (N,) int64: of each frame of the batch, whose it is."""
-RGB = "rgb"
-"""Output (N, 256, 256, 3) uint8."""
+from models.runtime.upsampler import RGB, SEATS
 
 
 def batched(model: onnx.ModelProto, driven: Sequence[str]) -> onnx.ModelProto:
@@ -31,10 +28,6 @@ def batched(model: onnx.ModelProto, driven: Sequence[str]) -> onnx.ModelProto:
     del graph.value_info[:]
     onnx.checker.check_model(model)
     return model
-
-
-def _made(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
-    return {name: node for node in graph.node for name in node.output}
 
 
 def _sample_again(graph: onnx.GraphProto) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from codec.media.types import Float32, UInt8
 from models.face.shape_points import COUNT
-from models.runtime.backends import choose, load
+from models.runtime.backends import load, load_working
 
 KeyframeFeatures = dict[str, Float32]
 """A keyframe as the network knows it: 3.5 MB of features."""
@@ -21,6 +21,10 @@ FRAMES = 5
 DRIVEN = ("pictures", "speech", "detail", "shape")
 """What changes with every frame."""
 NO_DETAIL = np.zeros((1, 3, 64, 64), np.float32)
+SEATS = "seats"
+"""Input (N,) int64 of a step graph for batches (:mod:`models.runtime.onnx_batch`): the seat of each frame."""
+RGB = "rgb"
+"""Its output (N, 256, 256, 3) uint8."""
 NO_SHAPE = np.zeros((1, 2, COUNT, 2), np.float32)
 """The face's points where they are not known; networks from before shape have no such input."""
 
@@ -46,14 +50,8 @@ class Upsampler:
 
         Raises :class:`WeightsMissingError`, ``ValueError``.
         """
-        folder, wanted, device = weights_folder(folder), device, choose(device)
-        try:
-            self._step = load(folder / "step.onnx", device, threads)
-        except ValueError:
-            if wanted != "auto" or device != "cuda":
-                raise
-            device = choose("auto", cuda=False)  # a GPU build of ONNX Runtime on a machine without a card
-            self._step = load(folder / "step.onnx", device, threads)
+        folder = weights_folder(folder)
+        self._step, device = load_working(folder / "step.onnx", device, threads)
         self._identity = load(folder / "identity.onnx", device, threads, exact=True)
         if lacking := set(self._step.inputs) - {"keyframe", *self._identity.outputs, *DRIVEN}:
             raise ValueError(f"step.onnx needs {', '.join(sorted(lacking))}, which identity.onnx lacks: export both again")

@@ -161,8 +161,12 @@ def run_paper(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any
     )  # fmt: skip
 
 
-_REMADE = {"step-int8.onnx": "python -m models.export.int8 CACHE", "step-small-int8.onnx": "python -m models.distill"}
-"""What makes the networks that go with others' weights."""
+_REMADE = {
+    "step-int8.onnx": "python -m models.export.int8 RUN/cache {folder}",
+    "step-small-int8.onnx": "python -m models.distill RUN/cache LOSSES RUN --stage full --call {folder}, "
+    "then python -m models.distill.weights RUN/full.pt RUN/cache {folder}",
+}
+"""The commands that recreate a network whose weights belong to those of another file."""
 
 
 def run_export(checkpoint: Path, interpolator: Path, out: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -179,5 +183,5 @@ def run_export(checkpoint: Path, interpolator: Path, out: Path, say: Callable[[s
     export(checkpoint, interpolator, out, say=say)
     for name, source in MADE_FROM.items():
         if (out / name).is_file() and not made_from(out / name, out / source):
-            say(f"{name} belongs to other weights and is not used; recreate it with: {_REMADE[name]}")
+            say(f"{name} belongs to other weights and is not used; recreate it with: {_REMADE[name].format(folder=out)}")
     return {p.name: p.stat().st_size for p in sorted(out.glob("*.onnx"))}

@@ -17,6 +17,8 @@ from pathlib import Path
 
 PEER = Path(__file__).parent / "peer"
 VENDOR = PEER / "vendor"
+_LOCK = PEER / "package-lock.json"
+_INSTALLED = PEER / "node_modules" / "installed-lock.json"
 _RUNTIME = "onnxruntime-web/dist"
 FILES = {
     "ort.wasm.min.mjs": _RUNTIME,
@@ -64,7 +66,7 @@ def npm(*words: str) -> list[str]:
 
 
 def version() -> str:
-    """Of what is pinned: one word that changes with it."""
+    """The pinned versions of what the page loads, in one word."""
     packages = json.loads((PEER / "package.json").read_text())["dependencies"]
     return "-".join(str(packages[name]) for name in sorted(packages))
 
@@ -75,9 +77,14 @@ def complete() -> bool:
     return marker.exists() and marker.read_text() == version() and all((VENDOR / f"{name}.gz").exists() for name in FILES)
 
 
+def _checkers_complete() -> bool:
+    """Whether what the page's code is checked with was installed from today's lock file."""
+    return _INSTALLED.exists() and _INSTALLED.read_bytes() == _LOCK.read_bytes()
+
+
 def fetch(dev: bool) -> None:
-    """Bring what is not there yet. Raises :class:`NpmError`."""
-    if complete() and (not dev or (PEER / "node_modules" / "typescript").exists()):
+    """Install what is missing or of another version. Raises :class:`NpmError`."""
+    if complete() and (not dev or _checkers_complete()):
         return
     words = npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", *([] if dev else ["--omit=dev"]))
     done = subprocess.run(words, cwd=PEER, capture_output=True, text=True)
@@ -89,7 +96,9 @@ def fetch(dev: bool) -> None:
         data = (path if path.is_file() else path / name).read_bytes()
         (VENDOR / f"{name}.gz").write_bytes(gzip.compress(data, 9, mtime=0))
     (VENDOR / "version.txt").write_text(version())
-    if not dev:
+    if dev:
+        shutil.copyfile(_LOCK, _INSTALLED)
+    else:
         shutil.rmtree(PEER / "node_modules")
 
 

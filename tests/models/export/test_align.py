@@ -1,9 +1,11 @@
 """Input channels in fours: the same numbers, and nothing that a runtime would not take."""
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import pytest
+
+pytest.importorskip("onnx")
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from models.export.align import FOURS, align_channels, drop_alignment

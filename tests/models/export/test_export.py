@@ -165,6 +165,14 @@ def test_files_of_the_wrong_kind_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         export(tmp_path / "none.pt", tmp_path / "b.pt", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    weights = FaceUpsamplerNet().state_dict()
+    torch.save({"model": weights, "ema": weights}, tmp_path / "full.pt")
+    (tmp_path / "junk.onnx").write_bytes(b"junk")
+    with pytest.raises(ValueError, match=r"junk\.onnx is no ONNX file"):
+        export(tmp_path / "full.pt", tmp_path / "junk.onnx", tmp_path / "out")
+    with pytest.raises(ValueError, match=r"identity\.onnx is not the interpolator"):
+        export(tmp_path / "full.pt", weights_folder() / "identity.onnx", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 class _Warp(torch.nn.Module):

@@ -70,8 +70,16 @@ def test_follows_the_same_person_among_two(detector: BlazeFace, frames: list[np.
 
 def test_crop_reaching_outside_repeats_the_border() -> None:
     picture = np.arange(100 * 120 * 3, dtype=np.uint32).reshape(100, 120, 3).astype(np.uint8)
-    for crop in (Crop(-40, -30, 90), Crop(80, 60, 90), Crop(-500, 0, 20), Crop(0, 0, 300)):
-        assert crop.cut(picture).shape == (256, 256, 3)
+    for crop, corner, place in (
+        (Crop(-40, -30, 90), (0, 0), np.s_[0, 0]),
+        (Crop(80, 60, 90), (-1, -1), np.s_[-1, -1]),
+        (Crop(-156, 0, 256), (0, 0), np.s_[0, 0]),
+        (Crop(0, 0, 300), (-1, -1), np.s_[-1, -1]),
+    ):
+        cut = crop.cut(picture)
+        assert cut.shape == (256, 256, 3)
+        assert (cut[place] == picture[corner]).all()
+    assert not Crop(-500, 0, 20).cut(picture).any()  # wholly outside
 
 
 def test_crop_is_framed_as_trained(detector: BlazeFace, frames: list[np.ndarray]) -> None:

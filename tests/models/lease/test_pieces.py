@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from bench.demo import shipped_clip
 from models.data.cache import Cache
-from models.lease.footage import find_pieces, load, read_member
+from models.lease.footage import decode, find_pieces, load, read_member
 from models.lease.format import ARRAYS, WEIGHTS, mel_bytes, mel_of
 from models.lease.pack import pack
 
@@ -62,6 +63,22 @@ def test_what_is_missing_is_named(pieces, tmp_path):
         read_member(find_pieces(tmp_path), WEIGHTS)
     with pytest.raises(FileNotFoundError, match=ARRAYS):
         load(tmp_path, "train", CPU)
+
+
+def test_packing_again_leaves_no_piece_of_before(data, cache, perceptual_weights, start, tmp_path):
+    old = pack(data, cache, perceptual_weights, start, tmp_path, 16_000_000, 60_000)
+    new = pack(data, cache, perceptual_weights, start, tmp_path)
+    assert len(new) < len(old)
+    assert find_pieces(tmp_path) == new
+
+
+def test_a_video_that_is_not_the_clip_s_is_refused(data):
+    video = (data / "train" / "a1.mp4").read_bytes()
+    assert decode(video, 24).std() > 10
+    with pytest.raises(ValueError, match="a video of 24 frames, not 40"):
+        decode(video, 40)
+    with pytest.raises(ValueError, match="384×384 pixels, not 256×256"):
+        decode(shipped_clip().read_bytes(), 24)
 
 
 def test_a_cache_without_points_is_refused(data, tiny_cache, perceptual_weights, start, tmp_path):

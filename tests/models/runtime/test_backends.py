@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from models.runtime.backends import DEVICES, choose, has_int8_dots, load
+from models.runtime.backends import DEVICES, choose, has_int8_dots, load, load_working
 from models.runtime.upsampler import FRAMES, Upsampler, weights_folder
 from models.runtime.weight_files import made_from
 
@@ -75,6 +75,19 @@ def test_devices_are_checked():
     assert choose("auto") in DEVICES
     with pytest.raises(ValueError, match="not auto"):
         choose("tpu")
+
+
+def test_a_broken_openvino_leaves_the_cpu(tmp_path, monkeypatch):
+    (tmp_path / "openvino").mkdir()
+    (tmp_path / "openvino" / "__init__.py").write_text("raise ImportError('a library is missing')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "openvino"]:
+        monkeypatch.delitem(sys.modules, name)
+    network, device = load_working(weights_folder() / "interpolator.onnx", "auto", 1, cuda=False)
+    assert device == "cpu"
+    assert network.name.startswith("CPUExecutionProvider")
+    with pytest.raises(ValueError, match="a library is missing"):
+        load_working(weights_folder() / "interpolator.onnx", "openvino", 1)
 
 
 FOUR_AT_ONCE = """

@@ -1,10 +1,12 @@
 """Frames for several calls at once are those of one call after the other."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from models.runtime.batch import AsBatch, EachInTurn, FrameRequest, many_upsampler
-from models.runtime.upsampler import Upsampler
+from models.runtime.upsampler import NO_SHAPE, Upsampler, weights_folder
 
 pytest.importorskip("onnx")
 
@@ -22,7 +24,8 @@ def wanted():
     for seat in (2, 0, 1, 0, 2):
         detail = random.standard_normal((3, 64, 64)).astype(np.float32) * 0.05 if seat else None
         pictures = random.random((5, 3, 8, 8)).astype(np.float32)
-        out.append(FrameRequest(seat, pictures, random.standard_normal((20, 80)).astype(np.float32) * 0.3, detail))
+        shape = random.standard_normal(NO_SHAPE.shape[1:]).astype(np.float32) * 0.05 if seat != 1 else None
+        out.append(FrameRequest(seat, pictures, random.standard_normal((20, 80)).astype(np.float32) * 0.3, detail, shape))
     return out
 
 
@@ -31,7 +34,7 @@ def truth(keyframes, wanted):
     one, frames = Upsampler(device="cpu-fp32"), []
     for want in wanted:
         one.set_identity(keyframes[want.seat])
-        frames.append(one.step(want.pictures, want.speech, want.detail))
+        frames.append(one.step(want.pictures, want.speech, want.detail, want.shape))
     return frames
 
 
@@ -79,6 +82,14 @@ def test_a_seat_without_a_keyframe_is_told(make, wanted, keyframes):
         many.step(wanted[1:2])
     with pytest.raises(ValueError, match="not"):
         many.set_identity(0, keyframes[0][:100])
+
+
+def test_a_damaged_network_is_a_value_error(tmp_path):
+    for network in weights_folder().glob("*.onnx"):
+        shutil.copy(network, tmp_path)
+    (tmp_path / "step.onnx").write_bytes((tmp_path / "step.onnx").read_bytes()[:50_000])
+    with pytest.raises(ValueError, match=r"step\.onnx cannot be loaded"):
+        AsBatch(tmp_path, 1, cuda=False)
 
 
 def test_a_machine_without_cuda_takes_turns():
