@@ -79,6 +79,11 @@ class Bundle:
     def tick_ms(self) -> int:
         return TICK_MODES[self.tick_mode]
 
+    @property
+    def only_reports(self) -> bool:
+        """Whether it holds nothing to play: its number and its time then mean nothing."""
+        return self.picture is None and not (self.sound or self.pausing or self.face in NO_CAMERA)
+
     def pack(self) -> bytes:
         """Raises :class:`SyntaxLimitError` when a field does not fit."""
         if not 0 <= self.tick_mode < len(TICK_MODES):

@@ -189,13 +189,23 @@ def _parse_hello(data: bytes) -> Hello:
     if len(data) > MAX_HELLO:
         raise SyntaxLimitError(f"hello of {len(data)} bytes is over {MAX_HELLO}")
     try:
-        fields = json.loads(data.decode())
+        fields = json.loads(data.decode(), parse_float=_number, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise SyntaxLimitError(f"hello is not JSON: {type(error).__name__}") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("rungs"), list):
         raise SyntaxLimitError("hello is not an object with rungs")
     pairs = fields.get("pairs") is True
     return Hello(fields.get("version", 0), fields.get("size", 0), tuple(fields["rungs"]), fields.get("model", ""), pairs)
+
+
+def _number(text: str) -> int | float:
+    """4.0 is the integer 4, as in JavaScript."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 class KeyframeAssembler:

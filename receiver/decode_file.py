@@ -1,7 +1,7 @@
 """``decode``: a ``.fw`` file → MP4, through the same decoder as a call."""
 
-from collections.abc import Callable, Iterator
-from itertools import chain, pairwise
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,6 +41,32 @@ def _records(file: BinaryIO, source: Path) -> Iterator[Record | CodecError]:
             return
         except CodecError as error:
             yield error
+
+
+def _with_end(records: Iterable[Record | CodecError]) -> Iterator[tuple[Record | CodecError, int | None]]:
+    """The records up to the end record; beside the last bundle and what follows it, the number of frames that the end
+    record gives, by which the last tick is cut. Holds one bundle back, and what follows it: of each slot the newest
+    keyframe."""
+    held: list[Record | CodecError] = []
+    for record in records:
+        if isinstance(record, Bundle | End):
+            total = record.frames if isinstance(record, End) else None
+            yield from ((kept, total) for kept in held)
+            if isinstance(record, End):
+                yield record, total
+                return
+            held = [record]
+        elif held:
+            held = [kept for kept in held if not _supersedes(record, kept)] + [record]
+        else:
+            yield record, None
+    yield from ((kept, None) for kept in held)
+
+
+def _supersedes(record: Record | CodecError, earlier: Record | CodecError) -> bool:
+    if isinstance(record, StoredKeyframe) and isinstance(earlier, StoredKeyframe):
+        return record.slot == earlier.slot
+    return isinstance(record, CodecError) and isinstance(earlier, CodecError)
 
 
 class _Drawn:
@@ -101,15 +127,12 @@ def decode_file(
         video = VideoFile(part, lag=LOOKAHEAD)
         try:
             drawn = _Drawn(video, upsampler, decoder, progress)
-            # One record ahead, because the last tick's frames are cut to the number that the end record tells.
-            for record, following in pairwise(chain([first], records, [None])):
-                if isinstance(following, End):
-                    total = following.frames
+            for record, total in _with_end(chain([first] if first else [], records)):
                 if isinstance(record, CodecError):
                     damage = record
                 elif isinstance(record, StoredKeyframe):
                     drawn.keyframe(record)
-                elif isinstance(record, Bundle):
+                elif isinstance(record, Bundle) and not record.only_reports:
                     decoder.arrived(record)
                     for place in timeline.ticks(record):
                         drawn.tick(place, total)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codec.accounting import BitCount
-from codec.bundle import NO_CAMERA, Bundle, Face, Report
+from codec.bundle import Bundle, Face, Report
 from codec.errors import CodecError
 from codec.keyframe import Keyframe
 from codec.media.timing import RATE
@@ -94,8 +94,8 @@ class Player:
             self.count.broken += 1
             return None
         self.count.bundles += 1
-        if bundle.picture is None and not (bundle.sound or bundle.pausing or bundle.face in NO_CAMERA):
-            return bundle  # only a report: the other side sends nothing to play
+        if bundle.only_reports:
+            return bundle
         queue, tick, at = self.queue, bundle.tick_ms / 1000, self.queue.position(bundle)
         if queue.next is not None and self.clock.started and queue.is_new_stream(now - self.clock.due(at / 1000), tick):
             self._restart()

@@ -10,6 +10,7 @@ from codec.bundle import Bundle
 from codec.container import FileWriter
 from codec.errors import system_reason
 from codec.keyframe import Keyframe
+from codec.media.timing import grid
 from receiver.outputs.video_file import OutputError
 from receiver.timeline import Timeline
 
@@ -71,7 +72,7 @@ class Recorder:
         """Finish the file; without a bundle there is none. Raises :class:`OutputError` for one that is not whole."""
         if self._file.closed:
             return
-        self._write(lambda: self._writer.end(self._end_ms // 40))
+        self._write(lambda: self._writer.end(grid(0, self._end_ms).stop))
         self._write(self._file.flush)
         if self._failed:
             with contextlib.suppress(OSError):

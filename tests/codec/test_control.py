@@ -78,6 +78,10 @@ def test_unknown_types_are_skipped() -> None:
         assert parse_message(bytes([kind]) + b"anything") is None
 
 
+def test_a_hello_s_numbers_are_read_as_javascript_reads_them() -> None:
+    assert parse_message(hello(version=4.0, rungs=[2e2])) == Hello(4, 8, (200,), "call", pairs=False)
+
+
 def test_unknown_members_of_hello_are_skipped() -> None:
     assert parse_message(hello(extra={"deep": [1]})) == Hello(1, 8, (200,), "call", pairs=False)
 
@@ -103,7 +107,8 @@ def test_only_who_says_so_takes_pairs(told: object) -> None:
         hello(version=256),
         hello(version=True),
         hello(version="1"),
-        hello(version=1.0),
+        hello(version=1.5),
+        hello(extra=float("nan")),
         hello(size=9),
         hello(size=[8]),
         hello(rungs=[]),

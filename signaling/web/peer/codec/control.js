@@ -162,7 +162,7 @@ function parseHello(data) {
     version: fields.version ?? 0,
     size: fields.size ?? 0,
     tickModes: fields.rungs,
-    model: fields.model ?? "",
+    model: fields.model === undefined ? "" : fields.model,
     pairs: fields.pairs === true,
   };
   checkHello(hello);
