@@ -1,7 +1,7 @@
 // Still pictures: a crop as WebP in its plain form, and back.
 
 const SIDE = 256;
-/** Of WebP, 0..1: about as sharp as Python's AVIF of quality 70. */
+/** WebP quality, 0..1: about as sharp as AVIF at quality 70. */
 const QUALITY = 0.8;
 
 /** @typedef {import("./image.js").Rgba} Rgba */
