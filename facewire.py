@@ -210,7 +210,7 @@ def known_errors() -> tuple[type[BaseException], ...]:
     """Errors whose text is a line for the user; anything else is a bug and may show its traceback."""
     from bench.calls.wire_call import WireCallError
     from bench.demo import DemoError
-    from bench.rivals.ffmpeg import FfmpegError
+    from bench.reference_codecs.ffmpeg import FfmpegError
     from codec.errors import CodecError
     from codec.media.files import SourceError
     from codec.speech import SpeechUnavailableError

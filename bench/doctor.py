@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.system_packages import command, missing
-from codec.extras import install, install_gpu
+from codec.extras import install_command, install_gpu_commands
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ def _providers() -> Finding:
 
     have = onnxruntime.get_available_providers()
     cuda = "CUDAExecutionProvider" in have
-    advice = "" if cuda else f"for an NVIDIA card: {install_gpu()}"
+    advice = "" if cuda else f"for an NVIDIA card: {install_gpu_commands()}"
     return Finding("CUDA", cuda, f"ONNX Runtime {onnxruntime.__version__}: {', '.join(have)}", advice)
 
 
 def _openvino() -> Finding:
     have = find_spec("openvino") is not None
-    advice = "" if have else f"{install('openvino')}: less time a frame on the CPU"
+    advice = "" if have else f"{install_command('openvino')}: less time a frame on the CPU"
     return Finding("OpenVINO", have, "installed" if have else "not installed", advice)
 
 
@@ -132,7 +132,7 @@ def _extras() -> list[Finding]:
     for name, modules in EXTRAS.items():
         lacking = [module for module in modules if find_spec(module) is None]
         found = f"without {', '.join(lacking)}" if lacking else "installed"
-        out.append(Finding(f"extra {name}", not lacking, found, install(name) if lacking else ""))
+        out.append(Finding(f"extra {name}", not lacking, found, install_command(name) if lacking else ""))
     return out
 
 

@@ -23,7 +23,7 @@ def bundled() -> Path | None:
 
 
 @contextmanager
-def offered() -> Iterator[None]:
+def prefer_bundled_opus() -> Iterator[None]:
     """Within it ``ctypes.util.find_library("opus")``, by which the binding looks for libopus, finds
     the bundled one first."""
     usual = ctypes.util.find_library

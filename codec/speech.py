@@ -6,7 +6,7 @@ import numpy as np
 
 from codec.media.timing import RATE
 from codec.media.types import Float32
-from codec.opus_library import offered
+from codec.opus_library import prefer_bundled_opus
 
 MIN_BITRATE = 6_000
 MAX_BITRATE = 24_000
@@ -26,7 +26,7 @@ class SpeechUnavailableError(RuntimeError):
 def load_opus() -> Any:
     """The binding's module. Raises :class:`SpeechUnavailableError`."""
     try:
-        with offered():
+        with prefer_bundled_opus():
             import opuslib_next
     except Exception as error:  # the binding raises a bare Exception when libopus is missing
         raise SpeechUnavailableError(

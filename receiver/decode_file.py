@@ -14,11 +14,11 @@ from codec.media.timing import RATE, grid
 from codec.media.types import UInt8
 from codec.speech import LOOKAHEAD
 from models.runtime.upsampler import FRAMES, Interpolator, Upsampler
+from receiver.consistency import ConsistencyMeter
 from receiver.outputs.base import GREY
 from receiver.outputs.video_file import VideoFile, check_name
 from receiver.tick_decoder import TickDecoder
 from receiver.timeline import TimedTick, Timeline
-from receiver.trust import TrustMeter
 
 DRAWN_MISSING = 5
 """Ticks without a bundle that are still drawn, one after the other; through a longer gap the last
@@ -69,11 +69,11 @@ def _supersedes(record: Record | CodecError, earlier: Record | CodecError) -> bo
     return isinstance(record, CodecError) and isinstance(earlier, CodecError)
 
 
-class _Drawn:
+class _VideoRenderer:
     """Draws ticks into a video."""
 
     def __init__(self, video: VideoFile, upsampler: Upsampler, decoder: TickDecoder, progress: Progress) -> None:
-        self.video, self.decoder, self.trust = video, decoder, TrustMeter()
+        self.video, self.decoder, self.consistency = video, decoder, ConsistencyMeter()
         self.ticks = 0
         self._upsampler, self._progress = upsampler, progress
         self._keyframes: dict[int, UInt8] = {}
@@ -101,7 +101,7 @@ class _Drawn:
                 self._slot = frame.slot
             if self._slot is not None and (total is None or frame.number < total) and place.missing <= DRAWN_MISSING:
                 rgb = self._upsampler.step(*frame.inputs)
-                self.trust.update(rgb, frame.pictures[2])
+                self.consistency.update(rgb, frame.pictures[2])
                 self.video.frame(frame.number, rgb)
                 self._progress(self.video.frames)
         self.video.sound(tick.sound)
@@ -111,7 +111,7 @@ def decode_file(
     source: Path, out: Path, weights: Path | None = None, device: str = "auto", progress: Progress = lambda _: None
 ) -> dict[str, float | None]:
     """``.fw`` → MP4. Gives counts: frames, ticks, errors; and the frames' consistency
-    (:mod:`receiver.trust`), mean and lowest.
+    (:mod:`receiver.consistency`), mean and lowest.
 
     Records with bad contents are passed over, a damaged file is decoded up to the damage; both are reported when the video
     is written. Raises ``ContainerError`` for that, for what is no ``.fw`` file and for one without a picture,
@@ -126,7 +126,7 @@ def decode_file(
         first = next(records, None)
         video = VideoFile(part, lag=LOOKAHEAD)
         try:
-            drawn = _Drawn(video, upsampler, decoder, progress)
+            drawn = _VideoRenderer(video, upsampler, decoder, progress)
             for record, total in _with_end(chain([first] if first else [], records)):
                 if isinstance(record, CodecError):
                     damage = record
@@ -147,4 +147,4 @@ def decode_file(
     if damage:
         raise ContainerError(f"{damage}; what else is in it was written to {out}")
     figures = {"frames": video.frames, "ticks": drawn.ticks, "errors": decoder.errors}
-    return figures | {"consistency_db": drawn.trust.mean_db, "consistency_lowest_db": drawn.trust.lowest_db}
+    return figures | {"consistency_db": drawn.consistency.mean_db, "consistency_lowest_db": drawn.consistency.lowest_db}

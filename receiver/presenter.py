@@ -12,11 +12,11 @@ import numpy as np
 
 from codec.media.timing import grid
 from codec.media.types import Float32, UInt8
+from receiver.consistency import ConsistencyMeter
 from receiver.motion_compensation import FARTHEST, can_be_moved, moved
 from receiver.outputs.base import GREY, Output
 from receiver.render import MakeRenderer
 from receiver.tick_decoder import FrameInput, TickOutput, halfway
-from receiver.trust import TrustMeter
 
 EARLY = 0.012
 """Seconds by which sound is handed out before its picture's time: Opus delays sound by 6.5 ms, and without
@@ -37,7 +37,7 @@ class Presenter:
 
     Attributes:
         delays: seconds by which the newest frames were shown late.
-        trust: how far the frames are supported by what was sent.
+        consistency: how far the frames are supported by what was sent.
         on_shown, on_heard: called with every frame (number, picture, time) and every tick's sound.
     """
 
@@ -47,7 +47,7 @@ class Presenter:
         self.render, self.outputs, self._double = render(self._rendered, self._loop), outputs, double
         self.on_shown: Callable[[int, UInt8, float], None] | None = None
         self.on_heard: Callable[[Float32, float], None] | None = None
-        self.trust = TrustMeter()
+        self.consistency = ConsistencyMeter()
         self.delays: deque[float] = deque(maxlen=499)
         self._shown: deque[float] = deque(maxlen=200)
         self._drawn_at: deque[float] = deque(maxlen=200)
@@ -162,7 +162,7 @@ class Presenter:
         self.delays.append(now - due)
         if self.on_shown and not frame.half:
             self.on_shown(frame.number, rgb, now)
-        self.trust.update(rgb, frame.pictures[2])
+        self.consistency.update(rgb, frame.pictures[2])
         self._small = frame.pictures[2]
         for output in self.outputs:
             if output.smooth or not frame.half:

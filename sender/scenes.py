@@ -57,7 +57,7 @@ def find_scenes(ticks: Iterable[Tick], framing: Framing, choice: KeyframeChoice)
         if sum(detector.update(_thumbnail(f)) for f in tick.frames if f is not None):  # each must be seen
             end()
             cuts.add(number)
-            begun, every, choice = number, 1, choice.anew()
+            begun, every, choice = number, 1, choice.new_choice()
             framing.cut()
         crop, _ = framing.see(tick)
         if crop is not None and (number - begun) % every == 0:

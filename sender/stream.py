@@ -161,7 +161,7 @@ class SenderStream:
         crop = self._see(tick)
         muted = self.muted or self.framing.away
         samples = np.zeros_like(tick.sound) if muted else tick.sound
-        silent = self._voice is not None and not self._voice.heard(samples)
+        silent = self._voice is not None and not self._voice.is_speaking(samples)
         if silent and self._paused and self.tick_ms == PAUSING_TICK and self.keyframes.choice is None:
             self._skip(tick)
             return None

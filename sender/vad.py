@@ -25,7 +25,7 @@ class VoiceActivity:
         self._detector = webrtcvad.Vad(2)
         self._left = 0
 
-    def heard(self, samples: Float32) -> bool:
+    def is_speaking(self, samples: Float32) -> bool:
         """Mono 16 kHz samples of a tick in [-1, 1], whole frames of 20 ms → whether somebody
         speaks, or has just done so."""
         pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype("<i2")

@@ -47,7 +47,7 @@ LONG = 2.0
 KEYS = ("first_sound_s", "sound_gap_s", "first_picture_s", "picture_gap_s")
 
 
-class Undrawn:
+class NullRenderer:
     """A :class:`receiver.render.Renderer` that draws nothing, where a frame could be drawn."""
 
     def __init__(self, done: Done, loop: asyncio.AbstractEventLoop) -> None:
@@ -102,7 +102,7 @@ async def call(server: str, interpolator: Interpolator, seed: int, seconds: floa
 
     async def receive() -> None:
         async with SignalingClient(url, room) as client:
-            player = Player(Undrawn, interpolator, [])
+            player = Player(NullRenderer, interpolator, [])
             player.presenter.on_shown = lambda _number, _rgb, now: note(shown, now)
             player.presenter.on_heard = lambda _sound, now: note(heard, now)
             bundle = player.bundle

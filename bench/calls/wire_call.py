@@ -20,7 +20,7 @@ from bench.calls.relay import Impairment, SignalingProxy, UdpRelay
 from bench.demo import DemoError, run_peer, serve
 from bench.progress import clock
 from codec.errors import reason
-from codec.extras import install
+from codec.extras import install_command
 from signaling.rooms.server import create_app
 
 IP_UDP = 28
@@ -165,7 +165,7 @@ def run_wire(
     try:
         plot(log, out / "wire.png")
     except ImportError:
-        say(f"no plot: {install('bench')}")
+        say(f"no plot: {install_command('bench')}")
     return found
 
 

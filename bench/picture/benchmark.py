@@ -17,9 +17,9 @@ from bench.picture.judged_frames import sampled
 from bench.picture.quality import clip_mel, mean, middle_run
 from bench.picture.rate_points import OURS, Cost, Drawn, Setting, our_points, rival_point, rival_settings
 from bench.picture.variants import Renderer
-from bench.rivals.codecs import CODECS, FORMATS, MODES, Codec, Format
-from bench.rivals.ffmpeg import FfmpegError, encoders
-from bench.rivals.hull import bd_rate, hull, rate_at
+from bench.reference_codecs.codecs import CODECS, FORMATS, MODES, Codec, Format
+from bench.reference_codecs.ffmpeg import FfmpegError, encoders
+from bench.reference_codecs.hull import bd_rate, hull, rate_at
 from codec.errors import reason
 from codec.media.types import UInt8
 from models.face.detector import BlazeFace

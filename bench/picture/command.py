@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codec.extras import install
+from codec.extras import install_command
 
 Say = Callable[[str], None]
 
@@ -29,7 +29,7 @@ class BenchRequest:
 
 
 def _modes(text: str | None) -> Sequence[str]:
-    from bench.rivals.codecs import MODES
+    from bench.reference_codecs.codecs import MODES
 
     chosen = _split(text) or ["both"]
     return MODES if chosen == ["both"] else chosen
@@ -48,14 +48,14 @@ def run_bench(wanted: BenchRequest, say: Say) -> dict[str, Any]:
     try:
         import torch
     except ImportError as error:
-        raise ImportError(f"the benchmark needs its extra: {install('bench')}") from error
+        raise ImportError(f"the benchmark needs its extra: {install_command('bench')}") from error
     from bench.metrics.panel import Panel
     from bench.metrics.sync import load_expert
     from bench.picture.benchmark import Plan, Tools, chosen_rivals, run
     from bench.picture.html_report import html, players
     from bench.picture.results import to_csv, to_json
     from bench.picture.variants import Renderer
-    from bench.rivals.codecs import FORMATS, parse_format
+    from bench.reference_codecs.codecs import FORMATS, parse_format
     from codec.media.files import file_frames
     from models.runtime.upsampler import Interpolator
 

@@ -17,7 +17,7 @@ from bench.picture.crops import cropped
 from bench.picture.quality import json_value
 from bench.picture.rate_points import OURS, our_points, rival_point
 from bench.picture.results import COLUMNS, PAPER_TABLE_3
-from bench.rivals.codecs import CODECS, parse_format
+from bench.reference_codecs.codecs import CODECS, parse_format
 from codec.media.timing import FRAME_RATE
 from codec.media.types import UInt8
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.picture.variants import Renderer, Sent, frame_inputs
-from bench.rivals.codecs import CODECS, MODES, Codec, Format
-from bench.rivals.ffmpeg import decode, encode, shown
+from bench.reference_codecs.codecs import CODECS, MODES, Codec, Format
+from bench.reference_codecs.ffmpeg import decode, encode, shown
 from codec.accounting import PIXELS
 from codec.bundle import TICK_MODES
 from codec.media.timing import FRAME_RATE
@@ -116,7 +116,7 @@ def rival_settings(
 
 
 def rival_point(truth: Sequence[UInt8], numbers: Sequence[int], codec: Codec, mode: str, form: Format, quality: int) -> Drawn:
-    """A rival's point. Raises :class:`bench.rivals.ffmpeg.FfmpegError`."""
+    """A rival's point. Raises :class:`bench.reference_codecs.ffmpeg.FfmpegError`."""
     coded = encode(truth, codec, mode, quality, form)
     pictures, decoding = decode(coded, codec, form)
     frames = shown(pictures, form, len(truth))

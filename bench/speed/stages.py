@@ -30,8 +30,8 @@ from models.face.landmarks import FaceMesh
 from models.face.tracker import Tracker
 from models.runtime.mel import log_mel
 from models.runtime.upsampler import Interpolator, Upsampler
+from receiver.consistency import ConsistencyMeter
 from receiver.tick_decoder import KEEP, TickDecoder, to_network
-from receiver.trust import TrustMeter
 from sender.capture.sources import Tick, file_ticks
 from sender.shapes import OutgoingShapes
 from sender.stream import SenderStream, StreamConfig
@@ -83,7 +83,7 @@ def _send(ticks: Sequence[Tick], clock: Clock) -> None:
 
 def _receive(ticks: Sequence[Tick], clock: Clock, device: str) -> None:
     stream, upsampler, interpolator = SenderStream(StreamConfig(keyframe="first")), Upsampler(None, device, 1), Interpolator()
-    decoder, pictures, speech, trust = TickDecoder(interpolator), PictureDecoder(), SpeechDecoder(), TrustMeter()
+    decoder, pictures, speech, consistency = TickDecoder(interpolator), PictureDecoder(), SpeechDecoder(), ConsistencyMeter()
     scaler, encoder = Scaler("yuv420p"), Vp8Encoder()
     upsampler.warmup()
     kept = np.zeros(KEEP, np.float32)
@@ -112,8 +112,8 @@ def _receive(ticks: Sequence[Tick], clock: Clock, device: str) -> None:
         for frame in decoder.tick(at * 200, 200, bundle).frames:
             with clock.step("receiver", "frame", "draw"):
                 rgb = upsampler.step(*frame.inputs)
-            with clock.step("receiver", "frame", "trust"):
-                trust.update(rgb, frame.pictures[2])
+            with clock.step("receiver", "frame", "consistency"):
+                consistency.update(rgb, frame.pictures[2])
             with clock.step("receiver", "frame", "encode for the page (VP8)"):
                 picture = scaler.picture(rgb)
                 picture.pts, picture.time_base = frame.number * 3600, Fraction(1, 90_000)

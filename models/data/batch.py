@@ -39,13 +39,13 @@ class Batch:
         return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
-class Drawer(Protocol):
+class BatchSource(Protocol):
     """What :class:`models.data.sampler.Sampler` is: batches by their number."""
 
     def draw(self, step: int) -> Batch: ...
 
 
-class MakeDrawer(Protocol):
+class MakeBatchSource(Protocol):
     """Makes a sampler over ``cache``; ``functools.partial(Sampler, side=64)`` is one."""
 
-    def __call__(self, cache: "Cache", *, batch: int, seed: int) -> Drawer: ...
+    def __call__(self, cache: "Cache", *, batch: int, seed: int) -> BatchSource: ...

@@ -25,7 +25,7 @@ from models.face.shape_points import mirrored_points
 from models.runtime.detail import detail_of
 
 if TYPE_CHECKING:
-    from models.data.batch import Drawer
+    from models.data.batch import BatchSource
 
 
 def _image(cache: Cache, at: int, side: int) -> np.ndarray:
@@ -185,13 +185,13 @@ class Sampler:
 class Prefetch:
     """Draws the next batches in a thread while the network trains on this one."""
 
-    def __init__(self, sampler: "Drawer", first: int) -> None:
+    def __init__(self, sampler: "BatchSource", first: int) -> None:
         self.queue: queue.Queue[Batch | Exception] = queue.Queue(3)
         self._closed = False
         self.thread = threading.Thread(target=self._work, args=(sampler, first), daemon=True)
         self.thread.start()
 
-    def _work(self, sampler: "Drawer", step: int) -> None:
+    def _work(self, sampler: "BatchSource", step: int) -> None:
         while not self._closed:
             try:
                 self.queue.put(sampler.draw(step))

@@ -46,7 +46,7 @@ class Basis:
         return (values.astype(np.float32) @ rows).reshape(COUNT, 2)
 
 
-def told_points(cache: "Cache") -> tuple[Float32, Basis]:
+def coded_points(cache: "Cache") -> tuple[Float32, Basis]:
     """A cache's points, and the basis of their movements. Raises ``ValueError`` where none were laid."""
     basis = Basis.of(cache)
     if cache.points is None or basis is None:

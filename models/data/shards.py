@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from codec.errors import system_reason
 from codec.media.scaler import Scaler
 from codec.pictures.sampling import sample as sample_8x8
-from models.data.batch import Batch, MakeDrawer
+from models.data.batch import Batch, MakeBatchSource
 from models.data.cache import Cache, CacheWriter, as_bt601
 from models.data.clip import COARSE, Clip
 from models.data.regions import FILE as REGIONS
@@ -159,8 +159,8 @@ class ShardBatches(IterableDataset[Batch]):
     """
 
     def __init__(
-        self, shards: list[Shard], make: MakeDrawer, batch: int, seed: int = 0, first: int = 0, rank: int = 0, world: int = 1,
-        pairs: int = 8, buffer: int = 512,
+        self, shards: list[Shard], make: MakeBatchSource, batch: int, seed: int = 0, first: int = 0, rank: int = 0,
+        world: int = 1, pairs: int = 8, buffer: int = 512,
     ) -> None:  # fmt: skip
         self.shards, self.make, self.batch, self.seed, self.first = shards, make, batch, seed, first
         self.rank, self.world, self.buffer = rank, world, buffer

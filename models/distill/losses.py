@@ -45,8 +45,8 @@ def full_distance(
     on crops."""
     with torch.no_grad():
         parts = call.set_identity(batch.keyframe)
-        wanted = call.drawn(parts, batch.pictures, batch.mel, batch.detail, shape=batch.shape)
-    got = small.drawn(parts, batch.pictures, batch.mel, batch.detail, shape=batch.shape)
+        wanted = call.render_parts(parts, batch.pictures, batch.mel, batch.detail, shape=batch.shape)
+    got = small.render_parts(parts, batch.pictures, batch.mel, batch.detail, shape=batch.shape)
     (mine, warped, _, mask, f_int), (theirs, moved, _, their_mask, their_f_int) = got, wanted
     where = importance(batch.boxes, 256)
     rec, like = _apart(mine, batch.truth, where), _apart(mine, theirs, where)

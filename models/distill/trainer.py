@@ -24,7 +24,7 @@ from models.training.loop import Loop, LoopConfig
 from models.training.losses import PerceptualDistance
 
 if TYPE_CHECKING:
-    from models.data.batch import MakeDrawer
+    from models.data.batch import MakeBatchSource
 
 RANKING_SAMPLES = 16
 """Samples by which the teacher's channels are ranked."""
@@ -66,7 +66,7 @@ class Distiller(Loop[DistillConfig, FaceUpsamplerNet]):
         """Whether whole frames are drawn."""
         return self.config.stage == "full"
 
-    def maker(self) -> "MakeDrawer":
+    def maker(self) -> "MakeBatchSource":
         return partial(Sampler, side=256 if self.full else 64)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:

@@ -50,7 +50,7 @@ class StepGraph(nn.Module):
     shape (1, 2, 54, 2) → frame, doubt.
 
     The frame is (1, 3, 256, 256) in [0, 1], doubt (1,) in [0, 1]
-    (:meth:`models.networks.face_upsampler.FaceUpsamplerNet.guarded`); ``shape``: the face's points in the
+    (:meth:`models.networks.face_upsampler.FaceUpsamplerNet.render_with_doubt`); ``shape``: the face's points in the
     keyframe and now, zero where they are not known. ``detail`` is zero where the pictures are 8×8.
     """
 
@@ -60,7 +60,7 @@ class StepGraph(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         *parts, pictures, speech, detail, shape = inputs
-        return self.call.guarded(tuple(parts), pictures, speech, detail, shape)
+        return self.call.render_with_doubt(tuple(parts), pictures, speech, detail, shape)
 
 
 def _trace(model: nn.Module, inputs: tuple[Tensor, ...], names: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:

@@ -75,7 +75,7 @@ def prepare_mouths(folder: Path) -> None:
     mouths = np.lib.format.open_memmap(parts[0], "w+", np.uint8, (len(cache.yuv), *STORED))
     lips = np.zeros((len(cache.yuv), POINTS, 2), np.float16)
     detector, mesh = BlazeFace(), FaceMesh()
-    for clip in filter(lambda c: heard(cache, c), cache.clips):
+    for clip in filter(lambda c: has_audio(cache, c), cache.clips):
         face = None
         for at in range(clip.start, clip.start + clip.frames):
             if not cache.regions[at].any():
@@ -93,7 +93,7 @@ def prepare_mouths(folder: Path) -> None:
         part.replace(folder / name)
 
 
-def heard(cache: Cache, clip: Clip) -> bool:
+def has_audio(cache: Cache, clip: Clip) -> bool:
     """Whether a clip has sound that isn't silence: many have a sound track of nothing but zeros."""
     mel = cache.mel[clip.mel_start : clip.mel_start + clip.mel_frames].astype(np.float32)
     return clip.mel_frames > 0 and float(mel.std()) > 0.01
@@ -126,7 +126,7 @@ class SyncData:
         self.mouths = np.load(folder / MOUTHS, mmap_mode="r")
         self.lips = np.load(folder / LIPS).astype(np.float32)
         self.faces = self.lips.any((1, 2))
-        self.clips = [c for c in self.cache.clips if heard(self.cache, c)]
+        self.clips = [c for c in self.cache.clips if has_audio(self.cache, c)]
         for clip in self.clips:
             lips, found = (a[clip.start : clip.start + clip.frames] for a in (self.lips, self.faces))
             if found.any():  # how the mouth is shaped says who it is, how it departs from that what is said

@@ -1,7 +1,7 @@
 """Exaggerates the movements of lips and lids before the network renders them.
 
 The network renders them too small: a mouth that opens by 1 to 8 pixels opens 1 to 2 pixels less, lids that close move half as
-far (training people, :mod:`bench.told_and_drawn`). So larger movements go in (docs/decisions.md). Training uses
+far (training people, :mod:`bench.motion_amplitude`). So larger movements go in (docs/decisions.md). Training uses
 the points as they are.
 """
 

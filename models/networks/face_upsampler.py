@@ -304,28 +304,28 @@ class FaceUpsamplerNet(nn.Module):
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """One frame: (picture (N, 3, 256, 256), warped keyframe with light), both in about [0, 1].
         In training mode it is not :func:`finished`, and the points are not :func:`emphasised`."""
-        picture, warped, *_ = self.drawn(parts, pictures, mel, detail, still, shape if self.training else emphasised(shape))
+        shape = shape if self.training else emphasised(shape)
+        picture, warped, *_ = self.render_parts(parts, pictures, mel, detail, still, shape)
         return picture if self.training else finished(picture, warped), warped
 
-    def guarded(
+    def render_with_doubt(
         self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, shape: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """One frame as it is shown: (picture (N, 3, 256, 256) in [0, 1], its :func:`doubt` (N,)). F_int, which
         is soft, is blended in by the doubt."""
-        picture, warped, light, mask, f_int = self.drawn(parts, pictures, mel, detail, shape=emphasised(shape))
+        picture, warped, light, mask, f_int = self.render_parts(parts, pictures, mel, detail, shape=emphasised(shape))
         doubted = doubt(light, mask)
         picture = finished(picture, warped)
         return (picture + doubted * (up(f_int, 4) - picture)).clamp(0, 1), doubted.flatten()
 
-    def drawn(
+    def render_parts(
         self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, still: bool = False,
         shape: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
         """(picture before :func:`finished`, warped keyframe with light; what it lacked of the sent picture
         (N, 3, 8, 8), mask and F_int at 64×64).
 
-        ``detail``: see :class:`CoarsePredictor`. ``still`` leaves the keyframe where it is, to
-        measure what moving it gives.
+        ``detail``: see :class:`CoarsePredictor`. ``still``: without motion, to measure what it gives.
         """
         shape_hint = no_shape(pictures) if shape is None else hint(shape)
         c = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, shape_hint, *parts[:-2])

@@ -30,7 +30,7 @@ from models.training.loop import Loop, LoopConfig
 from models.training.losses import PerceptualDistance
 
 if TYPE_CHECKING:
-    from models.data.batch import MakeDrawer
+    from models.data.batch import MakeBatchSource
 
 RATES = {"backbone": 1e-3, "finetune": 5e-4}
 """Learning rates of the stages."""
@@ -89,7 +89,7 @@ class PaperTrainer(Loop[PaperTrainConfig, PaperNetwork]):
 
         return load_sync(self.config.sync).to(self.device)
 
-    def maker(self) -> "MakeDrawer":
+    def maker(self) -> "MakeBatchSource":
         return WindowSampler
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:

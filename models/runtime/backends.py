@@ -22,7 +22,7 @@ import numpy as np
 import onnxruntime as ort
 
 from codec.errors import reason
-from codec.extras import install, install_gpu
+from codec.extras import install_command, install_gpu_commands
 from codec.media.types import Float32
 from models.runtime.weight_files import made_from
 
@@ -203,9 +203,9 @@ def choose(device: str = "auto", cuda: bool = True) -> str:
     have_cuda = cuda and "CUDAExecutionProvider" in ort.get_available_providers()
     have_openvino = find_spec("openvino") is not None
     if device == "cuda" and not have_cuda:
-        raise ValueError(f"CUDA is not available to ONNX Runtime; on a machine with an NVIDIA GPU: {install_gpu()}")
+        raise ValueError(f"CUDA is not available to ONNX Runtime; on a machine with an NVIDIA GPU: {install_gpu_commands()}")
     if device.startswith("openvino") and not have_openvino:
-        raise ValueError(f"OpenVINO is not installed: {install('openvino')}")
+        raise ValueError(f"OpenVINO is not installed: {install_command('openvino')}")
     if device == "auto":
         return "cuda" if have_cuda else "openvino" if have_openvino else "cpu"
     return device

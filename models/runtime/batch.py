@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from codec.errors import reason
-from codec.extras import install
+from codec.extras import install_command
 from codec.media.types import Float32, UInt8
 from models.runtime.backends import choose, load_cuda, ort_options
 from models.runtime.upsampler import DRIVEN, NO_DETAIL, NO_SHAPE, RGB, SEATS, KeyframeFeatures, Upsampler, weights_folder
@@ -71,7 +71,7 @@ class AsBatch:
         try:
             self._session, self._driven = _batched_session(folder / "step.onnx", cuda, threads)
         except ImportError as error:
-            raise ValueError(f"batches need the package onnx: {install('gpu')}") from error
+            raise ValueError(f"batches need the package onnx: {install_command('gpu')}") from error
         except Exception as error:  # onnx, protobuf and ONNX Runtime raise types of their own
             raise ValueError(f"step.onnx cannot be loaded: {reason(error)[:160]}") from error
         self.runtime = str(self._session.get_providers()[0])

@@ -25,7 +25,7 @@ from models.training.precision import autocast, uses_bf16
 from models.training.schedule import CLIP, learning_rate, optimise
 
 if TYPE_CHECKING:
-    from models.data.batch import Drawer, MakeDrawer
+    from models.data.batch import BatchSource, MakeBatchSource
     from models.data.shards import ShardFeed
 
 HEARTBEAT = 60.0
@@ -106,10 +106,10 @@ class Loop(ABC, Generic[C, M]):
         """(what is minimised, its parts for the log) of training step ``self.step``; under autocast."""
 
     @abstractmethod
-    def maker(self) -> "MakeDrawer":
+    def maker(self) -> "MakeBatchSource":
         """What makes a sampler of a cache: called with (cache, batch=, seed=)."""
 
-    def sampler(self, cache: Cache) -> "Drawer":
+    def sampler(self, cache: Cache) -> "BatchSource":
         """Where this process's batches come from."""
         return self.maker()(cache, batch=self.config.batch, seed=self.group.seed(self.config.seed))
 

@@ -1,5 +1,5 @@
 """The losses of each stage of training, and what they are made of. The weight of LPIPS stands in stages.py, the terms of
-speech in speech_losses.py, the sum that the GPU part trained with in models/lease/train.py.
+speech in speech_losses.py, the sum that the GPU part trained with in models/gpu_training/train.py.
 
 The perceptual network's weights come from a file that the user names; they are not part of facewire.
 """

@@ -1,5 +1,5 @@
 """The CPU part of how the shipped weights were made, from clips to ONNX: ``facewire train --reproduce``. The GPU part is
-:mod:`models.lease.train`; models/weights/README.md tells both."""
+:mod:`models.gpu_training.train`; models/weights/README.md tells both."""
 
 from collections.abc import Callable
 from dataclasses import replace

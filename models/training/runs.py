@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codec.extras import install
+from codec.extras import install_command
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def need_torch() -> None:
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise ImportError(f"training needs torch: {install('train')}") from error
+        raise ImportError(f"training needs torch: {install_command('train')}") from error
 
 
 DEV_CLIPS = 200
@@ -137,8 +137,8 @@ def run_call(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any]
     trainer = Trainer(config, start)
     if trainer.step:
         say(f"going on from step {trainer.step}")
-    elif trainer.anew:
-        say(f"{start} lacks {len(trainer.anew)} parameters, which begin untrained: {trainer.anew[0]}, …")
+    elif trainer.untrained:
+        say(f"{start} lacks {len(trainer.untrained)} parameters, which begin untrained: {trainer.untrained[0]}, …")
     last: dict[str, Any] = {}
     trainer.run(_talk(say, last))
     return {"stage": stage, "checkpoint": str(trainer.checkpoint), **last}

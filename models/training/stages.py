@@ -8,7 +8,7 @@ class Stage:
     """Settings of one stage of ``call``: ``side`` is the picture's, ``crop`` what LPIPS-VGG sees of
     it, ``perceptual`` its weight in the loss, ``face`` the share of the crops around lips or eyes.
     Each begins with the weights of the one before. A step's gradient is the mean over ``batches`` batches of ``batch``;
-    ``deformed``: they are drawn as on a lent GPU (:mod:`models.lease.draw`)."""
+    ``deformed``: they are drawn as on a lent GPU (:mod:`models.gpu_training.draw`)."""
 
     name: str
     side: int

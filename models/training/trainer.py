@@ -14,7 +14,7 @@ from models.data.batch import Batch
 from models.data.cache import Cache
 from models.data.sampler import Sampler
 from models.data.speech_sampler import SpeechSampler
-from models.lease.cached import LeaseSampler
+from models.gpu_training.cached import DeformingSampler
 from models.lipsync.audio_initialisation import initialise_audio
 from models.lipsync.syncnet import load_sync
 from models.networks.face_upsampler import FaceUpsamplerNet
@@ -25,7 +25,7 @@ from models.training.losses import PerceptualDistance, coarse_loss, full_loss, s
 from models.training.speech_losses import SpeechLoss
 
 if TYPE_CHECKING:
-    from models.data.batch import MakeDrawer
+    from models.data.batch import MakeBatchSource
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
     """One run of a stage of ``call``. ``start``: the weights it begins with, as
     :func:`models.training.checkpoint.learnt` reads them. Raises ``ValueError`` for those of another network."""
 
-    anew: tuple[str, ...] = ()
+    untrained: tuple[str, ...] = ()
     """Parameters that ``start`` lacks, which begin as untrained ones do."""
 
     def __init__(self, config: TrainConfig, start: Path | None = None) -> None:
@@ -68,11 +68,11 @@ class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
         model = FaceUpsamplerNet()
         if start:
             own, known = model.state_dict(), learnt(start, model.named_parameters(), SHAPE if start.is_dir() else ())
-            # What an older network lacked, or had in another shape, starts anew.
+            # What an older network lacked, or had in another shape, starts untrained.
             fitting = {k: v for k, v in known.items() if k in own and v.shape == own[k].shape}
             if 2 * len(fitting) < len(own):
                 raise ValueError(f"{start} is of another network")
-            self.anew = tuple(name for name in own if name not in fitting)
+            self.untrained = tuple(name for name in own if name not in fitting)
             model.load_state_dict(own | fitting)
         if config.sync and config.stage == "coarse":
             initialise_audio(model.predictor.audio, config.sync)
@@ -88,9 +88,9 @@ class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
         if config.stage == "speech" and self.speech is None:
             raise ValueError("the speech stage needs a trained lip-sync expert")
 
-    def maker(self) -> "MakeDrawer":
+    def maker(self) -> "MakeBatchSource":
         if self.config.deformed:
-            return LeaseSampler
+            return DeformingSampler
         return SpeechSampler if self.config.stage == "speech" else partial(Sampler, side=self.config.side)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:

@@ -9,7 +9,7 @@ WAITING = 8
 """Ticks that are kept for a listener who doesn't take them; then the oldest are lost."""
 
 
-class Voice:
+class AudioBroadcast:
     """Hands what is played to any number of listeners; who comes later hears what is played from then on."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from av import VideoFrame
 
 from codec.media.scaler import Scaler
 from codec.media.types import Float32, UInt8
-from receiver.outputs.page_audio import Voice
+from receiver.outputs.page_audio import AudioBroadcast
 
 VIDEO_CLOCK = 90_000
 
@@ -51,7 +51,7 @@ class PageOutput:
     smooth = True
 
     def __init__(self) -> None:
-        self.video, self.voice = FaceTrack(), Voice()
+        self.video, self.voice = FaceTrack(), AudioBroadcast()
 
     def frame(self, number: int, rgb: UInt8) -> None:
         self.video.show(rgb)

@@ -67,7 +67,7 @@ class KeyframeChoice:
         self.candidates: list[Candidate] = []
         self.tried = 0
 
-    def anew(self) -> "KeyframeChoice":
+    def new_choice(self) -> "KeyframeChoice":
         """Another choice, of what comes from now on."""
         return KeyframeChoice(self.detector, self.mesh)
 

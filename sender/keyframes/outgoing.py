@@ -50,7 +50,7 @@ class OutgoingKeyframes:
     def hide(self) -> None:
         """Nobody is visible: the candidates so far are forgotten."""
         if self.choice:
-            self.choice = self.choice.anew()
+            self.choice = self.choice.new_choice()
 
     def candidate(self, crop: UInt8) -> None:
         """A crop (256, 256, 3) from before the stream."""

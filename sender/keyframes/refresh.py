@@ -3,10 +3,10 @@ compares with the camera.
 
 The mirror decodes the stream's own bundles as the other side does and draws a frame now and then,
 from the keyframe in use and from others: those that the other side holds already, which cost
-only a few bits in the next picture's header, and a challenger, a recent picture of the camera
-that nobody has sent. A challenger is sent only when it has drawn *later* pictures better for some
+only a few bits in the next picture's header, and a candidate, a recent picture of the camera
+that nobody has sent. A candidate is sent only when it has drawn *later* pictures better for some
 time: every keyframe draws well the moment at which it was taken. Where the keyframe in use explains next to nothing, a
-held one is tried first, and else a challenger is sent at once.
+held one is tried first, and else a candidate is sent at once.
 """
 
 from collections import OrderedDict
@@ -25,7 +25,7 @@ from sender.keyframes.gallery import Held, nearest
 from sender.shapes import points_of
 
 CHECK_MS = 1000
-"""Between two looks. Each draws up to three frames: from the keyframe in use, the nearest held one, and the challenger."""
+"""Between two looks. Each draws up to three frames: from the keyframe in use, the nearest held one, and the candidate."""
 SWITCH = 0.06
 """A keyframe that the other side holds is used when it lowers the smoothed distance to the camera's picture
 (:mod:`sender.keyframes.distance`) by this share."""
@@ -34,12 +34,12 @@ SEND = 0.15
 SMOOTH = 0.5
 """Weight of the newest look."""
 SEND_LOOKS = 4
-"""Looks that a challenger must be judged by before it is sent."""
+"""Looks that a candidate must be judged by before it is sent."""
 DOUBT = 0.5
 """Doubt (:func:`models.networks.face_upsampler.doubt`) from which on the keyframe in use explains so little that
-a challenger is sent without having been compared: somebody else has come, or the face is seen from another side."""
+a candidate is sent without having been compared: somebody else has come, or the face is seen from another side."""
 LIFE = 8
-"""Looks after which a challenger that was not sent makes room for a newer one."""
+"""Looks after which a candidate that was not sent makes room for a newer one."""
 IDENTITIES = 6
 """Keyframes whose features are kept: 3.5 MB each."""
 
@@ -54,7 +54,7 @@ class Advice:
 
 
 @dataclass
-class Rival:
+class Candidate:
     """A keyframe that may be better than the one in use; ``saving``: smoothed share of distance
     that it saves."""
 
@@ -92,8 +92,8 @@ class Refresh:
         self._detector, self._mesh = BlazeFace(), FaceMesh() if shape else None
         self._known: dict[int, Keyframe] = {}
         self._identities: OrderedDict[bytes, KeyframeFeatures] = OrderedDict()
-        self._rivals: dict[int, Rival] = {}
-        self._challenger: Rival | None = None
+        self._held_candidates: dict[int, Candidate] = {}
+        self._new_candidate: Candidate | None = None
         self._current: bytes | None = None
         self._next_look = 0
         self.count = RefreshCount()
@@ -107,15 +107,15 @@ class Refresh:
         for slot, keyframe in held.keyframes.items():
             if self._known.get(slot) is not keyframe:
                 self._known[slot] = keyframe
-                self._rivals.pop(slot, None)
+                self._held_candidates.pop(slot, None)
                 self._decoder.set_keyframe(slot, keyframe.thumbnail, keyframe.points)
         if bundle is not None:
             self._decoder.arrived(bundle)
         looked = bundle is not None and bundle.picture is not None and crop is not None and at_ms >= self._next_look
         output = self._decoder.tick(at_ms, tick_ms, bundle, seen=looked)
         if bundle is not None and bundle.face in NO_CAMERA:  # what was seen before must not be sent afterwards
-            self._challenger = None
-            self._rivals.clear()
+            self._new_candidate = None
+            self._held_candidates.clear()
         if crop is None or not looked or not output.frames:
             return None
         frame = output.frames[-1]
@@ -138,9 +138,9 @@ class Refresh:
         using = held.keyframes[frame.slot]
         if self._current != using.digest:  # savings are relative to the keyframe in use
             self._current = using.digest
-            self._rivals.clear()
-            if self._challenger:
-                self._challenger = None
+            self._held_candidates.clear()
+            if self._new_candidate:
+                self._new_candidate = None
         current = self._draw(using, frame, crop)
         doubted = self._upsampler.doubt >= DOUBT
         self.count.looks += 1
@@ -148,10 +148,10 @@ class Refresh:
         other = self._nearest(crop, held)
         if other is not None:
             if doubted:  # how it did before says nothing now
-                self._rivals.pop(other, None)
-            rival = self._rivals.setdefault(other, Rival(held.keyframes[other]))
-            rival.judged(current, self._draw(rival.keyframe, frame, crop))
-            if (rival.looks > 1 or doubted) and rival.saving > SWITCH:
+                self._held_candidates.pop(other, None)
+            candidate = self._held_candidates.setdefault(other, Candidate(held.keyframes[other]))
+            candidate.judged(current, self._draw(candidate.keyframe, frame, crop))
+            if (candidate.looks > 1 or doubted) and candidate.saving > SWITCH:
                 self.count.switched += 1
                 return Advice(slot=other)
         return self._challenge(frame, crop, current, doubted) if held.may_send else None
@@ -163,21 +163,21 @@ class Refresh:
         return found[0] if found else None
 
     def _challenge(self, frame: FrameInput, crop: UInt8, current: float, doubted: bool) -> Advice | None:
-        challenger = self._challenger
-        if challenger is None or doubted:
+        candidate = self._new_candidate
+        if candidate is None or doubted:
             if doubted and not self._detector.detect(crop):
                 return None  # nobody to be seen: an empty room must not become the keyframe
             points = points_of(crop, self._detector, self._mesh) if self._mesh else None
-            self._challenger = Rival(encode_keyframe(crop, self._quality, points=points))
-            return self._send(self._challenger) if doubted else None
-        challenger.judged(current, self._draw(challenger.keyframe, frame, crop))
-        if challenger.looks >= SEND_LOOKS and challenger.saving > SEND:
-            return self._send(challenger)
-        if challenger.looks >= LIFE or (challenger.looks >= 2 and challenger.saving < SEND / 2):
-            self._challenger = None
+            self._new_candidate = Candidate(encode_keyframe(crop, self._quality, points=points))
+            return self._send(self._new_candidate) if doubted else None
+        candidate.judged(current, self._draw(candidate.keyframe, frame, crop))
+        if candidate.looks >= SEND_LOOKS and candidate.saving > SEND:
+            return self._send(candidate)
+        if candidate.looks >= LIFE or (candidate.looks >= 2 and candidate.saving < SEND / 2):
+            self._new_candidate = None
         return None
 
-    def _send(self, challenger: Rival) -> Advice:
-        self._challenger = None
+    def _send(self, candidate: Candidate) -> Advice:
+        self._new_candidate = None
         self.count.sent += 1
-        return Advice(keyframe=challenger.keyframe)
+        return Advice(keyframe=candidate.keyframe)

@@ -45,7 +45,7 @@ class ConnectionBounds:
         self._spoken: set[web.RequestHandler] = set()
 
     @web.middleware
-    async def heard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Middleware: this connection has made a request."""
         self._spoken.add(request.protocol)
         return await handler(request)

@@ -57,7 +57,7 @@ async def _serve(
 ) -> None:
     # Room for each socket's page and its files.
     bounds = None if config.behind_proxy else ConnectionBounds(max(PER_ADDRESS, 4 * config.per_address))
-    app = create_app(config, [bounds.heard] if bounds else [])
+    app = create_app(config, [bounds.middleware] if bounds else [])
     if stun:
 
         def ready(found: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from aiohttp.typedefs import Middleware
 
-from codec.extras import install
+from codec.extras import install_command
 from signaling.call_page import CallPage
 from signaling.config import IceConfig
 from signaling.protocol import (
@@ -79,7 +79,7 @@ def open_rooms(url: str, limit: int) -> Rooms:
     try:
         from signaling.rooms.redis_rooms import RedisRooms
     except ImportError:
-        raise SignalingError("no_redis", f"rooms in Redis need an extra: {install('redis')}") from None
+        raise SignalingError("no_redis", f"rooms in Redis need an extra: {install_command('redis')}") from None
     try:
         return RedisRooms(url, limit)
     except ValueError as error:

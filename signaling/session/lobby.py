@@ -27,7 +27,7 @@ EVERY = 1.0
 """Seconds between two words of the lobby to a window: a sign of life."""
 
 
-class Wish(BaseModel):
+class JoinRequest(BaseModel):
     """What a user wants to join."""
 
     room: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -50,7 +50,7 @@ class Lobby:
     def __init__(self, server: str, told: str = "") -> None:
         """``server`` is proposed; ``told``: how the call before ended, for the user."""
         self._state = {"state": "lobby", "server": server, "told": told}
-        self._wish: asyncio.Future[Wish] = asyncio.get_running_loop().create_future()
+        self._wish: asyncio.Future[JoinRequest] = asyncio.get_running_loop().create_future()
         self._sockets: set[web.WebSocketResponse] = set()
 
     def app(self) -> web.Application:
@@ -61,13 +61,13 @@ class Lobby:
         app.on_shutdown.append(self._shut_down)
         return app
 
-    async def wish(self) -> Wish:
+    async def wish(self) -> JoinRequest:
         """What the user asks for, once it is asked."""
         return await self._wish
 
     async def _join(self, request: web.Request) -> web.Response:
         try:
-            wish = Wish.model_validate(json.loads(await request.read()))
+            wish = JoinRequest.model_validate(json.loads(await request.read()))
         except (ValueError, RecursionError) as error:
             fields = {str(e["loc"][0]) for e in error.errors() if e["loc"]} if isinstance(error, ValidationError) else set()
             wrong = ", ".join(sorted(fields)) or "the message"

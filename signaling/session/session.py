@@ -268,8 +268,8 @@ class Session:
                 "bundles_received": player.count.bundles,
                 "bundles_late": player.count.late,
                 "bundles_broken": player.count.broken,
-                "consistency_db": player.presenter.trust.mean_db,
-                "consistency_lowest_db": player.presenter.trust.lowest_db,
+                "consistency_db": player.presenter.consistency.mean_db,
+                "consistency_lowest_db": player.presenter.consistency.lowest_db,
             }
         return figures
 

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from codec.media.timing import RATE
 from codec.media.types import Float32
-from receiver.outputs.page_audio import Voice
+from receiver.outputs.page_audio import AudioBroadcast
 from sender.capture.page import RATES
 from signaling.static_files import json_error
 
@@ -42,9 +42,9 @@ class PcmAt:
 
 
 class PageSound:
-    """Serves a :class:`receiver.outputs.page_audio.Voice` to the page's windows."""
+    """Serves a :class:`receiver.outputs.page_audio.AudioBroadcast` to the page's windows."""
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: AudioBroadcast) -> None:
         self._voice = voice
         self._sockets: set[web.WebSocketResponse] = set()
 

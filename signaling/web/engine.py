@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from aiortc import MediaStreamTrack
 
-from receiver.outputs.page_audio import Voice
+from receiver.outputs.page_audio import AudioBroadcast
 from receiver.outputs.page_tracks import FaceTrack, PageOutput
 from signaling.call.call import Call
 
@@ -29,7 +29,7 @@ class CallEngine:
     def preview_track(self) -> MediaStreamTrack:
         return self.preview
 
-    def voice(self) -> Voice:
+    def voice(self) -> AudioBroadcast:
         return self.output.voice
 
     def _rates(self, call: Call) -> tuple[float, float]:
@@ -65,8 +65,8 @@ class CallEngine:
                 "loss": player.loss,
                 "face": player.face.name.lower(),
                 "remote_muted": player.muted,
-                "consistency_db": player.presenter.trust.now_db,
-                "consistency_worst_db": player.presenter.trust.worst_db,
+                "consistency_db": player.presenter.consistency.now_db,
+                "consistency_worst_db": player.presenter.consistency.worst_db,
             }
         if stream:
             stats |= {

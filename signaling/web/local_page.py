@@ -20,7 +20,7 @@ from aiohttp import WSMsgType, web
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from pydantic import BaseModel, Field, ValidationError
 
-from receiver.outputs.page_audio import Voice
+from receiver.outputs.page_audio import AudioBroadcast
 from signaling.config import IceConfig
 from signaling.static_files import json_error
 from signaling.transport import patches, sdp
@@ -51,7 +51,7 @@ class PageEngine(Protocol):
     def preview_track(self) -> MediaStreamTrack:
         """What the other side sees of this one."""
 
-    def voice(self) -> Voice:
+    def voice(self) -> AudioBroadcast:
         """The other side's sound."""
 
     def stats(self) -> dict[str, float | str | bool | None]:

@@ -51,7 +51,7 @@ def test_without_any_there_is_one_line() -> None:
 
 def test_the_usual_way_of_looking_is_back_afterwards() -> None:
     usual = ctypes.util.find_library
-    with opus_library.offered():
+    with opus_library.prefer_bundled_opus():
         assert ctypes.util.find_library is not usual
         assert ctypes.util.find_library("no such library") is None
     assert ctypes.util.find_library is usual

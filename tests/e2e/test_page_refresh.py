@@ -9,7 +9,7 @@ import pytest
 
 from bench.browsers.chromium import Browser
 from bench.browsers.fake_camera import devices, padded
-from bench.calls.survival import Undrawn
+from bench.calls.survival import NullRenderer
 from bench.demo import shipped_clip
 from codec.media.files import file_frames
 from codec.media.types import UInt8
@@ -41,7 +41,7 @@ def film() -> Iterator[UInt8]:
 async def test_a_face_that_changes_gets_another_keyframe(server: str, tmp_path: Path) -> None:
     # In silence there is room for a keyframe beside the bundles.
     options = await asyncio.to_thread(lambda: devices(tmp_path, film(), np.zeros(16_000, np.float32)))
-    player = Player(Undrawn, Interpolator(), [])
+    player = Player(NullRenderer, Interpolator(), [])
     keyframes = player.decoder.pictures.references.keyframes
     async with Browser(*options) as browser, SignalingClient(server, "there") as client:
         call = Call(IceConfig(), player=player)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from bench.calls.survival import Undrawn
+from bench.calls.survival import NullRenderer
 from bench.demo import shipped_clip
 from codec.media.files import file_frames, file_sound
 from models.face.tracker import whole
@@ -75,7 +75,7 @@ async def test_a_face_that_changes_gets_another_keyframe(server: str) -> None:
     mirror = Mirror(lambda: Refresh(Upsampler(device="cpu-fp32", threads=1), Interpolator()))
     stream = SenderStream(StreamConfig(crop="none", keyframe="first"))
     async with SignalingClient(server, "room") as here, SignalingClient(server, "room") as there:
-        player = Player(Undrawn, interpolator, [])
+        player = Player(NullRenderer, interpolator, [])
         sending = Call(IceConfig(), Waiting(mirror), stream, mirror=mirror, limit_kbps=LIMIT)
         receiving = Call(IceConfig(), player=player)
         try:

@@ -18,7 +18,7 @@ def speech() -> np.ndarray:
 
 def heard(sound: np.ndarray) -> list[bool]:
     voice = VoiceActivity()
-    return [voice.heard(sound[i : i + TICK].astype(np.float32)) for i in range(0, len(sound) - TICK + 1, TICK)]
+    return [voice.is_speaking(sound[i : i + TICK].astype(np.float32)) for i in range(0, len(sound) - TICK + 1, TICK)]
 
 
 @pytest.mark.parametrize("loudness", [1.0, 0.1, 1 / 30])

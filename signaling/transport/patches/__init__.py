@@ -14,8 +14,8 @@ from aiortc import RTCPeerConnection
 from signaling.transport.patches import dtls_ciphers, dtls_records, ice_checks, ice_consent, ice_gathering, ice_loopback
 from signaling.transport.patches.dtls_flights import Flight
 from signaling.transport.patches.sctp_acks_and_probes import AckBundler
-from signaling.transport.patches.sctp_fragments import bound
-from signaling.transport.patches.sctp_init import mend_first
+from signaling.transport.patches.sctp_fragments import limit_reassembly
+from signaling.transport.patches.sctp_init import fix_init_handling
 
 _applied = False
 
@@ -25,10 +25,10 @@ def apply() -> None:
     global _applied
     if _applied:
         return
-    ice_loopback.allow()
-    ice_consent.ask_less()
-    ice_checks.hurry()
-    ice_gathering.wait_less()
+    ice_loopback.allow_loopback_candidates()
+    ice_consent.lengthen_consent_interval()
+    ice_checks.shorten_check_retries()
+    ice_gathering.shorten_gathering_timeouts()
     dtls_ciphers.prefer_short_records()
     _applied = True
 
@@ -36,7 +36,7 @@ def apply() -> None:
 class ConnectionPatches:
     """The changes to one connection, made once its own description is set.
 
-    The order matters: ``mend_first`` and ``bound`` wrap what ``AckBundler`` wraps as well, and the
+    The order matters: ``fix_init_handling`` and ``limit_reassembly`` wrap what ``AckBundler`` wraps as well, and the
     bundler, which takes it away for a moment, must be the outermost.
     """
 
@@ -44,9 +44,9 @@ class ConnectionPatches:
         """``round_trip``: what is known of it, in seconds, else 0."""
         assert connection.sctp is not None
         self._flight = Flight(connection, round_trip)
-        mend_first(connection.sctp)
-        bound(connection.sctp)
-        dtls_records.read_on(connection.sctp)
+        fix_init_handling(connection.sctp)
+        limit_reassembly(connection.sctp)
+        dtls_records.drain_records(connection.sctp)
         self.acks = AckBundler(connection.sctp)
 
     def end(self) -> None:

@@ -15,7 +15,7 @@ MOST = 2048
 """Bytes of the longest message asked for; a datagram holds less."""
 
 
-def read_on(sctp: RTCSctpTransport) -> None:
+def drain_records(sctp: RTCSctpTransport) -> None:
     """Let ``sctp`` read on after each message until DTLS has no more. Leaves it alone where aiortc
     lacks what is used here."""
     association, dtls = cast(Any, sctp), cast(Any, sctp.transport)

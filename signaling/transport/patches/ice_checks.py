@@ -47,7 +47,7 @@ class _Check(stun.Transaction):
         self._all._Transaction__timeout_delay = min(most, self._all._Transaction__timeout_delay)
 
 
-def hurry() -> None:
+def shorten_check_retries() -> None:
     """Let ICE of this process repeat its checks sooner; nothing where aioice makes them otherwise.
     Safe to call again."""
     names = {"_Transaction__timeout_delay", "_Transaction__protocol", "_Transaction__tries_max"}

@@ -15,7 +15,7 @@ FAILURES = 2
 """Unanswered checks after which consent is gone: at most 30 s, with 4.2 s of waiting for each."""
 
 
-def ask_less() -> None:
+def lengthen_consent_interval() -> None:
     """Set it for all connections of this process; nothing where aioice has no such numbers."""
     if hasattr(ice, "CONSENT_INTERVAL") and hasattr(ice, "CONSENT_FAILURES"):
         ice.CONSENT_INTERVAL, ice.CONSENT_FAILURES = INTERVAL, FAILURES

@@ -57,7 +57,7 @@ turn_seconds: ContextVar[float] = ContextVar("turn_seconds", default=LONGEST_TUR
 """What a TURN server is given by connections made in this context."""
 
 
-def wait_less() -> None:
+def shorten_gathering_timeouts() -> None:
     """Set it for all connections of this process; nothing where aioice has no such functions, or it is set already."""
     names = ("server_reflexive_candidate", "relayed_candidate")
     gather = getattr(ice.Connection, "get_component_candidates", None)

@@ -16,6 +16,6 @@ def host_addresses(use_ipv4: bool = True, use_ipv6: bool = True) -> list[str]:
     return _gathered(use_ipv4=use_ipv4, use_ipv6=use_ipv6) or (["127.0.0.1"] if use_ipv4 else [])
 
 
-def allow() -> None:
+def allow_loopback_candidates() -> None:
     """Let ICE of this process use loopback addresses where the machine has no others. Safe to call again."""
     ice.get_host_addresses = host_addresses

@@ -13,7 +13,7 @@ PIECES_MOST = 1024
 """Chunks of one stream's."""
 
 
-def bound(sctp: Any) -> None:
+def limit_reassembly(sctp: Any) -> None:
     """End the association where more than that waits.
 
     aiortc keeps all chunks, whatever window it has offered (RFC 9260, section 6.2), and goes through

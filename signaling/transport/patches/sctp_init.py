@@ -5,7 +5,7 @@ from typing import Any
 from aiortc.rtcsctptransport import InitChunk
 
 
-def mend_first(sctp: Any) -> None:
+def fix_init_handling(sctp: Any) -> None:
     """Mend how aiortc's association begins on a network that loses packets. Both sides of a data
     channel begin (RFC 8841).
 

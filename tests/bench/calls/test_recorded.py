@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.calls.recorded import RecordedStream, send_recorded
-from bench.calls.survival import Undrawn
+from bench.calls.survival import NullRenderer
 from bench.demo import serve, shipped_clip
 from codec.bundle import Bundle
 from codec.container import FileWriter
@@ -50,7 +50,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.e2e
 async def test_the_other_side_decodes_it_round_after_round(file: Path, interpolator: Interpolator) -> None:
     runner, url = await serve(create_app())
-    player = Player(Undrawn, interpolator, [])
+    player = Player(NullRenderer, interpolator, [])
     try:
         async with SignalingClient(url, "room") as client:
             receiving = Call(IceConfig(), player=player)

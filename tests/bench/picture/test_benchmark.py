@@ -23,8 +23,8 @@ from bench.picture.html_report import nearest_rival
 from bench.picture.rate_points import OUR_SETTINGS, Cost, our_points, our_setting, rival_point, rival_settings
 from bench.picture.results import compressai, times
 from bench.picture.variants import Renderer
-from bench.rivals.codecs import FORMATS, MODES, parse_format
-from bench.rivals.ffmpeg import FfmpegError
+from bench.reference_codecs.codecs import FORMATS, MODES, parse_format
+from bench.reference_codecs.ffmpeg import FfmpegError
 from codec.accounting import PIXELS
 from codec.media.files import file_frames, file_sound
 from facewire import app

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from bench.rivals.ffmpeg import find_ffmpeg
+from bench.reference_codecs.ffmpeg import find_ffmpeg
 from codec.media.files import file_frames, file_sound
 from codec.media.timing import RATE
 from models.prepare.video import grid_frames, sound_of

@@ -73,7 +73,7 @@ def test_call_is_the_same_in_onnx(small):
     with torch.no_grad():
         wanted_parts = call.set_identity(keyframe)
         raw, warped = call.step(wanted_parts, pictures, speech, detail, shape=shape)
-        shown, doubted = call.guarded(wanted_parts, pictures, speech, detail, shape)
+        shown, doubted = call.render_with_doubt(wanted_parts, pictures, speech, detail, shape)
     assert frame.shape == (1, 3, 256, 256)
     assert 0 <= frame.min() <= frame.max() <= 1
     assert np.abs(frame - shown.numpy()).max() < ALMOST

@@ -32,8 +32,8 @@ def test_the_soft_picture_stands_in_as_far_as_it_goes():
     with torch.no_grad():
         call.predictor.head.bias[3] = -3.0  # a mask that relies on nothing
         parts = call.set_identity(keyframe)
-        shown, doubted = call.guarded(parts, pictures, speech)
-        picture, warped, _, _, f_int = call.drawn(parts, pictures, speech)
+        shown, doubted = call.render_with_doubt(parts, pictures, speech)
+        picture, warped, _, _, f_int = call.render_parts(parts, pictures, speech)
     assert doubted[1] == 1
     assert torch.allclose(shown[1], up(f_int, 4)[1].clamp(0, 1), atol=1e-5)
     expected = finished(picture, warped) + doubted.view(2, 1, 1, 1) * (up(f_int, 4) - finished(picture, warped))

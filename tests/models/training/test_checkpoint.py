@@ -115,7 +115,7 @@ def test_what_a_new_run_lacks_is_named(tiny_cache, perceptual_weights, tmp_path)
     del known["predictor.shape16.weight"]
     torch.save({"ema": known}, tmp_path / "old.pt")
     config = TrainConfig("full", tiny_cache, perceptual_weights, tmp_path / "run", threads=1)
-    assert Trainer(config, tmp_path / "old.pt").anew == ("predictor.shape16.weight",)
+    assert Trainer(config, tmp_path / "old.pt").untrained == ("predictor.shape16.weight",)
 
 
 def test_a_save_that_fails_leaves_what_was_there(tmp_path, monkeypatch):

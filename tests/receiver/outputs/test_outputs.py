@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from receiver.outputs.mp4 import FileOutput
-from receiver.outputs.page_audio import WAITING, Voice
+from receiver.outputs.page_audio import WAITING, AudioBroadcast
 from receiver.outputs.page_tracks import PageOutput
 from receiver.outputs.speakers import PlayBuffer
 from receiver.outputs.video_file import OutputError, VideoFile
@@ -116,7 +116,7 @@ async def test_the_page_track_carries_pictures() -> None:
 
 
 async def test_the_voice_is_heard_by_who_listens() -> None:
-    voice, heard = Voice(), dict[str, list[float]]()
+    voice, heard = AudioBroadcast(), dict[str, list[float]]()
 
     async def listen(name: str) -> None:
         heard[name] = [float(samples[0]) async for samples in voice.listen()]

@@ -75,7 +75,7 @@ def test_a_changed_face_gets_a_keyframe_and_one_that_comes_back_its_old_one(clip
 
 
 def test_somebody_else_gets_a_keyframe_at_once(clip, networks):
-    """In negative colours nothing of the first keyframe serves: the challenger isn't judged first."""
+    """In negative colours nothing of the first keyframe serves: the candidate isn't judged first."""
     refresh = Refresh(*networks, check_ms=400)
     stream, sent = SenderStream(StreamConfig(crop="none", keyframe="first")), []
     for number, tick in enumerate(talking(clip, "aa")):
@@ -154,9 +154,9 @@ def test_what_was_seen_before_the_camera_went_off_is_not_sent_afterwards(clip, n
         at_ms, bundle = stream.at_ms, stream.bundle(tick)
         stream.keyframes.confirm(stream.keyframes.slot, stream.keyframes.newest.digest)
         refresh.tick(at_ms, 200, bundle, stream.seen, stream.keyframes.held)
-    assert refresh._challenger is not None
+    assert refresh._new_candidate is not None
     refresh.tick(stream.at_ms, 200, hidden(bundle), None, stream.keyframes.held)
-    assert refresh._challenger is None
+    assert refresh._new_candidate is None
 
 
 def test_advice_about_a_picture_from_before_the_camera_went_off_is_void():

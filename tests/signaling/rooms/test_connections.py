@@ -25,7 +25,7 @@ async def test_who_says_nothing_is_closed_and_who_has_asked_is_not(monkeypatch):
     monkeypatch.setattr(connections, "LOOK", 0.05)
     bounds = ConnectionBounds(silent=5.0)
     async with (
-        TestServer(create_app(middlewares=[bounds.heard])) as server,
+        TestServer(create_app(middlewares=[bounds.middleware])) as server,
         bounds.watching(server.runner.server),
         SignalingClient(str(server.make_url("/")), "r"),
     ):
@@ -40,7 +40,7 @@ async def test_who_says_nothing_is_closed_and_who_has_asked_is_not(monkeypatch):
 async def test_an_address_has_so_many_connections_and_the_first_are_kept(monkeypatch):
     monkeypatch.setattr(connections, "LOOK", 0.05)
     bounds = ConnectionBounds(per_address=3)
-    async with TestServer(create_app(middlewares=[bounds.heard])) as server, bounds.watching(server.runner.server):
+    async with TestServer(create_app(middlewares=[bounds.middleware])) as server, bounds.watching(server.runner.server):
         opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(8)]
         await until(lambda: len(server.runner.server.connections) == 3)
         reader, writer = opened[0]

@@ -9,7 +9,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 from PIL import Image
 
-from receiver.outputs.page_audio import Voice
+from receiver.outputs.page_audio import AudioBroadcast
 from sender.capture.page import PushedSound, PushedVideo
 from signaling.web.capture import PICTURE, SIDE_MAX, SOUND, TAKEN_OVER, Capture, CaptureError, decode_picture, decode_sound
 from signaling.web.local_page import page_app
@@ -57,7 +57,7 @@ class Silent:
         return None
 
     def voice(self):
-        return Voice()
+        return AudioBroadcast()
 
 
 @pytest.fixture

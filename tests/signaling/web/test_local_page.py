@@ -9,7 +9,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from aiortc.sdp import SessionDescription
 from av import VideoFrame
 
-from receiver.outputs.page_audio import Voice
+from receiver.outputs.page_audio import AudioBroadcast
 from signaling.config import IceConfig
 from signaling.transport import sdp
 from signaling.web import local_page as page_module
@@ -37,7 +37,7 @@ class Engine:
     """A call that shows two grey levels and remembers its commands."""
 
     def __init__(self):
-        self.commands, self.sound = [], Voice()
+        self.commands, self.sound = [], AudioBroadcast()
 
     def video_track(self):
         return Flat(200)

@@ -63,7 +63,7 @@ async def test_what_overtakes_the_handshake_holds_up_nothing(url, monkeypatch):
 
 
 async def test_without_reading_on_every_message_waits_for_the_next(url, monkeypatch):
-    monkeypatch.setattr(records, "read_on", lambda _: None)
+    monkeypatch.setattr(records, "drain_records", lambda _: None)
     assert not all(await come_alone(url, monkeypatch, 0.4))
 
 
@@ -77,5 +77,5 @@ def test_another_aiortc_is_left_alone(lacks):
     for part, name in ((sctp, "_handle_data"), (sctp_transport, "_ssl"), (sctp_transport, "_data_receiver")):
         if name != lacks:
             setattr(part, name, "untouched")
-    records.read_on(sctp)
+    records.drain_records(sctp)
     assert getattr(sctp, "_handle_data", "untouched") == "untouched"

@@ -11,7 +11,7 @@ from pyee.asyncio import AsyncIOEventEmitter
 
 from signaling.transport.patches import dtls_flights, ice_checks
 from signaling.transport.patches.dtls_flights import Flight
-from signaling.transport.patches.sctp_init import mend_first
+from signaling.transport.patches.sctp_init import fix_init_handling
 from signaling.transport.patience import LATEST, SOONEST, patience
 
 pytestmark = pytest.mark.virtual_time
@@ -46,7 +46,7 @@ class Dtls(AsyncIOEventEmitter):
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    ice_checks.hurry()
+    ice_checks.shorten_check_retries()
     monkeypatch.setattr(ice_checks, "time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time()))
 
 
@@ -168,11 +168,11 @@ async def associate(prepare):
 
 
 async def test_two_who_begin_at_once_come_together_though_both_answers_are_lost():
-    assert await associate(mend_first) == [True, True]
+    assert await associate(fix_init_handling) == [True, True]
 
 
 async def test_without_it_they_do_not():
-    """Should this fail, aiortc has mended it, and ``mend_first`` can go."""
+    """Should this fail, aiortc has mended it, and ``fix_init_handling`` can go."""
     assert await associate(lambda sctp: None) == [False, False]
 
 
@@ -182,7 +182,7 @@ async def test_the_association_is_wanted_for_longer_than_nine_messages():
     both, dark = [RTCSctpTransport(wire) for wire in wires], True
     for sctp in both:
         sctp._rto = 0.02
-        mend_first(sctp)
+        fix_init_handling(sctp)
     await asyncio.gather(*(sctp.start(None, 5000) for sctp in both))
     await asyncio.sleep(0.5)
     dark = False
@@ -198,7 +198,7 @@ async def test_a_late_copy_of_the_first_message_is_let_be():
     both, first = [RTCSctpTransport(wire) for wire in wires], []
     for sctp in both:
         sctp._rto = 0.2
-        mend_first(sctp)
+        fix_init_handling(sctp)
     sending = wires[0]._send_data
 
     async def keep(data):
@@ -227,7 +227,7 @@ async def test_only_the_first_message_goes_without_a_tag():
 
     sctp = RTCSctpTransport(SimpleNamespace(_send_data=send, state="connected"))
     sctp._remote_port, sctp._remote_verification_tag = 5000, 77
-    mend_first(sctp)
+    fix_init_handling(sctp)
     await sctp._send_chunk(InitChunk())
     await sctp._send_chunk(CookieAckChunk())
     assert [tag for _, _, tag, _ in packets] == [0, 77]

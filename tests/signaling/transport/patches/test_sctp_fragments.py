@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport
 
-from signaling.transport.patches.sctp_fragments import BYTES_MOST, PIECES_MOST, bound
+from signaling.transport.patches.sctp_fragments import BYTES_MOST, PIECES_MOST, limit_reassembly
 
 BEGINS, MIDDLE, WHOLE = 2, 0, 3
 
@@ -24,7 +24,7 @@ async def sctp() -> RTCSctpTransport:
     made = RTCSctpTransport(Sent())
     made._remote_port, made._last_received_tsn = 5000, 0
     made._set_state(made.State.ESTABLISHED)
-    bound(made)
+    limit_reassembly(made)
     return made
 
 

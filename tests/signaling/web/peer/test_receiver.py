@@ -11,10 +11,10 @@ from codec.bundle import Bundle
 from codec.media.types import Float32, UInt8
 from models.runtime.upsampler import Interpolator
 from receiver.arrivals import Arrivals
+from receiver.consistency import consistency_db
 from receiver.playout_delay import PlayoutClock
 from receiver.stretch import fit
 from receiver.tick_decoder import TickDecoder
-from receiver.trust import consistency_db
 from sender.adaptation.congestion import QueueWatch
 from sender.adaptation.ladder import Ladder
 from sender.adaptation.redundancy import Redundancy

@@ -6,9 +6,9 @@ import torch
 
 from models.data.cache import Cache
 from models.data.sampler import collate, example
-from models.lease.deform import Strength, draw_affine, draw_deformation, grid, take
-from models.lease.draw import GpuSampler, Wanted
-from models.lease.footage import Footage, Span, load
+from models.gpu_training.deform import Strength, draw_affine, draw_deformation, grid, take
+from models.gpu_training.draw import GpuSampler, Wanted
+from models.gpu_training.footage import Footage, Span, load
 
 CPU = torch.device("cpu")
 

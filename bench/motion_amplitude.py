@@ -1,4 +1,4 @@
-"""How far lips and lids move in the input points and in the rendered frames: ``python -m bench.told_and_drawn DATA``.
+"""How far lips and lids move in the input points and in the rendered frames: ``python -m bench.motion_amplitude DATA``.
 
 Every clip of ``DATA/train`` (``--split dev``), or some, goes through the real codec with the keyframe that ``encode`` chooses;
 the face mesh looks at originals and output. Of each frame it is asked how much further lips and lids are open than in the
@@ -70,7 +70,7 @@ def table(found: Mapping[str, Sequence[tuple[float, float, float]]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0, or 1 after one line on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m bench.told_and_drawn", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m bench.motion_amplitude", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, help="folder with train/*.mp4 and dev/*.mp4")
     parser.add_argument("--split", default="train", choices=("train", "dev"))
     parser.add_argument("--clips", type=int, help="only K clips, evenly from the list")

@@ -13,8 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.rivals.codecs import CODECS, Codec, Format
-from codec.extras import install
+from bench.reference_codecs.codecs import CODECS, Codec, Format
+from codec.extras import install_command
 from codec.media.types import UInt8
 
 SIDE = 256
@@ -46,7 +46,7 @@ def find_ffmpeg() -> str:
     except (ImportError, RuntimeError):
         found = shutil.which("ffmpeg")
     if found is None:
-        raise FfmpegError(f"no ffmpeg: {install('bench')}")
+        raise FfmpegError(f"no ffmpeg: {install_command('bench')}")
     return found
 
 

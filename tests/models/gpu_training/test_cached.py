@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models.data.cache import Cache
-from models.lease.cached import LeaseSampler, footage
-from models.lease.draw import GpuSampler
+from models.gpu_training.cached import DeformingSampler, footage
+from models.gpu_training.draw import GpuSampler
 from models.training.trainer import TrainConfig, Trainer
 
 
@@ -24,7 +24,7 @@ def test_frames_are_the_caches(cache):
 
 
 def test_a_batch_is_a_function_of_its_number(cache):
-    a, b = (LeaseSampler(Cache(cache / "train"), batch=3, seed=1) for _ in range(2))
+    a, b = (DeformingSampler(Cache(cache / "train"), batch=3, seed=1) for _ in range(2))
     a.draw(0)
     first, second, other = a.draw(7), b.draw(7), b.draw(8)
     for name in ("keyframe", "truth", "pictures", "mel", "detail", "boxes", "shape"):
@@ -46,7 +46,7 @@ def test_samples_are_judged_on_as_they_are(cache):
 
 def trained(cache, weights, start, out, stops):
     """``further``, two batches of one sample a step, taken up again at each of ``stops``."""
-    sampler = LeaseSampler(Cache(cache / "train"), batch=1, seed=0)
+    sampler = DeformingSampler(Cache(cache / "train"), batch=1, seed=0)
     for stop in stops:
         trainer = Trainer(TrainConfig("further", cache, weights, out, 6, 1, threads=1, crop=64, batches=2, deformed=True), start)
         while trainer.step < stop:
@@ -66,7 +66,7 @@ def test_further_goes_on_exactly_where_it_stopped(cache, perceptual_weights, sta
 
 def test_a_step_of_two_batches_follows_the_mean_of_both(cache, perceptual_weights, start, tmp_path):
     found = []
-    batches = [LeaseSampler(Cache(cache / "train"), batch=1, seed=0).draw(i) for i in (0, 1)]
+    batches = [DeformingSampler(Cache(cache / "train"), batch=1, seed=0).draw(i) for i in (0, 1)]
     for part, one in ((0, [batches[0]]), (1, [batches[1]]), (None, batches)):
         config = TrainConfig(
             "further", cache, perceptual_weights, tmp_path, 6, 1, threads=1, crop=64, batches=len(one), bf16=False

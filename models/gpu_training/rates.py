@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from models.lease.train import CONFIGS
+from models.gpu_training.train import CONFIGS
 from models.networks.blocks import channels_last
 from models.networks.face_upsampler import FaceUpsamplerNet
 

@@ -1,4 +1,4 @@
-"""``python -m models.lease pack DATA CACHE LOSSES START OUT | train PIECES OUT | rates``."""
+"""``python -m models.gpu_training pack DATA CACHE LOSSES START OUT | train PIECES OUT | rates``."""
 
 import argparse
 import tarfile
@@ -10,7 +10,7 @@ def say(line: str) -> None:
 
 
 def _pack(given: argparse.Namespace) -> None:
-    from models.lease.pack import pack
+    from models.gpu_training.pack import pack
 
     first, most = (round(megabytes * 1e6) for megabytes in (given.first, given.most))
     for piece in pack(given.data, given.cache, given.losses, given.start, given.out, first, most):
@@ -20,17 +20,17 @@ def _pack(given: argparse.Namespace) -> None:
 def _train(given: argparse.Namespace) -> None:
     import torch
 
-    from models.lease.train import LeaseConfig, run
+    from models.gpu_training.train import GpuTrainConfig, run
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    runs = [LeaseConfig("call", given.minutes, given.batch)]
+    runs = [GpuTrainConfig("call", given.minutes, given.batch)]
     if given.small_minutes:
-        runs.append(LeaseConfig("small", given.small_minutes, given.batch, rate=8e-4, warp=8.0))
+        runs.append(GpuTrainConfig("small", given.small_minutes, given.batch, rate=8e-4, warp=8.0))
     run(given.pieces, given.out, runs, say, device)
 
 
 def _rates(given: argparse.Namespace) -> None:
-    from models.lease.rates import measure
+    from models.gpu_training.rates import measure
 
     for row in measure(given.network, given.seconds):
         each = f"{row.milliseconds:7.2f} ms a batch  {row.frames:8.0f} frames a second"
@@ -38,7 +38,9 @@ def _rates(given: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m models.lease", description="Training on a GPU that is there for minutes.")
+    parser = argparse.ArgumentParser(
+        prog="python -m models.gpu_training", description="Training on a GPU that is there for minutes."
+    )
     commands = parser.add_subparsers(required=True)
     pack = commands.add_parser("pack", help="lay all that training needs into pieces that can be carried")
     for name, told in (

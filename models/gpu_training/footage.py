@@ -19,7 +19,7 @@ from torch import Tensor
 from codec.media.types import UInt8
 from models.data.clip import COARSE, SIDE, Clip
 from models.face.shape_points import COUNT
-from models.lease.format import ARRAYS, POINT_STEP, PREFIX, mel_of
+from models.gpu_training.format import ARRAYS, POINT_STEP, PREFIX, mel_of
 
 CHUNK = 2048
 """Frames that are sent to the GPU at once."""

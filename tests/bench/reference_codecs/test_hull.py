@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.rivals.hull import bd_rate, hull, rate_at
+from bench.reference_codecs.hull import bd_rate, hull, rate_at
 
 
 def test_the_hull_leaves_out_what_is_dearer_or_worse():

@@ -13,8 +13,8 @@ import torch
 
 from codec.errors import system_reason
 from models.data.cache import Cache
-from models.data.shape_basis import told_points
-from models.lease.format import ARRAYS, POINT_STEP, PREFIX, VGG, WEIGHTS, mel_bytes
+from models.data.shape_basis import coded_points
+from models.gpu_training.format import ARRAYS, POINT_STEP, PREFIX, VGG, WEIGHTS, mel_bytes
 from models.networks.face_upsampler import FaceUpsamplerNet
 from models.training.checkpoint import learnt
 from models.training.trainer import SHAPE
@@ -50,7 +50,7 @@ def _npz(arrays: dict[str, np.ndarray]) -> bytes:
 
 def _arrays(cache: Cache) -> bytes:
     """Everything of a split but its pictures: index, speech, points, and where the sound belongs."""
-    points, basis = told_points(cache)
+    points, basis = coded_points(cache)
     steps = np.rint(points.reshape(len(points), -1) / POINT_STEP).astype(np.int16)
     # Changes from frame to frame are small numbers, which compress.
     changes = np.concatenate([steps[:1], np.diff(steps, axis=0)])

@@ -13,8 +13,8 @@ from models.data.batch import WINDOW, Batch
 from models.data.clip import SIDE, TICK
 from models.data.shares import DETAIL_SHARE, MOVED_SHARE, SILENCED_SHARE, WITHHELD_SHARE
 from models.face.shape_points import EYE_CORNERS, LIDS_ABOVE, LIDS_BELOW, MESH, OUTER_LIPS
-from models.lease.deform import Strength, draw_affine, draw_deformation, grid, index, on, take
-from models.lease.footage import Footage
+from models.gpu_training.deform import Strength, draw_affine, draw_deformation, grid, index, on, take
+from models.gpu_training.footage import Footage
 from models.runtime.mel import LOOKAHEAD_FRAMES, SILENCE, WINDOW_FRAMES
 
 DEFORMED_SHARE = 0.5

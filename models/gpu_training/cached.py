@@ -8,9 +8,9 @@ from torch import Tensor
 
 from models.data.batch import Batch
 from models.data.cache import Cache
-from models.data.shape_basis import told_points
-from models.lease.draw import GpuSampler
-from models.lease.footage import Footage, Span
+from models.data.shape_basis import coded_points
+from models.gpu_training.draw import GpuSampler
+from models.gpu_training.footage import Footage, Span
 
 
 class CachedFrames:
@@ -31,7 +31,7 @@ class CachedFrames:
 
 def footage(cache: Cache) -> Footage:
     """What ``cache`` holds. Raises ``ValueError`` where the face's points were not laid."""
-    points, basis = told_points(cache)
+    points, basis = coded_points(cache)
     late = cache.late
     spans = [Span(**clip.__dict__, late=0 if late is None else late.get(clip.name)) for clip in cache.clips]
     full, coarse = (cast(Tensor, CachedFrames(cache, small)) for small in (False, True))
@@ -39,7 +39,7 @@ def footage(cache: Cache) -> Footage:
     return Footage(spans, full, coarse, placed, mel, rows)
 
 
-class LeaseSampler:
+class DeformingSampler:
     """Draws as :class:`GpuSampler` does, each batch by its number, so that a run can be taken up again."""
 
     def __init__(self, cache: Cache, *, batch: int, seed: int) -> None:

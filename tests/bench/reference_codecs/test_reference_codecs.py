@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.rivals.codecs import CODECS, MODES, Format, parse_format
-from bench.rivals.ffmpeg import FfmpegError, decode, encode, encoders, shown, shrunk
+from bench.reference_codecs.codecs import CODECS, MODES, Format, parse_format
+from bench.reference_codecs.ffmpeg import FfmpegError, decode, encode, encoders, shown, shrunk
 
 SMALL = Format(128, 5)
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from models.data.cache import Cache, prepare
-from models.lease.pack import pack
+from models.gpu_training.pack import pack
 
 FRAMES = 24
 

@@ -13,7 +13,7 @@ import numpy as np
 from codec.media.types import Float32, UInt8
 
 RECENT = 50
-"""Frames that :attr:`TrustMeter.worst_db` looks back on: two seconds."""
+"""Frames that :attr:`ConsistencyMeter.worst_db` looks back on: two seconds."""
 BEST_DB = 68.0
 """Where the scale ends: less than a tenth of a grey level of error."""
 
@@ -26,7 +26,7 @@ def consistency_db(rgb: UInt8, picture: Float32) -> float:
     return min(BEST_DB, 10 * float(np.log10(255**2 / max(error, 1e-3))))
 
 
-class TrustMeter:
+class ConsistencyMeter:
     """The consistency of every frame shown: ``now_db`` of the newest, ``worst_db`` of the last two
     seconds, mean and lowest.
 

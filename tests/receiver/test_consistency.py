@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from receiver.trust import BEST_DB, RECENT, TrustMeter, consistency_db
+from receiver.consistency import BEST_DB, RECENT, ConsistencyMeter, consistency_db
 
 PICTURE = np.random.default_rng(1).uniform(0.1, 0.9, (3, 8, 8)).astype(np.float32)
 
@@ -27,7 +27,7 @@ def test_equal_pictures_end_the_scale():
 
 
 def test_meter_remembers_two_seconds_and_the_lowest():
-    meter = TrustMeter()
+    meter = ConsistencyMeter()
     assert meter.now_db is meter.worst_db is meter.mean_db is meter.lowest_db is None
     bad, good = enlarged(PICTURE)[:, ::-1], enlarged(PICTURE)
     low, high = meter.update(bad, PICTURE), meter.update(good, PICTURE)

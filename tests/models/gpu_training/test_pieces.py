@@ -8,9 +8,9 @@ import torch
 
 from bench.demo import shipped_clip
 from models.data.cache import Cache
-from models.lease.footage import decode, find_pieces, load, read_member
-from models.lease.format import ARRAYS, WEIGHTS, mel_bytes, mel_of
-from models.lease.pack import pack
+from models.gpu_training.footage import decode, find_pieces, load, read_member
+from models.gpu_training.format import ARRAYS, WEIGHTS, mel_bytes, mel_of
+from models.gpu_training.pack import pack
 
 CPU = torch.device("cpu")
 

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.data.batch import Batch
-from models.lease.deform import on
-from models.lease.draw import GpuSampler, Wanted
-from models.lease.footage import Footage, find_pieces, load, read_member
-from models.lease.format import VGG, WEIGHTS
+from models.gpu_training.deform import on
+from models.gpu_training.draw import GpuSampler, Wanted
+from models.gpu_training.footage import Footage, find_pieces, load, read_member
+from models.gpu_training.format import VGG, WEIGHTS
 from models.networks.blocks import channels_last
 from models.networks.face_upsampler import FaceUpsamplerConfig, FaceUpsamplerNet
 from models.networks.small import SMALL, fix_features, shrunk
@@ -31,7 +31,7 @@ CONFIGS = {"call": FaceUpsamplerConfig(), "small": SMALL}
 
 
 @dataclass(frozen=True)
-class LeaseConfig:
+class GpuTrainConfig:
     """``minutes`` of training. ``perceptual``: weight of LPIPS-VGG at first and from ``late`` on, a share of
     the time; ``face``: share of its crops around lips or eyes; ``warp``: weight of the warp's L1."""
 
@@ -72,12 +72,12 @@ def cut(images: Tensor, corners: Tensor, crop: int) -> Tensor:
     return F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-class LeaseTrainer:
+class GpuTrainer:
     """One run. ``footage`` is trained on, ``dev`` judged on. It begins with ``call``, weights by name, or with what was
     packed; ``small`` with a part of that, and its keyframe's features stay ``call``'s."""
 
     def __init__(
-        self, config: LeaseConfig, pieces: Path, footage: Footage, dev: Footage | None, call: dict[str, Tensor] | None = None
+        self, config: GpuTrainConfig, pieces: Path, footage: Footage, dev: Footage | None, call: dict[str, Tensor] | None = None
     ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device = config, footage.device
@@ -229,14 +229,14 @@ def judged_frames(footage: Footage, every: int, batch: int) -> list[Wanted]:
     return out
 
 
-def run(pieces: Path, out: Path, runs: Sequence[LeaseConfig], say: Callable[[str], None], device: torch.device) -> None:
+def run(pieces: Path, out: Path, runs: Sequence[GpuTrainConfig], say: Callable[[str], None], device: torch.device) -> None:
     """Load once, then train and write each. Raises ``FileNotFoundError``, ``ValueError``."""
     out.mkdir(parents=True, exist_ok=True)
     footage, dev = (load(pieces, split, device, say) for split in ("train", "dev"))
     call = None
     for config in runs:
         say(f"{config.network}: {config.minutes:g} minutes")
-        trainer = LeaseTrainer(config, pieces, footage, dev, call)
+        trainer = GpuTrainer(config, pieces, footage, dev, call)
         trainer.run(out, say)
         if config.network == "call":
             call = trainer.ema.model.state_dict()

@@ -5,8 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from bench.motion_amplitude import PAIRS, look, main, opening, table
 from bench.picture.variants import Renderer
-from bench.told_and_drawn import PAIRS, look, main, opening, table
 from models.face.shape_points import COUNT, MESH
 from models.runtime.upsampler import Interpolator
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.lease.__main__ import main
-from models.lease.footage import load
-from models.lease.train import CONFIGS, LeaseConfig, LeaseTrainer, cut, places, rate_at, run
+from models.gpu_training.__main__ import main
+from models.gpu_training.footage import load
+from models.gpu_training.train import CONFIGS, GpuTrainConfig, GpuTrainer, cut, places, rate_at, run
 from models.networks.face_upsampler import FaceUpsamplerNet
 from models.training.checkpoint import learnt
 
@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 def test_steps_lower_the_loss_and_start_from_the_packed_weights(pieces, start):
     footage = load(pieces, "train", CPU)
-    trainer = LeaseTrainer(LeaseConfig(batch=2, rate=1e-4), pieces, footage, None)
+    trainer = GpuTrainer(GpuTrainConfig(batch=2, rate=1e-4), pieces, footage, None)
     begun, given = trainer.model.state_dict(), torch.load(start, weights_only=True)["ema"]
     assert all(torch.allclose(begun[k], v, atol=2e-3, rtol=1e-3) for k, v in given.items() if v.is_floating_point())
     batch = trainer.sampler.batch(trainer.sampler.draw_wanted(2))
@@ -37,7 +37,7 @@ def test_steps_lower_the_loss_and_start_from_the_packed_weights(pieces, start):
 
 def test_runs_write_weights_that_training_can_begin_with(pieces, tmp_path):
     lines: list[str] = []
-    configs = [LeaseConfig(name, minutes=0.001, batch=2) for name in CONFIGS]
+    configs = [GpuTrainConfig(name, minutes=0.001, batch=2) for name in CONFIGS]
     run(pieces, tmp_path, configs, lines.append, CPU)
     for name, config in CONFIGS.items():
         model = FaceUpsamplerNet(config)
