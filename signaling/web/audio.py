@@ -1,9 +1,9 @@
 """A call's sound for its page, over a WebSocket (``/sound?rate=48000``): mono samples of 16 bits,
 little-endian.
 
-No RTP on one machine: a browser's jitter buffer and its 20 ms packets would make the sound a tenth
-of a second older (``bench.calls.delay --page``). A tick's sound comes as one message when it is
-due, and the page plays it at once.
+RTP is not used on one machine: a browser's jitter buffer and its 20 ms packets would delay the
+sound by a tenth of a second (``bench.calls.delay --page``). A tick's sound is sent as one message
+when it is due, and the page plays it at once.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ log = logging.getLogger(__name__)
 
 
 MAX_LISTENERS = 4
-"""Windows at once."""
+"""Windows that may play the sound at the same time."""
 
 
 class PcmAt:
-    """Sound at 16 kHz → bytes at another rate, one piece after the other."""
+    """Sound at 16 kHz → bytes at another rate, piece by piece."""
 
     def __init__(self, rate: int) -> None:
         self._resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
 
     def __call__(self, samples: Float32) -> bytes:
-        """Mono samples (N,) in −1…1 → 16 bits, little-endian; a millisecond may come with the next piece."""
+        """Mono samples (N,) in −1…1 → 16 bits, little-endian; the last millisecond may come with the next piece."""
         pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
         frame.sample_rate = RATE
@@ -49,11 +49,11 @@ class PageSound:
         self._sockets: set[web.WebSocketResponse] = set()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Handle GET ``/sound``: 400 for a rate that isn't one, 503 for more than :data:`MAX_LISTENERS`."""
+        """Handle GET ``/sound``: 400 for an invalid rate, 426 for no WebSocket, 503 over :data:`MAX_LISTENERS`."""
         text = request.query.get("rate", "")
         rate = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
         if rate not in RATES:
-            return json_error(400, "bad_rate", f"rate is one of {RATES.start} to {RATES.stop - 1} Hz")
+            return json_error(400, "bad_rate", f"rate must be {RATES.start} to {RATES.stop - 1} Hz")
         socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=256, timeout=2.0, compress=False)
         if not socket.can_prepare(request).ok:
             return json_error(426, "upgrade_required", "this address speaks WebSocket only")
@@ -65,9 +65,9 @@ class PageSound:
             await socket.prepare(request)
             playing = asyncio.create_task(self._play(socket, PcmAt(rate)))
             async for _ in socket:
-                pass  # a window says nothing here; reading tells when it is gone
+                pass  # a window sends nothing here; the loop ends when it disconnects
         except (ConnectionError, RuntimeError):
-            log.debug("a window that listened is gone", exc_info=True)
+            log.debug("a listening window has disconnected", exc_info=True)
         finally:
             self._sockets.discard(socket)
             if playing:
@@ -80,7 +80,7 @@ class PageSound:
                 await socket.send_bytes(pcm(samples))
 
     async def close(self) -> None:
-        """Let go of all windows."""
+        """Disconnect all windows."""
         self._voice.stop()
         for socket in tuple(self._sockets):
             await socket.close(code=1001)

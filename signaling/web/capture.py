@@ -1,9 +1,9 @@
 """The page's camera and microphone: pictures and sound that a browser window sends over a WebSocket
 (``/capture``).
 
-A message is one byte of kind, then for 1 a JPEG picture, for 2 the sampling rate (4 bytes,
-big-endian) and mono samples of 16 bits, little-endian. The browser is on this machine, but what it
-sends is checked as what comes from a network is.
+A message begins with a byte that gives its kind. Kind 1 is a JPEG picture. Kind 2 is the sampling
+rate (4 bytes, big-endian) and mono samples of 16 bits, little-endian. The browser runs on this
+machine, but its messages are checked as if they came from a network.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ PICTURE = 1
 SOUND = 2
 MAX_MESSAGE = 1_048_576
 SIDE_MAX = 2048
-"""Pixels: a larger picture isn't decoded."""
+"""Pixels: a picture with a longer side isn't decoded."""
 TAKEN_OVER = 4000
-"""Close code: another window sends now."""
+"""Close code: another window has taken over."""
 
 
 class CaptureError(ValueError):
-    """A message that is no picture and no sound."""
+    """A message that is neither a picture nor sound."""
 
 
 def decode_picture(data: bytes) -> UInt8:
-    """JPEG → RGB (H, W, 3). Its size is looked at before it is decoded. Raises :class:`CaptureError`."""
+    """JPEG → RGB (H, W, 3). Its size is checked before it is decoded. Raises :class:`CaptureError`."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             if max(image.size) > SIDE_MAX or min(image.size) < 8:
@@ -46,18 +46,18 @@ def decode_picture(data: bytes) -> UInt8:
     except CaptureError:
         raise
     except Exception as error:  # Pillow raises many kinds for broken files
-        raise CaptureError(f"no JPEG picture: {type(error).__name__}") from error
+        raise CaptureError(f"not a JPEG picture: {type(error).__name__}") from error
 
 
 def decode_sound(data: bytes) -> tuple[npt.NDArray[np.int16], int]:
     """(samples (N,), rate in Hz). Raises :class:`CaptureError`."""
     if len(data) < 4 or len(data) % 2:
-        raise CaptureError("sound that is cut off")
+        raise CaptureError("sound message of a wrong length")
     return np.frombuffer(data, "<i2", offset=4).astype(np.int16), int.from_bytes(data[:4], "big")
 
 
 class Capture:
-    """What a browser window captures; either may be None: not taken from there."""
+    """What a browser window captures. A part that is not taken from the window is None."""
 
     def __init__(self, camera: PushedVideo | None, microphone: PushedSound | None) -> None:
         self.camera, self.microphone = camera, microphone
@@ -65,7 +65,7 @@ class Capture:
         self._pool = ThreadPoolExecutor(1, "capture")
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Handle GET ``/capture``. The newest window is the one that is used; the one before is told so."""
+        """Handle GET ``/capture``. Only the newest window is used; :data:`TAKEN_OVER` closes the one before."""
         socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=MAX_MESSAGE, timeout=2.0, compress=False)
         if not socket.can_prepare(request).ok:
             return json_error(426, "upgrade_required", "this address speaks WebSocket only")
@@ -82,9 +82,9 @@ class Capture:
                 if kind == SOUND and self.microphone:
                     self._hear(body)
                 elif kind == PICTURE and self.camera and (decoding is None or decoding.done()):
-                    decoding = asyncio.create_task(self._see(body))  # those that come meanwhile are left out
+                    decoding = asyncio.create_task(self._see(body))  # pictures that arrive meanwhile are dropped
         except (ConnectionError, RuntimeError):
-            log.debug("a window that captured is gone", exc_info=True)
+            log.debug("a capturing window has disconnected", exc_info=True)
         finally:
             if self._window is socket:
                 self._window = None
@@ -104,10 +104,10 @@ class Capture:
         except CaptureError as error:
             log.warning("capture: %s", error)
         except RuntimeError:
-            log.debug("a picture came when nothing was captured any more")
+            log.debug("a picture arrived after capture had ended")
 
     async def close(self) -> None:
-        """Let go of the window."""
+        """Disconnect the window."""
         if self._window is not None:
             await self._window.close(code=1001)
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -81,12 +81,12 @@ class CallEngine:
         return stats
 
     def small(self) -> npt.NDArray[np.uint8] | None:
-        """What the face now shown was drawn from, RGB (8, 8, 3)."""
+        """The sent picture that the current frame was rendered from, RGB (8, 8, 3); None before the first."""
         player = self.call.player if self.call else None
         return player.presenter.small if player else None
 
     def command(self, name: str, value: bool) -> None:
-        """A button of the page: mute, camera, away, hangup."""
+        """Do what a button of the page says: mute, camera, away, hangup."""
         call = self.call
         if call is None:
             return

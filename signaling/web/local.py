@@ -1,4 +1,4 @@
-"""What the pages on this machine share: their files, and who may ask for them."""
+"""What the pages on this machine share: their files, and which requests are answered."""
 
 from collections.abc import Iterable
 
@@ -19,11 +19,11 @@ SHARED = (
     "call/media_access.js", "media/output_latency.js",
     "page/controls.js", "page/faces.js", "page/menus.js", "page/numbers.js", "page/safety.js",
 )  # fmt: skip
-"""Taken from ``peer``, the page that is a whole peer."""
+"""Taken from ``peer``, the page that is itself a peer."""
 
 
 def local_app(allowed_hosts: Iterable[str] = ()) -> web.Application:
-    """An application with the call's page at ``/``, for local names and ``allowed_hosts`` (without port) alone."""
+    """An application with the call's page at ``/``, only for local names and ``allowed_hosts`` (without port)."""
     app = web.Application(middlewares=[errors_as_json, _guard(LOCAL_NAMES | set(allowed_hosts))], client_max_size=81_920)
     app.on_response_prepare.append(add_headers)
     add_pages(
@@ -33,22 +33,21 @@ def local_app(allowed_hosts: Iterable[str] = ()) -> web.Application:
 
 
 async def serve_local(app: web.Application, port: int) -> tuple[web.AppRunner, str]:
-    """Serve on a port of this machine alone, 0 for a free one → (its runner, its address). Raises
-    ``OutputError``."""
+    """Serve on a loopback port, 0 for any free one → (its runner, its address). Raises ``OutputError``."""
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
     except OSError as error:
         await runner.cleanup()
-        raise OutputError(f"the page cannot be served at port {port}: {system_reason(error)}") from error
+        raise OutputError(f"the page cannot be served on port {port}: {system_reason(error)}") from error
     return runner, f"http://localhost:{runner.addresses[0][1]}/"
 
 
 def _guard(names: frozenset[str] | set[str]) -> Middleware:
-    """Refuse requests that a foreign web page makes a browser send: by a name that was pointed at
-    this machine (DNS rebinding: the Host header tells) or from another origin (the Origin header
-    tells)."""
+    """Refuse requests that a foreign web page makes a browser send: through a name that was pointed at
+    this machine (DNS rebinding, seen in the Host header), or from another origin (seen in the Origin
+    header)."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:

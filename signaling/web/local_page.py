@@ -1,8 +1,8 @@
 """The local page of one call, served at localhost by the process that is in the call.
 
 Pictures reach the browser over WebRTC on this machine (``/offer``), sound over a WebSocket
-(``/sound``); numbers go out and commands come in over another (``/live``). Whoever can reach this
-page sees and hears the call, so it answers local names only.
+(``/sound``); numbers go out and commands come in over another (``/live``). Anyone who can reach
+this page sees and hears the call, so it answers local names only.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ CONNECT_TIMEOUT = 30.0
 STATS_INTERVAL = 0.5
 """Seconds between two messages of numbers."""
 SMALL_INTERVAL = 0.1
-"""Seconds between two 8×8 pictures to who wants to see them."""
+"""Seconds between two 8×8 pictures sent to a window that shows them."""
 _KINDS = {"video": 2}
 
 
@@ -49,23 +49,23 @@ class PageEngine(Protocol):
         """The remote face as rendered: 256×256, 25 FPS."""
 
     def preview_track(self) -> MediaStreamTrack:
-        """What the other side sees of this one."""
+        """What the peer sees of this side."""
 
     def voice(self) -> AudioBroadcast:
-        """The other side's sound."""
+        """The peer's sound."""
 
     def stats(self) -> dict[str, float | str | bool | None]:
         """Numbers to show: state, bpp_video, wire_kbps_out, wire_kbps_in, fps, drawn_fps, delay_ms,
         loss (0..1), face, local_face, local_enlarged, muted, camera, away, remote_muted, peer_present,
-        consistency_db and its lowest of two seconds, consistency_worst_db; any may be missing or
+        consistency_db, consistency_worst_db (its lowest value in two seconds); any may be missing or
         None."""
 
     def small(self) -> npt.NDArray[np.uint8] | None:
-        """The picture that the face now shown was drawn from, RGB (8, 8, 3); None before the first."""
+        """The sent picture that the current frame was rendered from, RGB (8, 8, 3); None before the first."""
 
     def command(self, name: str, value: bool) -> None:
-        """``mute`` (True: silent), ``camera`` (True: on), ``away`` (True: neither, and the other
-        side is told), ``hangup``."""
+        """``mute`` (True: silent), ``camera`` (True: on), ``away`` (True: silent,
+        camera off, and signalled to the peer), ``hangup``."""
 
 
 class _Offer(BaseModel):
@@ -85,7 +85,7 @@ def page_app(
 
     Args:
         engine: the call that is shown.
-        capture: takes the window's camera and microphone, where the call wants them.
+        capture: receives the window's camera and microphone; None if the call uses neither.
         allowed_hosts: host names, without port, that may be used besides localhost, 127.0.0.1 and ::1.
     """
     patches.apply()
@@ -144,7 +144,7 @@ class _Page:
             transceiver.direction = "sendonly"
 
     async def _watch(self, pc: RTCPeerConnection) -> None:
-        """Close a browser's connection when it fails, ends or never comes about."""
+        """Close a browser's connection when it fails, ends or is never established."""
         changed = asyncio.Event()
         pc.on("connectionstatechange", changed.set)
         deadline = asyncio.get_running_loop().time() + CONNECT_TIMEOUT
@@ -191,7 +191,7 @@ class _Page:
             command = _Command.model_validate(json.loads(text))
         except (ValueError, RecursionError):
             return "expected {command: 'mute' | 'camera' | 'away' | 'hangup' | 'small', value: true | false}"
-        if command.command == "small":  # of this window alone
+        if command.command == "small":  # for this window only
             if pusher := pushers.pop("small", None):
                 pusher.cancel()
             if command.value:
@@ -230,12 +230,12 @@ class _Page:
         task.add_done_callback(self._tasks.discard)
 
     async def shut_down(self, _: web.Application) -> None:
-        """``on_shutdown`` signal: let go of every browser."""
+        """``on_shutdown`` signal: disconnect every browser."""
         for task in tuple(self._tasks):
             task.cancel()
         for socket in tuple(self._sockets):
             with contextlib.suppress(ConnectionError, RuntimeError):
-                await self._send_stats(socket)  # the last word: the page learns that the call has ended
+                await self._send_stats(socket)  # a last message: the page learns that the call has ended
         if self._capture:
             await self._capture.close()
         await self.sound.close()

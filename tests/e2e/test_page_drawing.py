@@ -31,11 +31,11 @@ const floats = (values) => Float32Array.from(values);
 Object.assign(window, { drawn: [], gone: 0, wrong: "" });
 (async () => {
   const files = await (await fetch("/peer/files.json")).json();
-  const { Drawing } = await import("/peer/call/drawing.js");
+  const { RenderWorkers } = await import("/peer/call/render_workers.js");
   const { compiled } = await import("/peer/workers/load.js");
   const driven = { pictures: floats(given.pictures), speech: floats(given.speech), detail: null, shape: floats(given.shape) };
   const ask = (port) => port.postMessage({ frame: { slot: 0, number: 0, driven }, due: performance.now() });
-  const drawing = new Drawing(compiled(files), { gpu: true, cores: 2, shared: false, step: "step.onnx" }, {
+  const drawing = new RenderWorkers(compiled(files), { gpu: true, cores: 2, shared: false, step: "step.onnx" }, {
     port(port) {
       port.onmessage = ({ data }) => {
         if (data) window.drawn.push(Array.from(data.rgba));

@@ -1,4 +1,4 @@
-// Reads the frames of a camera and the samples of a microphone in a worker, which goes on at full rate in a hidden window.
+// Reads the frames of a camera and the samples of a microphone in a worker, which continues at full rate in a hidden window.
 
 const SIDE_MAX = 640;
 const PIECE_SECONDS = 0.02;

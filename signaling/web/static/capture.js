@@ -1,12 +1,12 @@
 // This window's camera and microphone for the call's process, over /capture: JPEG pictures and PCM sound. The browser cancels the
-// echo of what it plays itself, and goes on with another device when one is unplugged.
+// echo of what it plays itself. When a device is unplugged another one is used.
 
 import { MEDIA_CONSTRAINTS, onceAllowed, TROUBLE } from "./call/media_access.js";
 import { TOUCHES } from "./page/controls.js";
 
 const PICTURE = 1;
 const SOUND = 2;
-const WAITING_MAX = 400_000; // bytes that the socket may hold back before pictures are left out
+const WAITING_MAX = 400_000; // bytes that may wait in the socket before pictures are dropped
 const RETRY_MS = 1000;
 
 export class Capture {
@@ -15,13 +15,13 @@ export class Capture {
   #tracks = { video: null, audio: null };
   #ids = { video: "", audio: "" };
   #off = { video: false, audio: false };
-  #asked = { video: 0, audio: 0 }; // counts what was asked for: an older answer counts no more
+  #asked = { video: 0, audio: 0 }; // counts the requests: the answer to an older one is ignored
   #stops = { video: () => {}, audio: () => {} };
   #socket = null;
   #over = false;
 
-  /** `kinds`: of "video" and "audio", what the call takes from here. `changed(troubles)` is told of every change: what is wrong
-   * with a kind, by kind. */
+  /** `kinds`: of "video" and "audio", what the call takes from here. `changed(troubles)` is called at every change with
+   * what is wrong, by kind. */
   constructor(kinds, changed) {
     this.#kinds = kinds;
     this.#changed = changed;
@@ -37,7 +37,7 @@ export class Capture {
     if (!this.#off[kind]) this.#open([kind]);
   }
 
-  /** Switched off, a camera is let go: its light goes out. */
+  /** A device that is switched off is released, so that a camera's light goes out. */
   turn(kind, on) {
     if (this.#off[kind] !== on || !this.#kinds.includes(kind)) return;
     this.#off[kind] = !on;
@@ -80,7 +80,7 @@ export class Capture {
     else this.#changed(this.troubles);
   };
 
-  /** Both in one question to the user where that works, each by itself where it doesn't. */
+  /** Ask the user for both at once; if that fails, for each separately. */
   async #open(kinds) {
     for (const kind of kinds) this.#asked[kind] += 1;
     const asked = { ...this.#asked };
@@ -99,7 +99,7 @@ export class Capture {
       if (kinds.every(outdated)) return;
       if (kinds.length > 1) for (const kind of kinds) await this.#open([kind]);
       else if (this.#ids[kinds[0]])
-        this.choose(kinds[0], ""); // the one that was chosen is gone: any other
+        this.choose(kinds[0], ""); // the chosen device is gone: use any other
       else {
         this.#tell(kinds[0], TROUBLE[error.name] ?? error.name);
         if (error.name === "NotAllowedError") onceAllowed(kinds[0], () => this.#again(kinds[0]));

@@ -2,7 +2,7 @@
 
 import { ROOM, roomName } from "./names.js";
 
-const PEOPLE = ["Nobody is here yet.", "One person is here and waits.", "Two people are here: the room is full."];
+const PEOPLE = ["Nobody is here yet.", "One person is here, waiting.", "Two people are here: the room is full."];
 
 const room = document.getElementById("room");
 const command = document.getElementById("command");
@@ -49,7 +49,7 @@ async function refresh() {
 }
 
 function tell(text, peers) {
-  // Writing the same text again would make a screen reader say it again.
+  // Writing the same text again would make a screen reader repeat it.
   if (status.textContent !== text) status.textContent = text;
   status.dataset.peers = peers;
 }
@@ -59,7 +59,7 @@ copy.addEventListener("click", async () => {
     await navigator.clipboard.writeText(command.textContent);
     copy.textContent = "Copied";
   } catch {
-    // Without https there is no clipboard: select the text, so that Ctrl+C takes it.
+    // Without https there is no clipboard: select the text, so that Ctrl+C copies it.
     getSelection().selectAllChildren(command);
     copy.textContent = "Press Ctrl+C";
   }

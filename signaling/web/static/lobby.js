@@ -1,4 +1,4 @@
-// Before a call: which room, and by which server.
+// Before a call: which room, and through which server.
 
 import { ROOM, roomName } from "./names.js";
 
@@ -11,14 +11,14 @@ export class Lobby {
   #join = document.getElementById("join");
   #shown = false;
 
-  /** `joined()` is called once the process has taken the wish. */
+  /** `joined()` is called once the process has accepted the request. */
   constructor(joined) {
     const asked = new URLSearchParams(location.search);
     this.#room.value = ROOM.test(asked.get("room") ?? "") ? asked.get("room") : roomName();
     this.#server.value = asked.get("server") ?? "";
     this.#token.value = asked.get("token") ?? "";
     if (asked.has("token")) {
-      asked.delete("token"); // it stays in no history
+      asked.delete("token"); // it must not stay in the history
       history.replaceState(null, "", `?${asked}`);
     }
     document.getElementById("another").addEventListener("click", () => (this.#room.value = roomName()));
@@ -37,7 +37,7 @@ export class Lobby {
     });
   }
 
-  /** `server` is proposed; `told`: how the call before ended. */
+  /** `server` is proposed; `told`: how the previous call ended. */
   show({ server, told }) {
     if (this.#shown) return;
     this.#shown = true;

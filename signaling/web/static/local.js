@@ -1,4 +1,4 @@
-// The page of one call: what its process tells over /live, the buttons and keys, and who does the rest.
+// The page of one call: shows what its process reports over /live, and connects the buttons, keys and other modules.
 
 import { refusal } from "./call/media_access.js";
 import { Capture } from "./capture.js";
@@ -30,7 +30,7 @@ let live = null;
 let capture = null;
 let phase = "starting"; // lobby, call, ended
 let now = { muted: false, camera: true, away: false };
-/** What was asked of the process and is not told by it yet, so that a button pressed twice does both. */
+/** Switches requested of the process that it has not reported yet, so that a button pressed twice takes effect twice. */
 let wished = {};
 let smallShown = false;
 let browser = { picture: null, sound: null };
@@ -47,12 +47,12 @@ function listen() {
     else if (message.type === "small") showPixels(message.rgb);
     else {
       console.warn("facewire:", message.message);
-      wished = {}; // what was refused
+      wished = {}; // the request was refused
     }
   });
   live.addEventListener("open", () => smallShown && command("small", true));
   live.addEventListener("close", () => {
-    if (phase === "ended") phase = "over"; // whatever comes now is another call
+    if (phase === "ended") phase = "over"; // whatever arrives now belongs to another call
     wished = {};
     enable(false);
     if (phase === "call") setState("the call's program does not answer", "bad");
@@ -76,7 +76,7 @@ function show(stats) {
   if (stats.state === "ended") return end();
   if (phase === "ended" && stats.state !== "starting") return;
   enterCall(stats);
-  enable(stats.state !== "starting"); // before, the process heeds no button
+  enable(stats.state !== "starting"); // before that the process ignores the buttons
   showNumbers(insteadOfFace(stats.face) ? { ...stats, fps: null, drawn_fps: null } : stats, browser);
   const state = typeof stats.state === "string" ? stats.state : "–";
   setState(state, TONES[state] ?? "wait");
@@ -100,7 +100,7 @@ function showSwitches(switches) {
   capture?.turn("video", now.camera && !now.away);
 }
 
-/** Turn one of them at once; the process follows. */
+/** Flip a switch on the page at once; the process follows. */
 function turn(name, called = name) {
   wished[name] = !now[name];
   command(called, wished[name]);

@@ -1,4 +1,4 @@
-// Names of rooms: which are allowed, and new ones that nobody guesses.
+// Names of rooms: which are allowed, and new ones that are hard to guess.
 
 const WORDS = (
   "amber anchor aspen basil beacon birch bramble breeze canyon cedar cinder clover cobalt comet coral crane delta ember " +

@@ -1,11 +1,11 @@
-// The call's numbers, as the process tells them and this browser adds to them.
+// The call's numbers: those that the process reports, with this browser's delay added.
 
 import { LIMITS, showNumbers as show } from "./page/numbers.js";
 
-/** Frames a second: a call's own process draws more than a browser can. */
+/** Frames a second: a call's own process renders more than a browser can. */
 const OWN_LIMITS = { ...LIMITS, fps: [10, 20] };
 
-/** `told`: what the call's process tells; `browser`: milliseconds that sound and picture need in this browser, null where unknown. */
+/** `told`: the process's stats; `browser`: milliseconds that sound and picture take in this browser, null if unknown. */
 export function showNumbers(told, browser) {
   const here = browser.sound ?? browser.picture;
   const parts = Object.entries(browser).filter(([, ms]) => ms !== null);
@@ -19,8 +19,8 @@ export function showNumbers(told, browser) {
     delay: typeof told.delay_ms === "number" ? told.delay_ms + (here ?? 0) : null,
     browser: here,
     loss: told.loss,
-    trust: told.consistency_db,
-    leastTrust: told.consistency_worst_db,
+    consistency: told.consistency_db,
+    worstConsistency: told.consistency_worst_db,
     alone: told.peer_present === false,
   }, OWN_LIMITS);
 }

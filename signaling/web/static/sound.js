@@ -1,4 +1,4 @@
-// The call's sound, played as it comes over /sound. Not over WebRTC: its jitter buffer would make it a tenth of a second older.
+// The call's sound, played as it arrives over /sound. Not over WebRTC: its jitter buffer would delay it by a tenth of a second.
 
 import { asleep } from "./call/media_access.js";
 import { outputLatency } from "./media/output_latency.js";
@@ -14,8 +14,8 @@ export class Sound {
   #waited = 0;
   #sink = "";
 
-  /** `element`: an audio element, for browsers that can choose the loudspeakers of nothing else. `needsTouch(yes)` is told whether the
-   * browser wants the user to touch the page before it plays sound. */
+  /** `element`: an audio element, for browsers that can choose loudspeakers only for one. `needsTouch(yes)` is called with
+   * whether the browser requires a touch of the page before it plays sound. */
   constructor(element, needsTouch) {
     this.#element = element;
     this.#needsTouch = needsTouch;
@@ -48,12 +48,12 @@ export class Sound {
     this.#context = this.#node = this.#socket = null;
   }
 
-  /** Begin to be heard; until the user has touched the page, browsers refuse. */
+  /** Start playing; browsers refuse until the user has touched the page. */
   play() {
     this.#context?.resume();
   }
 
-  /** Milliseconds from a message's coming until it is heard, or null while nothing is. */
+  /** Milliseconds from a message's arrival until it is heard; null while nothing is heard. */
   get delay() {
     const context = this.#context;
     if (context?.state !== "running" || !this.#node) return null;
@@ -76,7 +76,7 @@ export class Sound {
     const context = this.#context;
     if (!context) return;
     if (context.setSinkId) return context.setSinkId(id);
-    // By way of an element, which costs some milliseconds.
+    // Through an element, which costs some milliseconds.
     this.#node?.disconnect();
     if (!id) return this.#node?.connect(context.destination);
     const out = context.createMediaStreamDestination();
@@ -86,7 +86,7 @@ export class Sound {
     await this.#element.play();
   }
 
-  // ---- what comes ----
+  // ---- receiving ----
 
   #connect(context) {
     const scheme = location.protocol === "https:" ? "wss" : "ws";

@@ -1,13 +1,13 @@
-// An AudioWorklet that plays the call's sound. A message is what is to be heard from now on: 16-bit samples at this rate. What comes
-// late leaves a gap, and what follows lies here that much longer, so that the next one may be as late; what always lies here is
-// taken away again (codec/media/audio_queue.py does the same for devices).
+// An AudioWorklet that plays the call's sound. A message is to be played from now on: 16-bit samples at this rate. A late one
+// leaves a gap; those after it wait that much longer, so that the next one may be as late. A lasting surplus is removed again
+// (codec/media/audio_queue.py does the same for devices).
 
-const SPARE = 0.01; // seconds that may always lie here when more comes
+const SPARE = 0.01; // seconds that may always be left when more arrives
 const SLACK = 0.06; // and at most
-const LOOKS = 25; // messages over which is looked what always lies here
-const STEP = 0.01; // seconds taken away at once,
-const FADE = 0.005; // blended
-const CALM = 0.97; // of what is left of a step from one sample to the next, after each
+const LOOKS = 25; // messages over which the lasting surplus is measured
+const STEP = 0.01; // seconds removed at a time, at most
+const FADE = 0.005; // seconds of the cross-fade over it
+const CALM = 0.97; // share of a step between two samples that remains after each further sample
 
 class Speaker extends AudioWorkletProcessor {
   constructor() {
@@ -19,8 +19,8 @@ class Speaker extends AudioWorkletProcessor {
     this.had = false;
     this.last = this.residue = 0;
     const heard = ({ data }) => this.put(new Int16Array(data));
-    // Samples come by this port, or by one that it brings.
-    this.told = true; // how much waits, to who sends by this port
+    // Samples arrive on this port, or on one sent over it.
+    this.told = true; // whether a sender on this port is told how much waits
     this.port.onmessage = (message) => {
       if (!message.data.port) return heard(message);
       message.data.port.onmessage = heard;
@@ -29,7 +29,7 @@ class Speaker extends AudioWorkletProcessor {
   }
 
   put(pcm) {
-    this.samples ??= new Float32Array(this.spare); // the first may be followed by one that is late
+    this.samples ??= new Float32Array(this.spare); // a late message may follow the first
     const left = this.samples.length;
     const joined = new Float32Array(left + pcm.length);
     joined.set(this.samples);
@@ -44,10 +44,10 @@ class Speaker extends AudioWorkletProcessor {
   forget(extra) {
     this.samples = this.samples.subarray(extra);
     this.looks = [];
-    this.had = false; // where it goes on is a step
+    this.had = false; // playing continues with a step
   }
 
-  /** Take away, blended, what was left every time. */
+  /** Remove, with a cross-fade, what was left every time. */
   settle(left) {
     this.looks = [...this.looks.slice(1 - LOOKS), left];
     const extra = Math.min(Math.min(...this.looks) - this.spare, this.step);

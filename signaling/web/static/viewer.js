@@ -2,8 +2,8 @@
 
 const RETRY_MS = 1000;
 const GATHER_MS = 1000;
-const PAINT_MS = 25; // from here to the screen and what encoding took, where nothing tells
-const HOLD_FIRST_MS = 30; // until it is known what holds them beside their sound
+const PAINT_MS = 25; // encoding and the way to the screen, which nothing reports
+const HOLD_FIRST_MS = 30; // until it is known what keeps them in time with their sound
 const HOLD_MAX_MS = 200;
 
 export class Viewer {
@@ -37,7 +37,7 @@ export class Viewer {
     const pc = (this.#pc = new RTCPeerConnection());
     const order = this.#targets.map(() => pc.addTransceiver("video", { direction: "recvonly" }));
     order.forEach(({ receiver }, index) => {
-      // The call has its own playout clock: what comes here is to be shown at once, or when the sound beside it is heard.
+      // The call has its own playout clock: pictures are to be shown on arrival, or when their sound is heard.
       if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = index ? 0 : this.#hold;
       this.#targets[index].srcObject = new MediaStream([receiver.track]);
     });
@@ -67,8 +67,9 @@ export class Viewer {
     }, RETRY_MS);
   }
 
-  /** Milliseconds that the remote face's pictures have spent in this browser since the last call, from their packets' arrival until
-   * they are seen; null where that isn't known. `sound`: how long the sound takes; pictures are held to be seen beside it. */
+  /** Mean milliseconds that the remote face's pictures have spent in this browser since the last invocation, from their
+   * packets' arrival until they are seen; null if unknown. `sound`: how long the sound takes; pictures are held to be in time
+   * with it. */
   async delay(sound) {
     const [receiver] = this.#pc?.getReceivers() ?? [];
     if (!receiver) return null;
@@ -87,7 +88,7 @@ export class Viewer {
   }
 }
 
-/** The answer has no way to learn of later candidates, so wait for them, but not long. */
+/** Later candidates cannot be sent after the offer, so wait for them, but not long. */
 function gathered(pc) {
   return new Promise((resolve) => {
     const check = () => pc.iceGatheringState === "complete" && resolve();

@@ -1,4 +1,4 @@
-// One call of this page: workers that send, receive and draw, the connection between them, and what the page is told.
+// One call of this page: the workers that send, receive and render, the connection to the peer, and the page's callbacks.
 
 import { Face, makeBundle, packBundle } from "../codec/bundle.js";
 import { splitBundles } from "../codec/bundle_pair.js";
@@ -10,30 +10,30 @@ import { Ladder, QueueWatch, Redundancy } from "../sender/adaptation.js";
 import { WANTED } from "../sender/wanted.js";
 import { compiled, STEP_FILES } from "../workers/load.js";
 import { Capture } from "./capture.js";
-import { Drawing } from "./drawing.js";
 import { KeyframesIn, KeyframesOut } from "./keyframe_transfer.js";
 import { Link } from "./link.js";
 import { Pacer } from "./pacing.js";
 import { messages, Pairing } from "./pairing.js";
+import { RenderWorkers } from "./render_workers.js";
 import { Safety } from "./safety.js";
 import { SignalingClient } from "./signaling_client.js";
 import { Speaker } from "./speaker.js";
 
-/** Kbit/s that a call may take each way, as `facewire call` has it by default. */
+/** Kbit/s that a call may take each way: the default of `facewire call`. */
 const LIMIT_KBPS = 12;
-/** Bundles whose time of sending is remembered, to tell how long a report about them takes. */
+/** Bundles whose sending time is remembered, to measure how long a report on them takes. */
 const SENT_KEPT = 64;
-/** Before the call one frame in so many is drawn: five a second. */
+/** Before the call one frame in this many is rendered: five a second. */
 const PREVIEW = 5;
-/** Gigabytes of memory from which on a machine looks for better keyframes, which takes another ONNX Runtime. */
+/** Gigabytes of memory from which a machine looks for better keyframes, which takes another ONNX Runtime. */
 const MIRROR_GB = 4;
-/** Seconds after which that is loaded in a call that was joined at once: the first face and the first keyframe go before. */
+/** Seconds after which that is loaded in a call that was joined at once: the first face and the first keyframe come first. */
 const MIRROR_LATER = 8;
-/** Cores from which on it does so where the browser doesn't tell its memory. */
+/** Cores from which it does so if the browser doesn't report its memory. */
 const MIRROR_CORES = 8;
-/** Control messages that may wait to be handled; what comes on top of a flood is dropped. */
+/** Control messages that may wait to be handled; in a flood the rest is dropped. */
 const WAITING_MAX = 256;
-/** Media messages that may wait in the receiver; what comes on top of a flood is dropped. */
+/** Media messages that may wait in the receiver; in a flood the rest is dropped. */
 const MEDIA_WAITING_MAX = 64;
 /** Seconds between two reports while nothing is sent that could carry them. */
 const REPORT_SECONDS = 0.4;
@@ -41,14 +41,14 @@ const REPORT_SECONDS = 0.4;
 /** @typedef {import("../workers/load.js").Listed} Listed */
 /** @typedef {import("../receiver/presenter.js").Shown} Shown */
 /** A keyframe of ours, and the slot in use. @typedef {{ slot: number, data: Uint8Array, digest: Uint8Array, using: number | null }} Made */
-/** What goes on: `state` is one word. @typedef {"lobby" | "waiting" | "connecting" | "connected" | "ended"} State */
+/** The state of a call, in one word. @typedef {"lobby" | "waiting" | "connecting" | "connected" | "ended"} State */
 /**
- * What the page is told: `state` with a line for people where there is one; `view`, the own crop, null while hidden; `level`, the
- * loudest sample of the microphone in a tick, 0 to 1, and whether somebody speaks who is muted; `shown`, a
- * frame to be put on the page now, or `small`, the pixels it would be drawn from, while nothing can be drawn yet; `hidden`, the
- * other side's camera went off; `safety`, the safety code, [] while it is not known; `loading`, bytes more are here; `ready`,
- * milliseconds of a frame; `devices` have changed; `sound` needs a touch of the page; `trouble`, a line on what does not work, ""
- * once it does.
+ * The page's callbacks. `state`: the new state, with a line for the user or "". `view`: this side's crop, null while hidden.
+ * `level`: the loudest sample of the microphone in a tick, 0 to 1, and whether the user speaks while muted. `shown`: a frame
+ * to show now. `small`: the pixels that it would be rendered from, while nothing can be rendered yet. `hidden`: the peer's
+ * camera went off. `safety`: the safety code, [] while unknown. `loading`: this many bytes more have arrived. `ready`:
+ * milliseconds that a frame takes. `devices`: the devices have changed. `sound`: whether sound needs a touch of the page.
+ * `trouble`: a line on what does not work, "" once it does.
  * @typedef {{
  *   state(state: State, told: string): void,
  *   view(crop: { width: number, data: Uint8ClampedArray<ArrayBuffer> } | null, face: number, enlarged: number): void,
@@ -65,17 +65,17 @@ const REPORT_SECONDS = 0.4;
  * }} CallEvents
  */
 
-/** What some of the server's refusals mean for who came by a link. @type {Record<string, string>} */
+/** What some of the server's refusals mean for a user who followed a link. @type {Record<string, string>} */
 const ENDINGS = {
   room_full: "Two people are in this room already. Someone who has just lost the connection still counts for up to a minute.",
   no_access: "This server requires a token, which is the end of the link: ask for the whole link.",
   access_over: "This link has expired: ask for a new one.",
-  idle: "Nobody came for hours.",
-  replaced: "The call goes on in another window.",
+  idle: "Nobody else came for hours.",
+  replaced: "The call continues in another window.",
 };
 
 const NO_WAY =
-  "No direct way to the other person was found, and another attempt is made. The server may have to offer a relay.";
+  "No direct connection to the other person was found; another attempt is made. The server may have to offer a relay.";
 
 /** @param {string} text */
 const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
@@ -83,14 +83,14 @@ const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.
 /** @param {string} name */
 const worker = (name) => new Worker(new URL(`../workers/${name}_worker.js`, import.meta.url), { type: "module" });
 
-/** From the lobby to hanging up. */
+/** A call, from the lobby to hanging up. */
 export class Call {
   #told;
   #sender = worker("sender");
   #receiver = worker("receiver");
   /** @type {Worker | null} */
   #mirroring = null;
-  /** Whether it follows the stream. */
+  /** Whether the mirror worker follows the stream. */
   #mirrors = false;
   #files;
   #gpu;
@@ -115,22 +115,22 @@ export class Call {
   #report = null;
   #lastSent = 0;
   #wanted = { ...WANTED };
-  /** Control messages are handled one after the other. */
+  /** Control messages are handled one after another. */
   #control = Promise.resolve();
-  #waiting = 0; // of them
+  #waiting = 0; // control messages that wait to be handled
   #arriving = 0; // media messages that the receiver has not answered
   #connections = 0;
-  /** Whom the last connection led to; "" before the first. */
+  /** The peer of the last connection; "" before the first. */
   #peer = "";
-  /** Why signaling is over, while the connection lasts; "" while it is not. */
+  /** Why signaling has ended, while the connection lasts; "" while it has not. */
   #signalingOver = "";
   #wire = { out: 0, in: 0, seconds: 0 };
   #timer = 0;
-  /** Whether what is drawn is this side's own face. */
+  /** Whether this side's own face is rendered, as a preview. */
   #looking = false;
   /** @type {State} */
   state = "lobby";
-  /** What the receiver counts. @type {Record<string, any>} */
+  /** The receiver's figures. @type {Record<string, any>} */
   stats = {};
 
   /** @param {Listed} files @param {{ gpu: boolean, cores: number, shared: boolean }} drawing @param {CallEvents} told */
@@ -139,7 +139,7 @@ export class Call {
     this.#files = compiled(files);
     this.#gpu = drawing.gpu;
     this.#safety = new Safety((data) => this.#link?.sendControl(data), told.safety);
-    this.#drawing = new Drawing(this.#files, drawing, {
+    this.#drawing = new RenderWorkers(this.#files, drawing, {
       port: (port) => this.#receiver.postMessage({ kind: "drawer", port }, [port]),
       gone: () => this.#receiver.postMessage({ kind: "drawers gone" }),
       loading: told.loading,
@@ -151,7 +151,7 @@ export class Call {
       complete: () => {
         if (this.state === "lobby" || this.state === "waiting") this.#loadMirror(0);
       },
-      failed: (what) => told.trouble("drawing", `The other person's face cannot be drawn: ${what}`),
+      failed: (what) => told.trouble("drawing", `The other person's face cannot be rendered: ${what}`),
     });
     this.#sender.onmessage = ({ data }) => this.#fromSender(data);
     this.#receiver.onmessage = ({ data }) => this.#fromReceiver(data);
@@ -175,12 +175,12 @@ export class Call {
     this.#told.state(state, told);
   }
 
-  /** In a hidden tab nothing is drawn; sound goes on. @param {boolean} yes */
+  /** In a hidden tab nothing is rendered; sound continues. @param {boolean} yes */
   visible(yes) {
     this.#receiver.postMessage({ kind: "visible", yes });
   }
 
-  /** Before the call: draw this side's own face as the other side will, from what would be sent. @param {boolean} on */
+  /** Before the call: render this side's own face as the peer will, from what would be sent. @param {boolean} on */
   #preview(on) {
     this.#looking = on;
     this.#receiver.postMessage({ kind: "every", frames: on ? PREVIEW : 0 });
@@ -207,10 +207,9 @@ export class Call {
         this.#signalingOver = ENDINGS[code] ?? sentence(message);
         if (!this.#link?.connected) this.#end(this.#signalingOver);
       },
-      lost: () =>
-        this.state === "connected" || this.#become("waiting", "The signaling server does not answer; it is tried again."),
+      lost: () => this.state === "connected" || this.#become("waiting", "The signaling server does not answer; trying again."),
       joined: () => this.state === "connected" || this.#become("waiting"),
-      stands: () => this.#link?.connected ?? false,
+      isConnected: () => this.#link?.connected ?? false,
     });
     const link = new Link(client, certificate, {
       media: (data) => {
@@ -240,12 +239,12 @@ export class Call {
     client.run();
   }
 
-  /** A new connection is up: what was said on the previous one is void. @param {string} peer whose it is */
+  /** A new connection is up: what was exchanged on the previous one is void. @param {string} peer its peer's session */
   #up(peer) {
     if (this.state === "ended") return;
     if (this.#peer && this.#peer !== peer) this.#forget();
     this.#peer = peer;
-    this.#connections += 1; // messages of the one before that wait to be handled are void
+    this.#connections += 1; // waiting messages of the previous one are void
     this.#become("connected");
     this.#sentAt.clear();
     this.#pairing.drop();
@@ -268,7 +267,7 @@ export class Call {
     this.#inTurn(() => this.#safety.begin(this.#link?.fingerprints() ?? null));
   }
 
-  /** Another person has come, or the same one anew: nothing of before may be drawn, nor be held as theirs. */
+  /** A new session, of another person or the same: nothing from before may be rendered, nor count as theirs. */
   #forget() {
     this.#receiver.postMessage({ kind: "reset" });
     this.#drawing.reset();
@@ -283,23 +282,23 @@ export class Call {
   }
 
   /**
-   * Load what looks for better keyframes, where there is a core and memory for it. That takes seconds of a core: before the
-   * call, or `later` seconds from now.
+   * Load the worker that looks for better keyframes, if there are a core and memory for it. Loading takes seconds of a core:
+   * do it before the call, or `later` seconds from now.
    * @param {number} later
    */
   #loadMirror(later) {
     const cores = navigator.hardwareConcurrency || 1;
-    const { deviceMemory } = /** @type {{ deviceMemory?: number }} */ (navigator); // told by Chromium alone
+    const { deviceMemory } = /** @type {{ deviceMemory?: number }} */ (navigator); // only Chromium reports it
     const enough = deviceMemory === undefined ? cores >= MIRROR_CORES : deviceMemory >= MIRROR_GB;
     if (this.#mirroring || cores < 2 || !enough) return;
     const mirror = worker("mirror");
     this.#mirroring = mirror;
-    // One that was fetched before the call: on a thin link nothing large may come beside the sound.
+    // A network fetched before the call: on a low-bandwidth link no large download may compete with the sound.
     const step = this.#gpu ? STEP_FILES.whole : STEP_FILES.small;
     this.#files.then((files) => mirror.postMessage({ kind: "load", files, step, later }));
   }
 
-  /** From the stream's first tick on look for better keyframes. */
+  /** Look for better keyframes from the stream's first tick on. */
   #mirror() {
     this.#loadMirror(MIRROR_LATER);
     const mirror = this.#mirroring;
@@ -333,7 +332,7 @@ export class Call {
     this.#want({ [what]: on });
     if (what === "muted") return;
     this.capture.turnCamera(!this.#wanted.cameraOff && !this.#wanted.away);
-    this.#withhold(true); // until a picture of now is seen
+    this.#withhold(true); // until a current picture is seen
   }
 
   /** While the camera is off no keyframe is offered, so that a new peer sees nothing. @param {boolean} hidden */
@@ -354,7 +353,7 @@ export class Call {
     clearInterval(this.#timer);
     this.#keyframesOut?.withhold(true);
     this.#client?.close();
-    // What was said last goes out first.
+    // Let the last message be sent first.
     setTimeout(() => this.#link?.close(), 200);
     this.capture.close();
     this.speaker.close();
@@ -362,7 +361,7 @@ export class Call {
     this.#drawing.close();
   }
 
-  // ---- what the workers tell ----
+  // ---- messages from the workers ----
 
   /** @param {any} data */
   #fromSender(data) {
@@ -371,10 +370,10 @@ export class Call {
     else if (data.kind === "failed") this.#told.trouble("sending", `Nothing can be sent: ${data.message}`);
     else if (data.kind === "recovered") this.#told.trouble("sending", "");
     else if (data.kind === "keyframe" && this.#looking) this.#ownKeyframe(data);
-    else if (data.kind === "keyframe" && this.#wanted.live) this.#add(data); // else it is one of the preview's
+    else if (data.kind === "keyframe" && this.#wanted.live) this.#add(data); // else it belongs to the preview
   }
 
-  /** A keyframe of ours, for the other side. @param {Made} made */
+  /** A keyframe of ours, for the peer. @param {Made} made */
   #add({ slot, data, digest, using }) {
     if (!this.#keyframesOut) return;
     this.#keyframesOut.using = using;
@@ -414,17 +413,17 @@ export class Call {
     for (const number of this.#sentAt.keys()) if (this.#sentAt.size > SENT_KEPT) this.#sentAt.delete(number);
   }
 
-  /** Whether the first keyframe has the link to itself. @param {boolean} hold */
+  /** Set whether the first keyframe has the link to itself. @param {boolean} hold */
   #hold(hold) {
     if (hold === this.#wanted.hold) return;
     this.#want({ hold });
     if (!hold && this.#keyframesOut?.slow) this.#ladder.slow(now());
   }
 
-  /** One bundle has come, or two. @param {Uint8Array} message */
+  /** One bundle has arrived, or two. @param {Uint8Array} message */
   #received(message) {
     /** @type {Uint8Array[]} */
-    let bundles = [message]; // of a broken pair the receiver finds that it is none
+    let bundles = [message]; // a broken pair goes to the receiver, which counts it as broken
     try {
       bundles = splitBundles(message);
     } catch (error) {
@@ -464,7 +463,7 @@ export class Call {
     if (theirs) this.#reported(theirs);
   }
 
-  /** What the other side tells decides what is sent from now on. @param {import("../codec/bundle.js").Report} report */
+  /** The peer's report decides what is sent from now on. @param {import("../codec/bundle.js").Report} report */
   #reported({ newest, loss }) {
     const sent = this.#sentAt.get(newest);
     this.#sentAt.delete(newest);
@@ -483,7 +482,7 @@ export class Call {
 
   // ---- control ----
 
-  /** Do this after what came before it. @param {() => Promise<void>} action */
+  /** Run this after the actions before it. @param {() => Promise<void>} action */
   #inTurn(action) {
     this.#waiting += 1;
     this.#control = this.#control
@@ -514,7 +513,7 @@ export class Call {
         await this.#safety.received(message);
       }
     } catch (error) {
-      // Whatever it is, the next message must find its way.
+      // Whatever the error is, the next message must still be handled.
       console.warn("facewire: control message ignored:", error instanceof CodecError ? error.message : error);
     }
   }
@@ -532,17 +531,17 @@ export class Call {
   #every() {
     const latency = this.speaker.latency;
     this.#receiver.postMessage({ kind: "outputs", seconds: latency });
-    // Beside a held bundle, and beside the first keyframe on a thin link, there is less to say.
+    // While a bundle is held back, or the first keyframe has a low-bandwidth link to itself, reports are rarer.
     const wait = this.#pairing.holding || this.#wanted.hold ? 3 * REPORT_SECONDS : REPORT_SECONDS;
     if (now() - this.#lastSent < wait || !this.#report || !this.#link) return;
-    // Nothing is sent that could carry it: the other side must still learn what came.
+    // Nothing is sent that could carry it: the peer must still learn what arrived.
     this.#link.sendMedia(packBundle(makeBundle({ number: 0, time: 0, report: this.#report })));
     this.#lastSent = now();
   }
 
   /**
-   * The call's numbers: those that are not known are null. `up`, `down`: over the time since they were asked for last; `quiet`:
-   * seconds for which nothing has come.
+   * The call's numbers, null where unknown. `up`, `down`: kbit/s over the last one to three seconds; `quiet`: seconds since
+   * anything was received.
    */
   numbers() {
     const wire = this.#link?.wireTotal() ?? { out: 0, in: 0, seconds: 0 };

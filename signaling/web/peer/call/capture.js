@@ -5,11 +5,11 @@ import { asleep, MEDIA_CONSTRAINTS, onceAllowed, TROUBLE } from "./media_access.
 
 /** @typedef {import("./media_access.js").Kind} Kind */
 
-/** Milliseconds until the microphone's worklet is asked for again. */
+/** Milliseconds until the microphone's worklet is requested again. */
 const RETRY_MS = 1000;
 const OFFLINE = "the server does not answer";
 
-/** This side's camera and microphone, given to the worker that sends. */
+/** This side's camera and microphone, passed to the sender worker. */
 export class Capture {
   #worker;
   #changed;
@@ -24,26 +24,26 @@ export class Capture {
   /** @type {MediaStreamAudioSourceNode | null} */
   #source = null;
   #watching = 0;
-  #camera = true; // is wanted
+  #camera = true; // whether it is wanted
   #closed = false;
-  /** Counts what was asked for: an older answer counts no more. @type {Record<Kind, number>} */
+  /** Counts the requests: the answer to an older one is ignored. @type {Record<Kind, number>} */
   #asked = { video: 0, audio: 0 };
   /** What is wrong with each kind. @type {Partial<Record<Kind, string>>} */
   troubles = {};
 
-  /** @param {Worker} worker @param {() => void} changed is told when troubles or devices have changed */
+  /** @param {Worker} worker @param {() => void} changed called when troubles or devices have changed */
   constructor(worker, changed) {
     this.#worker = worker;
     this.#changed = changed;
     navigator.mediaDevices?.addEventListener("devicechange", this.#plugged);
   }
 
-  /** Ask for camera and microphone; what is refused is told in {@link troubles}. */
+  /** Ask for camera and microphone; {@link troubles} holds what is refused. */
   async open() {
     await this.#open(["video", "audio"]);
   }
 
-  /** Both in one question to the user where that works, each by itself where it doesn't. @param {Kind[]} kinds */
+  /** Ask the user for both at once; if that fails, for each separately. @param {Kind[]} kinds */
   async #open(kinds) {
     for (const kind of kinds) {
       delete this.troubles[kind];
@@ -74,12 +74,12 @@ export class Capture {
   /** @param {Kind} kind @param {Error} error */
   async #refused(kind, { name, message }) {
     if (this.#ids[kind]) {
-      this.choose(kind, ""); // the one that was chosen is gone: any other
+      this.choose(kind, ""); // the chosen device is gone: use any other
       return;
     }
     this.troubles[kind] = TROUBLE[name] ?? message;
     if (name === "NotAllowedError") onceAllowed(kind, () => this.retry(kind));
-    // Nothing old may go on being sent as live.
+    // Nothing old may still be sent as live.
     this.#letGo(kind);
   }
 
@@ -99,7 +99,7 @@ export class Capture {
     this.#worker.postMessage(kind === "video" ? { kind: "camera", readable: null } : { kind: "microphone", port: null });
   }
 
-  /** A device was plugged in or out: what is missing is asked for again, unless the user has refused it. */
+  /** A device was plugged in or out: what is missing is requested again, unless the user has refused it. */
   #plugged = () => {
     const kinds = /** @type {Kind[]} */ (Object.keys(this.troubles));
     const missing = kinds.filter(
@@ -119,7 +119,7 @@ export class Capture {
     this.#tracks[kind]?.stop();
     this.#tracks[kind] = track;
     track.onended = () => {
-      // Unplugged: any other.
+      // Unplugged: use any other.
       if (this.#tracks[kind] !== track) return;
       this.#ids[kind] = "";
       this.#open([kind]);
@@ -169,8 +169,8 @@ export class Capture {
   }
 
   /**
-   * Hear another microphone with what is there: while the server is away nothing new can be loaded. False where the browser brings no
-   * two microphones into one context (Firefox, at other rates).
+   * Connect another microphone to the existing worklet: while the server is unreachable nothing new can be loaded. False if
+   * the browser refuses another microphone in the same context (Firefox, at another rate).
    * @param {MediaStream} stream @param {AudioContext} context @param {AudioWorkletNode} tap
    */
   #listenTo(stream, context, tap) {
@@ -186,8 +186,8 @@ export class Capture {
   }
 
   /**
-   * A context with the worklet, once the server gives it; null where another microphone was asked for meanwhile. Each attempt has a
-   * context of its own, for browsers ask for a module once in each.
+   * A context with the worklet, once the server delivers it; null if another microphone was requested meanwhile. Each attempt
+   * uses a new context, because browsers request a module only once per context.
    * @param {MediaStreamTrack} track
    */
   async #begin(track) {
@@ -221,7 +221,7 @@ export class Capture {
     return this.#context !== null && asleep(this.#context);
   }
 
-  /** Browsers may begin to listen only once the user has touched the page. */
+  /** Start listening; browsers may refuse until the user has touched the page. */
   play() {
     this.#context?.resume();
   }
@@ -232,7 +232,7 @@ export class Capture {
     if (kind === "audio" || this.#camera) this.#open([kind]);
   }
 
-  /** Switched off, a camera is let go: its light goes out. @param {boolean} on */
+  /** A camera that is switched off is released, so that its light goes out. @param {boolean} on */
   turnCamera(on) {
     if (on === this.#camera) return;
     this.#camera = on;
@@ -254,7 +254,7 @@ export class Capture {
   }
 }
 
-/** At Opus's own rate, where the browser brings a microphone to any. @param {MediaStreamTrack} track */
+/** A context at Opus's own rate, if the browser resamples the microphone to it. @param {MediaStreamTrack} track */
 function contextFor(track) {
   const context = new AudioContext({ sampleRate: OPUS_RATE, latencyHint: "interactive" });
   try {

@@ -1,4 +1,4 @@
-// Keyframes between two sides: offered by digest, asked for, sent in pieces, confirmed; and those that were received.
+// Keyframes between two peers: offered by digest, requested, sent in pieces, confirmed; and the received ones.
 
 import { KeyframeAssembler, packMessage, same, Verb } from "../codec/control.js";
 import { nameOf } from "../codec/keyframe.js";
@@ -6,14 +6,15 @@ import { now, sleep } from "../media/clock.js";
 import { OVERHEAD, pieceOf } from "./pacing.js";
 import { SlowStart } from "./slow_start.js";
 
-/** Seconds for which the first keyframe has the link to itself, at most; and before it is asked for. */
+/** Seconds for which the first keyframe has the link to itself, at most. */
 const FIRST = 8;
+/** The same before it is requested. */
 const ANSWER = 1;
-/** Times that one is sent at once on one connection; asked for more often, it goes in pieces. */
+/** Times that a keyframe is sent at once on one connection; requested more often, it is sent in pieces. */
 const SENT_MAX = 3;
-/** Received ones that are remembered. */
+/** Received keyframes that are remembered. */
 const CACHED = 16;
-/** Seconds until it is looked again whether an answer has come. */
+/** Seconds between two checks for an answer. */
 const LOOK = 0.005;
 
 /** @typedef {import("../codec/control.js").KeyframeNotice} KeyframeNotice */
@@ -21,45 +22,46 @@ const LOOK = 0.005;
 /** @typedef {import("../codec/keyframe.js").Keyframe} Keyframe */
 /** @typedef {{ sendControl(data: Uint8Array): boolean, controlFree: boolean, fastest: number }} Way */
 
-/** A keyframe in its slot, as a name. @param {number} slot @param {Uint8Array} digest */
+/** The name of a keyframe in its slot. @param {number} slot @param {Uint8Array} digest */
 const placed = (slot, digest) => `${slot} ${nameOf(digest)}`;
 
 /**
- * Our keyframes on their way to the other side, over one connection after the other. That in use goes at once, for nothing can be
- * drawn without it; the newest in pieces beside the bundles; an older one that was lost over there isn't sent again.
+ * Our keyframes on their way to the peer, over one connection after another. The one in use is sent at once, because nothing
+ * can be rendered without it. The newest is sent in pieces together with the bundles. An older one that the peer has lost
+ * isn't sent again.
  */
 export class KeyframesOut {
   #way;
   /** The slot that our pictures refer to, null before the first. @type {number | null} */
   using = null;
   #newest = -1;
-  /** How often each slot's keyframe went out at once. @type {Map<number, number>} */
+  /** How often each slot's keyframe was sent at once. @type {Map<number, number>} */
   #sent = new Map();
-  /** The newest one's way, once it was asked for: bytes that are sent already. @type {{ slot: number, offset: number } | null} */
+  /** The keyframe sent in pieces, once requested, and the bytes sent so far. @type {{ slot: number, offset: number } | null} */
   #pieces = null;
   /** @type {Map<number, { data: Uint8Array, digest: Uint8Array }>} */
   #keyframes = new Map();
   /** @type {Set<string>} */
   #offered = new Set();
-  /** Those that the other side has said it holds. @type {Set<string>} */
+  /** Those that the peer has confirmed. @type {Set<string>} */
   #held = new Set();
-  /** Slots that were asked for, the one to be sent first at the front. @type {number[]} */
+  /** Slots that were requested, the next to be sent first. @type {number[]} */
   #wanted = [];
   #sending = false;
   #slowStart = new SlowStart();
-  /** When the first was begun to be sent. */
+  /** When the newest transfer at once began. */
   #began = Number.NEGATIVE_INFINITY;
-  /** When the first was offered. */
+  /** When the first keyframe was offered. */
   #told = Number.POSITIVE_INFINITY;
-  /** Whether one was asked for, or was there already. */
+  /** Whether one was requested, or the peer had it already. */
   #answered = false;
   /**
-   * Of each keyframe the questions whether what was sent has arrived, without an answer yet, and when the last answer came.
+   * By keyframe: `open` offers that ask whether the bytes sent have arrived, without an answer yet; when the last answer came.
    * @type {Map<string, { open: number, answered: number }>}
    */
   #asked = new Map();
   #withheld = false;
-  /** Counts the times at which what is under way was given up. */
+  /** Counts how often the transfers under way were abandoned. */
   #stops = 0;
 
   /** @param {Way} way */
@@ -67,7 +69,7 @@ export class KeyframesOut {
     this.#way = way;
   }
 
-  /** A keyframe is made. @param {number} slot @param {Uint8Array} data @param {Uint8Array} digest */
+  /** Add a new keyframe. @param {number} slot @param {Uint8Array} data @param {Uint8Array} digest */
   add(slot, data, digest) {
     this.#keyframes.set(slot, { data, digest });
     this.#newest = slot;
@@ -86,7 +88,7 @@ export class KeyframesOut {
     this.#offer();
   }
 
-  /** While nobody is to be seen none may be sent; what the other side doesn't have by then is offered again afterwards. @param {boolean} yes */
+  /** While nobody may be seen no keyframe is sent; what the peer lacks is offered again afterwards. @param {boolean} yes */
   withhold(yes) {
     if (yes === this.#withheld) return;
     this.#withheld = yes;
@@ -99,10 +101,10 @@ export class KeyframesOut {
     this.#stops += 1;
     this.#wanted = [];
     this.#pieces = null;
-    this.#began = Number.NEGATIVE_INFINITY; // nothing is waited for
+    this.#began = Number.NEGATIVE_INFINITY; // no transfer delays the bundles
   }
 
-  /** Tell of the keyframes that this connection wasn't told of, the newest first. */
+  /** Offer the keyframes that were not offered on this connection yet, the newest first. */
   #offer() {
     if (this.#withheld) return;
     for (const [slot, { digest }] of [...this.#keyframes].reverse()) {
@@ -114,14 +116,14 @@ export class KeyframesOut {
     }
   }
 
-  /** Offer one; whether that could be sent. @param {number} slot @param {Uint8Array} digest */
+  /** Offer one; returns whether the offer could be sent. @param {number} slot @param {Uint8Array} digest */
   #tell(slot, digest) {
     return this.#way.sendControl(packMessage({ kind: "notice", verb: Verb.OFFER, slot, digest }));
   }
 
   /**
    * Whether bundles should wait: the keyframe in use is being transferred, the link may be slow, and the time limit has not
-   * passed. The receiver cannot draw without the keyframe.
+   * passed. The receiver cannot render without the keyframe.
    */
   get holdBundles() {
     const seconds = now() - (this.#answered ? this.#began : this.#told);
@@ -129,7 +131,7 @@ export class KeyframesOut {
     return this.#sending && !this.#slowStart.bundlesAllowed && seconds < FIRST;
   }
 
-  /** The other side holds one; whether that is new and one of ours. @param {KeyframeNotice} notice */
+  /** The peer holds a keyframe; returns whether that is new, and the keyframe is ours. @param {KeyframeNotice} notice */
   confirmed({ slot, digest }) {
     this.#answered = true;
     const own = this.#keyframes.get(slot);
@@ -140,7 +142,7 @@ export class KeyframesOut {
     return true;
   }
 
-  /** The other side wants one. @param {KeyframeNotice} notice */
+  /** The peer requests a keyframe. @param {KeyframeNotice} notice */
   requested({ slot, digest }) {
     this.#answered = true;
     const asked = this.#asked.get(placed(slot, digest));
@@ -154,14 +156,14 @@ export class KeyframesOut {
     const times = this.#sent.get(slot) ?? 0;
     if (slot === this.using && times < SENT_MAX) {
       this.#sent.set(slot, times + Number(!this.#wanted.includes(slot)));
-      if (this.#pieces) this.#pieces.offset = 0; // the other side puts one together at a time: that one begins anew afterwards
+      if (this.#pieces) this.#pieces.offset = 0; // the peer assembles one at a time: this one restarts afterwards
       if (!this.#wanted.includes(slot)) this.#wanted.push(slot);
       if (!this.#sending) this.#send();
     } else if (slot === this.using || slot === this.#newest) this.#pieces = { slot, offset: 0 };
   }
 
   /**
-   * A piece that takes at most `room` bytes on the wire, where one waits and none is sent at once; gives what it takes.
+   * Send a piece of at most `room` bytes on the wire, if one waits and no keyframe is sent at once; returns the bytes it takes.
    * @param {number} room
    */
   sendPiece(room) {
@@ -175,7 +177,7 @@ export class KeyframesOut {
   }
 
   /**
-   * Whether it could be sent.
+   * Send a part of a keyframe; returns whether it could be sent.
    * @param {number} slot @param {{ data: Uint8Array, digest: Uint8Array }} keyframe @param {number} offset @param {number} size
    */
   #sendPart(slot, { data, digest }, offset, size) {
@@ -189,7 +191,7 @@ export class KeyframesOut {
       while (this.#wanted.length) {
         const stops = this.#stops;
         await this.#sendOne(this.#wanted[0]);
-        if (stops === this.#stops) this.#wanted.shift(); // else it is another's by now
+        if (stops === this.#stops) this.#wanted.shift(); // else the list was replaced meanwhile
       }
     } finally {
       this.#sending = false;
@@ -231,8 +233,8 @@ export class KeyframesOut {
   }
 
   /**
-   * Whether what was sent arrives within so many seconds. A browser tells a page nothing of SCTP's acknowledgements. So the
-   * keyframe is offered once more, behind its pieces: who doesn't have all of it asks for it, and that is the answer.
+   * Whether what was sent arrives within so many seconds. Browsers hide SCTP's acknowledgements from pages. So the keyframe is
+   * offered once more, behind its pieces: a peer that doesn't have all of it requests it, and that is the answer.
    * @param {number} slot @param {Uint8Array} digest @param {number} seconds
    */
   async #arrived(slot, digest, seconds) {
@@ -247,7 +249,7 @@ export class KeyframesOut {
   }
 }
 
-/** The other side's keyframes; the newest are remembered by digest, so that none is sent twice. */
+/** The peer's keyframes; the newest are remembered by digest, so that none is sent twice. */
 export class KeyframesIn {
   #way;
   #arrived;
@@ -263,7 +265,7 @@ export class KeyframesIn {
     this.#arrived = arrived;
   }
 
-  /** Have it, or ask for it. @param {KeyframeNotice} notice */
+  /** Confirm a keyframe that is in the cache, or request it. @param {KeyframeNotice} notice */
   offered({ slot, digest }) {
     const known = this.#cache.get(nameOf(digest));
     if (known && this.#slots.get(slot) !== nameOf(digest)) this.#arrive(slot, known);
@@ -276,7 +278,7 @@ export class KeyframesIn {
     this.#arrived(slot, keyframe);
   }
 
-  /** A piece came. Throws {@link KeyframeError}. @param {KeyframeChunk} chunk */
+  /** A piece has arrived. Throws {@link KeyframeError}. @param {KeyframeChunk} chunk */
   async chunk(chunk) {
     const whole = await this.#assembler.add(chunk);
     if (!whole) return;

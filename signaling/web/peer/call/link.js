@@ -1,9 +1,9 @@
-// The connection to whoever is in the room, renewed for as long as it is kept.
+// The connection to the peer in the room, replaced whenever it breaks.
 //
-// A connection that was quiet for QUIET seconds although UNANSWERED packets went out, while the signaling server can be reached,
-// is replaced: a new one is negotiated over the socket that is still there, and until it stands the old one goes on carrying what it can, for its network
-// may come back first. Python's (signaling/transport/link.py) also replaces one after
-// four seconds with three packets unanswered.
+// A connection that was quiet for QUIET seconds although UNANSWERED packets were sent, while the signaling server can be
+// reached, is replaced. A new one is negotiated over the signaling socket. Until it is up, the old one carries what it can,
+// because its network may come back first. Python's (signaling/transport/link.py) also replaces one after four seconds with
+// three packets unanswered.
 
 import { fingerprint, onlySha256 } from "../codec/safety_code.js";
 import { sleep } from "../media/clock.js";
@@ -12,24 +12,24 @@ import { traffic } from "./traffic.js";
 /** Bytes of the largest message on each channel, in and out. */
 const MAX_MEDIA = 16_384;
 const MAX_CONTROL = 65_536;
-/** Bytes that may wait in the media channel: what comes on top is late anyway, and is dropped. */
+/** Bytes that may wait in the media channel: a message beyond them would be late anyway, and is dropped. */
 const MEDIA_LIMIT = 1024;
 /** Bytes waiting in the control channel at which more of a keyframe has to wait. */
 const CONTROL_HIGH = 4096;
-/** Seconds until the next attempt, after a connection broke, and after it could not be made. */
+/** Seconds until the next attempt, after a connection broke, and after none could be made. */
 const AGAIN = 0.2;
 const AGAIN_LATER = 2;
-/** Milliseconds for the addresses of this machine to be found before an offer goes out; later ones follow it. */
+/** Milliseconds for gathering this machine's addresses before an offer is sent; later ones follow it. */
 const GATHER_MS = 800;
-/** Seconds that connecting may take, and renewing. */
+/** Seconds that connecting may take, and replacing a connection. */
 const CONNECT_SECONDS = 20;
 const RENEW_SECONDS = 6;
 /** Seconds without a packet; the quietest call has one every 0.4 s. */
 const QUIET = 2;
-/** Packets that must have gone out meanwhile. */
+/** Packets that must have been sent meanwhile. */
 const UNANSWERED = 5;
 const MAX_CANDIDATES = 64;
-/** What a packet costs beside what the browser counts: IPv4 and UDP. */
+/** Bytes of a packet that the browser doesn't count: the headers of IPv4 and UDP. */
 const IP_UDP = 28;
 
 /** @typedef {import("./signaling_client.js").SignalingClient} SignalingClient */
@@ -38,15 +38,15 @@ const IP_UDP = 28;
 class Connection {
   /** @type {Map<string, RTCDataChannel>} */
   channels = new Map();
-  /** Control messages that came before both channels were open. @type {Uint8Array[]} */
+  /** Control messages that arrived before both channels were open. @type {Uint8Array[]} */
   early = [];
   open = false;
   over = false;
   candidates = 0;
   bytes = { out: 0, in: 0 };
-  /** The round trip that ICE has found last, and the fastest, in seconds; 0 while not known. */
+  /** The newest round trip that ICE has measured, and the fastest, in seconds; 0 while unknown. */
   trip = { newest: 0, fastest: 0 };
-  /** When bytes came last, how many had come by then, and how many packets had been sent. */
+  /** When bytes last arrived, how many had arrived by then, and how many packets had been sent. */
   quiet = { packetsSent: 0, bytesReceived: -1, since: performance.now() };
   sent = 0;
 
@@ -63,18 +63,18 @@ class Connection {
   }
 }
 
-/** Makes one connection after the other. `connected`: whether one is up. */
+/** Makes one connection after another. `connected`: whether one is up. */
 export class Link {
   #client;
   #on;
   #certificate;
-  /** What carries messages now; it may be dead. @type {Connection | null} */
+  /** The connection that carries messages now; it may be dead. @type {Connection | null} */
   #active = null;
-  /** What is being negotiated. @type {Connection | null} */
+  /** The connection that is being negotiated. @type {Connection | null} */
   #next = null;
   #closed = false;
   #everOpen = false;
-  /** What comes over signaling is handled one after the other. */
+  /** Signaling events are handled one after another. */
   #turn = Promise.resolve();
   #total = { out: 0, in: 0, seconds: 0 };
   connected = false;
@@ -84,7 +84,7 @@ export class Link {
    * @param {{
    *   media(data: Uint8Array): void, control(data: Uint8Array): void, up(peer: string): void, down(): void, failed(): unknown,
    *   bye(): void,
-   * }} on `up`: to whom, as the signaling server names it; `failed`: there was no connection, nor could one be made
+   * }} on `up`: a connection is up, to the peer of this session; `failed`: there was none, and none could be made
    */
   constructor(client, certificate, on) {
     this.#client = client;
@@ -93,7 +93,7 @@ export class Link {
     this.#watch();
   }
 
-  /** Something came over signaling. @param {import("./signaling_client.js").Event} event */
+  /** A signaling event has arrived. @param {import("./signaling_client.js").Event} event */
   event(event) {
     this.#turn = this.#turn.then(() => this.#negotiate(event)).catch((error) => this.#failed(error));
   }
@@ -106,7 +106,7 @@ export class Link {
     this.#again(AGAIN_LATER);
   }
 
-  /** Try again after so many seconds, unless another connection is there by then. @param {number} seconds */
+  /** Try again after so many seconds, unless there is another connection by then. @param {number} seconds */
   #again(seconds) {
     if (this.#active) return;
     sleep(seconds).then(() => {
@@ -119,12 +119,12 @@ export class Link {
     const next = this.#next;
     switch (event.type) {
       case "peer":
-        // Another peer, or it is back from being away: what was exchanged is void. A connection that stands needs signaling no more.
+        // Another peer, or the same one is back: what was exchanged is void. A connection that is up no longer needs signaling.
         if (!event.present) return;
         if (this.#active && !this.#active.over && this.#active.session === event.peer) return;
         return this.#begin();
       case "bye":
-        // Who leaves before there was a connection may come again.
+        // A peer that leaves before there was a connection may come back.
         if (this.#everOpen) this.#on.bye();
         else {
           next?.close();
@@ -132,7 +132,7 @@ export class Link {
         }
         return;
       case "ready":
-        // It has begun anew, and waits for an offer; one that is on its way will do.
+        // The peer has restarted, and waits for an offer; one that is on its way suffices.
         if (this.#client.peer.offer && !(next && !next.pc.remoteDescription)) await this.#begin();
         return;
       case "offer":
@@ -151,7 +151,7 @@ export class Link {
     }
   }
 
-  /** Start with a fresh connection: offer, or ask for an offer. */
+  /** Start with a fresh connection: send an offer, or request one. */
   async #begin() {
     const { peer } = this.#client;
     if (this.#closed || !peer.present) return;
@@ -179,7 +179,7 @@ export class Link {
     const pc = new RTCPeerConnection({ iceServers: this.#client.ice, certificates: [this.#certificate] });
     const made = new Connection(pc, this.#client.peer.peer);
     pc.ondatachannel = ({ channel }) => this.#accept(made, channel);
-    // Before the handshake of DTLS fills a slow link's queue.
+    // Measure the round trip before the DTLS handshake fills a slow link's queue.
     pc.oniceconnectionstatechange = () => this.#measure(made);
     pc.onconnectionstatechange = () => {
       if (pc.connectionState === "failed") this.#lost(made);
@@ -188,7 +188,7 @@ export class Link {
     return made;
   }
 
-  /** Send the description, after most addresses are known; the rest follow. @param {Connection} next */
+  /** Send the description once most addresses are known; the rest follow. @param {Connection} next */
   async #describe(next) {
     const { pc } = next;
     await new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
@@ -212,7 +212,7 @@ export class Link {
   }
 
   /**
-   * Take a channel that the other side has made; any but the two, or with another reliability, is closed.
+   * Take a channel that the peer has opened; one other than the two, or of another reliability, is closed.
    * @param {Connection} made
    * @param {RTCDataChannel} channel
    */
@@ -290,7 +290,7 @@ export class Link {
     this.#total.seconds += (performance.now() - made.began) / 1000;
   }
 
-  /** Look after the connections: what they carry, whether they are quiet, whether one takes too long. */
+  /** Watch the connections: what they carry, whether they are quiet, whether one takes too long. */
   async #watch() {
     while (!this.#closed) {
       await sleep(0.5);
@@ -306,7 +306,7 @@ export class Link {
       next.close();
       this.#next = null;
       if (!active) this.#on.failed();
-      // A socket may look open long after the network has changed: nothing came over it, and the server can be reached.
+      // A socket may look open long after the network has changed: nothing arrived over it, and the server can be reached.
       if (!next.pc.remoteDescription && (await this.#reachable())) this.#client.reopen();
       else if (!this.#next) await this.#begin();
     }
@@ -314,7 +314,7 @@ export class Link {
     if ((await this.#reachable()) && !this.#next) await this.#begin();
   }
 
-  /** Seconds for which the connection has brought nothing. */
+  /** Seconds since the connection last received anything. */
   get quietSeconds() {
     return this.#active ? (performance.now() - this.#active.quiet.since) / 1000 : 0;
   }
@@ -324,7 +324,7 @@ export class Link {
     return performance.now() - made.quiet.since > QUIET * 1000 && made.sent - made.quiet.packetsSent >= UNANSWERED;
   }
 
-  /** Whether the signaling server answers: else it is the network here that is away. */
+  /** Whether the signaling server answers; if not, it is this side's network that is down. */
   async #reachable() {
     if (!this.#client.open) return false;
     const answer = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(1500) }).catch(() => null);
@@ -349,31 +349,31 @@ export class Link {
     }
   }
 
-  /** Seconds that the newest round trip of this connection took, as ICE finds it; 0 while not known. */
+  /** Seconds of this connection's newest round trip, as ICE measures it; 0 while unknown. */
   get roundTrip() {
     return this.#active?.trip.newest ?? 0;
   }
 
-  /** The fastest so far. */
+  /** The fastest so far; 0 while unknown. */
   get fastest() {
     return this.#active?.trip.fastest ?? 0;
   }
 
-  /** Bytes on the wire over all connections so far, every header with IP included, and seconds. */
+  /** Bytes on the wire over all connections so far, all headers down to IP included, and seconds. */
   wireTotal() {
     const made = this.#active;
     const now = made ? { ...made.bytes, seconds: (performance.now() - made.began) / 1000 } : { out: 0, in: 0, seconds: 0 };
     return { out: this.#total.out + now.out, in: this.#total.in + now.in, seconds: this.#total.seconds + now.seconds };
   }
 
-  /** SHA-256 of this side's certificate and of the other's, which DTLS has checked; null while not known. */
+  /** SHA-256 of this side's certificate and of the peer's, which DTLS has checked; null while unknown. */
   fingerprints() {
     const { localDescription, remoteDescription } = this.#active?.pc ?? {};
     const [own, other] = [localDescription, remoteDescription].map((description) => fingerprint(description?.sdp ?? ""));
     return own && other ? { own, other } : null;
   }
 
-  /** Send a bundle without waiting; false where it was dropped. @param {Uint8Array} data */
+  /** Send a bundle without waiting; false if it was dropped. @param {Uint8Array} data */
   sendMedia(data) {
     const channel = this.#active?.channels.get("media");
     if (channel?.readyState !== "open" || channel.bufferedAmount > MEDIA_LIMIT) return false;
@@ -381,7 +381,7 @@ export class Link {
     return true;
   }
 
-  /** Send reliably and in order; false where there is no connection. @param {Uint8Array} data */
+  /** Send reliably and in order; false without a connection. @param {Uint8Array} data */
   sendControl(data) {
     const channel = this.#active?.channels.get("control");
     if (channel?.readyState !== "open") return false;

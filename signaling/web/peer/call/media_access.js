@@ -1,4 +1,5 @@
-// What is asked of the browser's camera and microphone (getUserMedia), the words for its refusals, and whether it holds sound back. Both pages use it.
+// The constraints for camera and microphone (getUserMedia), the texts for refusals, and whether the browser holds sound back.
+// Both pages use it.
 
 /** @typedef {"video" | "audio"} Kind */
 
@@ -18,7 +19,7 @@ export const TROUBLE = {
 export const NAMES = { video: "camera", audio: "microphone" };
 
 /**
- * Call `then` once the user allows what was refused, in the browser's settings. Nothing where the browser doesn't tell.
+ * Call `then` once the user allows the refused device in the browser's settings. Does nothing if the browser doesn't report it.
  * @param {Kind} kind @param {() => void} then
  */
 export async function onceAllowed(kind, then) {
@@ -32,8 +33,8 @@ export async function onceAllowed(kind, then) {
   };
 }
 
-/** Whether the browser holds a context's sound back: at first, or after a telephone call. @param {AudioContext} context */
+/** Whether the browser holds a context's sound back: at first, or after a phone call. @param {AudioContext} context */
 export const asleep = (context) => !["running", "closed"].includes(context.state);
 
-/** The line that the page shows; "" where there is no trouble. @param {Kind} kind @param {string | undefined} why */
+/** The line that the page shows; "" without an error. @param {Kind} kind @param {string | undefined} why */
 export const refusal = (kind, why) => (why ? `No ${NAMES[kind]}: ${why}.` : "");

@@ -1,4 +1,4 @@
-// Bundles held back until the next, so that two go in one message. Mirrors signaling/call/pairing.py.
+// Bundles held back until the next one, so that two share a message. Mirrors signaling/call/pairing.py.
 
 import { joinBundles } from "../codec/bundle_pair.js";
 
@@ -17,8 +17,8 @@ export class Pairing {
   }
 
   /**
-   * What goes out at the end of a tick: nothing, this bundle, or the held one and this. `bundle` null: this tick has none. One
-   * that is `pausing` waits for nothing, for the next tick may have none.
+   * What is sent at the end of a tick: nothing, this bundle, or the held one and this. `bundle` null: this tick has none. A
+   * `pausing` bundle is not held back, because the next tick may have none.
    * @param {Packed | null} bundle
    * @param {boolean} paired
    */
@@ -30,7 +30,7 @@ export class Pairing {
     return [];
   }
 
-  /** The connection that it was for is gone. */
+  /** Drop the held bundle: its connection is gone. */
   drop() {
     this.#held = [];
   }

@@ -3,7 +3,7 @@
 import { packMessage } from "../codec/control.js";
 import { SafetyCode } from "../codec/safety_code.js";
 
-/** Knows one connection's code; a new connection has another, for the other side's certificate may be another. */
+/** Holds one connection's code; a new connection has a new one, because the peer's certificate may have changed. */
 export class Safety {
   #send;
   #told;
@@ -12,7 +12,7 @@ export class Safety {
 
   /**
    * @param {(data: Uint8Array) => void} send on the control channel
-   * @param {(words: string[]) => void} told of the code, [] while it is not known
+   * @param {(words: string[]) => void} told called with the code, [] while it is unknown
    */
   constructor(send, told) {
     this.#send = send;

@@ -4,26 +4,26 @@
 import { sleep } from "../media/clock.js";
 
 const MAX_MESSAGE = 65_536;
-/** Seconds between two attempts at most. */
+/** Seconds between two attempts, at most. */
 const PAUSE_MAX = 2;
-/** Codes of what passes: the socket is opened again. */
+/** Codes of temporary errors: the socket is opened again. */
 const PASSING = ["lost", "shutdown", "stale", "unavailable"];
-/** Seconds for which a lost server is looked for. */
+/** Seconds for which a lost server is tried again. */
 const PATIENCE = 60;
 
 /**
- * Whether the other peer is there, which session, and whether this side makes the offer.
+ * Whether the other peer is in the room, its session, and whether this side makes the offer.
  * @typedef {{ type: "peer", present: boolean, offer: boolean, peer: string }} Presence
  */
 /**
- * What a room brings.
+ * An event of a room.
  * @typedef {Presence
  *   | { type: "offer" | "answer", sdp: string }
  *   | { type: "candidate", candidate: string, id: string | null, label: number | null }
  *   | { type: "bye" } | { type: "ready" }} Event
  */
 
-/** Signaling cannot go on: `code` is one word for programs, the text one line for people. */
+/** Signaling cannot continue: `code` is one word for programs, the text one line for people. */
 export class SignalingError extends Error {
   /** @param {string} code @param {string} message */
   constructor(code, message) {
@@ -46,21 +46,21 @@ export class SignalingClient {
   #room;
   #access;
   #on;
-  /** Another for each page: the other side tells by it that this one has begun anew. */
+  /** A new one for each page, by which the peer notices a restart. */
   #token = randomToken(24);
   /** @type {WebSocket | null} */
   #socket = null;
   #over = false;
   #leave = () => {};
-  /** ICE servers that the signaling server gave. @type {RTCIceServer[]} */
+  /** ICE servers from the signaling server. @type {RTCIceServer[]} */
   ice = [];
   /** @type {Presence} */
   peer = { type: "peer", present: false, offer: false, peer: "" };
 
   /**
-   * @param {string} room @param {string | null} access a token, where the server asks for one
-   * @param {{ event(event: Event): void, ended(error: SignalingError): void, lost(): void, joined(): void, stands(): boolean }} on
-   * `stands`: whether there is a connection, which needs no signaling: a lost server is looked for as long as that lasts
+   * @param {string} room @param {string | null} access a token, if the server requires one
+   * @param {{ event(event: Event): void, ended(error: SignalingError): void, lost(): void, joined(): void, isConnected(): boolean }} on
+   * `isConnected`: whether a connection is up, which needs no signaling: a lost server is tried again for as long as that lasts
    */
   constructor(room, access, on) {
     this.#room = room;
@@ -68,7 +68,7 @@ export class SignalingClient {
     this.#on = on;
   }
 
-  /** Join, and stay in the room until {@link close} or until the server says that it is over. */
+  /** Join, and stay in the room until {@link close} or until the server ends it. */
   async run() {
     let since = performance.now();
     let pause = 0.2;
@@ -78,7 +78,7 @@ export class SignalingClient {
         pause = 0.2;
       });
       if (this.#over) return;
-      if (since === Number.POSITIVE_INFINITY || this.#on.stands()) since = performance.now();
+      if (since === Number.POSITIVE_INFINITY || this.#on.isConnected()) since = performance.now();
       const tired = performance.now() - since > PATIENCE * 1000;
       if (!PASSING.includes(error.code) || tired) {
         this.#over = true;
@@ -121,7 +121,7 @@ export class SignalingClient {
     });
   }
 
-  /** Send to the other peer; false where the socket is just being opened again. @param {Record<string, unknown>} message */
+  /** Send to the other peer; false while the socket is not open. @param {Record<string, unknown>} message */
   send(message) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(message));
@@ -135,7 +135,7 @@ export class SignalingClient {
   /** The socket is dead, though it looks open: open another. */
   reopen() {
     this.#socket?.close();
-    this.#leave(); // a dead one tells of its end minutes later
+    this.#leave(); // a dead one reports its end minutes later
   }
 
   /** Say bye and leave. */
@@ -146,7 +146,7 @@ export class SignalingClient {
   }
 }
 
-/** A message whose fields are what they must be; null for any other. @param {unknown} data @returns {any} */
+/** A message with valid fields; null for any other. @param {unknown} data @returns {any} */
 function parse(data) {
   if (typeof data !== "string" || data.length > MAX_MESSAGE) return null;
   let message;

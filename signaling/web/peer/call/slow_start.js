@@ -1,30 +1,30 @@
-// The first keyframe's way over a link whose rate nobody knows yet. A piece goes, and an answer is waited for. Where that comes
-// soon the link is fast, and the rest follows at once; else the next piece goes when a link of 12 kbit/s has carried the last:
-// what came faster would be lost in a short queue, with all that comes after it. signaling/call/slow_start.py knows SCTP's
-// acknowledgements, which no browser tells a page, and so finds the link's own rate. Times in seconds.
+// Sends the first keyframe over a link of unknown rate. A piece is sent, and an answer awaited. If it comes soon the link is
+// fast, and the rest follows at once. Otherwise the next piece is sent when a link of 12 kbit/s has carried the last one:
+// anything faster would be lost in a short queue, together with all that comes after it. signaling/call/slow_start.py sees
+// SCTP's acknowledgements, which browsers hide from pages, and so finds the link's own rate. Times in seconds.
 
 import { now, sleep } from "../media/clock.js";
 
-/** Bytes of a piece on a link that may be slow: SCTP sends again what isn't acknowledged within half a second at first. */
+/** Bytes of a piece on a link that may be slow: at first SCTP resends what isn't acknowledged within half a second. */
 const PIECE = 600;
-/** Bytes of a piece on a fast link, which with its headers is one packet: bundles go between two of them. */
+/** Bytes of a piece on a fast link, with its headers one packet: bundles are sent between two of them. */
 const PACKET = 1100;
-/** Seconds that the slowest link takes for a piece with its headers, and for SACKs of what comes the other way. */
+/** Seconds that the slowest link takes for a piece with its headers, and for SACKs of the data received. */
 const SPACING = 0.65;
 /**
- * First pieces after which an answer is asked for in any case: a question costs 105 bytes, and a lost one is made up for by the
- * next. Afterwards every so many, where those before were answered.
+ * An answer is requested after each of the first so many pieces: a request costs 105 bytes, and the next one makes up for a
+ * lost one. Later one is requested after every so many pieces, if the earlier ones were answered.
  */
 const ASKED = 3;
-/** Seconds until it is looked again whether there is room. */
+/** Seconds between two checks whether there is room. */
 const FULL_WAIT = 0.02;
-/** How much longer than the network's round trip an answer may take on a fast link: a piece takes as long at 25 kbit/s. */
+/** Seconds beyond the network's round trip that an answer may take on a fast link: a piece takes as long at 25 kbit/s. */
 const SOON = 0.25;
 
 /**
- * What a transfer needs: bytes that are left; whether more may be sent without holding up the bundles; the network's fastest round
- * trip, 0 while not known; sending the next so many, false where it is over; whether all of it arrives within some seconds;
- * whether every question was answered.
+ * What a transfer needs. `left`: bytes not sent yet. `free`: whether more may be sent without holding up the bundles.
+ * `fastest`: the network's fastest round trip, 0 while unknown. `take`: send the next `size` bytes; false if the transfer is
+ * over. `arrived`: whether all that was sent arrives within `seconds`. `answered`: whether every request was answered.
  * @typedef {{
  *   left: number, free: boolean, fastest: number, take(size: number): boolean, arrived(seconds: number): Promise<boolean>,
  *   answered(): boolean,
@@ -33,9 +33,9 @@ const SOON = 0.25;
 
 /** One keyframe's transfer. */
 export class SlowStart {
-  /** Once the link is known to be fast: then holding bundles back gains nothing. */
+  /** Set once the link is known to be fast: then holding bundles back gains nothing. */
   bundlesAllowed = false;
-  /** Once no question was answered soon. */
+  /** Set if no request was answered soon. */
   slow = false;
 
   /** Send what is left of a keyframe. @param {Transfer} transfer */

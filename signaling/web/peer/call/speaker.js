@@ -4,7 +4,7 @@ import { outputLatency } from "../media/output_latency.js";
 import { RATE } from "../media/timing.js";
 import { asleep } from "./media_access.js";
 
-/** Of the chime: pitches in Hz, how long each is heard, how loud. */
+/** The chime: pitches in Hz, seconds of each note, its volume. */
 const NOTES = [660, 880];
 const NOTE_SECONDS = 0.14;
 const NOTE_VOLUME = 0.08;
@@ -18,8 +18,8 @@ export class Speaker {
   #context = null;
 
   /**
-   * @param {Worker} worker that hands out the sound
-   * @param {(yes: boolean) => void} needsTouch is told whether the browser wants the user to touch the page before it plays
+   * @param {Worker} worker the one that provides the sound
+   * @param {(yes: boolean) => void} needsTouch called with whether the browser requires a touch of the page before it plays
    */
   constructor(worker, needsTouch) {
     this.#worker = worker;
@@ -48,12 +48,12 @@ export class Speaker {
     return this.#context !== null && asleep(this.#context);
   }
 
-  /** Begin to be heard; until the user has touched the page, browsers refuse. */
+  /** Start playing; browsers refuse until the user has touched the page. */
   play() {
     this.#context?.resume();
   }
 
-  /** Two short notes, for who looks elsewhere. */
+  /** Play two short notes, for a user who looks elsewhere. */
   chime() {
     const context = this.#context;
     if (!context) return;

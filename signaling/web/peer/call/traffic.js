@@ -1,8 +1,8 @@
 // What a connection has carried, from the browser's statistics.
 
 /**
- * Bytes and packets of a connection so far, without the headers of UDP and IP. Firefox counts no packets: there each message is
- * taken for one, and every second one for answered by a SACK of its own.
+ * Bytes and packets of a connection so far, without the headers of UDP and IP. Firefox counts no packets: there each message
+ * counts as one, and every second one as answered by a separate SACK packet.
  * @param {RTCStatsReport} stats
  * @returns {{ bytesSent: number, bytesReceived: number, packetsSent: number, packetsReceived: number }}
  */

@@ -1,7 +1,7 @@
 // AV1 still pictures without the file around them: a keyframe's picture as it is sent.
 //
-// An AVIF file of one picture is 275 bytes of boxes, which say the same for every keyframe, around the units of an AV1 stream.
-// Only the units travel; who receives them puts them into the same boxes again (ISO/IEC 23008-12, AVIF 1.1).
+// An AVIF file of one picture wraps the units of an AV1 stream in 275 bytes of boxes, the same for every keyframe. Only the
+// units are sent; the receiver puts them into the same boxes again (ISO/IEC 23008-12, AVIF 1.1).
 
 import { joined } from "./wirebytes.js";
 

@@ -22,8 +22,8 @@ const FACE = 15;
 const MUTED = 16;
 const PAUSING = 32;
 
-/** What the sender's tracker sees; TRACKED is the usual case and costs nothing on the wire. AWAY: the person has gone for a
- * while, with camera and microphone off. */
+/** What the sender's tracker sees; TRACKED is the usual case and costs nothing on the wire. AWAY: the person is away
+ * for a while, with camera and microphone off. */
 export const Face = Object.freeze({ TRACKED: 0, NONE: 1, MANY: 2, LEAVING: 3, CAMERA_OFF: 4, AWAY: 5 });
 /** @type {readonly number[]} */
 export const NO_CAMERA = [Face.CAMERA_OFF, Face.AWAY];
@@ -64,7 +64,7 @@ export function makeBundle(fields) {
   };
 }
 
-/** Throws {@link SyntaxLimitError} when a field does not fit. @param {Bundle} bundle */
+/** A bundle → its bytes. Throws {@link SyntaxLimitError} if a field does not fit. @param {Bundle} bundle */
 export function packBundle(bundle) {
   if (!(bundle.tickMode in TICK_MODES)) throw new SyntaxLimitError(`tickMode ${bundle.tickMode} is not known`);
   const status = bundle.face | (bundle.muted ? MUTED : 0) | (bundle.pausing ? PAUSING : 0);
@@ -104,7 +104,8 @@ export function packBundle(bundle) {
 }
 
 /**
- * Throws {@link TruncatedError} or {@link SyntaxLimitError}; nothing is allocated beyond the input's length.
+ * Inverse of {@link packBundle}. Throws {@link TruncatedError} or {@link SyntaxLimitError}; allocates no more than the
+ * input's length.
  * @param {Uint8Array} data @returns {Bundle}
  */
 export function parseBundle(data) {

@@ -1,4 +1,4 @@
-// Two bundles in one message of the media channel: a packet, and an answer to it, less. See docs/format.md for the bytes.
+// Two bundles in one message of the media channel save a packet and its acknowledgement. See docs/format.md for the bytes.
 
 import { MAX_BUNDLE, TICK_MODES } from "./bundle.js";
 import { SyntaxLimitError } from "./errors.js";
@@ -6,11 +6,11 @@ import { joined, Reader, unsigned } from "./wirebytes.js";
 
 /** The first byte of a pair: flags with a tick mode that no bundle has. */
 const MARK = TICK_MODES.length << 5;
-/** Bytes that a pair has beside its bundles. */
+/** Bytes of a pair besides its bundles. */
 export const OVERHEAD = 3;
 
 /**
- * One message of two packed bundles. Throws {@link SyntaxLimitError} where it has over `MAX_BUNDLE` bytes.
+ * One message of two packed bundles. Throws {@link SyntaxLimitError} if it has over `MAX_BUNDLE` bytes.
  * @param {Uint8Array} first @param {Uint8Array} second
  */
 export function joinBundles(first, second) {
@@ -21,7 +21,7 @@ export function joinBundles(first, second) {
 
 /**
  * The bundles of a message, still packed: two of a pair, else the message itself. Throws {@link TruncatedError} and
- * {@link SyntaxLimitError}. What comes out may be no bundle: its parser tells.
+ * {@link SyntaxLimitError}. The results are not checked: the bundle parser does that.
  * @param {Uint8Array} message
  */
 export function splitBundles(message) {

@@ -17,8 +17,8 @@ const LIMITS = { B: MAX_BUNDLE, K: MAX_KEYFRAME + 1, E: 4 };
  */
 
 /**
- * The records of a `.fw` file in order, each parsed or the error of its contents; records of unknown kind are skipped.
- * Throws {@link ContainerError} when it is no such file, and at the first damaged record, where reading ends.
+ * The records of a `.fw` file in order, each parsed, or the error that parsing it gave; records of unknown kind are skipped.
+ * Throws {@link ContainerError} if it is no such file, and at the first damaged record, where reading ends.
  * @param {Uint8Array} data @returns {AsyncGenerator<FileItem | import("./errors.js").CodecError>}
  */
 export async function* readFile(data) {
@@ -54,7 +54,7 @@ async function parse(kind, payload) {
   return { kind: "end", frames: new Reader(payload).number(4) };
 }
 
-/** CRC-32 as zlib has it. @param {Iterable<number>} bytes */
+/** CRC-32 as in zlib. @param {Iterable<number>} bytes */
 function crc32(bytes) {
   let crc = 0xffffffff;
   for (const byte of bytes) {

@@ -1,7 +1,7 @@
 // Messages of the reliable control channel: one byte of type, then the payload. See docs/format.md for the bytes.
 //
-// A message of a type that this version does not know parses as null, so that versions can differ. Keyframes travel here in
-// chunks; one is offered by its digest first, so that a side that has it in its cache answers "have" and is spared the bytes.
+// A message of a type that this version does not know parses as null, so that versions can differ. Keyframes are sent here in
+// chunks. One is offered by its digest first: a peer that has it in its cache answers "have", and the bytes are not sent.
 
 import { KeyframeError, SyntaxLimitError } from "./errors.js";
 import { digestOf, HASH, MAX_KEYFRAME, parseKeyframe } from "./keyframe.js";
@@ -26,7 +26,7 @@ const NUMBER = 7;
 export const Verb = Object.freeze({ OFFER: 0, HAVE: 1, REQUEST: 2 });
 
 /**
- * What a side speaks and can show: protocol version, picture side, ticks in milliseconds, network's name.
+ * What a peer supports: protocol version, picture side, ticks in milliseconds, network's name, pairs of bundles.
  * @typedef {{ kind: "hello", version: number, size: number, tickModes: number[], model: string, pairs: boolean }} Hello
  */
 /**
@@ -34,7 +34,7 @@ export const Verb = Object.freeze({ OFFER: 0, HAVE: 1, REQUEST: 2 });
  * @typedef {{ kind: "chunk", slot: number, digest: Uint8Array, total: number, offset: number, data: Uint8Array }} KeyframeChunk
  */
 /**
- * A word about the keyframe `digest` in `slot`.
+ * A notice about the keyframe `digest` in `slot`.
  * @typedef {{ kind: "notice", verb: number, slot: number, digest: Uint8Array }} KeyframeNotice
  */
 /** The sender hangs up. @typedef {{ kind: "bye" }} Bye */
@@ -44,7 +44,7 @@ export const Verb = Object.freeze({ OFFER: 0, HAVE: 1, REQUEST: 2 });
  */
 /** @typedef {Hello | KeyframeChunk | KeyframeNotice | Bye | Safety} Message */
 
-/** Throws {@link SyntaxLimitError} where a field is out of range. @param {Message} message */
+/** A message → its bytes. Throws {@link SyntaxLimitError} if a field is out of range. @param {Message} message */
 export function packMessage(message) {
   check(message);
   switch (message.kind) {
@@ -169,14 +169,14 @@ function parseHello(data) {
   return hello;
 }
 
-/** Puts one keyframe at a time together from its chunks, which come in order. Holds at most 64 KiB. */
+/** Assembles one keyframe at a time from its chunks, which arrive in order. Holds at most 64 KiB. */
 export class KeyframeAssembler {
   /** @type {KeyframeChunk | null} */
   #first = null;
   #data = new Uint8Array();
 
   /**
-   * What is whole once this chunk is in, else null. A chunk at offset 0 begins anew. Throws {@link KeyframeError} for a
+   * The keyframe that this chunk completes, else null. A chunk at offset 0 starts over. Throws {@link KeyframeError} for a
    * chunk that does not follow the one before, a wrong digest or a bad keyframe, and drops what was collected.
    * @param {KeyframeChunk} chunk @returns {Promise<{ slot: number, keyframe: import("./keyframe.js").Keyframe } | null>}
    */

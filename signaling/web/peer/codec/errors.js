@@ -1,4 +1,4 @@
-// Errors of the codec. Parsers of anything that came from outside throw only these.
+// Errors of the codec. Parsers of untrusted input throw only these.
 
 /** Base of every error that the codec throws on bad input. */
 export class CodecError extends Error {
@@ -15,7 +15,7 @@ export class TruncatedError extends CodecError {}
 /** A field is outside what the syntax or this implementation allows (size, count, version, kind). */
 export class SyntaxLimitError extends CodecError {}
 
-/** A picture came out longer than a bundle can carry; a coarser quantiser step makes it shorter. */
+/** A coded picture is longer than a bundle can carry; a coarser quantiser step makes it shorter. */
 export class PictureTooLongError extends SyntaxLimitError {}
 
 /** A picture refers to a keyframe or picture that this side does not hold. */

@@ -1,15 +1,18 @@
 // The size of an AVIF or WebP picture, read from its bytes before any decoder sees them.
 //
-// A decoder believes what is inside: 60 KB of AV1 can hold a frame of 16384×16384 behind a box that says 256×256, and a WebP
-// decoder allocates its canvas when it opens. So only the plain form that an encoder of one still picture writes is taken: no
-// animation, alpha plane, second item, or metadata. For AV1 every sequence header is read, for it bounds every frame.
+// A decoder trusts the contents: 60 KB of AV1 can hold a frame of 16384×16384 behind a box that says 256×256, and a WebP
+// decoder allocates its canvas when it opens. So only the plain form that an encoder of one still picture writes is accepted:
+// no animation, alpha plane, second item, or metadata. For AV1 every sequence header is read, because it bounds every frame.
 
 import { MARK } from "./av1_still.js";
 import { KeyframeError } from "./errors.js";
 
 const OBU_SEQUENCE_HEADER = 1;
 
-/** `form` "av1": the units of an AVIF file without it. @typedef {{ form: "avif" | "av1" | "webp", width: number, height: number }} ImageSize */
+/**
+ * `form` "av1": the units of an AVIF file, without its boxes.
+ * @typedef {{ form: "avif" | "av1" | "webp", width: number, height: number }} ImageSize
+ */
 
 /** Throws {@link KeyframeError} for anything but one plain picture. @param {Uint8Array} data @returns {ImageSize} */
 export function imageSize(data) {
@@ -82,7 +85,7 @@ function avifSize(data) {
 }
 
 /**
- * Greatest frame that the sequence headers among these OBUs allow (AV1 specification, sections 5.3 and 5.5).
+ * Largest frame that the sequence headers among these OBUs allow (AV1 specification, sections 5.3 and 5.5).
  * @param {Uint8Array} data
  */
 function av1Size(data) {
@@ -110,7 +113,7 @@ function av1Size(data) {
 }
 
 /**
- * A frame may override the greatest size within the width of its fields, so these must be no wider than the size needs.
+ * A frame may override the maximum size within the width of its fields, so these must be no wider than the size needs.
  * @param {Uint8Array} data
  */
 function sequenceSize(data) {

@@ -1,9 +1,9 @@
-// The keyframe: one sharp 256×256 picture of the person, as AV1 or WebP, with its own 8×8 picture and, where they are known,
-// the places of its face's points. Layout in docs/format.md.
+// The keyframe: one sharp 256×256 picture of the person, as AV1 or WebP, with its own 8×8 picture and, if they are known, the
+// positions of its face's points. Layout in docs/format.md.
 //
-// Its bytes carry the 8×8 picture explicitly (coded against grey at step 1), so that what later pictures are predicted from
-// does not hang on how some version of some image library decodes. Decoding the image itself is left to the browser: whoever
-// shows it calls createImageBitmap on `image`, the size of which has been checked here.
+// Its bytes carry the 8×8 picture explicitly (coded against grey at step 1), so that the prediction of later pictures does
+// not depend on the version of an image library. Decoding the image itself is left to the browser: code that shows it calls
+// createImageBitmap on `image`, whose size has been checked here.
 
 import { withFile } from "./av1_still.js";
 import { CodecError, KeyframeError } from "./errors.js";
@@ -19,9 +19,8 @@ export const HASH = 8;
 const MAGIC = [0x46, 0x4b, 0x32]; // "FK2"
 
 /**
- * A parsed keyframe: `data` is what is sent, hashed and compared, `image` the picture's file (units that came without one
- * are in an AVIF file again), `thumbnail` (8, 8, 3) YCbCr,
- * `points` (54, 2) of its face in pixels, null where they are not known.
+ * A parsed keyframe: `data` is what is sent, hashed and compared; `image` the picture's file (AV1 units are put into an AVIF
+ * file again); `thumbnail` (8, 8, 3) YCbCr; `points` (54, 2) of its face in pixels, null if unknown.
  * @typedef {{
  *   data: Uint8Array, digest: Uint8Array, image: Uint8Array, form: "avif" | "webp",
  *   thumbnail: import("./pictures/planes.js").Picture, points: Float32Array | null,
@@ -47,7 +46,7 @@ export async function makeKeyframe(image, thumbnail, points) {
 }
 
 /**
- * Bytes from outside → keyframe. The image's size and format are checked; its pixels are not decoded. Throws
+ * Untrusted bytes → keyframe. The image's size and format are checked; its pixels are not decoded. Throws
  * {@link KeyframeError} only.
  * @param {Uint8Array} data @returns {Promise<Keyframe>}
  */

@@ -1,5 +1,5 @@
-// The safety code: four words that both sides of a call see, the same ones only if nobody sits between them. Why it is made
-// so is told in codec/safety_code.py.
+// The safety code: four words that both sides of a call see, the same ones only if there is no man in the middle.
+// codec/safety_code.py explains the design.
 
 import { SyntaxLimitError } from "./errors.js";
 import { WORDS } from "./safety_words.js";
@@ -16,7 +16,7 @@ const FINGERPRINT = /^a=fingerprint:sha-256 ((?:[0-9A-F]{2}:){31}[0-9A-F]{2})\s*
 const sha256 = async (data) =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", /** @type {Uint8Array<ArrayBuffer>} */ (data)));
 
-/** The SHA-256 of a session description's certificate, 32 bytes; null where it tells none, or several. @param {string} sdp */
+/** The SHA-256 of a session description's certificate, 32 bytes; null if it has none, or several. @param {string} sdp */
 export function fingerprint(sdp) {
   const found = new Set(Array.from(sdp.matchAll(FINGERPRINT), ([, value]) => value.toUpperCase()));
   if (found.size !== 1) return null;
@@ -24,7 +24,7 @@ export function fingerprint(sdp) {
 }
 
 /**
- * The description without fingerprints of other kinds: the browser must then hold the certificate against the one that the
+ * The description without fingerprints of other kinds: the browser must then check the certificate against the one that the
  * code is made of.
  * @param {string} sdp
  */
@@ -32,7 +32,7 @@ export function onlySha256(sdp) {
   return sdp.replace(/^a=fingerprint:(?!sha-256 ).*\r?\n/gim, "");
 }
 
-/** One connection's code. Send the commitment; hand over what comes. */
+/** One connection's code. Send the commitment; pass in what the peer sends. */
 export class SafetyCode {
   #own;
   #other;
@@ -45,7 +45,7 @@ export class SafetyCode {
   /**
    * @param {Uint8Array} own
    * @param {Uint8Array} other fingerprints of both certificates
-   * @param {Uint8Array} nonce given in tests alone
+   * @param {Uint8Array} nonce given only in tests
    */
   constructor(own, other, nonce = crypto.getRandomValues(new Uint8Array(NONCE))) {
     this.#own = own;
@@ -53,13 +53,13 @@ export class SafetyCode {
     this.#nonce = nonce;
   }
 
-  /** What is sent first. */
+  /** The commitment, 32 bytes, which is sent first. */
   commitment() {
     return sha256(this.#nonce);
   }
 
   /**
-   * The other side's commitment came; gives the number to be sent now. Throws {@link SyntaxLimitError} for a second one.
+   * The peer's commitment arrived; returns the number to be sent now. Throws {@link SyntaxLimitError} for a second one.
    * @param {Uint8Array} commitment
    */
   committed(commitment) {
@@ -69,8 +69,7 @@ export class SafetyCode {
   }
 
   /**
-   * The other side's number came; gives the words. Throws {@link SyntaxLimitError} where it is not the one that was committed
-   * to.
+   * The peer's number arrived; returns the words. Throws {@link SyntaxLimitError} if it does not match the commitment.
    * @param {Uint8Array} nonce
    */
   async revealed(nonce) {

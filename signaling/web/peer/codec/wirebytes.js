@@ -1,11 +1,11 @@
-// A bounded reader for bytes from outside, and the variable-length number of Opus (RFC 6716 section 3.2.1).
+// A bounded reader for untrusted bytes, and the variable-length number of Opus (RFC 6716 section 3.2.1).
 
 import { SyntaxLimitError, TruncatedError } from "./errors.js";
 
-/** The greatest length that two bytes of the variable-length number can tell: 255 + 4 × 255. */
+/** The greatest length that two bytes of the variable-length number can hold: 255 + 4 × 255. */
 export const MAX_LENGTH = 1275;
 
-/** Takes fields off the front of `data`; throws {@link TruncatedError} instead of giving short ones. */
+/** Takes fields off the front of `data`; throws {@link TruncatedError} instead of returning short ones. */
 export class Reader {
   /** @param {Uint8Array} data */
   constructor(data) {
@@ -55,7 +55,7 @@ export function unsigned(value, size, name) {
   return Array.from({ length: size }, (_, i) => Math.floor(value / 2 ** (8 * (size - 1 - i))) & 255);
 }
 
-/** The parts one after the other. @param {ArrayLike<number>[]} parts */
+/** The parts in one array, one after another. @param {ArrayLike<number>[]} parts */
 export function joined(...parts) {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

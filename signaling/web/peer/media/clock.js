@@ -1,12 +1,12 @@
 // One clock for the page and all its workers.
 
-/** Seconds, the same in every worker of a page, and never going back. */
+/** Seconds, the same in every worker of a page; they never run backwards. */
 export const now = () => (performance.timeOrigin + performance.now()) / 1000;
 
 /** @param {number} seconds @returns {Promise<void>} */
 export const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, Math.max(0, seconds * 1000)));
 
-/** Wakes who waits. */
+/** Wakes the functions that wait for it. */
 export class Signal {
   #wake = () => {};
   #waiting = this.#renewed();
@@ -22,7 +22,7 @@ export class Signal {
     this.#waiting = this.#renewed();
   }
 
-  /** Until {@link set} is called, or for so many seconds. @param {number} seconds */
+  /** Wait until {@link set} is called, or for so many seconds. @param {number} seconds */
   async wait(seconds = Number.POSITIVE_INFINITY) {
     if (seconds === Number.POSITIVE_INFINITY) await this.#waiting;
     else await Promise.race([this.#waiting, sleep(seconds)]);

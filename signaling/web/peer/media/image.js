@@ -1,4 +1,4 @@
-// Pictures in memory: cut out, made smaller or larger, turned. Without a canvas, so that every browser gives the same.
+// Pictures in memory: cropped, resized, rotated. Without a canvas, so that every browser gives the same result.
 
 /**
  * `data`: red, green, blue, alpha of each pixel, row by row.
@@ -10,11 +10,11 @@ const SLOPE = -0.75;
 
 /** Weights are whole numbers, in 2048ths: sums of pixels, weighted twice, fit into 32 bits. */
 const BITS = 11;
-/** What rounds such a sum. */
+/** Added to such a sum to round it. */
 const HALF = 1 << (2 * BITS - 1);
 
 /**
- * Which pixels make up each place, and by how much: those of place `i` lie at `starts[i]` to `starts[i + 1]`.
+ * The input pixels of each output place, and their weights: those of place `i` are at `starts[i]` to `starts[i + 1]`.
  * @typedef {{ starts: Int32Array, from: Int32Array, weights: Int32Array }} Taps
  */
 
@@ -22,8 +22,8 @@ const HALF = 1 << (2 * BITS - 1);
 const known = new Map();
 
 /**
- * For each of `size` places which of `length` pixels make it up, and by how much: their mean where it gets smaller, a cubic
- * through four where it gets larger. Places are those of OpenCV's INTER_AREA and INTER_CUBIC.
+ * For each of `size` output places the contributing ones of `length` input pixels, and their weights: a mean for shrinking, a
+ * cubic through four for enlarging. Places are those of OpenCV's INTER_AREA and INTER_CUBIC.
  * @param {number} length @param {number} size
  */
 function taps(length, size) {
@@ -82,7 +82,7 @@ export function resize(image, width, height) {
 }
 
 /**
- * Add a row of pixels, which begins at `first`, so many times.
+ * Add a row of pixels, which begins at `first`, times `weight`.
  * @param {Int32Array} sums @param {Rgba["data"]} pixels @param {number} first @param {number} weight
  */
 function addTimes(sums, pixels, first, weight) {
@@ -90,7 +90,7 @@ function addTimes(sums, pixels, first, weight) {
 }
 
 /**
- * A row of places out of one of pixels, which is weighted already; `at`: where it begins.
+ * Resize a row of weighted sums of pixels into `out`, from `at` on.
  * @param {Int32Array} sums @param {Taps} taps @param {Uint8ClampedArray} out @param {number} at
  */
 function resizedRow(sums, { starts, from, weights }, out, at) {
@@ -108,7 +108,10 @@ function resizedRow(sums, { starts, from, weights }, out, at) {
   }
 }
 
-/** The mean of `times` × `times` pixels for each: faster than {@link resize}. @param {Rgba} image @param {number} times @returns {Rgba} */
+/**
+ * Each pixel is the mean of `times` × `times`: faster than {@link resize}.
+ * @param {Rgba} image @param {number} times @returns {Rgba}
+ */
 function shrunk(image, times) {
   const [width, height] = [image.width / times, image.height / times];
   const out = new Uint8ClampedArray(width * height * 4).fill(255);
@@ -174,11 +177,11 @@ export function part(image, x, y, width, height) {
 }
 
 /**
- * `size` × `size` pixels of a turned square as planes of red, green and blue in [0, 1]; between pixels bilinear, outside the
- * border repeated. The square begins at `x`, `y` and goes along (`ax`, `ay`), then along (`bx`, `by`).
+ * A rotated square, sampled at `size` × `size` pixels, as planes of red, green and blue in [0, 1]; bilinear, with the border
+ * repeated outside. The square's corner is `x`, `y`; its rows run along (`ax`, `ay`), its columns along (`bx`, `by`).
  * @param {Rgba} image @param {{ x: number, y: number, ax: number, ay: number, bx: number, by: number }} square @param {number} size
  */
-export function warped(image, { x, y, ax, ay, bx, by }, size) {
+export function sampleSquare(image, { x, y, ax, ay, bx, by }, size) {
   const { width, height, data } = image;
   const out = new Float32Array(3 * size * size);
   const plane = size * size;

@@ -5,13 +5,13 @@ import { Resampler } from "./resampler.js";
 import { SoundQueue } from "./sound_queue.js";
 import { RATE } from "./timing.js";
 
-/** Samples a second that Opus works at inside a browser. */
+/** Samples a second at which Opus works in a browser. */
 export const OPUS_RATE = 48_000;
 /** Length of a packet by the tick's length, both in milliseconds: long packets waste least. @type {Record<number, number>} */
 const PACKET_MS = { 200: 100, 100: 100, 60: 60 };
-/** Milliseconds of a frame where the browser encodes no packets that long: Firefox, which refuses 100. Frames are joined then. */
+/** Milliseconds of a frame if the browser refuses packets that long, as Firefox does 100: then frames are joined. */
 const FRAME = 20;
-/** Milliseconds that a codec may take for a packet, on a busy machine; what it hasn't given by then is lost. */
+/** Milliseconds that a codec may take for a packet, on a busy machine; a packet that is later is lost. */
 const PATIENCE = 250;
 /** Lengths of a packet's frames in ms by the high bits of its first byte (RFC 6716 section 3.1). */
 const FRAME_MS = [
@@ -44,7 +44,7 @@ function configuration(bitrate, ms) {
   return /** @type {AudioEncoderConfig} */ (fields);
 }
 
-/** Collects what a codec gives, in order. @template T */
+/** Collects a codec's outputs, in order. @template T */
 class Outputs {
   /** @type {T[]} */
   #items = [];
@@ -56,7 +56,7 @@ class Outputs {
     this.#wake();
   }
 
-  /** `count` items, or as many as came in time. @param {number} count */
+  /** `count` items, or as many as arrived in time. @param {number} count */
   async take(count) {
     const end = performance.now() + PATIENCE;
     while (this.#items.length < count && performance.now() < end) {
@@ -88,7 +88,7 @@ export class SpeechEncoder {
   /** @type {AudioEncoder | null} */
   #encoder = null;
 
-  /** Another rate, in bit/s, and packets for ticks of another length, from the next packet on. @param {number} bitrate @param {number} tickMs */
+  /** Change bit rate, in bit/s, and tick length from the next packet on. @param {number} bitrate @param {number} tickMs */
   set(bitrate, tickMs) {
     this.#changed ||= bitrate !== this.#bitrate || tickMs !== this.#tickMs;
     [this.#bitrate, this.#tickMs] = [bitrate, tickMs];
@@ -135,7 +135,7 @@ export class SpeechEncoder {
       data.close();
     }
     const frames = await this.#packets.take(count);
-    if (frames.length < count) this.close(); // what comes late must not shift all that follows: another begins
+    if (frames.length < count) this.close(); // late packets must not shift all that follow: another encoder begins
     const packets = [];
     for (let i = 0; i < frames.length; i += this.#joined) packets.push(...joined(frames.slice(i, i + this.#joined)));
     return packets;
@@ -157,7 +157,7 @@ export class SpeechDecoder {
   #resampler = new Resampler(OPUS_RATE, RATE);
   #queue = new SoundQueue();
   #at = 0;
-  /** How the last packet was coded: what concealment goes on with. @type {number | null} */
+  /** How the last packet was coded: concealment continues in that mode. @type {number | null} */
   #like = null;
 
   constructor() {
@@ -182,7 +182,7 @@ export class SpeechDecoder {
   }
 
   /**
-   * A tick's packets → exactly `samples` samples; none means silence kept up by concealment.
+   * A tick's packets → exactly `samples` samples; without packets they are concealed.
    * @param {Uint8Array[]} packets
    * @param {number} samples
    */
@@ -196,17 +196,17 @@ export class SpeechDecoder {
       for (const data of whole) waiting += this.#feed(data);
     }
     const sounds = await this.#sounds.take(waiting);
-    if (sounds.length < waiting) this.close(); // what comes late must not shift all that follows: another begins
+    if (sounds.length < waiting) this.close(); // late sound must not shift all that follows: another decoder begins
     for (const sound of sounds) this.#queue.put(this.#resampler.push(sound));
-    // What is there beyond this tick and the resampler's own is of packets that were longer than they should be.
+    // What remains beyond this tick and the resampler's delay comes from packets that were longer than they should be.
     const out = this.#queue.taken(samples);
     this.#queue.limit(RATE / 50);
     return out;
   }
 
   /**
-   * Packets that make the decoder conceal `samples` samples: one byte says how the frame would have been coded, and that
-   * nothing of it is here (RFC 6716 section 3.2.1; libopus conceals then, as for a lost packet).
+   * Packets that make the decoder conceal `samples` samples: one byte gives the frame's mode, and no data follows (RFC 6716
+   * section 3.2.1; libopus then conceals, as for a lost packet).
    * @param {number} samples
    */
   #missing(samples) {
@@ -215,7 +215,7 @@ export class SpeechDecoder {
     return Array.from({ length: Math.max(1, Math.floor(frames)) }, () => Uint8Array.of(/** @type {number} */ (this.#like)));
   }
 
-  /** @param {Uint8Array} data @returns {number} 1 where something will come of it */
+  /** @param {Uint8Array} data @returns {number} 1 if an output will follow */
   #feed(data) {
     try {
       const decoder = this.#decoder?.state === "configured" ? this.#decoder : this.#open();

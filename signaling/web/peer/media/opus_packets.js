@@ -6,7 +6,7 @@ const ONE_BYTE = 252;
 const LONGEST = 1275;
 
 /**
- * Packets of one frame each, coded alike, as one packet; as they are where they aren't so. At most 120 ms in all.
+ * Packets of one frame each, all coded alike, joined into one packet; else returned as they are. At most 120 ms in all.
  * @param {Uint8Array[]} packets
  */
 export function joined(packets) {

@@ -1,9 +1,9 @@
 // How long the browser and the system take from handing out sound until it is heard. Both pages use it.
 
 /**
- * Seconds that are taken for Firefox, without asking it. It answers `outputLatency` by a call that waits for the audio process, with
- * the lock in hand that its audio thread needs. While another stream of the page is being opened, each waits for the other, and the
- * page freezes: 3 of 14 calls of Firefox ESR 153 on Linux. `getOutputTimestamp` asks the same way. It told 0.019 to 0.024 there.
+ * Seconds assumed for Firefox, without querying it. Its `outputLatency` waits for the audio process while it holds the lock
+ * that its audio thread needs. While another stream of the page is being opened, the two deadlock, and the page freezes: 3 of
+ * 14 calls of Firefox ESR 153 on Linux. `getOutputTimestamp` queries in the same way. The values there were 0.019 to 0.024.
  */
 const FIREFOX_SECONDS = 0.025;
 

@@ -1,24 +1,24 @@
-// Sound at another rate, piece by piece: a windowed sinc, flat in what speech has and 0.5 ms late at most.
+// Sound at another rate, piece by piece: a windowed sinc, flat over the band of speech and 0.5 ms late at most.
 
-/** Samples to either side, at the lower of the two rates, that make up one. */
+/** Samples on either side, at the lower of the two rates, that contribute to one. */
 const HALF = 8;
-/** Of the lower rate's half, how much is kept. */
+/** Share of the lower rate's half that is kept: the cutoff. */
 const KEPT = 0.94;
 
 /** Greatest common divisor. @param {number} a @param {number} b @returns {number} */
 const divisor = (a, b) => (b ? divisor(b, a % b) : a);
 
-/** One channel's way from one rate to another. */
+/** Converts one channel from one rate to another. */
 export class Resampler {
   #step;
   #parts;
   #cut;
   #reach;
-  /** Weights by phase, made when they are needed first. @type {Map<number, Float32Array>} */
+  /** Weights by phase, computed when first needed. @type {Map<number, Float32Array>} */
   #weights = new Map();
   /** @type {Float32Array} */
   #held;
-  /** Where the next sample lies among those held, in `#parts` of a sample. */
+  /** Where the next output sample is among those held, in units of 1 / `#parts` of a sample. */
   #at;
 
   /** @param {number} from @param {number} to both in Hz, whole numbers */
@@ -48,7 +48,7 @@ export class Resampler {
     return weights;
   }
 
-  /** What can be told once these samples are there. @param {Float32Array} samples */
+  /** The output that is known once these samples have arrived. @param {Float32Array} samples */
   push(samples) {
     if (this.#step === this.#parts) return samples;
     const all = new Float32Array(this.#held.length + samples.length);

@@ -1,4 +1,4 @@
-// Samples on their way from who has them to who wants so many at a time.
+// A queue of samples: put in pieces of any length, taken as many at a time as needed.
 
 /** First in, first out. */
 export class SoundQueue {
@@ -12,7 +12,7 @@ export class SoundQueue {
     this.length += samples.length;
   }
 
-  /** The next `count` samples, with silence behind what is there. @param {number} count */
+  /** The next `count` samples, padded with silence at the end. @param {number} count */
   taken(count) {
     const out = new Float32Array(count);
     let at = 0;

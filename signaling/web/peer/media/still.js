@@ -10,7 +10,7 @@ const QUALITY = 0.8;
 const name = (data, at) => String.fromCharCode(...data.subarray(at, at + 4));
 
 /**
- * A lossy WebP that may carry a colour profile → the plain form, which is all that a receiver takes; null where it is none.
+ * A lossy WebP that may carry a colour profile → the plain form, the only one that a receiver accepts; null if it is none.
  * @param {Uint8Array} data
  */
 export function plainWebp(data) {
@@ -42,7 +42,7 @@ function riff(frame) {
   return out;
 }
 
-/** A picture of 256×256 as WebP. Throws where the browser can make neither WebP nor VP8. @param {Rgba} image */
+/** A picture of 256×256 as WebP. Throws if the browser can make neither WebP nor VP8. @param {Rgba} image */
 export async function encodeStill(image) {
   const canvas = new OffscreenCanvas(SIDE, SIDE);
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
@@ -77,7 +77,7 @@ async function vp8(canvas) {
 }
 
 /**
- * A keyframe's file, the size of which has been checked → its pixels. Throws where the browser can't decode it.
+ * A keyframe's file, whose size has been checked → its pixels. Throws if the browser can't decode it.
  * @param {Uint8Array} file
  * @param {string} form
  * @returns {Promise<Rgba>}

@@ -1,4 +1,4 @@
-// An AudioWorklet that passes on what the microphone hears, in pieces of 20 ms, to the port that it is given.
+// An AudioWorklet that passes on what the microphone hears, in pieces of 20 ms, to the port that it receives.
 
 const PIECE_SECONDS = 0.02;
 

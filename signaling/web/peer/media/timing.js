@@ -6,7 +6,7 @@ export const RATE = 16_000;
 export const FRAME_RATE = 25;
 
 /**
- * Numbers of the 25 FPS frames that lie in the tick that begins `atMs` after the stream.
+ * Numbers of the 25 FPS frames in the tick that begins `atMs` milliseconds into the stream.
  * @param {number} atMs
  * @param {number} tickMs
  */

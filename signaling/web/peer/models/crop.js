@@ -1,4 +1,4 @@
-// A square in the camera's picture: what of it is sent.
+// The square part of the camera's picture that is sent.
 
 import { resize, square } from "../media/image.js";
 import { centreOf } from "./detector.js";
@@ -6,7 +6,7 @@ import { centreOf } from "./detector.js";
 export const SIDE = 256;
 /** Crop side over detected face height, the median of the clips that the networks were trained on. */
 export const SCALE = 1.97;
-/** Where the face's centre lies in the crop, from its top: the median of the same clips. */
+/** Height of the face's centre in the crop, from its top, as a share of the side: the median of the same clips. */
 export const ABOVE = 0.567;
 
 /** @typedef {import("../media/image.js").Rgba} Rgba */
@@ -27,7 +27,7 @@ export class Crop {
     return new Crop(x - side / 2, y - side * ABOVE, side);
   }
 
-  /** The largest centred square: what is shown while no face was ever seen. @param {Rgba} image */
+  /** The largest centred square, shown until a face is first seen. @param {Rgba} image */
   static whole({ width, height }) {
     const side = Math.min(width, height);
     return new Crop((width - side) / 2, (height - side) / 2, side);
@@ -47,7 +47,7 @@ export class Crop {
     return resize(square(image, Math.round(this.x), Math.round(this.y), this.#whole), SIDE, SIDE);
   }
 
-  /** Points of the picture, in pixels, where {@link cut} puts them. @param {Float32Array} points */
+  /** Points of the picture, in pixels → where {@link cut} puts them. @param {Float32Array} points */
   inside(points) {
     const corner = [Math.round(this.x), Math.round(this.y)];
     return points.map((place, i) => (place + 0.5 - corner[i & 1]) / this.scale - 0.5);

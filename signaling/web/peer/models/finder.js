@@ -1,8 +1,8 @@
-// Finds a face from a twentieth of the picture's height on, and keeps the one it has: where to look, and how closely.
+// Finds faces down to a twentieth of the picture's height, and keeps the one it has: where to look, and how closely.
 //
 // BlazeFace sees 128×128 pixels. In a whole picture of 1280×720 it misses faces below a quarter of the height; in parts of it
-// it finds far smaller ones. The finder goes through them by turns while nobody is seen, and afterwards looks closely where
-// the face was. Figures behind the constants are told in models/face/finder.py.
+// it finds far smaller ones. The finder goes through the parts in turn while nobody is seen, and afterwards looks closely
+// where the face was. models/face/finder.py gives the figures behind the constants.
 
 import { part } from "../media/image.js";
 import { centreOf } from "./detector.js";
@@ -12,19 +12,19 @@ import { regionAround } from "./landmarks.js";
 const SMALLEST = 0.05;
 /** Side of a tile over the height of the smallest face in it. */
 const TILE = 7;
-/** Tiles looked at in one picture; fewer than Python's eight, for a browser is slower. */
+/** Tiles searched in one picture; fewer than Python's eight, because a browser is slower. */
 const TURN = 3;
-/** Side of what is looked at around a face that was seen before, over its height. */
+/** Side of the square searched around a face that was seen before, over the face's height. */
 const AROUND = 3.6;
-/** The same for the look that confirms a find and measures it. */
+/** The same for the second look, which confirms and measures a detection. */
 const FRAMED = 2;
-/** Height of a face over the longer side of what was looked at, under which a second look confirms and measures it. */
+/** Height of a face over the longer side of the part searched, under which a second look confirms and measures it. */
 const SURE = 1 / 4;
-/** What the face mesh must think of a new face that is small, or that the detector is not certain of. */
+/** Probability that the face mesh must give a new face that is small, or that the detector is not certain of. */
 const PROBABLE = 0.5;
-/** The detector's score from which on a large face needs nobody's word. */
+/** The detector's score from which a large face needs no confirmation. */
 const CERTAIN = 0.8;
-/** Two finds that overlap by more than this share of the smaller one are one face. */
+/** Two detections that overlap by more than this share of the smaller one are one face. */
 const SAME = 0.4;
 
 /** @typedef {import("./detector.js").Detection} Detection */
@@ -55,8 +55,8 @@ function starts(length, tile, shared) {
 }
 
 /**
- * Square parts in which every face from `smallest` pixels on lies whole, down from the largest; the middle, where people sit,
- * comes first.
+ * Square parts such that every face of at least `smallest` pixels is whole in one of them. The largest come first; among equal
+ * ones the middle, where people sit.
  * @param {number} width
  * @param {number} height
  * @param {number} smallest
@@ -66,7 +66,7 @@ export function tiles(width, height, smallest) {
   const out = [];
   let side = Math.max(width, height);
   while (side > 1.25 * TILE * smallest) {
-    const seen = side / TILE; // the smallest that is surely seen in parts of the size before
+    const seen = side / TILE; // the smallest face that is surely seen in parts of the previous size
     side = Math.max(Math.round(side / 2), Math.round(TILE * smallest));
     const shared = Math.min(Math.round(1.3 * seen), Math.floor(side / 2));
     const size = side;
@@ -77,7 +77,7 @@ export function tiles(width, height, smallest) {
   return out;
 }
 
-/** The faces, each once, highest first: of two finds of one face the larger is whole. @param {Detection[]} faces */
+/** The faces, each once, tallest first: of two detections of one face the larger is whole. @param {Detection[]} faces */
 function distinct(faces) {
   /** @type {Detection[]} */
   const kept = [];
@@ -102,8 +102,8 @@ export class FaceFinder {
   }
 
   /**
-   * Faces that the whole picture shows, and the one at `near`, where a face was before; where there are none, those in the
-   * next few tiles.
+   * Faces found in the whole picture, and the one at `near`, where a face was before; if there are none, those in the next few
+   * tiles.
    * @param {Rgba} image
    * @param {Detection | null} near
    */
@@ -165,7 +165,7 @@ export class FaceFinder {
   }
 
   /**
-   * `face` as it is found in a square around it, `share` times as high; null where there is none.
+   * `face` as it is found in a square around it, `share` times as high; null if it is not found there.
    * @param {Rgba} image
    * @param {Detection} face
    * @param {number} share

@@ -1,15 +1,15 @@
-// The face mesh's points from picture to picture: looked for where they were, turned upright by the line between the eyes; the
-// detector finds the face where it was lost.
+// The face mesh's points from picture to picture: searched where they were, rotated upright by the line between the eyes. The
+// detector finds a face that was lost.
 
 import { ABOVE, SCALE, SIDE } from "./crop.js";
 import { centreOf } from "./detector.js";
 import { regionAround, regionOf } from "./landmarks.js";
 
-/** What the mesh must think of a face for its points to count. */
+/** Probability that the mesh must give a face for its points to count. */
 const PROBABLE = 0.5;
 
 /**
- * How far a face lies from where the tracker's crops have theirs, in place and size.
+ * How far a face is from where the tracker's crops have theirs, in place and size.
  * @param {import("./detector.js").Detection} face
  */
 function offCentre(face) {
@@ -37,7 +37,7 @@ export class PointFollower {
   }
 
   /**
-   * The mesh's points (468, 2) in the picture's pixels; null where no face is found. `crop`: what is looked at of it.
+   * The mesh's points (468, 2) in the picture's pixels; null if no face is found. `crop`: the part that is searched.
    * @param {import("../media/image.js").Rgba} image
    * @param {import("./crop.js").Crop} crop
    */

@@ -1,7 +1,7 @@
 // Face landmarks: 468 points from MediaPipe's face mesh (Kartynnik et al., 2019; Apache-2.0), for the keyframe's choice and
 // for the face's shape.
 
-import { warped } from "../media/image.js";
+import { sampleSquare } from "../media/image.js";
 import { centreOf } from "./detector.js";
 
 const INPUT = 192;
@@ -19,7 +19,7 @@ const LEFT_CHEEK = 454;
  */
 
 /**
- * Where to look for a face again that had these points (468, 2): around it, upright by the line between the eyes.
+ * Where to look for a face that had these points (468, 2): a square around it, upright by the line between the eyes.
  * @param {Float32Array} points
  * @returns {Region}
  */
@@ -69,7 +69,7 @@ export class FaceMesh {
     const [c, s] = [Math.cos(angle), Math.sin(angle)];
     const [ax, ay, bx, by] = [2 * half * c, 2 * half * s, -2 * half * s, 2 * half * c];
     const corner = { x: x - (ax + bx) / 2, y: y - (ay + by) / 2 };
-    const cut = warped(image, { ...corner, ax, ay, bx, by }, INPUT);
+    const cut = sampleSquare(image, { ...corner, ax, ay, bx, by }, INPUT);
     const outputs = Object.values(await this.#network.run({ [this.#network.inputs[0]]: cut }));
     const [mesh, [sure]] = outputs.sort((a, b) => b.length - a.length);
     const points = new Float32Array(2 * POINTS);
@@ -90,7 +90,7 @@ export function eyeOpening(points) {
   return (one(RIGHT_EYE) + one(LEFT_EYE)) / 2;
 }
 
-/** 1 when the nose lies midway between the cheeks, 0 in profile. @param {Float32Array} points */
+/** 1 when the nose is midway between the cheeks, 0 in profile. @param {Float32Array} points */
 export function frontality(points) {
   const [nose, right, left] = [NOSE, RIGHT_CHEEK, LEFT_CHEEK].map((i) => points[2 * i]);
   const [a, b] = [Math.abs(nose - right), Math.abs(left - nose)];

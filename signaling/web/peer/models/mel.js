@@ -11,7 +11,7 @@ const FFT = 512;
 export const BANDS = 80;
 /** Mel frames given to the network for one video frame: 200 ms, as long as the five pictures. */
 export const WINDOW_FRAMES = 20;
-/** How many of them lie after the video frame's own time. */
+/** How many of them are after the video frame's own time. */
 const LOOKAHEAD_FRAMES = 8;
 /** Log-mel of silence. */
 const SILENCE = -1;
@@ -42,10 +42,10 @@ function filterbank() {
   });
 }
 
-/** e^(-2πi k / 512): real and imaginary parts of what the transform multiplies by. */
+/** e^(-2πi k / 512), real and imaginary parts: the transform's twiddle factors. */
 const COS = Float64Array.from({ length: FFT / 2 }, (_, k) => Math.cos((-2 * Math.PI * k) / FFT));
 const SIN = Float64Array.from({ length: FFT / 2 }, (_, k) => Math.sin((-2 * Math.PI * k) / FFT));
-/** Each index with its bits the other way round. */
+/** Each index with its bits reversed. */
 const REVERSED = Uint16Array.from({ length: FFT }, (_, i) => {
   let out = 0;
   for (let bit = 1; bit < FFT; bit *= 2) out = 2 * out + (i & bit ? 1 : 0);
@@ -73,7 +73,7 @@ function fft(re, im) {
 }
 
 /**
- * Mono 16 kHz samples (n) in [-1, 1] → n / 160 + 1 rows of 80, about in [-1, 1]; the first lies before the first sample.
+ * Mono 16 kHz samples (n) in [-1, 1] → n / 160 + 1 rows of 80, about in [-1, 1]; the first is before the first sample.
  * @param {Float32Array} samples
  * @returns {Float32Array[]}
  */

@@ -21,7 +21,7 @@ export class Network {
   }
 
   /**
-   * `data`: the ONNX file; `gpu`: on WebGPU. Throws where the browser can't run it.
+   * `data`: the ONNX file; `gpu`: on WebGPU. Throws if the browser can't run it.
    * @param {Ort} ort @param {Uint8Array} data @param {boolean} gpu
    */
   static async load(ort, data, gpu = false) {
@@ -30,7 +30,7 @@ export class Network {
   }
 
   /**
-   * Tensors by name, their values row by row in the network's own shapes → those that it gives.
+   * Input tensors by name, their values row by row in the network's own shapes → output tensors by name.
    * @param {Record<string, Float32Array>} inputs
    * @returns {Promise<Record<string, Float32Array>>}
    */
@@ -49,7 +49,7 @@ export class Network {
     return out;
   }
 
-  /** Give its memory back; it can't be run any more. */
+  /** Free its memory; it can't be run any more. */
   close() {
     this.#session.release().catch((error) => console.warn("facewire: a network could not be closed:", error));
   }

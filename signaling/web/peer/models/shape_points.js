@@ -1,4 +1,4 @@
-// The points of the face mesh that tell how mouth, lids and head stand: which they are.
+// Which points of the face mesh describe the position of mouth, lids and head.
 
 const OUTER_LIPS = [61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91];
 const INNER_LIPS_ABOVE = [78, 81, 13, 311, 308];
@@ -10,7 +10,7 @@ const BROWS = [70, 105, 107, 300, 334, 336];
 const NOSE = [1, 168, 98, 327];
 const OUTLINE = [10, 152, 234, 454, 172, 397, 103, 332];
 
-/** Where each of the points lies in the mesh's 468. */
+/** Index of each of the points among the mesh's 468. */
 export const MESH = [
   OUTER_LIPS,
   INNER_LIPS_ABOVE,
@@ -23,7 +23,7 @@ export const MESH = [
   OUTLINE,
 ].flat();
 
-/** Mesh points (468, 2) → the 54 that are told, (54, 2). @param {Float32Array} mesh */
+/** Mesh points (468, 2) → the 54 that are coded, (54, 2). @param {Float32Array} mesh */
 export function pixelsOf(mesh) {
   return Float32Array.from(MESH.flatMap((i) => [mesh[2 * i], mesh[2 * i + 1]]));
 }

@@ -1,4 +1,4 @@
-// From detections to a steady square crop, and to what the other side is told about the face.
+// From detections to a steady square crop, and to the face status that is sent to the peer.
 
 import { Face } from "../codec/bundle.js";
 import { Crop } from "./crop.js";
@@ -7,9 +7,9 @@ import { FaceFinder } from "./finder.js";
 
 /** The crop rests until the face has moved by this share of its side: a still background helps the picture and the bits. */
 const SLACK = 0.07;
-/** Share of the way that the crop goes at each update once it moves. */
+/** Share of the distance that the crop covers at each update once it moves. */
 const PULL = 0.35;
-/** Pictures for which a face that isn't seen is looked for where it was: two seconds. */
+/** Pictures for which a face that isn't seen is searched where it was: two seconds. */
 const REMEMBERED = 10;
 /** Side of a head over that of the face's box. */
 const HEAD = 1.3;
@@ -27,7 +27,7 @@ function distance(face, other) {
 /** Follows one person. Call {@link update} with pictures in order, about five times a second. */
 export class Tracker {
   #finder;
-  /** The face, or where it was until it was missed. @type {Detection | null} */
+  /** The face, or where it was last seen. @type {Detection | null} */
   #near = null;
   #missed = 0;
   #moving = false;
@@ -45,7 +45,7 @@ export class Tracker {
   }
 
   /**
-   * The crop to use, and what to tell the other side. Without a face the last crop stays.
+   * The crop to use, and the face status to send to the peer. Without a face the last crop stays.
    * @param {import("../media/image.js").Rgba} image
    */
   async update(image) {

@@ -1,4 +1,4 @@
-// The two networks that draw: a keyframe's features once, then a frame for each step; and the one that fills in pictures.
+// The two networks that render: a keyframe's features once, then a frame for each step; and the one that interpolates pictures.
 
 import { POINTS } from "../codec/shape/basis.js";
 
@@ -12,8 +12,8 @@ const NO_SHAPE = new Float32Array(2 * POINTS * 2);
 /** @typedef {Record<string, Float32Array>} KeyframeFeatures */
 
 /**
- * What changes with every frame: pictures (5, 3, 8, 8) RGB in [0, 1] around it, log-mel (20, 80), what larger pictures show
- * beyond it (3, 64, 64), the points of the keyframe's face and of the frame's (2, 54, 2); the last two null where unknown.
+ * The inputs of a frame: pictures (5, 3, 8, 8) RGB in [0, 1] around it, log-mel (20, 80), the detail that larger pictures show
+ * beyond 8×8 (3, 64, 64), the points of the keyframe's face and of the frame's (2, 54, 2); the last two null if unknown.
  * @typedef {{ pictures: Float32Array, speech: Float32Array, detail: Float32Array | null, shape: Float32Array | null }} Driven
  */
 
@@ -28,12 +28,12 @@ export class Upsampler {
   constructor(identity, step) {
     this.#identity = identity;
     this.#step = step;
-    /** How little the keyframe explained the newest frame, in [0, 1]; from 1 on it is soft all over. */
+    /** How little the keyframe explained the newest frame, in [0, 1]; at 1 the frame is soft all over. */
     this.doubt = 0;
   }
 
   /**
-   * What a keyframe, planes (3, 256, 256) in [0, 1], tells the network.
+   * The features of a keyframe, planes (3, 256, 256) in [0, 1].
    * @param {Float32Array} keyframe
    * @returns {Promise<KeyframeFeatures>}
    */
@@ -41,7 +41,7 @@ export class Upsampler {
     return { keyframe, ...(await this.#identity.run({ keyframe })) };
   }
 
-  /** Draw this person from now on. @param {KeyframeFeatures} features */
+  /** Render this person from now on. @param {KeyframeFeatures} features */
   use(features) {
     this.#fixed = features;
   }
@@ -72,8 +72,8 @@ export class Upsampler {
   }
 
   /**
-   * Run both, so that the first frame of a call isn't the slow one; gives the milliseconds of a frame then, and the frame, by
-   * which two ways of drawing can be held to each other.
+   * Run both, so that the first frame of a call isn't the slow one. Returns the milliseconds of a frame after that, and the
+   * frame, so that two ways of rendering can be compared.
    */
   async warmup() {
     const wave = (/** @type {number} */ length, /** @type {number} */ period) =>

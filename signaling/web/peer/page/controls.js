@@ -3,7 +3,10 @@
 /** @type {Record<string, string>} */
 const KEYS = { m: "mute", c: "camera", a: "away", r: "small", d: "devices", h: "hangup" };
 
-/** What a screen reader says once a button's state has changed, whatever has the focus: off, on. @type {Record<string, [string, string]>} */
+/**
+ * What a screen reader says when a button is switched off and on, wherever the focus is.
+ * @type {Record<string, [string, string]>}
+ */
 const SAID = {
   mute: ["Microphone on", "Microphone off"],
   camera: ["Camera on", "Camera off"],
@@ -11,16 +14,16 @@ const SAID = {
   small: ["The face is shown", "The 8×8 pixels are shown"],
 };
 
-/** What counts as touching the page, so that it may play sound: of a screen reader it may be the click alone. */
+/** What counts as touching the page, so that it may play sound; a screen reader may send only the click. */
 export const TOUCHES = ["pointerdown", "click", "keydown"];
 
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
 
 /**
- * Let the buttons, and their keys where nobody is writing, do something. What is disabled or not shown does nothing.
- * @param {Record<string, () => void>} actions by the button's id; "devices" is done here
- * @param {() => Promise<void>} refresh brings the devices' menus up to date
+ * Connect the buttons, and their keys while nobody is typing, to actions. A button that is disabled or hidden does nothing.
+ * @param {Record<string, () => void>} actions by the button's id; "devices" is handled here
+ * @param {() => Promise<void>} refresh updates the device menus
  */
 export function steer(actions, refresh) {
   const panel = byId("panel");
@@ -45,7 +48,7 @@ function togglePanel(panel, refresh) {
   if (!panel.hidden) refresh().then(() => panel.querySelector("select")?.focus());
 }
 
-/** Show a button as pressed or not, and under which name. @param {string} id @param {boolean} on @param {string} name */
+/** Show a button as pressed or not, with this name. @param {string} id @param {boolean} on @param {string} name */
 export function press(id, on, name) {
   const button = byId(id);
   const before = button.dataset.on ?? "false";
@@ -55,7 +58,7 @@ export function press(id, on, name) {
   if (label.textContent !== name) label.textContent = name;
 }
 
-/** Say something, or nothing. @param {string} id @param {string} text */
+/** Show a text in an element; without a text hide the element. @param {string} id @param {string} text */
 export function note(id, text) {
   const element = byId(id);
   element.hidden = !text;

@@ -1,4 +1,4 @@
-// What both pages say of a face that is not simply there, and the 8×8 pixels that it is drawn from.
+// Both pages' texts about a face that is missing or badly seen, and the 8×8 pixels that it is rendered from.
 
 /** Enlargement of the face from which on its owner is warned. */
 const FAR = 1.2;
@@ -8,16 +8,16 @@ const FACES = { none: "no face in sight", many: "several faces in sight", leavin
 const HIDDEN = { camera_off: "Their camera is off", away: "The other person is away" };
 
 /**
- * What stands in place of the other's picture while there is none; "" where there is one.
- * @param {string} face a name of codec/bundle.js's `Face`, in small letters
+ * The text in place of the other person's picture while there is none; "" if there is one.
+ * @param {string} face a name of codec/bundle.js's `Face`, in lower case
  */
 export const insteadOfFace = (face) => HIDDEN[face] ?? "";
 
-/** What is said of the other side. @param {string} face @param {boolean} muted */
+/** The note about the other person. @param {string} face @param {boolean} muted */
 export const remoteNote = (face, muted) => [FACES[face], muted && "microphone off"].filter(Boolean).join(", ");
 
 /**
- * What is said of this side's face.
+ * The note about the user's own face.
  * @param {string} face
  * @param {number} enlarged how many times it is enlarged to be shown at 256×256
  */

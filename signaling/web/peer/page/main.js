@@ -1,10 +1,10 @@
-// The page of a call that is a whole peer: what is shown, the buttons and keys.
+// The page that is itself a peer: what it shows, its buttons and keys.
 
 import { Call } from "../call/call.js";
 import { refusal } from "../call/media_access.js";
 import { Face } from "../codec/bundle.js";
 import { canSpeak } from "../media/opus.js";
-import { consistency } from "../receiver/trust.js";
+import { consistency } from "../receiver/consistency.js";
 import { drawing } from "../workers/load.js";
 import { note, press, steer, TOUCHES } from "./controls.js";
 import { insteadOfFace, localNote, remoteNote, showPixels } from "./faces.js";
@@ -23,21 +23,21 @@ const STATES = {
   ended: ["call ended", "bad"],
 };
 const TITLE = "facewire call";
-/** Seconds without anything from the other side after which that is told. */
+/** Seconds without anything from the peer after which the page says so. */
 const QUIET = 3;
-/** Ticks in a row for which somebody who is muted must speak to be told so, and seconds for which that stands. */
+/** Ticks in a row for which a muted user must speak before the page says so, and seconds for which it does. */
 const UNHEARD_LEAST = 4;
 const UNHEARD_SHOWN = 3;
-/** Seconds of waiting after which it is heard that the other person has come. */
+/** Seconds of waiting after which a chime announces the other person. */
 const LONG_WAIT = 5;
 
-/** Milliseconds without a picture of the own camera, which is on, after which that is told. */
+/** Milliseconds without a picture from the user's camera, while it is on, after which the page says so. */
 const DARK = 2000;
-/** Which browsers do: see docs/usage.md. */
+/** Which browsers work: see docs/usage.md. */
 const NEWER =
-  "It takes iOS 26 on an iPhone or iPad, Chrome or Edge on Android, and the newest Chrome, Edge or Firefox on a computer.";
+  "It needs iOS 26 on an iPhone or iPad, Chrome or Edge on Android, and the newest Chrome, Edge or Firefox on a computer.";
 
-/** As faces.js calls them. @param {number} face */
+/** The name that faces.js uses. @param {number} face */
 const faceName = (face) => (Object.entries(Face).find(([, value]) => value === face) ?? [""])[0].toLowerCase();
 
 /** @param {string} id @returns {any} */
@@ -51,22 +51,22 @@ let smallShown = false;
 let [loaded, total, frameMs] = [0, 1, /** @type {number | null} */ (null)];
 /** The frame that is shown, in a call. @type {import("../receiver/presenter.js").Shown | null} */
 let shown = null;
-/** Ticks in a row in which somebody spoke who is muted, and until when that is told. */
+/** Ticks in a row in which the muted user spoke, and until when the page says so. */
 let [unheardTicks, unheardUntil] = [0, 0];
-/** Since when nobody else is there. @type {number | null} */
+/** Since when the user has been alone. @type {number | null} */
 let aloneSince = null;
-/** What went wrong, by what it is about. @type {Map<string, string>} */
+/** Error messages by subject. @type {Map<string, string>} */
 const troubles = new Map();
 /** @type {WakeLockSentinel | null} */
 let awake = null;
-/** Whether nothing comes from the other side: what is shown meanwhile is made up. */
+/** Whether nothing arrives from the peer: frames shown meanwhile are not based on anything received. */
 let interrupted = false;
-/** When the own camera last gave a picture. */
+/** When the user's camera last gave a picture. */
 let seenAt = 0;
 
-/** What this browser lacks, in words; "" where nothing. */
+/** What this browser lacks, in words; "" if nothing. */
 async function lacking() {
-  if (!isSecureContext) return "Open this page over https: browsers give camera and microphone to no other.";
+  if (!isSecureContext) return "Open this page over https: browsers give no other page camera and microphone.";
   const wanted = {
     WebAssembly: "WebAssembly",
     RTCPeerConnection: "WebRTC",
@@ -78,7 +78,7 @@ async function lacking() {
   return missing.length ? `This browser lacks ${missing.join(" and ")}. ${NEWER}` : "";
 }
 
-/** Whether there is a WebGPU that is no imitation by the processor. */
+/** Whether there is a WebGPU that the processor does not emulate. */
 async function hasGpu() {
   const adapter = await /** @type {any} */ (navigator).gpu?.requestAdapter().catch(() => null);
   return Boolean(adapter) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
@@ -107,7 +107,7 @@ async function begin() {
       state: showState,
       view: showView,
       level: (peak, unheard) => {
-        byId("level").value = Math.sqrt(peak); // quiet speech is seen, too
+        byId("level").value = Math.sqrt(peak); // so that quiet speech is visible, too
         unheardTicks = unheard ? unheardTicks + 1 : 0;
         if (unheardTicks >= UNHEARD_LEAST) unheardUntil = performance.now() + UNHEARD_SHOWN * 1000;
       },
@@ -145,7 +145,7 @@ let menus = null;
 
 // ---- what is shown ----
 
-/** @param {string} about @param {string} text "" where it is over */
+/** @param {string} about @param {string} text "" once it is resolved */
 function tell(about, text) {
   if (text) troubles.set(about, text);
   else troubles.delete(about);
@@ -174,7 +174,7 @@ function showState(state, told) {
   }
   if (state === "waiting") setRemote("Waiting for the other person");
   else if (state === "connecting") setRemote("Connecting");
-  else if (state === "connected") setRemote("Connected: the picture follows");
+  else if (state === "connected") setRemote("Connected: waiting for the picture");
   else if (state === "ended") end(told);
   tell("signaling", state === "waiting" || state === "connecting" ? told : "");
   byId("own-caption").textContent = "your picture";
@@ -191,18 +191,18 @@ function end(told) {
   awake = null;
 }
 
-/** Whether what had the focus is no longer shown: a screen reader would begin at the top. */
+/** Whether the focused element is no longer shown: a screen reader would begin at the top. */
 function focusLost() {
   const element = /** @type {HTMLElement | null} */ (document.activeElement);
   return !element || element === document.body || !element.offsetParent;
 }
 
-/** Whether the browser waits for a touch before it plays sound or listens. In the lobby there is nothing to hear. */
+/** Offer a button if the browser waits for a touch before it plays sound or listens. In the lobby there is nothing to hear. */
 function showTouch() {
   soundOn.hidden = !call || call.state === "lobby" || call.state === "ended" || !(call.speaker.asleep || call.capture.asleep);
 }
 
-/** What stands in place of a face; "" where there is one. @param {string} text */
+/** Show a text in place of the face; "" shows the face. @param {string} text */
 function setRemote(text) {
   stage.dataset.remote = text ? "no" : "yes";
   if (text && byId("waiting").textContent !== text) byId("waiting").textContent = text;
@@ -227,7 +227,7 @@ function showView(crop, face, enlarged) {
   );
 }
 
-/** The pixels that a face is drawn from, in its place until it can be drawn. @param {Uint8ClampedArray} small */
+/** Show the 8×8 pixels in place of the face until it can be rendered. @param {Uint8ClampedArray} small */
 function showSmall(small) {
   if (call.state !== "connected") return;
   if (!interrupted) setRemote("");
@@ -273,10 +273,10 @@ function everySecond() {
   if (call.state === "connected") {
     const face = faceName(Number(numbers.face));
     const frames = insteadOfFace(face) ? { fps: null, drawn: null } : {}; // none are wanted
-    showNumbers({ ...numbers, ...frames, draw: frameMs, trust: shown && consistency(shown.rgba, shown.small) });
+    showNumbers({ ...numbers, ...frames, draw: frameMs, consistency: shown && consistency(shown.rgba, shown.small) });
     byId("readout").title = `${numbers.concealed} of ${numbers.ticks} ticks of sound concealed`;
     interrupted = numbers.quiet > QUIET;
-    if (interrupted) setRemote("Nothing comes from the other person: the connection is interrupted.");
+    if (interrupted) setRemote("Nothing arrives from the other person: the connection is interrupted.");
     else if (insteadOfFace(face)) setRemote(insteadOfFace(face));
     note("face", remoteNote(face, Boolean(numbers.muted)));
   }
@@ -288,12 +288,12 @@ function everySecond() {
 async function join(event) {
   byId("join").disabled = true;
   const room = /** @type {RegExpExecArray} */ (ROOM.exec(location.pathname))[1];
-  // A token stands behind #, which browsers send to no server.
+  // A token is the URL's fragment (after #), which browsers do not send to servers.
   try {
     await call.join(room, location.hash.slice(1) || null);
     call.capture.play();
     showTouch();
-    // Of who uses the keyboard: after a click, a space or Enter meant for something else would mute.
+    // Only for keyboard users: after a click, a space or Enter meant for something else would mute.
     if (event.detail === 0 && focusLost()) byId("mute").focus();
     keepAwake();
   } catch (error) {
@@ -304,7 +304,7 @@ async function join(event) {
 
 const isOver = () => call.state === "ended";
 
-/** A phone that sleeps ends the call. */
+/** Keep the screen on: a phone that sleeps ends the call. */
 async function keepAwake() {
   if (call.state === "ended" || call.state === "lobby" || document.hidden) return;
   const lock = await navigator.wakeLock?.request("screen").catch(() => null);

@@ -4,11 +4,11 @@ import { NAMES } from "../call/media_access.js";
 
 /** @typedef {import("../call/media_access.js").Kind} Kind */
 /**
- * Who holds camera and microphone. `troubles`: what is wrong with each, in words; `current`: the device in use, or "".
+ * The owner of camera and microphone. `troubles`: what is wrong with each, in words; `current`: the device in use, or "".
  * @typedef {{ troubles: Partial<Record<Kind, string>>, current(kind: Kind): string, choose(kind: Kind, id: string): void }} Capture
  */
 /**
- * Who plays. `sink`: the device in use; "" is the browser's choice.
+ * The player of the sound. `sink`: the device in use; "" is the browser's choice.
  * @typedef {{ readonly canChoose: boolean, readonly sink: string, choose(id: string): Promise<void> }} Player
  */
 
@@ -35,7 +35,7 @@ export class Menus {
     navigator.mediaDevices?.addEventListener("devicechange", () => this.refresh());
   }
 
-  /** @param {Capture | null} capture null where the call takes neither from this page @param {Kind[]} kinds that it takes */
+  /** @param {Capture | null} capture null if the call takes neither from this page @param {Kind[]} kinds that it takes */
   async use(capture, kinds) {
     this.#capture = capture;
     for (const kind of CAPTURED) byId(`menu-${kind}`).closest("label").hidden = !kinds.includes(kind);
@@ -43,7 +43,7 @@ export class Menus {
     await this.refresh();
   }
 
-  /** List the devices that there are now, and what is wrong with those in use. */
+  /** List the devices that are present, and what is wrong with those in use. */
   async refresh() {
     const all = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
     for (const kind of CAPTURED) {
@@ -53,7 +53,7 @@ export class Menus {
       byId(`note-${kind}`).hidden = !trouble;
     }
     const { sink } = this.#player;
-    if (!list("speakers", all, sink) && sink) this.#play(""); // unplugged: any other
+    if (!list("speakers", all, sink) && sink) this.#play(""); // unplugged: use any other
     byId("menu-speakers").closest("label").hidden = !this.#player.canChoose;
   }
 
@@ -70,7 +70,7 @@ export class Menus {
 }
 
 /**
- * Fill a menu → whether the device in use is among those that there are.
+ * Fill a menu; returns whether the device in use is present.
  * @param {keyof typeof DEVICES} kind
  * @param {MediaDeviceInfo[]} all
  * @param {string} current

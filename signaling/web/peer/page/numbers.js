@@ -11,15 +11,18 @@ const FORMAT = {
   browser: (value) => value.toFixed(0),
   draw: (value) => value.toFixed(0),
   loss: (value) => (100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0),
-  trust: (value) => value.toFixed(1),
+  consistency: (value) => value.toFixed(1),
 };
 const GRADES = ["–", "poor", "fair", "good"];
-/** What each must at least be (loss and delay: at most) to be fair, and to be good. @type {Record<string, [number, number]>} */
+/**
+ * What each must be at least (loss and delay: at most) for a fair and for a good call.
+ * @type {Record<string, [number, number]>}
+ */
 export const LIMITS = { fps: [8, 20], drawn: [3, 8], delay: [800, 450], loss: [0.15, 0.04] };
 
 /**
- * Write numbers into the elements with `data-stat`; null shows as –. `leastTrust`, where there is one, goes to the meter; `alone`:
- * nobody else is there, so that the call is neither good nor bad.
+ * Write numbers into the elements with `data-stat`; null shows as –. The meter shows `worstConsistency`, the lowest consistency, if
+ * it is given. `alone`: nobody else is there, so that the call is neither good nor bad.
  * @param {Record<string, unknown>} numbers
  */
 export function showNumbers(numbers, limits = LIMITS) {
@@ -37,8 +40,8 @@ export function showNumbers(numbers, limits = LIMITS) {
     cell.replaceChildren(...parts);
   }
   const meter = (/** @type {string} */ id) => /** @type {HTMLMeterElement} */ (document.getElementById(id));
-  const trust = "leastTrust" in numbers ? numbers.leastTrust : numbers.trust;
-  meter("trust").value = typeof trust === "number" ? trust : 0;
+  const lowest = "worstConsistency" in numbers ? numbers.worstConsistency : numbers.consistency;
+  meter("consistency").value = typeof lowest === "number" ? lowest : 0;
   const grade = numbers.alone ? 0 : quality(numbers, limits);
   meter("quality").value = grade;
   /** @type {HTMLElement} */ (document.getElementById("grade")).textContent = GRADES[grade];

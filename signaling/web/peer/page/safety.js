@@ -8,11 +8,11 @@ export function showCode(words) {
   byId("safety").hidden = !words;
   const before = byId("code").textContent;
   if (!words || words === before) return;
-  byId("renewed").hidden = !before; // whoever compared the words has to do it again
+  byId("renewed").hidden = !before; // a user who compared the words has to do it again
   byId("code").textContent = words;
 }
 
-/** The call is over: the next one's code is no renewed one. */
+/** The call is over: the next one's code does not count as renewed. */
 export function forgetCode() {
   byId("code").textContent = "";
   byId("renewed").hidden = true;

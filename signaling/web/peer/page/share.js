@@ -20,7 +20,7 @@ export function showLink(link) {
   });
 }
 
-/** @param {string} link @param {string} runtime where the QR encoder lies */
+/** @param {string} link @param {string} runtime the QR encoder's folder */
 export async function drawCode(link, runtime) {
   const { encode } = await import(`${runtime}uqr.mjs`);
   /** @type {{ data: boolean[][], size: number }} */

@@ -1,18 +1,18 @@
 // Which bundles arrived, and the report on them to the sender.
 
-/** Bundles looked at for the loss: ten seconds at the 200 ms tick mode. */
+/** Bundles from which the loss is computed: ten seconds at the 200 ms tick mode. */
 const WINDOW = 50;
-/** Numbers so far behind the newest have wrapped or begun again: they aren't old. */
+/** A number this far behind the newest isn't old: the count has wrapped or restarted. */
 const FAR = 32;
 
-/** Bundle numbers modulo 2^16, in the order in which they came. */
+/** Bundle numbers modulo 2^16, in the order in which they arrived. */
 export class Arrivals {
   /** @type {number | null} */
   #newest = null;
   /** @type {number[]} */
   #heard = [];
 
-  /** A bundle came; `picture`: with one that could be decoded. @param {number} number @param {boolean} picture */
+  /** A bundle arrived; `picture`: with one that could be decoded. @param {number} number @param {boolean} picture */
   add(number, picture) {
     const behind = this.#newest === null ? 0 : (this.#newest - number) & 0xffff;
     if (picture && !(behind >= 1 && behind < FAR)) this.#newest = number;
@@ -20,14 +20,14 @@ export class Arrivals {
   }
 
   /**
-   * What to tell the sender: the newest good picture and the share of recent bundles that never came.
+   * The report to the sender: the newest decoded picture and the share of recent bundles that never arrived.
    * @returns {import("../codec/bundle.js").Report | null}
    */
   report() {
     return this.#newest === null ? null : { newest: this.#newest, loss: Math.min(255, Math.round(this.loss * 255)) };
   }
 
-  /** Share of the last bundles that never came, 0..1. */
+  /** Share of the last bundles that never arrived, 0..1. */
   get loss() {
     if (this.#heard.length < 2) return 0;
     const newest = this.#heard[this.#heard.length - 1];

@@ -1,7 +1,7 @@
-// A frame that the network hasn't drawn, made of one that it has: the face is moved as its points have moved, the light changed
-// as the 8×8 picture has. It takes a small part of the network's work, so that a slow machine shows 25 FPS, too.
+// A frame that the network hasn't rendered, warped from one that it has: the face moves as its points have moved, the light
+// changes as the 8×8 picture has. It takes a small part of the network's work, so that a slow machine shows 25 FPS, too.
 //
-// No new detail comes of it: teeth that weren't seen in the drawn frame aren't seen in the moved one.
+// Warping adds no detail: teeth that weren't visible in the rendered frame aren't visible in the warped one.
 
 import { SIZE } from "../codec/pictures/sampling.js";
 import { POINTS } from "../codec/shape/basis.js";
@@ -11,13 +11,13 @@ const SIDE = 256;
 /** Cells a side in which the flow is found; between them it is interpolated. */
 const CELLS = 32;
 const CELL = SIDE / CELLS;
-/** Pixels of movement that are none. */
+/** Pixels of movement that count as none. */
 const LEAST = 0.02;
 /** Standard deviation of a point's Gaussian weight, in half-sides of the picture. */
 const WIDTH = 0.13;
 /** Weight of no movement: what is far from all points stays where it is. */
 const STILL = 0.6;
-/** Seconds between a drawn frame and one that is made of it, at most. */
+/** Seconds between a rendered frame and one warped from it, at most. */
 export const FARTHEST = 2;
 
 /** @typedef {import("../models/upsampler.js").Driven} Driven */
@@ -66,9 +66,9 @@ function weights(points, axis) {
 }
 
 /**
- * Where each cell of the new frame lies in the drawn one: x and y, (32, 32) each, in pixels, relative.
+ * Where each cell of the new frame comes from in the rendered one: offsets in x and y, (32, 32) each, in pixels.
  * @param {Float32Array} points the face's in the new frame, (54, 2) in [-1, 1]
- * @param {Float32Array} drawn in the drawn one
+ * @param {Float32Array} drawn in the rendered one
  */
 function flow(points, drawn) {
   const [across, down] = [weights(points, 0), weights(points, 1)];
@@ -90,7 +90,7 @@ function flow(points, drawn) {
   return { x, y };
 }
 
-/** `rgba` moved along the flow. @param {Rgba} rgba @param {{ x: Float32Array, y: Float32Array }} way */
+/** `rgba` warped along the flow. @param {Rgba} rgba @param {{ x: Float32Array, y: Float32Array }} way */
 function shifted(rgba, way) {
   const out = rgba.slice();
   const [from, to] = [new Uint32Array(rgba.buffer), new Uint32Array(out.buffer)];
@@ -111,7 +111,7 @@ function shifted(rgba, way) {
 }
 
 /**
- * Some pixels of row `y`, from `x` up to `end`: where they come from changes evenly.
+ * Warp the pixels of row `y` from `x` up to `end`, over which the offset changes linearly.
  * @param {Uint32Array} from
  * @param {Uint32Array} to
  * @param {{ y: number, x: number, end: number, fromX: number, toX: number, fromY: number, toY: number }} part
@@ -132,7 +132,10 @@ function piece(from, to, { y, x: first, end, fromX, toX, fromY, toY }) {
   }
 }
 
-/** Of two pixels, `share` of 256 of the second: two colours at a time. @param {number} a @param {number} b @param {number} share */
+/**
+ * Mix two pixels, `share` of 256 of the second, two colours at a time.
+ * @param {number} a @param {number} b @param {number} share
+ */
 function mixed(a, b, share) {
   const rest = 256 - share;
   const even = (Math.imul(a & 0xff00ff, rest) + Math.imul(b & 0xff00ff, share) + 0x800080) >>> 8;
@@ -161,18 +164,18 @@ function add(rgba, planes) {
 }
 
 /** Whether the face's points are known in both frames. @param {Driven} drawn @param {Driven} frame */
-export const canBeMoved = (drawn, frame) => drawn.shape !== null && frame.shape !== null;
+export const canWarp = (drawn, frame) => drawn.shape !== null && frame.shape !== null;
 
-/** The 8×8 means of drawn frames, of which several others are made. @type {WeakMap<Rgba, Float32Array>} */
+/** The 8×8 means of rendered frames, kept because several frames are warped from each. @type {WeakMap<Rgba, Float32Array>} */
 const means = new WeakMap();
 
 /**
- * The frame, RGBA 256×256, made of `rgba`, which the network drew of `drawn`. The face's points must be known in both.
+ * The frame, RGBA 256×256, warped from `rgba`, which the network rendered from `drawn`. Both must have the face's points.
  * @param {Rgba} rgba
  * @param {Driven} drawn
  * @param {Driven} frame
  */
-export function moved(rgba, drawn, frame) {
+export function warpedFrame(rgba, drawn, frame) {
   if (!drawn.shape || !frame.shape) throw new Error("the face's points are not known");
   const out = shifted(rgba, flow(frame.shape.subarray(2 * POINTS), drawn.shape.subarray(2 * POINTS)));
   const before = means.get(rgba) ?? averaged(rgba);

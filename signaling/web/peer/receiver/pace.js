@@ -1,26 +1,26 @@
-// Which frames are drawn: as many a second as this machine can hold.
+// Which frames are rendered: as many a second as this machine can sustain.
 
-/** Frames of the grid of 25 FPS for each that is drawn: 25, 20, 16.7, 14.3, 12.5, 11.1, 10, 9.1, 8.3, 7.1, 6.3 and 5 FPS. */
+/** Frames of the 25 FPS grid for each rendered one: 25, 20, 16.7, 14.3, 12.5, 11.1, 10, 9.1, 8.3, 7.1, 6.3 and 5 FPS. */
 const STRIDES = [1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5];
-/** Of the time that a rate leaves to a frame, what drawing it may take before the rate counts as lost. */
+/** Share of a rate's time for a frame that rendering may take before the rate is given up. */
 const SHARE = 1.05;
-/** The same for a rate that is clearly held. */
+/** The same for a rate that is clearly sustained. */
 const CLEARLY = 0.75;
-/** Seconds from one to the next of that grid. */
+/** Seconds between two frames of that grid. */
 const FRAME = 0.04;
-/** Seconds before a higher frame rate is tried again; doubled each time that it cannot be held. */
+/** Seconds before a higher frame rate is tried again; doubled each time that it cannot be sustained. */
 const PATIENCE = 2;
 const PATIENCE_MAX = 32;
 
 /**
- * Chooses the frame rate that rendering can hold. A rate is left when a frame takes longer than the rate leaves it, smoothed
- * over some ten frames, for the best that leaves it enough. After {@link PATIENCE} the next better one is tried, because only
- * trying tells: a processor that rests between frames renders each more slowly; or a still better one that leaves a third more
- * than is needed. Times in seconds.
+ * Chooses the frame rate that rendering can sustain. When a frame takes longer than the rate leaves for it, smoothed over some
+ * ten frames, the best rate that leaves enough replaces it. After {@link PATIENCE} the next better rate is tried, or a still
+ * better one that leaves a third more than is needed. Only a trial can tell: a processor that rests between frames renders
+ * each more slowly. Times in seconds.
  */
 export class Pace {
   stride = STRIDES[0];
-  /** Of a frame, smoothed. */
+  /** Seconds that a frame takes, smoothed. */
   seconds = 0;
   #patience = PATIENCE;
   #changed = 0;
@@ -42,7 +42,7 @@ export class Pace {
     }
   }
 
-  /** The best rate of whose time a frame takes at most the share `part`. @param {number} part */
+  /** The best rate at which a frame takes at most the share `part` of its time. @param {number} part */
   #held(part) {
     return STRIDES.find((stride) => this.seconds <= part * FRAME * stride) ?? STRIDES[STRIDES.length - 1];
   }
@@ -53,7 +53,7 @@ export class Pace {
     this.#changed = now;
   }
 
-  /** Whether frame `number` is drawn. @param {number} number */
+  /** Whether frame `number` is rendered. @param {number} number */
   draws(number) {
     return Math.floor(number / this.stride) !== Math.floor((number - 1) / this.stride);
   }

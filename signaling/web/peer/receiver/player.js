@@ -1,4 +1,4 @@
-// The live receiver: bundles in whenever they come, frames and sound out on the playout clock.
+// The live receiver: bundles in whenever they arrive, frames and sound out on the playout clock.
 
 import { NO_CAMERA, parseBundle, TICK_MODES } from "../codec/bundle.js";
 import { CodecError } from "../codec/errors.js";
@@ -23,15 +23,15 @@ const SOUND_LEAD = EARLY + 0.015;
 
 /** @typedef {import("./tick_decoder.js").FrameInput} FrameInput */
 /**
- * What a player plays to. Times are those of `now`, in seconds. `frame`: draw it to be seen at `due`. `hide`: the camera goes
- * off at `due`. `sound`: to be heard from now on, mono 16 kHz. `drawing`: seconds that drawing a frame takes.
+ * The outputs of a player. Times are those of `now`, in seconds. `frame`: render it, to be shown at `due`. `hide`: the camera
+ * goes off at `due`. `sound`: play it from now on, mono 16 kHz. `drawing`: seconds that rendering a frame takes.
  * @typedef {{
  *   now(): number, sleep(seconds: number): Promise<void>, frame(frame: FrameInput, due: number): void,
  *   hide(due: number): void, sound(samples: Float32Array): void, drawing(): number,
  * }} Stage
  */
 
-/** {@link bundle} and {@link keyframe} are called on it as data arrives; {@link run} plays until {@link close}. */
+/** Call {@link bundle} and {@link keyframe} as data arrives; {@link run} plays until {@link close}. */
 export class Player {
   #stage;
   #clock = new PlayoutClock();
@@ -58,13 +58,13 @@ export class Player {
     this.decoder = new TickDecoder(interpolator, speech);
   }
 
-  /** A whole keyframe is here. @param {number} slot @param {import("../codec/keyframe.js").Keyframe} keyframe */
+  /** A whole keyframe has arrived. @param {number} slot @param {import("../codec/keyframe.js").Keyframe} keyframe */
   keyframe(slot, keyframe) {
     this.decoder.setKeyframe(slot, keyframe);
   }
 
   /**
-   * A message from the media channel; gives the bundle for its report, or null when it is broken (and counted).
+   * A message from the media channel; returns the bundle for its report, or null if it is broken (and counted).
    * @param {Uint8Array} data
    */
   bundle(data) {
@@ -79,7 +79,7 @@ export class Player {
     }
     this.count.bundles += 1;
     if (!bundle.picture && !bundle.sound.length && !bundle.pausing && !NO_CAMERA.includes(bundle.face)) {
-      return bundle; // only a report: the other side sends nothing to play
+      return bundle; // only a report: the peer sends nothing to play
     }
     const queue = this.#queue;
     const tick = TICK_MODES[bundle.tickMode] / 1000;
@@ -105,12 +105,12 @@ export class Player {
     this.#missed = 0;
   }
 
-  /** What to tell the sender. */
+  /** The report to the sender. */
   report() {
     return this.#arrivals.report();
   }
 
-  /** Share of the last bundles that never came, 0..1. */
+  /** Share of the last bundles that never arrived, 0..1. */
   get loss() {
     return this.#arrivals.loss;
   }
@@ -139,7 +139,8 @@ export class Player {
         this.#restart();
         continue;
       }
-      // A little less than drawing takes: a tick's first frame comes some ms late, which nobody sees, and all that follows earlier.
+      // A little less than rendering takes: a tick's first frame is some ms late, which nobody sees, and all that follows is
+      // earlier.
       this.#clock.lead = Math.min(Math.max(stage.drawing() * 0.9, 0.02), 0.12) + 0.004;
       await stage.sleep(due - this.#clock.lead - stage.now());
       await this.#waitFor(at, due - SOUND_LEAD);
@@ -161,7 +162,7 @@ export class Player {
   }
 
   /**
-   * Decode the tick that begins at `at` and hand it over, to be shown and heard from `due` on.
+   * Decode the tick that begins at `at` and output it, to be shown and heard from `due` on.
    * @param {number} at
    * @param {number} due
    */
@@ -170,7 +171,7 @@ export class Player {
     const { bundle, length } = queue.take(at);
     queue.next = at + length;
     const tick = length / 1000;
-    // Under loss the clock waits for the next bundle, which then brings the lost one's sound again.
+    // Under loss the clock waits for the next bundle, which then repeats the lost one's sound.
     clock.hold = this.loss > REDUNDANT_LOSS ? tick : 0;
     const change = Math.round(clock.change(queue.arriving, this.#missed) * RATE);
     const forced = this.#missed > 0;
@@ -222,7 +223,7 @@ export class Player {
   }
 }
 
-/** `sound` and silence behind it. @param {Float32Array} sound @param {number} more samples */
+/** `sound`, followed by silence. @param {Float32Array} sound @param {number} more samples */
 function lengthened(sound, more) {
   const out = new Float32Array(sound.length + Math.max(0, more));
   out.set(sound);

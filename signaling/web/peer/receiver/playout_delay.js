@@ -1,22 +1,22 @@
 // The playout clock: one for sound and picture, from the sender's capture time.
 //
 // Media time t (seconds since the stream began) is presented at t + delay. A tick's bundle arrives when the tick is over at
-// the earliest, so the delay is the tick's length + the fastest transit seen lately + a margin that follows the jitter + the
-// time that rendering needs. It grows at once when bundles come late; otherwise it follows what is wanted as the sound allows
-// it (stretch.js).
+// the earliest, so the delay is the tick's length + the fastest recent transit + a margin that follows the jitter + the time
+// that rendering needs. It grows at once when bundles arrive late; otherwise it follows the wanted delay as fast as the sound
+// can be stretched (stretch.js).
 
-/** Arrivals looked at: ten seconds at the 200 ms tick mode. */
+/** Arrivals considered: ten seconds at the 200 ms tick mode. */
 const HISTORY = 50;
 const MARGIN_MIN = 0.01;
 const MARGIN_MAX = 0.6;
-/** Of a tick, by which the delay may change in it. */
+/** Share of a tick by which the delay may change in it. */
 const SHARE = 0.1;
-/** Seconds by which the delay may differ from what is wanted, before it is changed. */
+/** Seconds by which the delay may differ from the wanted one before it is changed. */
 const STEADY = 0.004;
 
 /**
- * All times in seconds; `now` is a monotonic clock given by the caller. Set `lead` to what rendering needs and `hold` to what
- * shall be waited beyond the jitter.
+ * All times in seconds; `now` is a monotonic clock given by the caller. Set `lead` to what rendering needs and `hold` to the
+ * least wait for late bundles.
  */
 export class PlayoutClock {
   /** @type {number[]} */
@@ -38,22 +38,22 @@ export class PlayoutClock {
     this.#delay = null;
   }
 
-  /** A bundle came whose tick ended at media time `tickEnd`. @param {number} tickEnd @param {number} now */
+  /** A bundle arrived whose tick ended at media time `tickEnd`. @param {number} tickEnd @param {number} now */
   arrived(tickEnd, now) {
     this.#transits = [...this.#transits, now - tickEnd].slice(-HISTORY);
     this.#base = Math.min(...this.#transits);
     this.#delay ??= this.wanted(0.2);
   }
 
-  /** What is waited beyond the fastest transit: the 95th percentile of the lateness, within limits. */
+  /** The wait beyond the fastest transit: the 95th percentile of the lateness, within limits. */
   get margin() {
     if (!this.#transits.length) return MARGIN_MIN;
     const late = this.#transits.map((transit) => transit - this.#base).sort((a, b) => a - b);
-    const high = late[Math.floor((late.length - 1) * 0.95)]; // of a few: without the latest, which is often the first
+    const high = late[Math.floor((late.length - 1) * 0.95)]; // of a few: without the latest one, which is often the first
     return Math.min(Math.max(high * 1.1, MARGIN_MIN), MARGIN_MAX);
   }
 
-  /** The delay that the last arrivals ask for, for ticks of `tick` seconds. @param {number} tick */
+  /** The delay that the last arrivals require, for ticks of `tick` seconds. @param {number} tick */
   wanted(tick) {
     return tick + this.#base + Math.max(this.margin, this.hold + MARGIN_MIN) + this.lead;
   }
@@ -65,8 +65,8 @@ export class PlayoutClock {
   }
 
   /**
-   * By how much the delay should change in the next tick of `tick` seconds; {@link move} does it. `late`: by how much a
-   * bundle missed its time since the last tick; the delay has to grow at once then, whatever is heard.
+   * Seconds by which the delay should change in the next tick of `tick` seconds; {@link move} changes it. `late`: seconds by
+   * which a bundle missed its time since the last tick; the delay then has to grow at once, even if that is audible.
    * @param {number} tick @param {number} late
    */
   change(tick, late = 0) {
@@ -76,7 +76,7 @@ export class PlayoutClock {
     return Math.abs(difference) < STEADY ? 0 : Math.min(Math.max(difference, -SHARE * tick), SHARE * tick);
   }
 
-  /** The next tick is that much longer than it was recorded, or shorter. @param {number} seconds */
+  /** The next tick is played this much longer than it was recorded, or shorter if negative. @param {number} seconds */
   move(seconds) {
     if (this.#delay !== null) this.#delay += seconds;
   }

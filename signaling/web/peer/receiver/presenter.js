@@ -1,14 +1,14 @@
-// What is shown of the other side's face, and when: of each 25th of a second the frame that the network drew of it, else one
-// made of the nearest that it drew (motion_compensation.js).
+// What is shown of the peer's face, and when: for each 25th of a second the frame that the network rendered, else one warped
+// from the nearest rendered frame (motion_compensation.js).
 
-import { canBeMoved, FARTHEST, moved } from "./motion_compensation.js";
+import { canWarp, FARTHEST, warpedFrame } from "./motion_compensation.js";
 import { smallOf } from "./small_pictures.js";
 
-/** Drawn frames that others can be made of. */
+/** Rendered frames from which others can be warped. */
 const KEPT = 3;
-/** Seconds that a frame which is being drawn may come late, before another is shown in its place. */
+/** Seconds that a frame which is being rendered may be late, before another is shown in its place. */
 const GRACE = 0.02;
-/** Seconds by which a busy machine comes late to a frame; it is spared then, and shows {@link RARER} seconds apart. */
+/** Lateness in seconds from which the machine counts as busy: then frames are warped only {@link RARER} seconds apart. */
 const BUSY = 0.02;
 const RARER = 0.1;
 /** Seconds over which frames are counted. */
@@ -17,23 +17,23 @@ const COUNTED = 2;
 /** @typedef {import("./tick_decoder.js").FrameInput} FrameInput */
 /** A frame, its picture RGBA 256×256, and when it is due. @typedef {{ frame: FrameInput, due: number, rgba: Uint8ClampedArray<ArrayBuffer> }} Drawn */
 /**
- * A picture, RGBA 256×256, and the 64 pixels that it was drawn from.
+ * A picture, RGBA 256×256, and the 64 pixels that it was rendered from.
  * @typedef {{ rgba: Uint8ClampedArray<ArrayBuffer>, small: Uint8ClampedArray }} Shown
  */
 /**
- * The clock, in seconds; `shown`: a frame is to be put on the page now; `hidden`: none is.
+ * The clock, in seconds; `shown`: show this frame now; `hidden`: show none.
  * @typedef {{ now(): number, sleep(seconds: number): Promise<unknown>, shown(frame: Shown): void, hidden(): void }} PresenterStage
  */
 
 export class Presenter {
   #stage;
-  /** The newest by `due`, the newest last. @type {Drawn[]} */
+  /** The newest rendered frames, the newest last. @type {Drawn[]} */
   #drawn = [];
   /** When the newest frame that was shown was due. */
   #newest = Number.NEGATIVE_INFINITY;
-  /** When the frames are due that were not shown yet. @type {Set<number>} */
+  /** When the frames that were not shown yet are due. @type {Set<number>} */
   #waiting = new Set();
-  /** When frames were shown, and when the network had drawn one. @type {Record<"shown" | "drawn", number[]>} */
+  /** When frames were shown, and when the network had rendered one. @type {Record<"shown" | "drawn", number[]>} */
   #times = { shown: [], drawn: [] };
 
   /** @param {PresenterStage} stage */
@@ -47,7 +47,7 @@ export class Presenter {
   }
 
   /**
-   * A frame is due at `due`. `asked`: the network may draw it. Call this with every frame, in their order.
+   * A frame is due at `due`. `asked`: the network may render it. Call this with every frame, in order.
    * @param {FrameInput} frame
    * @param {number} due
    * @param {boolean} asked
@@ -65,12 +65,12 @@ export class Presenter {
     const apart = (/** @type {Drawn} */ drawn) => Math.abs(drawn.due - due);
     const nearest = this.#drawn.reduce((best, drawn) => (apart(drawn) <= apart(best) ? drawn : best));
     if (!apart(nearest)) this.#show(nearest, nearest.rgba.slice());
-    else if (!busy && apart(nearest) <= FARTHEST && canBeMoved(nearest.frame.driven, frame.driven)) {
-      this.#show({ frame, due }, moved(nearest.rgba, nearest.frame.driven, frame.driven));
+    else if (!busy && apart(nearest) <= FARTHEST && canWarp(nearest.frame.driven, frame.driven)) {
+      this.#show({ frame, due }, warpedFrame(nearest.rgba, nearest.frame.driven, frame.driven));
     }
   }
 
-  /** The network has drawn a frame. One that comes late is shown unless a later one was. @param {Drawn} drawn */
+  /** The network has rendered a frame. A late one is shown unless a later one was. @param {Drawn} drawn */
   drawn(drawn) {
     this.#drawn = [...this.#drawn, drawn].sort((a, b) => a.due - b.due).slice(-KEPT);
     this.#count("drawn");
@@ -101,7 +101,7 @@ export class Presenter {
 
   #recent = (/** @type {number} */ at) => this.#stage.now() - at < COUNTED;
 
-  /** Frames a second, over the last two: those that were shown, and those that the network drew. */
+  /** Frames a second, over the last two seconds: those shown, and those that the network rendered. */
   get fps() {
     const { shown, drawn } = this.#times;
     return { shown: shown.filter(this.#recent).length / COUNTED, drawn: drawn.filter(this.#recent).length / COUNTED };

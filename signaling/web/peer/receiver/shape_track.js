@@ -1,28 +1,28 @@
-// The face's shape from bundles to frames: decoded when it arrives, laid out when its tick is due.
+// The face's shape from bundles to frames: decoded when it arrives, assigned to frames when its tick is due.
 
 import { movements } from "../codec/shape/basis.js";
 import { framesOf, interpolate, ShapeDecoder } from "../codec/shape/shape.js";
 import { networkPoints } from "../models/shape_points.js";
 
-/** Shapes that wait for their tick, by the distance of their numbers. */
+/** A shape waits for its tick until its number is further than this from the newest. */
 const KEPT = 64;
 
 /** @typedef {import("../codec/shape/shape.js").Shape} Shape */
 /**
- * A frame's shape as the network takes it: the keyframe's points and its own (2, 54, 2); null where they are not known.
- * @typedef {Float32Array | null} Told
+ * A frame's shape as the network takes it: the keyframe's points and its own (2, 54, 2); null if they are unknown.
+ * @typedef {Float32Array | null} FrameShape
  */
 
 /** One stream's shapes on the receiving side. */
 export class ShapeTrack {
   #decoder = new ShapeDecoder();
-  /** Of the keyframes, in pixels. @type {Map<number, Float32Array | null>} */
+  /** The keyframes' points, in pixels. @type {Map<number, Float32Array | null>} */
   #points = new Map();
   /** @type {Map<number, Shape>} */
   #waiting = new Map();
   /** Where the next tick's movement begins. @type {Shape | null} */
   #before = null;
-  /** What a lost tick shows. @type {Shape | null} */
+  /** The shape that a lost tick shows. @type {Shape | null} */
   #held = null;
   /** Where the next tick begins and ends, if it has no bundle. @type {{ middle: number[], shape: Shape } | null} */
   #pending = null;
@@ -38,7 +38,7 @@ export class ShapeTrack {
   }
 
   /**
-   * The shape beside picture `number`, which was decoded. Throws {@link CodecError} kinds.
+   * The shape that came with picture `number`, which was decoded. Throws {@link CodecError} or a subclass.
    * @param {number} number
    * @param {import("../codec/pictures/header.js").PictureHeader} header
    * @param {Uint8Array} data
@@ -52,7 +52,7 @@ export class ShapeTrack {
     }
   }
 
-  /** Picture `number` came without a shape: one of an earlier picture of this number counts no more. @param {number} number */
+  /** Picture `number` came without a shape: forget one of an earlier picture of this number. @param {number} number */
   forget(number) {
     this.#waiting.delete(number);
     this.#decoder.forget(number);
@@ -60,7 +60,7 @@ export class ShapeTrack {
 
   /**
    * The `count` frames of a tick. `bundle` null: lost or omitted; `decoded`: its picture could be decoded.
-   * @param {import("../codec/bundle.js").Bundle | null} bundle @param {boolean} decoded @param {number} count @returns {Told[]}
+   * @param {import("../codec/bundle.js").Bundle | null} bundle @param {boolean} decoded @param {number} count @returns {FrameShape[]}
    */
   tick(bundle, decoded, count) {
     const pending = this.#pending;
@@ -82,11 +82,11 @@ export class ShapeTrack {
   }
 
   /**
-   * A tick without a bundle. If the previous bundle announced it, its movement goes on to its end; otherwise the face stays
+   * A tick without a bundle. If the previous bundle announced it, the movement continues to its end; otherwise the face stays
    * where it is.
    * @param {{ middle: number[], shape: Shape } | null} pending
    * @param {number} count
-   * @returns {Told[]}
+   * @returns {FrameShape[]}
    */
   #without(pending, count) {
     if (pending) {
@@ -98,7 +98,7 @@ export class ShapeTrack {
     return this.#shown(this.#held.slot, new Array(count).fill(this.#held.end));
   }
 
-  /** @param {number} slot @param {number[][]} values @returns {Told[]} */
+  /** @param {number} slot @param {number[][]} values @returns {FrameShape[]} */
   #shown(slot, values) {
     const key = this.#points.get(slot);
     if (!key) return values.map(() => null);

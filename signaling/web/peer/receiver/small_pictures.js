@@ -1,4 +1,4 @@
-// Decoded pictures as the network takes them: planes of 8×8, and beside them what a larger picture shows beyond.
+// Decoded pictures as the network takes them: planes of 8×8, and the additional detail of a larger picture.
 
 import { ycbcrToRgb } from "../codec/pictures/colour.js";
 import { SIZE } from "../codec/pictures/sampling.js";
@@ -6,16 +6,16 @@ import { SIZE } from "../codec/pictures/sampling.js";
 const DETAIL = 64;
 /** Side of a frame. */
 const FRAME = 256;
-/** Pixels a side of it that make up one of the 8×8 picture. */
+/** Pixels a side of a frame's block that becomes one pixel of the 8×8 picture. */
 export const BLOCK = FRAME / SIZE;
 
 /**
  * `small`: RGB planes (3, 8, 8) in [0, 1], averaged down as the sender does. `larger`: the picture itself as RGB planes, null
- * where it is 8×8.
- * @typedef {{ small: Float32Array, larger: { side: number, planes: Float32Array } | null }} Shown
+ * if it is 8×8.
+ * @typedef {{ small: Float32Array, larger: { side: number, planes: Float32Array } | null }} NetworkPicture
  */
 
-/** @param {import("../codec/pictures/planes.js").Picture} picture @returns {Shown} */
+/** @param {import("../codec/pictures/planes.js").Picture} picture @returns {NetworkPicture} */
 export function toNetwork({ side, ycbcr }) {
   const rgb = ycbcrToRgb(ycbcr);
   const planes = new Float32Array(rgb.length);
@@ -67,7 +67,7 @@ function enlarged(planes, side) {
 }
 
 /**
- * What a larger picture shows beyond the 8×8 one, (3, 64, 64).
+ * The detail that a larger picture shows beyond the 8×8 one, (3, 64, 64).
  * @param {Float32Array} small
  * @param {Float32Array} planes
  * @param {number} side
@@ -83,7 +83,7 @@ export function between(a, b, share) {
 }
 
 /**
- * The sent picture that a frame is drawn from: 64 pixels of red, green, blue.
+ * The sent picture that a frame is rendered from: 64 pixels of red, green, blue.
  * @param {import("./tick_decoder.js").FrameInput} frame
  */
 export function smallOf({ driven }) {

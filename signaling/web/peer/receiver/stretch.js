@@ -1,12 +1,12 @@
 // Making a tick's sound shorter or longer without changing its pitch: whole periods of the voice are cut out or repeated, as
-// the time-scale modification in WebRTC's NetEq does; silence is cut or lengthened by as much as is wanted.
+// the time-scale modification in WebRTC's NetEq does; silence is cut or lengthened by as much as needed.
 
 import { RATE } from "../media/timing.js";
 
 /** Samples of the shortest and the longest period that is cut or repeated: 2.5 ms and 15 ms. */
 const SHORTEST = RATE / 400;
 const LONGEST = (RATE * 15) / 1000;
-/** Correlation of two neighbouring periods from which on one stands for both. */
+/** Correlation of two neighbouring periods from which one may replace both. */
 const ALIKE = 0.8;
 /** Root mean square of what counts as silence: −50 dB. */
 const QUIET = 0.003;
@@ -14,8 +14,8 @@ const QUIET = 0.003;
 const HOP = 160;
 
 /**
- * `sound`, longer or shorter by at most `change` samples (negative: shorter), as near to it as can't be heard; the same
- * array where nothing fits. A change is made in several steps, each of one period; the ends stay as they are.
+ * `sound`, longer or shorter by at most `change` samples (negative: shorter), as close to it as is possible inaudibly; the
+ * same array if nothing fits. A change is made in several steps, each of one period; the ends stay as they are.
  * @param {Float32Array} sound @param {number} change
  */
 export function fit(sound, change) {
@@ -30,7 +30,7 @@ export function fit(sound, change) {
 }
 
 /**
- * One period of at most `most` samples less or more; null where no two neighbours are alike.
+ * One period of at most `most` samples less or more; null if no two neighbours are alike.
  * @param {Float32Array} sound
  * @param {number} most
  * @param {boolean} shorter
@@ -67,7 +67,7 @@ function product(sound, a, b, count) {
 }
 
 /**
- * Fade over from what begins at `at` to what begins a period later, or back.
+ * Cross-fade from the sound at `at` to the sound a period later, or back.
  * @param {Float32Array} sound
  * @param {number} at
  * @param {number} period

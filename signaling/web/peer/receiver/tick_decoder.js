@@ -10,20 +10,20 @@ import { ShapeTrack } from "./shape_track.js";
 import { between, detailOf, toNetwork } from "./small_pictures.js";
 
 const HISTORY = 4;
-/** Samples of sound kept, before which a mel row does not reach: a whole number of hops, so that rows align as in training. */
+/** Samples of sound kept, further back than a mel row reaches: a whole number of hops, so that rows align as in training. */
 const KEEP = HOP * Math.ceil(WINDOW / HOP);
-/** Pictures that wait for their tick, by the distance of their numbers. */
+/** A picture waits for its tick until its number is further than this from the newest. */
 const KEPT = 64;
 
 /** @typedef {import("../codec/bundle.js").Bundle} Bundle */
-/** @typedef {import("./small_pictures.js").Shown} Shown */
+/** @typedef {import("./small_pictures.js").NetworkPicture} NetworkPicture */
 /**
- * One frame to draw: its number on the 25 FPS grid, the keyframe's slot, and what drives the network.
+ * One frame to render: its number on the 25 FPS grid, the keyframe's slot, and the network's other inputs.
  * @typedef {{ number: number, slot: number, driven: import("../models/upsampler.js").Driven }} FrameInput
  */
 /**
  * One tick: its frames (none before the first picture or while the camera is off), mono 16 kHz sound, whether it had to be
- * concealed (neither its bundle nor the copy in the next one came), and whether the camera is off.
+ * concealed (neither its bundle nor the copy in the next one arrived), and whether the camera is off.
  * @typedef {{ frames: FrameInput[], sound: Float32Array, concealed: boolean, hidden: boolean }} TickOutput
  */
 /**
@@ -31,19 +31,19 @@ const KEPT = 64;
  * @typedef {{ decode(packets: Uint8Array[], samples: number): Promise<Float32Array> }} SpeechDecoder
  */
 
-/** The receiving end of one stream. Pictures are decoded when they arrive, ticks are laid out when they are due. */
+/** The receiving end of one stream. Pictures are decoded when they arrive, ticks are assembled when they are due. */
 export class TickDecoder {
   #interpolator;
   #speech;
   #pictures = new PictureDecoder();
   #shapes = new ShapeTrack();
-  /** @type {Map<number, { shown: Shown, slot: number }>} */
+  /** @type {Map<number, { shown: NetworkPicture, slot: number }>} */
   #decoded = new Map();
-  /** Pictures as sent, newest last. @type {Shown[]} */
+  /** Pictures as sent, newest last. @type {NetworkPicture[]} */
   #sent = [];
   /** The same on the 25 FPS grid. @type {Float32Array[]} */
   #shown = [];
-  /** The end of a tick that may be left out. @type {Shown | null} */
+  /** The picture at the end of the next tick, in case its bundle is left out. @type {NetworkPicture | null} */
   #pending = null;
   #slot = 0;
   #hidden = false;
@@ -51,7 +51,7 @@ export class TickDecoder {
   #samples = new Float32Array(KEEP);
   /** Mel rows of the newest sound, the newest last. @type {Float32Array[]} */
   #mel = logMel(new Float32Array(HOP * (2 * WINDOW_FRAMES - 1)));
-  /** Whether the next tick has no bundle: the one before said so. */
+  /** Whether the next tick may have no bundle: the one before announced that. */
   pausing = false;
   errors = 0;
 
@@ -62,7 +62,7 @@ export class TickDecoder {
   }
 
   /**
-   * A keyframe arrived; its 8×8 picture stands for the previous one until the first arrives.
+   * A keyframe arrived; its 8×8 picture replaces the previous picture until the first picture arrives.
    * @param {number} slot
    * @param {import("../codec/keyframe.js").Keyframe} keyframe
    */
@@ -75,7 +75,7 @@ export class TickDecoder {
   }
 
   /**
-   * Decode the bundle's picture at once, so that it can be acknowledged; whether there was a good one.
+   * Decode the bundle's picture at once, so that it can be acknowledged; returns whether there was a valid one.
    * @param {Bundle} bundle
    */
   arrived(bundle) {
@@ -93,7 +93,7 @@ export class TickDecoder {
     return true;
   }
 
-  /** @template T @param {() => T} decode @returns {T | null} null, and counted, where the input is broken */
+  /** @template T @param {() => T} decode @returns {T | null} null, and counted, if the input is broken */
   #unlessBroken(decode) {
     try {
       return decode();
@@ -116,7 +116,7 @@ export class TickDecoder {
 
   /**
    * The tick that begins `atMs` after the stream began. `bundle` null: lost; `redundant` is its sound from the next one.
-   * `seen` false: nobody looks at its frames, so none are interpolated.
+   * `seen` false: its frames are not needed, so none are interpolated.
    * @param {number} atMs @param {number} tickMs @param {Bundle | null} bundle @param {Uint8Array[]} redundant @param {boolean} seen
    * @returns {Promise<TickOutput>}
    */
@@ -146,16 +146,16 @@ export class TickDecoder {
     const numbers = grid(atMs, tickMs);
     const mel = this.#heard(sound);
     const shapes = this.#shapes.tick(bundle, found !== null, numbers.length);
-    const omitted = !seen && numbers.length === FRAMES; // shorter ticks need those before them, and no network
+    const omitted = !seen && numbers.length === FRAMES; // shorter ticks need the frames before them, but no network
     if (omitted) this.#shown = [];
     if (omitted || !this.#sent.length) return { frames: [], sound, concealed, hidden: false };
     return { frames: await this.#frames(numbers, mel, shapes), sound, concealed, hidden: false };
   }
 
   /**
-   * The tick's picture, or what stands for it.
+   * Append the tick's picture, or its substitute.
    * @param {Bundle | null} bundle
-   * @param {{ shown: Shown, slot: number } | null} found
+   * @param {{ shown: NetworkPicture, slot: number } | null} found
    */
   #take(bundle, found) {
     const pending = this.#pending;
@@ -173,7 +173,7 @@ export class TickDecoder {
     }
   }
 
-  /** @param {Shown} shown */
+  /** @param {NetworkPicture} shown */
   #append(shown) {
     this.#sent = [...this.#sent, shown].slice(-FRAMES);
   }
@@ -202,7 +202,7 @@ export class TickDecoder {
   }
 
   /**
-   * What larger pictures show beyond `picture`, `share` of the way from the one before to the newest.
+   * The detail that larger pictures show beyond `picture`, `share` of the way from the one before to the newest.
    * @param {Float32Array} picture
    * @param {number} share
    */
@@ -225,7 +225,7 @@ export class TickDecoder {
   }
 }
 
-/** @param {Shown} a @param {Shown} b @returns {Shown} */
+/** @param {NetworkPicture} a @param {NetworkPicture} b @returns {NetworkPicture} */
 function middle(a, b) {
   const [before, after] = [a.larger, b.larger];
   const alike = before && after && before.side === after.side;

@@ -1,4 +1,4 @@
-// Bundles that wait for their tick: where the stream is, what comes next, and when it begins anew. Stream times are in ms and
+// Bundles that wait for their tick: where the stream is, what comes next, and when it restarts. Stream times are in ms and
 // mark the beginning of a tick.
 
 import { TICK_MODES, TIME_UNIT } from "../codec/bundle.js";
@@ -18,7 +18,7 @@ const FAR_COUNT = 3;
 export class TickQueue {
   /** Where the next tick to be played begins; null while no stream has begun. @type {number | null} */
   next = null;
-  /** When the newest bundle came, in seconds. */
+  /** When the newest bundle arrived, in seconds. */
   lastArrival = 0;
   /** Length in seconds of the newest bundle's tick. */
   arriving = 0.2;
@@ -46,8 +46,8 @@ export class TickQueue {
   }
 
   /**
-   * Whether the last bundles, including this one, `off` seconds after its time, belong to a stream that has paused or begun
-   * anew.
+   * Whether the last bundles, including this one, `off` seconds after its time, belong to a stream that has paused or
+   * restarted.
    * @param {number} off
    * @param {number} tick its length in seconds
    */
@@ -64,7 +64,7 @@ export class TickQueue {
   }
 
   /**
-   * A bundle whose tick begins at `at` came; {@link put} keeps it.
+   * A bundle whose tick begins at `at` arrived; {@link put} keeps it.
    * @param {number} at
    * @param {Bundle} bundle
    * @param {number} now
@@ -75,7 +75,7 @@ export class TickQueue {
     this.arriving = TICK_MODES[bundle.tickMode] / 1000;
   }
 
-  /** Let a bundle wait for its tick; false where that has been played already. @param {number} at @param {Bundle} bundle */
+  /** Let a bundle wait for its tick; false if that has been played already. @param {number} at @param {Bundle} bundle */
   put(at, bundle) {
     if (this.next === null) {
       this.next = at;
@@ -101,7 +101,7 @@ export class TickQueue {
     return { bundle, length: this.tickMs };
   }
 
-  /** The audio of the tick before `at` that the bundle of `at` repeats; nothing where that hasn't come. @param {number} at */
+  /** The audio of the tick before `at` that the bundle of `at` repeats; empty if that hasn't arrived. @param {number} at */
   redundant(at) {
     return this.#waiting.get(at)?.redundant ?? [];
   }

@@ -1,5 +1,5 @@
-// What to send on this network: the ladder of rates, whether a queue fills, redundant audio. Figures behind the constants are
-// told in sender/adaptation/. Times in seconds.
+// What to send on this network: the ladder of rates, whether a queue fills, redundant audio. sender/adaptation/ gives the
+// figures behind the constants. Times in seconds.
 
 import { TICK_MODES } from "../codec/bundle.js";
 import { OVERHEAD } from "../codec/bundle_pair.js";
@@ -24,7 +24,7 @@ const STEPS = [
   { tickMode: 2, bitrate: 16_000, paired: false },
   { tickMode: 2, bitrate: 24_000, paired: false },
 ];
-/** Where a call begins. Below it a tick more of delay buys a sixth of the bits. */
+/** The step at which a call begins. The one below saves a sixth of the bits for one more tick of delay. */
 const USUAL = 1;
 /** About what a step costs on the wire one way, in kbit/s, while somebody speaks. @param {Step} step */
 const kbpsOf = ({ tickMode, bitrate, paired }) =>
@@ -33,7 +33,7 @@ const kbpsOf = ({ tickMode, bitrate, paired }) =>
 /** By how much a round trip may grow before a queue is assumed to be building. */
 const QUEUE = 0.35;
 
-/** Whether a queue fills on the way to the other side: then what is sent is too much, and loss is of our own making. */
+/** Whether a queue fills on the way to the peer: then too much is sent, and we cause the loss ourselves. */
 export class QueueWatch {
   #fastest = { way: Number.POSITIVE_INFINITY, at: 0 };
   #trip = { fastest: 0, at: 0 };
@@ -41,14 +41,14 @@ export class QueueWatch {
   #ways = [];
   #known = 0;
   filling = false;
-  /** Whether a queue fills and the network itself answers late, too: else it may be a busy machine over there. */
+  /** Whether a queue fills and ICE's round trip is late, too: otherwise the peer's machine may just be busy. */
   deep = false;
-  /** Whether it is known that no queue fills; where nothing is reported the network's answers are enough. */
+  /** Whether it is known that no queue fills; without reports ICE's round trip suffices. */
   clear = false;
 
   /**
-   * `way`: seconds from sending a bundle to the report about it; null where not known, which tells nothing new. `trip`: the
-   * network's own round trip, as ICE has found it last; 0 where not known.
+   * `way`: seconds from sending a bundle to the report about it; null if unknown, which adds nothing new. `trip`: the
+   * network's own round trip, as ICE last measured it; 0 if unknown.
    * @param {number | null} way
    * @param {number} now
    */
@@ -72,7 +72,7 @@ export class QueueWatch {
     return this.filling;
   }
 
-  /** A new connection. `trip`: the network's own round trip at its fastest so far, 0 where not known. @param {number} now */
+  /** A new connection. `trip`: the network's own round trip at its fastest so far, 0 if unknown. @param {number} now */
   restarted(now = 0, trip = 0) {
     this.#fastest = { way: Number.POSITIVE_INFINITY, at: 0 };
     this.#trip = { fastest: trip, at: now };
@@ -83,20 +83,20 @@ export class QueueWatch {
 }
 
 /**
- * What a call sends when there is room, and how it climbs down when there is none. A climb is tried after some good seconds,
- * and after one that failed after four times as many.
+ * What a call sends when there is room, and how it steps down when there is none. A step up is tried after some good seconds,
+ * and after a failed one only after four times as many.
  */
 export class Ladder {
   #steps;
   #at = USUAL;
-  /** Whether the other side takes two bundles in one message. */
+  /** Whether the peer takes two bundles in one message. */
   pairs = false;
   #patience = 5;
   #changed = 0;
   #goodSince = 0;
   #climbed = false;
 
-  /** @param {number} limitKbps what a step may cost on the wire, as it estimates itself; the usual one is always allowed */
+  /** @param {number} limitKbps what a step may cost on the wire, by its own estimate; the usual one is always allowed */
   constructor(limitKbps) {
     this.#steps = STEPS.slice(0, Math.max(USUAL + 1, STEPS.filter((step) => kbpsOf(step) <= limitKbps).length));
   }
@@ -107,7 +107,8 @@ export class Ladder {
   }
 
   /**
-   * Kbit/s of the highest step that the network is known to carry: this one, or for some seconds after a climb the one before.
+   * Kbit/s of the highest step that the network is known to carry: this one, or for some seconds after a step up the one
+   * before.
    * @param {number} now
    */
   proven(now) {
@@ -115,7 +116,7 @@ export class Ladder {
   }
 
   /**
-   * The peer recently lost the share `loss` (0..1) of bundles; `filling`: as {@link QueueWatch} tells, and `deep` and `clear`.
+   * The peer recently lost the share `loss` (0..1) of bundles; `filling`, `deep`, `clear`: as in {@link QueueWatch}.
    * @param {number} loss
    * @param {boolean} filling
    * @param {number} now
@@ -153,8 +154,8 @@ export class Ladder {
   }
 
   /**
-   * The link has turned out slow before it carried anything else: begin below the usual step. A browser's SACKs take more than
-   * aiortc's, and once its queue has filled they take more still.
+   * The link has turned out slow before it carried anything else: begin below the usual step. A browser's SACKs take more
+   * bytes than aiortc's, and even more once its queue has filled.
    * @param {number} now
    */
   slow(now) {
@@ -162,7 +163,7 @@ export class Ladder {
     [this.#at, this.#changed, this.#goodSince, this.#climbed] = [0, now, now, false];
   }
 
-  /** A new connection: its way is another, and who is there has yet to say whether they take pairs. @param {number} now */
+  /** A new connection has another path, and its peer has yet to say whether it takes pairs. @param {number} now */
   restarted(now) {
     [this.#changed, this.#goodSince, this.#climbed, this.#patience] = [now, now, false, 5];
     this.#at = Math.max(this.#at, USUAL);
@@ -170,7 +171,7 @@ export class Ladder {
   }
 }
 
-/** Whether the sound goes twice: it helps against loss, unless the loss is that of our own queue, which it makes longer. */
+/** Whether the sound is sent twice: that helps against loss, but not if our own queue causes it, which grows longer by it. */
 export class Redundancy {
   #patience = 10;
   #notBefore = -1;
@@ -179,7 +180,7 @@ export class Redundancy {
   on = false;
 
   /**
-   * As {@link Ladder.report}; whether the next bundle's sound shall go twice.
+   * Takes what {@link Ladder.report} takes; returns whether the sound is to be sent twice from now on.
    * @param {number} loss
    * @param {boolean} filling
    * @param {number} now

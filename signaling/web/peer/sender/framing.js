@@ -1,4 +1,4 @@
-// From the camera's pictures to the crop that is sent, and to what the other side is told of the face.
+// From the camera's pictures to the crop that is sent, and to the face status that is sent to the peer.
 
 import { Face } from "../codec/bundle.js";
 import { SIDE } from "../models/crop.js";
@@ -6,16 +6,16 @@ import { Tracker } from "../models/tracker.js";
 
 /** @typedef {import("../media/image.js").Rgba} Rgba */
 /** @typedef {import("../models/crop.js").Crop} Crop */
-/** A picture of a tick, and what of it is sent. @typedef {{ image: Rgba, crop: Crop }} Placed */
+/** A picture of a tick, and the part of it that is sent. @typedef {{ image: Rgba, crop: Crop }} Placed */
 
-/** One person before one camera. Feed it ticks in order. */
+/** One person in front of one camera. Feed it ticks in order. */
 export class Framing {
   #tracker;
   #nothingSeen = false; // in the last tick
-  /** Set from outside; nothing is shown then. */
+  /** Both are set from outside; if one is true, nothing is shown. */
   away = false;
   cameraOff = false;
-  /** Where the newest crop lies in the picture; null before the first. @type {Crop | null} */
+  /** Where the newest crop is in the picture; null before the first. @type {Crop | null} */
   crop = null;
   /** The newest tick's pictures; none while nothing is shown. @type {Placed[]} */
   placed = [];
@@ -25,7 +25,7 @@ export class Framing {
     this.#tracker = new Tracker(detector, mesh);
   }
 
-  /** Whether there is nothing to be seen: no keyframe is offered then, let alone sent. */
+  /** Whether nothing is to be seen: then no keyframe is offered, let alone sent. */
   get hidden() {
     return this.away || this.cameraOff || this.#nothingSeen;
   }

@@ -1,4 +1,4 @@
-// The keyframes that this side has made, by slot, and which of them the other side is known to hold.
+// The keyframes that this side has made, by slot, and which of them the peer is known to hold.
 
 import { same } from "../codec/control.js";
 import { SLOTS } from "../codec/pictures/header.js";
@@ -7,13 +7,13 @@ import { SIDE } from "../models/crop.js";
 
 /** @typedef {import("../codec/keyframe.js").Keyframe} Keyframe */
 /**
- * What a stream knows of keyframes: by slot, the slots that the other side holds, the one in use, and whether another may be
- * sent now.
+ * What a stream knows of keyframes: the keyframes by slot, the slots that the peer holds, the one in use, and whether another
+ * may be sent now.
  * @typedef {{ keyframes: Map<number, Keyframe>, slots: Set<number>, current: number | null, maySend: boolean }} Held
  */
 
 /**
- * The slot whose 8×8 picture is most like that of a picture of 256×256; null for no keyframes.
+ * The slot whose 8×8 picture is most like that of a picture of 256×256; null without keyframes.
  * @param {import("../media/image.js").Rgba} image
  * @param {Iterable<[number, Keyframe]>} keyframes
  */
@@ -33,13 +33,13 @@ export function nearest(image, keyframes) {
 export class Gallery {
   /** @type {Map<number, Keyframe>} */
   keyframes = new Map();
-  /** Slots whose keyframe the other side has said it holds. @type {Set<number>} */
+  /** Slots whose keyframe the peer has confirmed. @type {Set<number>} */
   held = new Set();
   /** The slot used longest ago first. @type {number[]} */
   #order = [];
 
   /**
-   * Keep a keyframe; gives its slot, never `current`. Until {@link confirm} is called the other side is assumed not to have it.
+   * Keep a keyframe; returns its slot, never `current`. Until {@link confirm} is called the peer is assumed not to have it.
    * @param {Keyframe} keyframe @param {number | null} current
    */
   add(keyframe, current) {
@@ -51,13 +51,13 @@ export class Gallery {
     return slot;
   }
 
-  /** A picture refers to the slot: it is the last to be given away. @param {number} slot */
+  /** A picture refers to the slot: it is the last to be reused. @param {number} slot */
   used(slot) {
     if (this.#order[this.#order.length - 1] !== slot) this.#order = [...this.#order.filter((i) => i !== slot), slot];
   }
 
   /**
-   * The other side holds this keyframe in this slot; false where the slot has another by now, or none.
+   * The peer holds this keyframe in this slot; false if the slot has another by now, or none.
    * @param {number} slot @param {Uint8Array} digest
    */
   confirm(slot, digest) {
@@ -67,7 +67,7 @@ export class Gallery {
     return true;
   }
 
-  /** The other side may have started anew: what it holds must be said again. */
+  /** The peer may have restarted: it has to confirm again what it holds. */
   reconnected() {
     this.held.clear();
   }

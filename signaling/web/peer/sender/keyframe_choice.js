@@ -8,7 +8,7 @@ import { pixelsOf } from "../models/shape_points.js";
 const NO_FACE = 0.1;
 /** Candidates that are kept: five seconds of ticks of 200 ms. */
 const KEPT = 25;
-/** Side of the pictures that tell light and place. */
+/** Side of the small pictures by which light and place are compared. */
 const SMALL = 16;
 /** Unlikeness added for a candidate without a face, in pixels: more than a head moves within a scene. */
 const FAR = 60;
@@ -17,7 +17,7 @@ const WEIGHT = 0.25;
 
 /** @typedef {import("../media/image.js").Rgba} Rgba */
 /**
- * A crop that was looked at. Sharpness and eyes are compared within one choice. `small`: its picture, 16×16; `points`: its
+ * A crop that was examined. Sharpness and eyes are compared within one choice. `small`: its picture, 16×16; `points`: its
  * face's 54, in pixels, null without a face.
  * @typedef {{
  *   image: Rgba, sharpness: number, frontal: number, eyes: number, face: number, small: ArrayLike<number>,
@@ -51,7 +51,7 @@ function mean(count, value) {
 }
 
 /**
- * How badly `a` would show `b`: how far the face's points lie apart, in pixels, and the small pictures, in levels, on average.
+ * How badly `a` would show `b`: how far the face's points are apart, in pixels, plus the small pictures, in levels, on average.
  * @param {Candidate} a @param {Candidate} b
  */
 function unlike(a, b) {
@@ -77,7 +77,7 @@ export class KeyframeChoice {
     this.#mesh = mesh;
   }
 
-  /** Look at a crop of 256×256, and remember it. @param {Rgba} image */
+  /** Examine a crop of 256×256, and remember it. @param {Rgba} image */
   async add(image) {
     const [face] = await this.#detector.detect(image);
     /** @type {Candidate} */

@@ -1,11 +1,11 @@
-// How unlike two pictures of a face look: cheap enough to be asked for every second of a call.
+// How unlike two pictures of a face look: cheap enough to be computed every second of a call.
 //
 // Gradient magnitude similarity (Xue et al., "Gradient Magnitude Similarity Deviation", IEEE TIP 2014, equation 4), its mean,
 // at three scales.
 
 const SIDE = 256;
 const SCALES = [128, 64, 32];
-/** Keeps flat places from counting. */
+/** Keeps flat areas from counting. */
 const STABLE = 680;
 
 /** @typedef {import("../media/image.js").Rgba} Rgba */

@@ -1,10 +1,10 @@
-// A stream's keyframes: chosen within the first second, kept by slot, and used once the other side holds them.
+// A stream's keyframes: chosen within the first second, kept by slot, and used once the peer holds them.
 
 import { Gallery } from "./gallery.js";
 
 /** Candidates before the keyframe is chosen: one second at the 200 ms tick mode. */
 const CHOICE_TICKS = 5;
-/** After so many it is chosen even if none shows a face; it is chosen again when one appears. */
+/** After so many candidates it is chosen even if none shows a face; it is chosen again when a face appears. */
 const CHOICE_TICKS_MAX = 75;
 /** Candidates before the stream that suffice for the choice. */
 const GLIMPSES_MIN = 3;
@@ -13,7 +13,7 @@ const GLIMPSES_MIN = 3;
 /** @typedef {import("../codec/keyframe.js").Keyframe} Keyframe */
 /** @typedef {import("./keyframe_choice.js").KeyframeChoice} KeyframeChoice */
 
-/** Those of one stream. The first keyframe is used at once, a later one when the other side has said that it holds it. */
+/** The keyframes of one stream. The first is used at once, a later one when the peer has confirmed it. */
 export class OutgoingKeyframes {
   #pictures;
   #newChoice;
@@ -23,7 +23,7 @@ export class OutgoingKeyframes {
   gallery = new Gallery();
   /** The last one made. @type {{ slot: number, keyframe: Keyframe } | null} */
   newest = null;
-  /** The choice that is going on, null when it is made. @type {KeyframeChoice | null} */
+  /** The choice in progress, null once it is made. @type {KeyframeChoice | null} */
   choice;
 
   /**
@@ -48,7 +48,7 @@ export class OutgoingKeyframes {
     await this.choice?.add(image);
   }
 
-  /** The stream starts: end the choice if enough was seen of a face before. */
+  /** The stream starts: end the choice if enough of a face has been seen before. */
   async chooseEarly() {
     if (this.choice?.hasFace && this.choice.tried >= GLIMPSES_MIN) await this.#choose();
   }
@@ -91,14 +91,14 @@ export class OutgoingKeyframes {
     this.gallery.used(slot);
   }
 
-  /** The other side holds this keyframe. The newest is used from now on. @param {number} slot @param {Uint8Array} digest */
+  /** The peer holds this keyframe. The newest is used from now on. @param {number} slot @param {Uint8Array} digest */
   confirm(slot, digest) {
     if (!this.gallery.confirm(slot, digest) || slot !== this.newest?.slot || this.#newestUsed) return;
     this.#newestUsed = true;
     this.#use(slot);
   }
 
-  /** Refer to a keyframe from the next picture on; false where the other side doesn't hold it. @param {number} slot */
+  /** Refer to a keyframe from the next picture on; false if the peer doesn't hold it. @param {number} slot */
   use(slot) {
     if (!this.gallery.held.has(slot)) return false;
     this.#use(slot);

@@ -1,16 +1,18 @@
-// When this side's bundles go out: half way between the other side's, so that each carries the acknowledgement of one of theirs.
+// When this side's bundles are sent: halfway between the peer's, so that each carries the acknowledgement of one of the
+// peer's.
 //
-// Browsers acknowledge a packet within 200 ms (RFC 9260, 6.2), as long as a tick. Bundles of both sides that go out at once reach the other
-// side just after its own has left: each acknowledgement then races with the next bundle, and often takes a packet of its own.
+// Browsers acknowledge a packet within 200 ms (RFC 9260, 6.2), as long as a tick. If both sides send at the same time, a
+// bundle arrives just after the peer's own has left: each acknowledgement then races with the next bundle, and often takes a
+// packet of its own.
 
 import { now, Signal, sleep } from "../media/clock.js";
 
-/** Seconds for which the other side's first bundle is waited for. */
+/** Seconds to wait for the peer's first bundle. */
 const PATIENCE = 0.6;
 
 /**
- * Seconds from the arrival of one of their bundles to the sending of one of ours, in [tick / 4, 3 / 4 tick): one of theirs then comes
- * as long after each of ours.
+ * Seconds from the arrival of one of the peer's bundles to the sending of one of ours, in [tick / 4, 3 / 4 tick): the peer
+ * then sends one of its own as long after each of ours arrives.
  * @param {number} tick seconds @param {number} trip seconds that a packet takes one way
  */
 export function lag(tick, trip) {
@@ -19,7 +21,7 @@ export function lag(tick, trip) {
   return tick / 4 + (beyond < 0 ? beyond + half : beyond);
 }
 
-/** Hears the other side's bundles, and tells when the first of ours may begin. */
+/** Notes the arrival of the peer's bundles, and determines when our first tick may begin. */
 export class Phase {
   #clock;
   #heard = { at: 0, trip: 0 };
@@ -30,13 +32,16 @@ export class Phase {
     this.#clock = clock;
   }
 
-  /** A bundle has come. @param {number} at seconds @param {number} trip seconds that a packet takes one way; 0 where not known */
+  /** A bundle has arrived. @param {number} at seconds @param {number} trip seconds that a packet takes one way; 0 if unknown */
   heard(at, trip) {
     this.#heard = { at, trip };
     this.#arrival.set();
   }
 
-  /** Until a tick that begins now ends between two of theirs. Where none is heard within {@link PATIENCE}, no longer. @param {number} tick seconds */
+  /**
+   * Wait until a tick that begins now ends between two of the peer's bundles; no longer than {@link PATIENCE} if none arrives.
+   * @param {number} tick seconds
+   */
   async wait(tick) {
     if (!this.#heard.at) await Promise.race([this.#arrival.wait(), this.#clock.sleep(PATIENCE)]);
     const { at, trip } = this.#heard;

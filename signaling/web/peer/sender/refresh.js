@@ -1,10 +1,10 @@
-// When another keyframe would serve the other side better: the sender draws what it sees, and compares with the camera.
+// When another keyframe would serve the peer better: the sender renders what the peer sees, and compares it with the camera.
 //
-// It decodes the stream's own bundles as the other side does and draws a frame now and then, from the keyframe in use and from
-// others: those that the other side holds already, which cost only a few bits in the next picture's header, and a challenger, a
-// recent picture of the camera that nobody has sent. A challenger is sent only when it has drawn *later* pictures better for
-// some time: every keyframe draws well the moment at which it was taken. Where the keyframe in use explains next to nothing, a held one is
-// tried first, and else a challenger is sent at once.
+// It decodes the stream's own bundles as the peer does and renders a frame now and then, from the keyframe in use and from
+// others: those that the peer holds already, which cost only a few bits in the next picture's header, and a candidate
+// keyframe, a recent picture of the camera that has not been sent. A candidate is sent only when *later* pictures were
+// rendered better from it for some time: every keyframe renders well the moment at which it was taken. If the keyframe in use
+// explains next to nothing, a held one is tried first; if that is no better, a candidate is sent at once.
 
 import { NO_CAMERA } from "../codec/bundle.js";
 import { nameOf } from "../codec/keyframe.js";
@@ -13,19 +13,19 @@ import { TickDecoder } from "../receiver/tick_decoder.js";
 import { nearest } from "./gallery.js";
 import { distance } from "./keyframe_distance.js";
 
-/** Milliseconds between two looks, at least. Each draws up to three frames: in use, nearest held, challenger. */
+/** Milliseconds between two checks, at least. Each renders up to three frames: in use, nearest held, candidate. */
 export const CHECK_MS = 1000;
-/** A keyframe that the other side holds is used when it lowers the smoothed distance to the camera's picture by this share. */
+/** A keyframe that the peer holds is used when it lowers the smoothed distance to the camera's picture by this share. */
 const SWITCH = 0.06;
 /** The same for a keyframe that has yet to be sent. */
 const SEND = 0.15;
-/** Weight of the newest look. */
+/** Weight of the newest check. */
 const SMOOTH = 0.5;
-/** Looks that a challenger must be judged by before it is sent. */
+/** Checks by which a candidate must be judged before it is sent. */
 const SEND_LOOKS = 4;
-/** Doubt of the network from which on the keyframe in use explains so little that a challenger is sent without a comparison. */
+/** Doubt of the network from which the keyframe in use explains so little that a candidate is sent without a comparison. */
 const DOUBT = 0.5;
-/** Looks after which a challenger that was not sent makes room for a newer one. */
+/** Checks after which a candidate that was not sent makes room for a newer one. */
 const LIFE = 8;
 /** Keyframes whose features are kept: 3.5 MB each. */
 const IDENTITIES = 6;
@@ -33,12 +33,12 @@ const IDENTITIES = 6;
 /** @typedef {import("../media/image.js").Rgba} Rgba */
 /** @typedef {import("../codec/keyframe.js").Keyframe} Keyframe */
 /** @typedef {import("../receiver/tick_decoder.js").FrameInput} FrameInput */
-/** Use the keyframe in `slot`, which the other side holds; or send `keyframe`, and use it when it is there.
+/** Use the keyframe in `slot`, which the peer holds; or send `keyframe`, and use it once it has arrived.
  * @typedef {{ slot: number } | { keyframe: Keyframe }} Advice
  */
 
 /** A keyframe that may be better than the one in use; `saving`: smoothed share of distance that it saves. */
-class Rival {
+class Candidate {
   saving = 0;
   looks = 0;
 
@@ -67,17 +67,18 @@ export class Refresh {
   #known = new Map();
   /** Features by digest, the one used longest ago first. @type {Map<string, import("../models/upsampler.js").KeyframeFeatures>} */
   #identities = new Map();
-  /** @type {Map<number, Rival>} */
-  #rivals = new Map();
-  /** @type {Rival | null} */
-  #challenger = null;
+  /** @type {Map<number, Candidate>} */
+  #heldCandidates = new Map();
+  /** @type {Candidate | null} */
+  #candidate = null;
   #current = "";
   #nextLook = 0;
-  /** Looks taken, switches to a keyframe that was held, keyframes sent anew. */
+  /** Checks made, switches to a keyframe that the peer held, new keyframes sent. */
   count = { looks: 0, switched: 0, sent: 0 };
 
   /**
-   * `pixels` of a keyframe: planes (3, 256, 256); `make` a keyframe of a crop; `hasFace`: whether a crop shows one; `checkMs`: between two looks.
+   * `pixels` of a keyframe: planes (3, 256, 256); `make` a keyframe of a crop; `hasFace`: whether a crop shows one; `checkMs`:
+   * milliseconds between two checks.
    * @param {{
    *   upsampler: import("../models/upsampler.js").Upsampler, interpolator: import("../models/upsampler.js").Interpolator,
    *   speech: import("../receiver/tick_decoder.js").SpeechDecoder,
@@ -95,8 +96,8 @@ export class Refresh {
   }
 
   /**
-   * A tick as sent (`bundle` null: left out in silence), and its last picture as the camera has it, null where it is not to be
-   * looked at. Gives advice when another keyframe has shown itself better.
+   * A tick as sent (`bundle` null: left out in silence), and its last picture as the camera has it, null if it is not to be
+   * examined. Returns advice when another keyframe has proved better.
    * @param {number} atMs @param {number} tickMs @param {import("../codec/bundle.js").Bundle | null} bundle
    * @param {Rgba | null} crop @param {import("./gallery.js").Held} held @returns {Promise<Advice | null>}
    */
@@ -104,15 +105,15 @@ export class Refresh {
     for (const [slot, keyframe] of held.keyframes) {
       if (this.#known.get(slot) === keyframe) continue;
       this.#known.set(slot, keyframe);
-      this.#rivals.delete(slot);
+      this.#heldCandidates.delete(slot);
       this.#decoder.setKeyframe(slot, keyframe);
     }
     if (bundle) this.#decoder.arrived(bundle);
     const looked = bundle?.picture && crop && atMs >= this.#nextLook;
     const { frames } = await this.#decoder.tick(atMs, tickMs, bundle, [], Boolean(looked));
     if (bundle && NO_CAMERA.includes(bundle.face)) {
-      this.#challenger = null; // what was seen before must not be sent afterwards
-      this.#rivals.clear();
+      this.#candidate = null; // what was seen before must not be sent afterwards
+      this.#heldCandidates.clear();
     }
     const frame = frames[frames.length - 1];
     if (!looked || !frame) return null;
@@ -122,7 +123,10 @@ export class Refresh {
     return this.#look(frame, using, crop, held);
   }
 
-  /** Distance to the camera of the frame drawn from this keyframe. @param {Keyframe} keyframe @param {FrameInput} frame @param {Rgba} crop */
+  /**
+   * Distance to the camera's picture of the frame rendered from this keyframe.
+   * @param {Keyframe} keyframe @param {FrameInput} frame @param {Rgba} crop
+   */
   async #draw(keyframe, frame, crop) {
     const name = nameOf(keyframe.digest);
     const features = this.#identities.get(name) ?? (await this.#upsampler.identity(await this.#pixels(keyframe)));
@@ -141,8 +145,8 @@ export class Refresh {
   async #look(frame, using, crop, held) {
     if (this.#current !== nameOf(using.digest)) {
       this.#current = nameOf(using.digest); // savings are relative to the keyframe in use
-      this.#rivals.clear();
-      this.#challenger = null;
+      this.#heldCandidates.clear();
+      this.#candidate = null;
     }
     const current = await this.#draw(using, frame, crop);
     const doubted = this.#upsampler.doubt >= DOUBT;
@@ -150,11 +154,11 @@ export class Refresh {
     const others = [...held.keyframes].filter(([slot]) => held.slots.has(slot) && slot !== held.current);
     const other = nearest(crop, others);
     if (other !== null) {
-      if (doubted) this.#rivals.delete(other); // how it did before says nothing now
-      const rival = this.#rivals.get(other) ?? new Rival(/** @type {Keyframe} */ (held.keyframes.get(other)));
-      this.#rivals.set(other, rival);
-      rival.judged(current, await this.#draw(rival.keyframe, frame, crop));
-      if ((rival.looks > 1 || doubted) && rival.saving > SWITCH) {
+      if (doubted) this.#heldCandidates.delete(other); // its earlier results no longer count
+      const candidate = this.#heldCandidates.get(other) ?? new Candidate(/** @type {Keyframe} */ (held.keyframes.get(other)));
+      this.#heldCandidates.set(other, candidate);
+      candidate.judged(current, await this.#draw(candidate.keyframe, frame, crop));
+      if ((candidate.looks > 1 || doubted) && candidate.saving > SWITCH) {
         this.count.switched += 1;
         return { slot: other };
       }
@@ -164,22 +168,22 @@ export class Refresh {
 
   /** @param {FrameInput} frame @param {Rgba} crop @param {number} current @param {boolean} doubted */
   async #challenge(frame, crop, current, doubted) {
-    const challenger = this.#challenger;
-    if (!challenger || doubted) {
+    const candidate = this.#candidate;
+    if (!candidate || doubted) {
       // An empty room must not become the keyframe.
       if (doubted && !(await this.#hasFace(crop))) return null;
-      this.#challenger = new Rival(await this.#make(crop));
-      return doubted ? this.#send(this.#challenger) : null;
+      this.#candidate = new Candidate(await this.#make(crop));
+      return doubted ? this.#send(this.#candidate) : null;
     }
-    challenger.judged(current, await this.#draw(challenger.keyframe, frame, crop));
-    if (challenger.looks >= SEND_LOOKS && challenger.saving > SEND) return this.#send(challenger);
-    if (challenger.looks >= LIFE || (challenger.looks >= 2 && challenger.saving < SEND / 2)) this.#challenger = null;
+    candidate.judged(current, await this.#draw(candidate.keyframe, frame, crop));
+    if (candidate.looks >= SEND_LOOKS && candidate.saving > SEND) return this.#send(candidate);
+    if (candidate.looks >= LIFE || (candidate.looks >= 2 && candidate.saving < SEND / 2)) this.#candidate = null;
     return null;
   }
 
-  /** @param {Rival} challenger */
+  /** @param {Candidate} candidate */
   #send({ keyframe }) {
-    this.#challenger = null;
+    this.#candidate = null;
     this.count.sent += 1;
     return { keyframe };
   }

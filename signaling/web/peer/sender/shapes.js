@@ -10,7 +10,7 @@ import { pixelsOf } from "../models/shape_points.js";
 /** @typedef {import("../media/image.js").Rgba} Rgba */
 
 /**
- * The points (54, 2), in pixels, of a face in a picture of 256×256 that stands alone; null without a face.
+ * The points (54, 2), in pixels, of a face in a single picture of 256×256; null without a face.
  * @param {Rgba} image
  * @param {import("../models/detector.js").BlazeFace} detector
  * @param {import("../models/landmarks.js").FaceMesh} mesh
@@ -27,7 +27,7 @@ export class OutgoingShapes {
   /** @type {(Float32Array | null)[]} */
   #tick = [];
   /**
-   * The camera's newest pictures that were looked at, with their points in its pixels.
+   * The camera's newest pictures that were examined, with their points in its pixels.
    * @type {{ image: Rgba, points: Float32Array | null }[]}
    */
   #known = [];
@@ -37,7 +37,7 @@ export class OutgoingShapes {
     this.#follower = new PointFollower(detector, mesh);
   }
 
-  /** Nobody is to be seen. */
+  /** Nobody is visible. */
   hide() {
     this.#follower.reset();
     this.#tick = [];
@@ -46,8 +46,8 @@ export class OutgoingShapes {
   }
 
   /**
-   * The camera's newest picture: its face's points (54, 2) in its pixels. May be called as soon as it is there, before its
-   * tick ends, so that {@link see} finds it done.
+   * The face points (54, 2) of the camera's newest picture, in its pixels. May be called as soon as the picture is there,
+   * before its tick ends, so that {@link see} finds it done.
    * @param {Rgba} image
    * @param {Crop} crop about where the face is
    */
@@ -61,7 +61,7 @@ export class OutgoingShapes {
   }
 
   /**
-   * A tick's pictures, in order; `all`: every one of them, else the last alone.
+   * A tick's pictures, in order; `all`: examine every one, else only the last.
    * @param {import("./framing.js").Placed[]} placed
    * @param {boolean} all
    */

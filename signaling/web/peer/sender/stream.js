@@ -1,4 +1,4 @@
-// Ticks → bundles: crop, keyframe, picture, shape, speech. Holds one outgoing stream's whole state; knows no network or clock.
+// Ticks → bundles: crop, keyframe, picture, shape, speech. Holds one outgoing stream's whole state; uses no network or clock.
 
 import { Face, makeBundle, NO_CAMERA, packBundle, TICK_MODES, TIME_UNIT } from "../codec/bundle.js";
 import { PictureTooLongError } from "../codec/errors.js";
@@ -14,9 +14,9 @@ import { OutgoingKeyframes } from "./keyframes.js";
 import { OutgoingShapes, pointsOf } from "./shapes.js";
 import { VoiceActivity } from "./voice.js";
 
-/** Quantiser numbers of luma and chroma beside a shape: steps of 6 and 6. The shape carries the motion (docs/decisions.md). */
+/** Quantiser numbers of luma and chroma with a shape: steps of 6 and 6. The shape carries the motion (docs/decisions.md). */
 const QUANTISER = 5;
-/** Ticks of so many milliseconds are left out in silence; at the faster tick modes there is room. */
+/** Ticks of so many milliseconds are left out in silence; the faster tick modes have bandwidth to spare. */
 const PAUSING_TICK = 200;
 /** The tick mode may change only at multiples of this many ms, where ticks of all lengths start together. */
 export const SWITCH_MS = 600;
@@ -31,7 +31,7 @@ export const SWITCH_MS = 600;
  * @typedef {{ rate: number, encode(samples: Float32Array): Promise<Uint8Array[]>, set(bitrate: number, tickMs: number): void }} SpeechEncoder
  */
 
-/** One person's outgoing stream. Feed it ticks in order, one at a time; it gives a bundle for each. */
+/** One person's outgoing stream. Feed it ticks in order, one at a time; it returns a bundle for each. */
 export class SenderStream {
   #speech;
   #rate = new RateControl();
@@ -47,7 +47,7 @@ export class SenderStream {
   muted = false;
   /** Repeat the previous tick's audio. */
   redundant = false;
-  /** Look at every picture's face, not at each tick's last alone: for machines that are fast enough. */
+  /** Examine the face in every picture, not only in each tick's last: for machines that are fast enough. */
   everyFrame = false;
   /** @type {number} */
   face = Face.TRACKED;
@@ -96,7 +96,7 @@ export class SenderStream {
     this.keyframes.gallery.reconnected();
   }
 
-  /** Look at a picture for the keyframe before the stream starts. @param {Rgba[]} images */
+  /** Examine pictures for the keyframe before the stream starts. @param {Rgba[]} images */
   async candidates(images) {
     const crop = await this.#see(images);
     if (crop) await this.keyframes.candidate(crop);
@@ -114,7 +114,7 @@ export class SenderStream {
   }
 
   /**
-   * The bundle of the next tick; null where it is left out in silence.
+   * The bundle of the next tick; null if it is left out in silence.
    * @param {Tick} tick
    * @param {import("../codec/bundle.js").Report | null} report
    */
@@ -122,7 +122,7 @@ export class SenderStream {
     const crop = await this.#see(tick.images);
     const muted = this.muted || this.framing.away;
     const samples = muted ? new Float32Array(tick.sound.length) : tick.sound;
-    const silent = !this.#voice.heard(samples);
+    const silent = !this.#voice.isSpeaking(samples);
     const pausing = silent && this.tickMs === PAUSING_TICK;
     if (pausing && this.#paused && !this.keyframes.choice) {
       await this.#skip(samples.length);
@@ -152,13 +152,13 @@ export class SenderStream {
     return { number: bundle.number, pausing: bundle.pausing, data: packBundle(bundle) };
   }
 
-  /** The packets of a silent tick. Beside nothing else an empty one, or the bundle would be taken for a mere report. @param {unknown} picture */
+  /** The packets of a silent tick: an empty one if the bundle would else be a mere report. @param {unknown} picture */
   #nothingHeard(picture) {
     return picture || this.#paused || NO_CAMERA.includes(this.face) ? [] : [new Uint8Array(0)];
   }
 
   /**
-   * The crop's small picture as bits; null where it takes too many, so that the other side keeps the one before.
+   * The crop's small picture in bytes; null if it takes too many, so that the peer keeps the one before.
    * @param {Rgba} crop
    */
   #encode(crop) {
@@ -183,13 +183,13 @@ export class SenderStream {
     return this.shapes.encode(this.#number, header, this.keyframes.gallery.keyframes.get(header.slot)?.points ?? null);
   }
 
-  /** A tick of which nothing is sent; the other side conceals its sound. @param {Tick} tick */
+  /** A tick of which nothing is sent; the peer conceals its sound. @param {Tick} tick */
   async skip(tick) {
     await this.#see(tick.images);
     await this.#skip(tick.sound.length);
   }
 
-  /** The encoder hears silence, so that its state is fresh when speech resumes. @param {number} samples */
+  /** The encoder is fed silence, so that its state is fresh when speech resumes. @param {number} samples */
   async #skip(samples) {
     this.#paused = false;
     this.#lastSound = [];

@@ -1,19 +1,19 @@
-// The sound of each tick. A tick is over when the microphone has brought its samples; what is more than half a tick late becomes
-// silence. The machine's clock so bounds how late ticks are: one that was waited for longer would make all that follow later, until the
-// other side gives them up as lost.
+// The sound of each tick. A tick is over when the microphone has delivered its samples; silence replaces what is more than
+// half a tick late. The machine's clock thus bounds how late ticks are: a longer wait would make all that follow later, until
+// the peer gives them up as lost.
 
 import { now, Signal, sleep } from "../media/clock.js";
 import { SoundQueue } from "../media/sound_queue.js";
 
-/** Seconds of sound that may wait; what is beyond is dropped, for it would be late for ever. */
+/** Seconds of sound that may wait; more is dropped, because it would delay all that follows. */
 const WAITING = 0.3;
-/** Share of a tick by which sound may be late before silence stands for it. */
+/** Share of a tick by which sound may be late before silence replaces it. */
 const LATE = 0.5;
-/** The microphone's clock may be slower than the machine's by this share: more than any real one is. */
+/** Share by which the microphone's clock may be slower than the machine's: more than any real one is. */
 const SLOWER = 0.005;
-/** Sound may come so many seconds before it is due; of what comes earlier, that for which silence stood is dropped. */
+/** Sound may arrive so many seconds before it is due; earlier sound that silence has replaced is dropped. */
 const EARLY = 0.03;
-/** Seconds after which sound that has not come is taken as lost. */
+/** Seconds after which sound that has not arrived counts as lost. */
 const LOST = 1;
 /** After a gap of so many seconds, as when the machine slept, ticks are skipped, not caught up. */
 const SLEPT = 1;
@@ -24,9 +24,9 @@ export class TickSound {
   #clock;
   #queue = new SoundQueue();
   #arrival = new Signal();
-  /** When the tick before was due to be over. */
+  /** When the previous tick was due to end. */
   #due = 0;
-  /** Samples for which silence stood, and when it did last. */
+  /** Samples that silence replaced, and when it last did. */
   #owed = 0;
   #missed = 0;
 
@@ -36,7 +36,7 @@ export class TickSound {
     this.#clock = clock;
   }
 
-  /** The microphone has heard more. @param {Float32Array} samples @param {number} tick seconds */
+  /** The microphone has delivered more. @param {Float32Array} samples @param {number} tick seconds */
   put(samples, tick) {
     this.#queue.put(samples);
     this.#queue.limit(Math.round((WAITING + tick) * this.#rate));
@@ -51,7 +51,7 @@ export class TickSound {
   }
 
   /**
-   * The sound of the next tick, once it is over; silence in place of what has not come.
+   * The sound of the next tick, once it is over; silence replaces what has not arrived.
    * @param {number} tick seconds @param {boolean} hears whether there is a microphone
    */
   async take(tick, hears) {
@@ -72,7 +72,10 @@ export class TickSound {
     return this.#queue.taken(count);
   }
 
-  /** Until so many samples are there, or `end`. @param {number} count @param {number} due when they should be @param {number} end */
+  /**
+   * Wait until so many samples are there, or until `end`.
+   * @param {number} count @param {number} due when they should be @param {number} end
+   */
   async #heard(count, due, end) {
     for (;;) {
       const at = this.#clock.now();
@@ -81,7 +84,7 @@ export class TickSound {
         if (at >= end) return;
         await Promise.race([this.#arrival.wait(), this.#clock.sleep(end - at)]);
       } else if (this.#owed > 0 && early > 0) {
-        // What silence stood for has come after all.
+        // What silence replaced has arrived after all.
         const extra = Math.min(this.#owed, early);
         this.#queue.taken(extra);
         this.#owed -= extra;

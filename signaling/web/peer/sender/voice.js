@@ -1,22 +1,22 @@
-// Whether somebody speaks: what tells silence, in which a call costs next to nothing, from speech.
+// Whether somebody speaks: distinguishes speech from silence, in which a call costs next to nothing.
 //
-// Python asks WebRTC's detector, which browsers don't hand out. This one compares the energy of 20 ms with that of the
-// quietest 20 ms of late; the browser's own noise suppression has gone before it.
+// Python uses WebRTC's detector, which browsers don't expose. This one compares the energy of 20 ms with that of the quietest
+// recent 20 ms, after the browser's own noise suppression.
 
-/** Seconds looked at together. */
+/** Seconds of a frame. */
 const FRAME = 0.02;
-/** Frames of speech in a tick that are no click. */
+/** Frames of speech in a tick that are more than a click. */
 const LEAST = 2;
-/** Seconds for which speech goes on after it was last heard: the ends of words are quiet. */
+/** Seconds for which speech is assumed to continue: the ends of words are quiet. */
 const HOLD = 0.4;
-/** Decibels above the noise from which on it is speech. */
+/** Decibels above the noise from which a frame is speech. */
 const ABOVE = 9;
-/** Decibels below full scale under which nothing is. */
+/** Level, in decibels relative to full scale, below which nothing is speech. */
 const SILENT = -58;
-/** Decibels a second by which the noise is held to rise: louder noise is taken for speech for some seconds. */
+/** Decibels a second by which the noise estimate may rise: louder noise counts as speech for some seconds. */
 const RISE = 2;
 
-/** Fed with the sound of each tick in order; tells whether it must be sent. */
+/** Feed it the sound of each tick in order; it decides whether that must be sent. */
 export class VoiceActivity {
   #rate;
   #noise = -50;
@@ -28,7 +28,7 @@ export class VoiceActivity {
   }
 
   /** Samples of a tick in [-1, 1] → whether somebody speaks, or has just done so. @param {Float32Array} samples */
-  heard(samples) {
+  isSpeaking(samples) {
     const size = Math.round(this.#rate * FRAME);
     let speech = 0;
     for (let at = 0; at + size <= samples.length; at += size) {

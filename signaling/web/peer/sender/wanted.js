@@ -1,11 +1,11 @@
-// What the page wants of the worker that sends, as it is at the beginning. Changes are sent to it, and heeded at the next tick.
+// The initial settings of the sender worker. The page sends it changes, which take effect at the next tick.
 
 export const WANTED = Object.freeze({
-  /** A connection stands; until then the worker only looks at the camera. */
+  /** A connection is up; until then the worker only looks at the camera. */
   live: false,
-  /** The first tick waits for the other side's, and begins between two of them. */
+  /** The first tick waits for the peer's bundles, so that it ends between two of them. */
   between: false,
-  /** The first keyframe has the link to itself: nothing is sent of these ticks. */
+  /** The first keyframe has the link to itself: no ticks are sent. */
   hold: false,
   muted: false,
   cameraOff: false,
@@ -13,6 +13,6 @@ export const WANTED = Object.freeze({
   /** Repeat the previous tick's audio. */
   redundant: false,
   tickMode: 0,
-  /** Of Opus, in bit/s. */
+  /** Opus's bit rate, in bit/s. */
   bitrate: 6000,
 });

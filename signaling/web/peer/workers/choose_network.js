@@ -1,22 +1,22 @@
-// The choice of the network that draws: on the GPU or in WebAssembly, the whole one or the small one, by how long a frame takes
-// on this machine.
+// The choice of the network that renders: on the GPU or in WebAssembly, the whole one or the small one, by how long a frame
+// takes on this machine.
 
 import { Upsampler } from "../models/upsampler.js";
 import { loadNetwork, loadRuntime, STEP_FILES } from "./load.js";
 
-/** Largest mean difference, in levels of 255, at which WebGPU counts as drawing what WebAssembly draws in int8. */
+/** Largest mean difference, in levels of 255, at which WebGPU counts as rendering what WebAssembly renders in int8. */
 const ALIKE = 2;
 /** Estimated ratio of the whole network's frame time to the small one's. */
 const WHOLE_TO_SMALL = 1.9;
-/** Milliseconds of a frame, divided by the number of workers, that leave a third of the time of 25 FPS to all else. */
+/** Milliseconds of a frame, divided by the number of workers, that leave a third of the time at 25 FPS to everything else. */
 const FAST = 26;
 
 /** @typedef {import("./load.js").Files} Files */
-/** Networks that are ready to draw. @typedef {Awaited<ReturnType<typeof load>>} Loaded */
-/** The same, with what a frame takes in ms, and that frame. @typedef {Awaited<ReturnType<typeof open>>} Opened */
+/** Networks that are ready to render. @typedef {Awaited<ReturnType<typeof load>>} Loaded */
+/** The same, with the milliseconds of a test frame, and that frame. @typedef {Awaited<ReturnType<typeof open>>} Opened */
 
 /**
- * `identity` where that network is there already.
+ * `identity`: that network, if it is loaded already.
  * @typedef {{
  *   files: Files, gpu: boolean, step: string, threads: number, progress?: (bytes: number) => void,
  *   identity?: import("../models/onnx_network.js").Network,
@@ -28,20 +28,20 @@ export async function load({ files, gpu, step, threads, progress = () => {}, ide
   const ort = await loadRuntime(files, gpu, threads);
   const network = (/** @type {string} */ name) => loadNetwork(ort, files, name, gpu, progress);
   const networks = await Promise.all([identity ?? network("identity.onnx"), network(step)]);
-  /** Ends when the GPU goes: a driver that restarts, a laptop that wakes. @type {Promise<unknown>} */
+  /** Resolves when the GPU is lost: a driver restarts, a laptop wakes. @type {Promise<unknown>} */
   const lost = gpu ? (await /** @type {any} */ (ort.env.webgpu).device).lost : new Promise(() => {});
   return { upsampler: new Upsampler(networks[0], networks[1]), networks, step, lost };
 }
 
-/** Load the networks and draw one test frame; gives its time and the frame, for comparison. @param {Wanted} wanted */
+/** Load the networks and render one test frame; adds its time and the frame, for comparison. @param {Wanted} wanted */
 export async function open(wanted) {
   const loaded = await load(wanted);
   return { ...loaded, ...(await loaded.upsampler.warmup()) };
 }
 
 /**
- * WebGPU, where it draws the same picture and faster, for drivers differ; else the whole network or the small one, as fast as
- * this machine is.
+ * WebGPU, if it renders the same picture and takes no longer, because drivers differ; else the whole network or the small one,
+ * depending on this machine's speed.
  * @param {Files} files
  * @param {number} threads
  * @param {number} workers
@@ -52,7 +52,7 @@ export async function chooseWithGpu(files, threads, workers, progress) {
   const other = await open({ files, gpu: false, step: STEP_FILES.whole, threads });
   const apart = found.frame.reduce((sum, value, i) => sum + Math.abs(value - other.frame[i]), 0) / found.frame.length;
   const draws = apart <= ALIKE && found.ms <= other.ms;
-  console.info(`facewire: WebGPU ${draws ? "draws" : "is left out"}: ${apart.toFixed(2)} levels apart`);
+  console.info(`facewire: WebGPU ${draws ? "renders" : "is not used"}: ${apart.toFixed(2)} levels apart`);
   for (const network of (draws ? other : found).networks) network.close();
   if (draws || other.ms / workers <= FAST) return draws ? found : other;
   other.networks[1].close();
@@ -60,7 +60,7 @@ export async function chooseWithGpu(files, threads, workers, progress) {
 }
 
 /**
- * The whole network, where all workers together are fast enough for it, else null.
+ * The whole network, if all workers together are fast enough for it, else null.
  * @param {Opened} small
  * @param {Files} files
  * @param {number} threads
@@ -73,7 +73,7 @@ export async function wholeIfFastEnough(small, files, threads, workers) {
     if (whole.ms / workers <= FAST) return whole;
     whole.networks[1].close();
   } catch (error) {
-    console.warn("facewire: the small network goes on drawing:", error);
+    console.warn("facewire: the small network stays in use:", error);
   }
   return null;
 }

@@ -1,28 +1,31 @@
-// Networks for a worker: fetched with a word of how far it is, and opened in ONNX Runtime.
+// Networks for a worker: fetched with progress reports, and opened in ONNX Runtime.
 //
-// ONNX Runtime's WebAssembly is compiled once, by the page, for all workers. ONNX Runtime Web has no option for that: by itself
-// each worker compiles it anew, which takes seconds of a processor core and much memory.
+// ONNX Runtime's WebAssembly is compiled once, by the page, for all workers. ONNX Runtime Web has no option for that: normally
+// each worker compiles it again, which takes seconds of a processor core and much memory.
 
 import { sleep } from "../media/clock.js";
 import { Network } from "../models/onnx_network.js";
 
 /**
- * Where files lie and how large they are unpacked, as the server tells in /peer/files.json.
+ * Where files are and how large they are unpacked, as the server lists them in /peer/files.json.
  * @typedef {{ runtime: string, files: Record<string, { url: string, bytes: number }> }} Listed
  */
-/** The same with ONNX Runtime compiled; null where the worker shall do it. @typedef {Listed & { compiled: WebAssembly.Module | null }} Files */
+/**
+ * The same with ONNX Runtime compiled; null if the worker is to compile it.
+ * @typedef {Listed & { compiled: WebAssembly.Module | null }} Files
+ */
 
-/** Seconds before a file is asked for again. */
+/** Seconds before a file is requested again. */
 const PAUSES = [0.5, 2, 5];
-/** ONNX Runtime for WebAssembly alone. */
+/** ONNX Runtime only for WebAssembly. */
 const PLAIN = "ort-wasm-simd-threaded.wasm";
 
 /**
- * The networks that draw a frame: `gpu` on WebGPU; `whole`, the same in int8, which is faster in WebAssembly and not supported
- * by WebGPU; `small`, a third of the operations and not quite as good (docs/decisions.md).
+ * The networks that render a frame: `gpu` on WebGPU; `whole`, the same in int8, which is faster in WebAssembly and which
+ * WebGPU does not support; `small`, a third of the operations and not quite as good (docs/decisions.md).
  */
 export const STEP_FILES = { gpu: "step.onnx", whole: "step-int8.onnx", small: "step-small-int8.onnx" };
-/** What is loaded before a face can be drawn. @param {boolean} gpu */
+/** What is loaded before a face can be rendered. @param {boolean} gpu */
 export const drawing = (gpu) => ["identity.onnx", gpu ? STEP_FILES.gpu : STEP_FILES.small];
 
 /** ONNX Runtime, compiled, to be given to all workers. @param {Listed} files @returns {Promise<Files>} */
@@ -30,12 +33,12 @@ export async function compiled(files) {
   try {
     return { ...files, compiled: await WebAssembly.compileStreaming(fetch(files.runtime + PLAIN)) };
   } catch (error) {
-    console.warn("facewire: every worker compiles for itself:", error); // and tells what is wrong
+    console.warn("facewire: every worker compiles for itself:", error); // and reports what is wrong
     return { ...files, compiled: null };
   }
 }
 
-/** Let ONNX Runtime have what is compiled when it asks for its file. @param {WebAssembly.Module} module */
+/** Give ONNX Runtime the compiled module when it requests its file. @param {WebAssembly.Module} module */
 export function give(module) {
   const compile = WebAssembly.instantiateStreaming;
   WebAssembly.instantiateStreaming = async (source, imports) => {
@@ -47,7 +50,7 @@ export function give(module) {
 }
 
 /**
- * ONNX Runtime, for WebAssembly alone or with WebGPU.
+ * ONNX Runtime, only for WebAssembly or with WebGPU.
  * @param {Files} files
  * @param {boolean} gpu
  * @param {number} threads
@@ -66,7 +69,8 @@ export async function loadRuntime(files, gpu, threads) {
 let created = Promise.resolve();
 
 /**
- * One network. Several may be asked for at once. `progress` is told how many bytes more are here.
+ * One network. Several may be requested at once. `progress` is called with the number of bytes that have just
+ * arrived, negative when a failed attempt is repeated.
  * @param {import("../models/onnx_network.js").Ort} ort
  * @param {Files} files
  * @param {string} name
@@ -81,7 +85,7 @@ export async function loadNetwork(ort, files, name, gpu = false, progress = () =
 }
 
 /**
- * A file's bytes; where the network is away, more than one attempt is made. Throws where the server doesn't give it.
+ * A file's bytes; if that fails, more attempts are made. Throws if the server doesn't deliver it.
  * @param {string} url @param {(bytes: number) => void} progress
  */
 async function fetched(url, progress) {
@@ -94,7 +98,7 @@ async function fetched(url, progress) {
     try {
       return await once(url, counted);
     } catch (error) {
-      console.warn(`facewire: ${url} is asked for again:`, error);
+      console.warn(`facewire: ${url} is requested again:`, error);
       progress(-came);
       await sleep(pause);
     }

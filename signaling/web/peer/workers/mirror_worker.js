@@ -1,5 +1,4 @@
-// Looks for a keyframe that would serve the other side better, in a worker of its own: what is sent and shown must never wait
-// for it.
+// Looks for a keyframe that would serve the peer better, in a separate worker: sending and showing must never wait for it.
 
 import { parseBundle } from "../codec/bundle.js";
 import { makeKeyframe, parseKeyframe } from "../codec/keyframe.js";
@@ -16,21 +15,22 @@ import { CHECK_MS, Refresh } from "../sender/refresh.js";
 import { pointsOf } from "../sender/shapes.js";
 import { loadNetwork, loadRuntime } from "./load.js";
 
-/** Ticks that may wait; where more do, they are decoded but not looked at until this worker has caught up. */
+/** Ticks that may wait; if more do, they are decoded but not examined until this worker has caught up. */
 const BEHIND = 2;
-/** Share of a core that looking may take: slow machines look more rarely. */
+/** Share of a core that checks may take: slow machines check more rarely. */
 const SHARE = 0.1;
-/** Milliseconds between two keyframes that are sent: each must first show what it is worth. */
+/** Milliseconds between two keyframes that are sent: each must first prove its worth. */
 const PAUSE_MS = 5000;
 
 /**
- * A tick as the sender worker tells it: ticks with the camera off so far, which come back with the advice; `bundle` as sent, null
- * where it is left out in silence; `crop`, null but for one tick after each "ready"; `keyframes` that are new since the last, as
- * slot and bytes; `slots` that the other side holds; the one in use; whether another may be sent.
+ * A tick from the sender worker. `hiddenTicks`: ticks with the camera off so far, which are returned with the advice.
+ * `bundle`: as sent, null if left out in silence. `crop`: null except for one tick after each "ready". `keyframes`: those new
+ * since the last tick, as slot and bytes. `slots`: those that the peer holds. `current`: the one in use. `maySend`: whether
+ * another may be sent.
  * @typedef {{
  *   hiddenTicks: number, atMs: number, tickMs: number, bundle: Uint8Array | null, crop: import("../media/image.js").Rgba | null,
  *   keyframes: [number, Uint8Array][], slots: number[], current: number | null, maySend: boolean,
- * }} Told
+ * }} MirrorTick
  */
 
 /** @type {Map<number, import("../codec/keyframe.js").Keyframe>} */
@@ -46,12 +46,12 @@ self.onmessage = ({ data }) => {
   else if (refresh) begin(refresh, data.port);
 };
 
-/** From a stream's first tick on. @param {Promise<Refresh>} refresh @param {MessagePort} port */
+/** Follow a stream from its first tick on. @param {Promise<Refresh>} refresh @param {MessagePort} port */
 function begin(refresh, port) {
   let failed = false;
   // Ticks wait for the networks: later pictures are decoded from earlier ones.
   let done = refresh.then(() => {});
-  port.onmessage = (/** @type {MessageEvent<Told>} */ { data }) => {
+  port.onmessage = (/** @type {MessageEvent<MirrorTick>} */ { data }) => {
     if (failed) return;
     waiting += 1;
     done = done
@@ -63,14 +63,14 @@ function begin(refresh, port) {
   refresh
     .then(() => port.postMessage({ kind: "ready" }))
     .catch((error) => {
-      console.warn("facewire: the keyframe stays, for the networks could not be loaded:", error);
+      console.warn("facewire: the keyframe stays, because the networks could not be loaded:", error);
       failed = true;
       port.close();
     });
 }
 
 /**
- * `step`: the network that draws; `later`: seconds from now.
+ * `step`: the network that renders; `later`: seconds from now.
  * @param {{ files: import("./load.js").Files, step: string, later: number }} given
  */
 async function load({ files, step, later }) {
@@ -89,7 +89,7 @@ async function load({ files, step, later }) {
   });
 }
 
-/** @param {Refresh} refresh @param {MessagePort} port @param {Told} told */
+/** @param {Refresh} refresh @param {MessagePort} port @param {MirrorTick} told */
 async function work(refresh, port, told) {
   waiting -= 1;
   for (const [slot, data] of told.keyframes) keyframes.set(slot, await parseKeyframe(data));

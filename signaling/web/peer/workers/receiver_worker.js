@@ -1,21 +1,21 @@
-// Decodes what comes and plays it on its clock, in a worker, whose timers go on in a hidden tab.
+// Decodes what arrives and plays it on the playout clock, in a worker, whose timers continue in a hidden tab.
 
 import { CodecError } from "../codec/errors.js";
 import { parseKeyframe } from "../codec/keyframe.js";
 import { now, sleep } from "../media/clock.js";
 import { SpeechDecoder } from "../media/opus.js";
 import { FRAMES, Interpolator } from "../models/upsampler.js";
-import { Drawers } from "../receiver/drawers.js";
 import { Player } from "../receiver/player.js";
 import { Presenter } from "../receiver/presenter.js";
+import { RenderScheduler } from "../receiver/render_scheduler.js";
 import { between, smallOf } from "../receiver/small_pictures.js";
 import { loadNetwork, loadRuntime } from "./load.js";
 
-/** Seconds between two words of how it goes. */
+/** Seconds between two reports of figures to the page. */
 const EVERY = 0.5;
 
 /**
- * Until the network is here: a straight way from picture to picture.
+ * Until the network is loaded: linear interpolation from picture to picture.
  * @type {{ tick(pictures: Float32Array[]): Promise<Float32Array[]> }}
  */
 const straight = {
@@ -26,16 +26,16 @@ const straight = {
 };
 /** @type {typeof straight} */
 let interpolator = straight;
-/** Seconds by which sound is heard after it is handed out. */
+/** Seconds from handing out sound until it is heard. */
 let outputs = 0;
-const drawers = new Drawers(now);
+const drawers = new RenderScheduler(now);
 const presenter = new Presenter({
   now,
   sleep,
   shown: (frame) => self.postMessage({ kind: "shown", frame }, { transfer: [frame.rgba.buffer] }),
   hidden: () => self.postMessage({ kind: "hidden" }),
 });
-/** Whether anybody looks; in a hidden tab only sound goes on. */
+/** Whether the tab is visible; in a hidden one only sound continues. */
 let visible = true;
 /** @type {MessagePort | null} */
 let speaker = null;
@@ -53,7 +53,7 @@ const make = () =>
         if (!visible) return;
         const seen = due + outputs;
         presenter.frame(frame, seen, drawers.submit(frame, seen));
-        // Until frames are drawn the page shows the pixels that they would be drawn from.
+        // Until frames are rendered the page shows the pixels that they would be rendered from.
         if (!drawers.ready) sleep(seen - now()).then(() => self.postMessage({ kind: "small", small: smallOf(frame) }));
       },
       hide: (due) => presenter.hide(due + outputs),
@@ -85,7 +85,7 @@ self.onmessage = ({ data }) => {
   else if (data.kind === "outputs") outputs = data.seconds;
 };
 
-/** A worker that draws. @param {MessagePort} port */
+/** Add a worker that renders. @param {MessagePort} port */
 function add(port) {
   port.onmessage = ({ data }) => {
     const order = drawers.done(port, data?.seconds ?? null);
@@ -100,7 +100,7 @@ async function load(files) {
     const ort = await loadRuntime(files, false, 1);
     interpolator = new Interpolator(await loadNetwork(ort, files, "interpolator.onnx"));
   } catch (error) {
-    console.warn("facewire: pictures are filled in without the network:", error);
+    console.warn("facewire: pictures are interpolated without the network:", error);
   }
 }
 
@@ -110,11 +110,11 @@ function media(data) {
   try {
     bundle = player.bundle(data);
   } finally {
-    self.postMessage({ kind: "report", own: player.report(), theirs: bundle?.report ?? null }); // each is answered
+    self.postMessage({ kind: "report", own: player.report(), theirs: bundle?.report ?? null }); // every message is answered
   }
 }
 
-/** @param {{ slot: number, data: Uint8Array }} given bytes of a keyframe that were checked when they came */
+/** @param {{ slot: number, data: Uint8Array }} given bytes of a keyframe that were checked when they arrived */
 async function keyframe({ slot, data }) {
   try {
     player.keyframe(slot, await parseKeyframe(data));

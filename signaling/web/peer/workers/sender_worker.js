@@ -1,5 +1,5 @@
-// Looks at the camera, listens to the microphone and makes a bundle of each tick, in a worker, whose work goes on in a hidden
-// tab. When a tick is over, ../sender/tick_sound.js tells.
+// Reads the camera and the microphone and makes a bundle of each tick, in a worker, whose work continues in a hidden tab.
+// ../sender/tick_sound.js decides when a tick is over.
 
 import { parseKeyframe } from "../codec/keyframe.js";
 import { now, Signal, sleep } from "../media/clock.js";
@@ -17,15 +17,15 @@ import { loadNetwork, loadRuntime } from "./load.js";
 
 /** @typedef {import("../media/image.js").Rgba} Rgba */
 
-/** The camera's picture is worked on at this side, at most. */
+/** Longest side, in pixels, at which the camera's picture is processed. */
 const SIDE_MAX = 640;
 /** Seconds from one picture to the next, at least: all of a camera with 30 FPS are taken, every other of one with 60. */
 const SPACING = 0.025;
-/** Milliseconds that the face mesh may take for every picture to be looked at: 15 % of a core. */
+/** Milliseconds that the face mesh may take if every picture is to be examined: 15 % of a core. */
 const FAST_MESH = 6;
-/** Seconds after which a camera that brings no picture is none. */
+/** Seconds after which a camera without a new picture counts as missing. */
 const STALE = 2;
-/** Ticks that fail one after the other until the user is told. */
+/** Ticks that fail in a row before the user is told. */
 const FAILING = 10;
 /** Pictures kept: those of the longest tick, and some before it. */
 const KEPT = 8;
@@ -34,23 +34,26 @@ const KEPT = 8;
 let stream;
 const speech = new SpeechEncoder();
 const sound = new TickSound(OPUS_RATE);
-/** Hears whether somebody speaks who is muted; nothing of it leaves the page. */
+/** Detects whether the muted user speaks; nothing of that sound leaves the page. */
 const overheard = new VoiceActivity(OPUS_RATE);
 /** @type {Resampler | null} */
 let resampler = null;
-/** The loudest of the microphone's samples since the last look before the call. */
+/** The microphone's loudest sample since the last {@link glimpse}. */
 let loudest = 0;
 /** @type {MessagePort | null} */
 let microphone = null;
 /** The newest pictures, oldest first. @type {{ at: number, image: Rgba }[]} */
 let pictures = [];
-/** What the camera has brought since: its pixels are taken when they are needed. @type {{ at: number, frame: VideoFrame | ImageBitmap } | null} */
+/**
+ * The camera's newest frame; its pixels are read when needed.
+ * @type {{ at: number, frame: VideoFrame | ImageBitmap } | null}
+ */
 let newest = null;
 const canvas = new OffscreenCanvas(1, 1);
 const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
   canvas.getContext("2d", { alpha: false, willReadFrequently: true })
 );
-/** What the main thread wants, applied between two ticks. */
+/** The page's settings, applied between two ticks. */
 const wanted = { ...WANTED };
 /** @type {import("../codec/bundle.js").Report | null} */
 let report = null;
@@ -58,12 +61,12 @@ let report = null;
 const jobs = [];
 let cameraNumber = 0;
 const seen = new Signal();
-/** Keyframes that the main thread was told of. */
+/** Keyframes that were sent to the page. */
 const announced = new Set();
 let failures = 0;
 /** Begin another stream. */
-let anew = () => {};
-/** Who looks for a better keyframe; whether it looks already; and which keyframes it was told of. */
+let newStream = () => {};
+/** The mirror worker: its port, whether it waits for a crop, and which keyframes it was sent. */
 const mirror = { port: /** @type {MessagePort | null} */ (null), ready: false, told: new WeakSet() };
 /** Ticks with the camera off so far: what was seen before one must not be sent afterwards. */
 let hiddenTicks = 0;
@@ -77,7 +80,7 @@ self.onmessage = ({ data }) => {
   else if (data.kind === "acknowledged") jobs.push(() => stream.pictures.acknowledge(data.number));
   else if (data.kind === "confirm") jobs.push(() => stream.keyframes.confirm(data.slot, data.digest));
   else if (data.kind === "heard") phase.heard(data.at, data.trip);
-  else if (data.kind === "reset") jobs.push(anew);
+  else if (data.kind === "reset") jobs.push(newStream);
   else if (data.kind === "reconnected") jobs.push(() => stream.reconnected());
   else if (data.kind === "microphone") listen(data.port, data.rate);
   else if (data.kind === "camera") watch(data.readable);
@@ -92,12 +95,12 @@ async function start(files) {
   const detector = new BlazeFace(await loadNetwork(ort, files, "blazeface.onnx", false, progress));
   const mesh = new FaceMesh(await loadNetwork(ort, files, "face_landmark.onnx", false, progress));
   const everyFrame = (await time(mesh)) < FAST_MESH;
-  anew = () => {
+  newStream = () => {
     stream = new SenderStream(detector, mesh, speech, encodeStill);
     stream.everyFrame = everyFrame;
     announced.clear();
   };
-  anew();
+  newStream();
   self.postMessage({ kind: "ready", everyFrame });
   await send();
 }
@@ -116,7 +119,7 @@ async function time(mesh) {
 
 // ---- what is captured ----
 
-/** The microphone's samples come by `port`; null: there is none. @param {MessagePort | null} port @param {number} rate */
+/** The microphone's samples arrive on `port`; null: there is none. @param {MessagePort | null} port @param {number} rate */
 function listen(port, rate) {
   microphone?.close();
   microphone = port;
@@ -150,7 +153,7 @@ async function watch(readable) {
     try {
       arrived(value);
     } catch (error) {
-      console.warn("facewire: a picture of the camera could not be read:", error); // the next may do
+      console.warn("facewire: a picture of the camera could not be read:", error); // the next may succeed
     }
   }
 }
@@ -160,7 +163,7 @@ function arrived(frame) {
   newest?.frame.close();
   newest = { at: now(), frame };
   const last = pictures[pictures.length - 1]?.at ?? 0;
-  // Of a tick of which the last picture is all that is looked at, that one alone is worth its pixels.
+  // If only a tick's last picture is examined, only that one's pixels are read.
   if (stream?.everyFrame && newest.at - last >= SPACING) takePixels();
   seen.set();
 }
@@ -182,7 +185,7 @@ function takePixels() {
   pictures = [...pictures, { at, image }].slice(-KEPT);
 }
 
-/** The pictures of the tick that has just ended, as they were on its grid of 25 FPS. @param {number} tickMs */
+/** The pictures of the tick that has just ended, on its 25 FPS grid. @param {number} tickMs */
 function captured(tickMs) {
   if (wanted.cameraOff || wanted.away) return [];
   if (!stream.everyFrame) takePixels();
@@ -199,7 +202,7 @@ function captured(tickMs) {
 
 // ---- what is sent ----
 
-/** Tick after tick, for ever. */
+/** Send tick after tick, forever. */
 async function send() {
   for (;;) {
     try {
@@ -208,7 +211,7 @@ async function send() {
       if (failures >= FAILING) self.postMessage({ kind: "recovered" });
       failures = 0;
     } catch (error) {
-      // A tick must not end the call; where all fail, the user must know.
+      // A failed tick must not end the call; if all fail, the user must know.
       failures += 1;
       console.warn("facewire: a tick could not be sent:", error);
       if (failures === FAILING) self.postMessage({ kind: "failed", message: String(/** @type {Error} */ (error).message) });
@@ -237,12 +240,12 @@ async function one(tick) {
   const message = { kind: "tick", face, enlarged: framing.enlarged, hidden: framing.hidden, crop: crop && view(crop) };
   const using = stream.pictures.slot;
   const level = stream.muted ? 0 : peak(tick.sound);
-  const unheard = wanted.muted && !wanted.away && overheard.heard(tick.sound);
+  const unheard = wanted.muted && !wanted.away && overheard.isSpeaking(tick.sound);
   self.postMessage({ ...message, using, level, unheard, bundle: bundle ?? null });
   tellMirror(atMs, bundle?.data ?? null);
 }
 
-/** A tick as it was sent. @param {number} atMs @param {Uint8Array | null} bundle */
+/** Pass on a tick as it was sent. @param {number} atMs @param {Uint8Array | null} bundle */
 function tellMirror(atMs, bundle) {
   if (!mirror.port) return;
   if (stream.framing.hidden) hiddenTicks += 1;
@@ -277,7 +280,7 @@ function heedMirror(port) {
   };
 }
 
-/** Look at the camera while the other side is waited for. */
+/** Look at the camera while waiting for the peer. */
 async function glimpse() {
   await seen.wait(0.5);
   const images = captured(40);
@@ -302,7 +305,7 @@ async function glimpse() {
   }
 }
 
-/** Pixels for another thread. @param {Rgba} crop @returns {Rgba} */
+/** A copy of the pixels for another thread. @param {Rgba} crop @returns {Rgba} */
 const view = ({ width, height, data }) => ({ width, height, data: data.slice() });
 
 function apply() {
@@ -311,7 +314,7 @@ function apply() {
   if (stream.atMs % SWITCH_MS === 0) stream.setTickMode(wanted.tickMode, wanted.bitrate);
 }
 
-/** What the buttons say. */
+/** Apply the state of the buttons. */
 function heed() {
   stream.muted = wanted.muted || !microphone;
   stream.redundant = wanted.redundant;

@@ -51,8 +51,8 @@ const { fit } = await receiver("stretch.js");
 const { PlayoutClock } = await receiver("playout_delay.js");
 const { Pace } = await receiver("pace.js");
 const { Arrivals } = await receiver("arrivals.js");
-const { consistency } = await receiver("trust.js");
-const { moved } = await receiver("motion_compensation.js");
+const { consistency } = await receiver("consistency.js");
+const { warpedFrame } = await receiver("motion_compensation.js");
 const { Presenter } = await receiver("presenter.js");
 const { Ladder, QueueWatch, Redundancy } = await import(new URL("sender/adaptation.js", peer));
 const { Pairing, messages } = await import(new URL("call/pairing.js", peer));
@@ -242,7 +242,7 @@ const requests = {
   },
   voice: ({ ticks, rate }) => {
     const voice = new VoiceActivity(rate);
-    return ticks.map((samples) => voice.heard(floats(samples)));
+    return ticks.map((samples) => voice.isSpeaking(floats(samples)));
   },
   resample: ({ from, to, pieces }) => {
     const resampler = new Resampler(from, to);
@@ -250,7 +250,7 @@ const requests = {
   },
   moved: ({ rgba, drawn, frame }) => {
     const driven = ({ pictures, shape }) => ({ pictures: floats(pictures), shape: floats(shape) });
-    return moved(image({ width: 256, height: 256, data: rgba }).data, driven(drawn), driven(frame));
+    return warpedFrame(image({ width: 256, height: 256, data: rgba }).data, driven(drawn), driven(frame));
   },
   /** What is shown, and when, of `steps` at their times; a drawn frame is grey, of the level that is its number. */
   presenter: async ({ steps, until }) => {

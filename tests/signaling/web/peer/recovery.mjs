@@ -4,7 +4,7 @@
 import { instead } from "./virtual_time.mjs";
 
 const peer = new URL("../../../../signaling/web/peer/", import.meta.url);
-const { Drawing } = await import(new URL("call/drawing.js", peer));
+const { RenderWorkers } = await import(new URL("call/render_workers.js", peer));
 const { SignalingClient } = await import(new URL("call/signaling_client.js", peer));
 const { loadNetwork } = await import(new URL("workers/load.js", peer));
 
@@ -30,7 +30,7 @@ export function drawing({ said, close }) {
     const told = [];
     const names = ["port", "gone", "loading", "ready", "chosen", "complete", "failed"];
     const on = Object.fromEntries(names.map((name) => [name, (value) => told.push(name === "failed" ? `failed: ${value}` : name)]));
-    const made = new Drawing(Promise.resolve({ files: {} }), { gpu: false, cores: 4, shared: false }, on);
+    const made = new RenderWorkers(Promise.resolve({ files: {} }), { gpu: false, cores: 4, shared: false }, on);
     made.keyframe(3, new Uint8Array(9), "webp");
     for (const [number, data] of said) {
       await turn();
@@ -46,9 +46,9 @@ export function drawing({ said, close }) {
 
 /**
  * `script`: for each socket in turn what it does, each [seconds after it was made, what]: "open", "close", a message of the
- * server's, or {do: what the page does}. `stands`: until when there is a connection.
+ * server's, or {do: what the page does}. `connectedUntil`: until when there is a connection.
  */
-export function signaling({ script, until, stands = 0 }) {
+export function signaling({ script, until, connectedUntil = 0 }) {
   const sockets = [];
   const told = [];
   let client;
@@ -83,7 +83,7 @@ export function signaling({ script, until, stands = 0 }) {
       ended: ({ code }) => told.push(`ended: ${code} at ${Math.round(time.now())}`),
       lost: () => told.push("lost"),
       joined: () => told.push("joined"),
-      stands: () => time.now() < stands,
+      isConnected: () => time.now() < connectedUntil,
     });
     let over = false;
     client.run().then(() => {

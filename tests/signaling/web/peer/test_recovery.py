@@ -69,7 +69,7 @@ def test_a_server_that_stays_away_is_looked_for_as_long_as_a_connection_stands(b
     assert found["over"]
     assert found["told"][-1] in ("ended: lost at 60", "ended: lost at 61", "ended: lost at 62")
     assert 25 < len(found["sockets"]) < 60, "it does not hammer the server"
-    found = browser.ask("signaling", script=[[[0.1, "close"]]], until=300, stands=120)
+    found = browser.ask("signaling", script=[[[0.1, "close"]]], until=300, connectedUntil=120)
     assert found["told"][-1].startswith("ended: lost at 18")
 
 

@@ -6,7 +6,7 @@ const HALF = 1 << 15;
 /** @param {number} value */
 const clip = (value) => (value < 0 ? 0 : Math.min(value, 255));
 
-/** RGB, three bytes a pixel → YCbCr alike, chroma centred on 128. @param {ArrayLike<number>} rgb */
+/** RGB, three bytes a pixel → YCbCr in the same layout, chroma centred on 128. @param {ArrayLike<number>} rgb */
 export function rgbToYcbcr(rgb) {
   const out = new Uint8Array(rgb.length);
   for (let i = 0; i < rgb.length; i += 3) {

@@ -1,8 +1,8 @@
 // Syntax elements of the picture and their contexts: which trained probability each bit has.
 //
-// A quantised difference is coded as its size, in unary with contexts and past 14 in Exp-Golomb, then its sign. How large it
-// is likely to be is told by a weighted sum of the sizes around it, of what the reference left out, and of the other
-// components (planes.js); that sum falls into one of twenty bins.
+// A quantised difference is coded as its size, in unary with contexts and past 14 in Exp-Golomb, then its sign. Its likely
+// size is estimated by a weighted sum of the sizes around it, of the thumbnail's difference from the reference, and of the
+// sizes in the other components (planes.js). The sum falls into one of twenty bins.
 
 import { SyntaxLimitError } from "../errors.js";
 import { ZERO } from "./probabilities.js";
@@ -31,7 +31,7 @@ export const BIN_OF = Array.from({ length: MOST }, (_, total) =>
 /** @typedef {import("./rangecoder.js").Coder} Coder */
 
 /**
- * Code a size past 0, 1 …; `at` is the first of its bin's contexts. Throws {@link SyntaxLimitError}.
+ * Code a size of 1 or more; `at` is the first of its bin's contexts. Throws {@link SyntaxLimitError}.
  * @param {Coder} coder @param {number} size @param {number} at
  */
 export function codeSize(coder, size, at) {
@@ -40,7 +40,7 @@ export function codeSize(coder, size, at) {
   return found === ESCAPE ? found + golomb(coder, size - ESCAPE) : found;
 }
 
-/** @param {Coder} coder @param {number} value below 0 where it is read */
+/** @param {Coder} coder @param {number} value below 0 when decoding */
 function golomb(coder, value) {
   const width = value >= 0 ? 31 - Math.clz32(value + 1) : 0;
   let prefix = 0;

@@ -1,8 +1,8 @@
-// The picture's header: what it rests on, and how it is coded. Range-coded like the rest; usually two or three bits.
+// The picture's header: what the picture is predicted from, and how it is coded. Range-coded like the rest; usually two or
+// three bits.
 //
-// A picture is predicted from an earlier one or from a keyframe's own picture. Whatever else it needs is mostly as it was in
-// the picture that it rests on, and then one bit says so; that picture is held by both sides, so nothing hangs on what may be
-// lost.
+// A picture is predicted from an earlier one or from a keyframe's own picture. The other fields mostly equal those of that
+// reference, which one bit signals. Both sides hold the reference, so nothing depends on a picture that may be lost.
 
 import { SyntaxLimitError } from "../errors.js";
 import { DISTANCE_AT, PLAIN_AT } from "./contexts.js";
@@ -14,7 +14,7 @@ export const SIZES = [8, 12, 16, 32];
 export const RATES = [200, 100, 60, 40, 120, 80];
 /** Quantiser steps by the number in the header, luma and chroma alike. */
 export const STEPS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32];
-/** How many pictures back a reference may lie; 0 means the keyframe. */
+/** How many pictures back a reference may be; 0 means the keyframe. */
 export const DISTANCE_MAX = 15;
 export const SLOTS = 16;
 
@@ -44,7 +44,7 @@ const LIMITS = {
 };
 const FIELDS = /** @type {(keyof PictureHeader)[]} */ (Object.keys(LIMITS));
 
-/** Throws {@link SyntaxLimitError} when a field is out of range. @param {PictureHeader} header */
+/** Throws {@link SyntaxLimitError} if a field is out of range. @param {PictureHeader} header */
 export function checkHeader(header) {
   if (FIELDS.some((name) => !Number.isInteger(header[name]) || header[name] < 0 || header[name] > LIMITS[name])) {
     throw new SyntaxLimitError(`${JSON.stringify(header)} has a field out of range`);
@@ -55,7 +55,7 @@ export function checkHeader(header) {
 const same = (a, b) => FIELDS.every((name) => a[name] === b[name]);
 
 /**
- * How many pictures back the reference lies, in unary.
+ * Code how many pictures back the reference is, in unary.
  * @param {import("./rangecoder.js").Coder} coder
  * @param {number} distance
  */
@@ -67,8 +67,8 @@ export function codeDistance(coder, distance) {
 }
 
 /**
- * The fields besides the distance, where they aren't those of `before`, the reference's header. `header`: what to write; a
- * decoder gives one with its distance. Throws {@link SyntaxLimitError}.
+ * Code the fields other than the distance, unless they equal those of `before`, the reference's header. `header`: what to
+ * write; a decoder passes one that has the distance. Throws {@link SyntaxLimitError}.
  * @param {import("./rangecoder.js").Coder} coder @param {PictureHeader} header @param {PictureHeader} before
  * @returns {PictureHeader}
  */

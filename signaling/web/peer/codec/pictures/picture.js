@@ -1,7 +1,7 @@
 // The small picture, 8×8 as a rule: header, prediction, differences. See docs/format.md for the bytes.
 //
-// A picture is predicted from one that the other side is known to hold (the keyframe's own picture, or one it has
-// acknowledged), never from one that may be lost. Encoder and decoder walk the same code, so they cannot disagree.
+// A picture is predicted from one that the peer is known to hold (the keyframe's own picture, or one it has acknowledged),
+// never from one that may be lost. Encoder and decoder run the same code, so they cannot disagree.
 
 import { PictureTooLongError, ReferenceMissingError, SyntaxLimitError } from "../errors.js";
 import { MAX_LENGTH, unsigned } from "../wirebytes.js";
@@ -13,18 +13,18 @@ import { References, resized } from "./references.js";
 /** @typedef {import("./planes.js").Picture} Picture */
 /** @typedef {import("./header.js").PictureHeader} PictureHeader */
 
-/** No picture is longer, for a bundle's length field cannot tell it. An 8×8 one never comes near (about 400 bytes of noise at
- * step 1); a 32×32 one of much detail at a fine step would, and is coded more coarsely. */
+/** No picture is longer, because a bundle's length field cannot hold more. An 8×8 one never comes near (about 400 bytes of
+ * noise at step 1); a 32×32 one of much detail at a fine step would exceed it, and is coded more coarsely. */
 export const MAX_BYTES = MAX_LENGTH;
-/** How much coarser than asked for the quantiser may get to meet a limit: the quality's floor. */
+/** Steps by which the quantiser may become coarser than requested to meet a limit: the quality's floor. */
 const COARSER = 6;
 /** @type {Picture} */
 const GREY = { side: 8, ycbcr: new Uint8Array(3 * 64).fill(128) };
 
 /**
- * One try: `picture` against `reference` → its bytes and what the decoder will have. `own`: the keyframe's own picture; both
- * are brought to the header's size. `before`: the reference's header. Throws {@link SyntaxLimitError} for another size or
- * mode, and {@link PictureTooLongError} when the result is over {@link MAX_BYTES}.
+ * Code `picture` once, predicted from `reference` → its bytes and the decoded picture. `own`: the keyframe's own picture; it
+ * and `reference` are resized to the header's size. `before`: the reference's header. Throws {@link SyntaxLimitError} for
+ * another size or mode, and {@link PictureTooLongError} if the result is over {@link MAX_BYTES}.
  * @param {Picture} picture @param {Picture} reference @param {Picture} own @param {PictureHeader} header
  * @param {PictureHeader} before @param {number} mode
  */
@@ -53,14 +53,14 @@ function checked(data) {
   return new Decoder(data);
 }
 
-/** An 8×8 picture that rests on nothing but grey, without any loss: a keyframe's own. @param {Picture} picture */
+/** Code an 8×8 picture losslessly, predicted only from grey: a keyframe's own. @param {Picture} picture */
 export function encodeAlone(picture) {
   const alone = { ...USUAL, luma: 0, chroma: 0 };
   const tries = Array.from({ length: MODES }, (_, mode) => encodePicture(picture, GREY, GREY, alone, USUAL, mode).data);
   return tries.reduce((best, data) => (data.length < best.length ? data : best));
 }
 
-/** What {@link encodeAlone} was given. Throws {@link CodecError} kinds only. @param {Uint8Array} data */
+/** Inverse of {@link encodeAlone}. Throws only {@link CodecError} and its subclasses. @param {Uint8Array} data */
 export function decodeAlone(data) {
   const coder = checked(data);
   const header = codeRest(coder, { ...USUAL, distance: codeDistance(coder, 0) }, USUAL);
@@ -68,7 +68,7 @@ export function decodeAlone(data) {
   return walk(coder, null, { reference: GREY, thumbnail: GREY, steps: stepsOf(header) }, 0);
 }
 
-/** A stream of pictures on the sending side; picks reference and prediction by what they would about cost. */
+/** A stream of pictures on the sending side; picks reference and prediction by their estimated cost. */
 export class PictureEncoder {
   /** Quantiser numbers, indexes of STEPS; `size` and `rate` of SIZES and RATES. All four may be changed from one picture to the
    * next. Throws {@link SyntaxLimitError}. */
@@ -97,7 +97,7 @@ export class PictureEncoder {
     this.slot = slot;
   }
 
-  /** The other side holds picture `number`. Older acknowledgements that arrive late change nothing. @param {number} number */
+  /** The peer holds picture `number`. Older acknowledgements that arrive late change nothing. @param {number} number */
   acknowledge(number) {
     if (
       this.references.pictures.has(number) &&
@@ -108,7 +108,7 @@ export class PictureEncoder {
   }
 
   /**
-   * Picture number (modulo 2^16, each used once a round) and picture → its bytes and the decoded picture. With a `limit` in
+   * Picture number (modulo 2^16, each used once per wrap) and picture → its bytes and the decoded picture. With a `limit` in
    * bytes the quantiser is made coarser, by {@link COARSER} steps at most, until the picture fits; and by as many as it takes
    * until it has no more than {@link MAX_BYTES}. Throws {@link SyntaxLimitError} for a picture of another size,
    * {@link PictureTooLongError} for one of noise from black to white, {@link ReferenceMissingError} without a keyframe.
@@ -138,13 +138,13 @@ export class PictureEncoder {
     if (this.acknowledged === null) return [0];
     const distance = (number - this.acknowledged) & 0xffff;
     if (distance > 0 && distance <= DISTANCE_MAX && this.references.pictures.has(this.acknowledged)) return [0, distance];
-    // Out of reach for good. Forgotten, so that after a pause of hours no number stands for two pictures.
+    // Out of reach for good: forget it, so that after a pause of hours no number stands for two pictures.
     this.acknowledged = null;
     return [0];
   }
 
   /**
-   * Coded with the reference and the mode that promise the fewest bits.
+   * Code the picture with the reference and the mode that promise the fewest bits.
    * @param {number} number
    * @param {Picture} picture
    * @param {PictureHeader} wanted
@@ -175,7 +175,7 @@ export class PictureDecoder {
   }
 
   /**
-   * Hold `own`, the 8×8 picture of the keyframe in `slot`, for pictures that refer to it.
+   * Keep `own`, the 8×8 picture of the keyframe in `slot`, for pictures that refer to it.
    * @param {number} slot
    * @param {Picture} own
    */
@@ -184,7 +184,7 @@ export class PictureDecoder {
   }
 
   /**
-   * The picture and its header. Throws {@link CodecError} kinds; the stream goes on after one.
+   * The picture and its header. Throws {@link CodecError} or a subclass; the stream continues after one.
    * @param {number} number @param {Uint8Array} data @returns {{ picture: Picture, header: PictureHeader }}
    */
   decode(number, data) {

@@ -1,7 +1,7 @@
-// One picture's planes, Y then Cb then Cr: prediction, contexts, differences. Encoder and decoder walk the same code.
+// One picture's planes, Y then Cb then Cr: prediction, contexts, differences. Encoder and decoder run the same code.
 //
-// Every pixel is predicted from the reference and, in mode 1, from how the pixels around it have changed against theirs; the
-// quantised difference is coded in a context that tells how large it will be. All is integers; weights are in 64ths.
+// Every pixel is predicted from the reference and, in mode 1, from how its neighbours have changed since the reference. The
+// quantised difference is coded in a context that estimates its size. Everything is in integers; weights are in 64ths.
 
 import { BIN_OF, BINS, codeSize, EMPTY_AT, LARGEST, MODE_AT, MOST, SIGN_AT, SIZE_AT, STEPS_OF_SIZE } from "./contexts.js";
 import { ZERO } from "./probabilities.js";
@@ -13,7 +13,7 @@ const NEIGHBOUR_WEIGHTS = [
   [6, 14, 2, 3],
   [7, 9, 2, 3],
 ];
-/** Mode 1: weights of the thumbnail's pixel minus the reference's, and of the changes of the channels before, here. */
+/** Mode 1: weights of the thumbnail's pixel minus the reference's, and of this pixel's changes in the channels before. */
 const CROSS_WEIGHTS = [[2], [4, -3], [5, 3, -21]];
 /** Weights of the sizes to the left, above, above left, above right, two above. */
 const SIZE_NEIGHBOUR_WEIGHTS = [
@@ -21,17 +21,17 @@ const SIZE_NEIGHBOUR_WEIGHTS = [
   [5, 11, 3, 3, 3],
   [2, 5, 1, 1, 2],
 ];
-/** Weights of |thumbnail − reference| in steps, and of the sizes of the channels before, here. */
+/** Weights of |thumbnail − reference| in steps, and of this pixel's sizes in the channels before. */
 const SIZE_CROSS_WEIGHTS = [[5], [5, 2], [3, 2, 10]];
 
 /** A small picture: `ycbcr` has three bytes a pixel, row by row. @typedef {{ side: number, ycbcr: Uint8Array }} Picture */
 /**
- * What encoder and decoder share: the reference and the keyframe's thumbnail, both of the picture's side; steps by channel.
+ * What encoder and decoder share: the reference and the keyframe's thumbnail, both at the picture's side; steps by channel.
  * @typedef {{ reference: Picture, thumbnail: Picture, steps: number[] }} Shared
  */
 
 /**
- * Number of steps nearest to `difference`, a little nearer to zero: it costs fewer bits and little more error.
+ * Number of steps nearest to `difference`, rounded slightly towards zero: it costs fewer bits and little more error.
  * @param {number} difference
  * @param {number} step
  */
@@ -47,7 +47,7 @@ const clip = (value) => (value < 0 ? 0 : Math.min(value, 255));
 const plane = ({ ycbcr, side }, c) => Int32Array.from({ length: side * side }, (_, i) => ycbcr[3 * i + c]);
 
 /**
- * About what a mode would cost, by the sizes of its differences; no coding.
+ * About how many bits a mode would cost, estimated from the sizes of its differences without coding.
  * @param {Picture} wanted
  * @param {Shared} known
  * @param {number} mode
@@ -80,7 +80,7 @@ export function expectedBits(wanted, known, mode) {
   return bits;
 }
 
-/** What has been coded of a channel, by place: two rows above, one column left and right, so that no place is special. */
+/** What has been coded of a channel, padded by two rows above and a column on each side, so that no pixel is special. */
 class Coded {
   /** @param {number} room */
   constructor(room) {
@@ -91,7 +91,7 @@ class Coded {
 }
 
 /**
- * Code a picture; gives the one that the decoder will have. `wanted` null: decode.
+ * Code a picture; returns the one that the decoder will have. `wanted` null: decode.
  * @param {import("./rangecoder.js").Coder} coder @param {Picture | null} wanted @param {Shared} known @param {number} mode
  * @returns {Picture}
  */
@@ -141,7 +141,7 @@ export function walk(coder, wanted, known, mode) {
 }
 
 /**
- * One channel on its way through {@link walk}.
+ * The state of one channel in {@link walk}.
  * @typedef {{
  *   c: number, mode: number, step: number, width: number, inner: Int32Array, reference: Int32Array, lean: Int32Array,
  *   likely: Int32Array, target: Int32Array | null, before: Coded | null,
@@ -149,7 +149,7 @@ export function walk(coder, wanted, known, mode) {
  */
 
 /**
- * Mode 1: what pixel `i` becomes by what its neighbours became and by `lean`; mode 0: what it was.
+ * The prediction of pixel `i`. Mode 1: the reference's, changed as its neighbours have and by `lean`; mode 0: the reference's.
  * @param {Part} part
  * @param {number} i
  * @param {Int32Array} change

@@ -1,4 +1,4 @@
-// Binary range coder in integers: the arithmetic of LZMA's coder, with probabilities that are given with every bit.
+// Binary range coder in integers: the arithmetic of LZMA's coder, with a probability passed for every bit.
 //
 // The encoder emits whole bytes, drops the byte that is always zero at the start and the trailing bytes that the decoder can
 // supply as zeros, so that a nearly empty picture costs one or two bytes. Carry handling after Schindler / Pavlov (LZMA SDK).
@@ -9,13 +9,13 @@ const MASK = 0xffffffff;
 const BITS = 15;
 
 /**
- * What the picture syntax needs of either direction: both return the bit or the value, written or read.
+ * What the picture syntax needs of encoder and decoder: both methods return the bit or the value, written or read.
  * @typedef {{ code(zero: number, bit: number): number, codeEqual(value: number, count: number): number }} Coder
  */
 
 /** Bits in, bytes out. @implements {Coder} */
 export class Encoder {
-  #low = 0; // up to 2^33: beyond what bit operations hold
+  #low = 0; // up to 2^33: more than bit operations can hold
   #span = MASK;
   #cache = 0;
   #pending = 0;

@@ -1,7 +1,7 @@
-// Rate control of the pictures: what a moving face may cost, so that its mean stays under a target.
+// Rate control of the pictures: the bytes that each may cost, so that the mean of a moving face stays under a target.
 
-/** A bucket of bytes. A picture may cost `target` and what earlier ones left over, up to two pictures' worth; one that could
- * not be made small enough is paid back by the next. */
+/** A bucket of bytes. A picture may cost `target` and what earlier ones left over, up to two pictures' worth; the next ones pay
+ * back for one that could not be made small enough. */
 export class RateControl {
   /** @param {number} target bytes a picture: 44 are 0.00107 bits per pixel at 5 pictures a second */
   constructor(target = 44) {

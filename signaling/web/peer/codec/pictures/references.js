@@ -9,7 +9,7 @@ export const KEPT = 32;
 /** @typedef {import("./planes.js").Picture} Picture */
 /** @typedef {import("./header.js").PictureHeader} PictureHeader */
 
-/** Throws {@link SyntaxLimitError} for what is no picture. @param {Picture} picture */
+/** Throws {@link SyntaxLimitError} for an invalid picture. @param {Picture} picture */
 function check(picture) {
   if (!SIZES.includes(picture.side) || picture.ycbcr.length !== 3 * picture.side ** 2) {
     throw new SyntaxLimitError(
@@ -19,7 +19,7 @@ function check(picture) {
 }
 
 /**
- * The picture at another side, each pixel being the nearest above and to the left: exact on every machine.
+ * The picture resized to another side, each pixel the nearest above and to the left: exact on every machine.
  * @param {Picture} picture @param {number} side @returns {Picture}
  */
 export function resized(picture, side) {
@@ -34,7 +34,7 @@ export function resized(picture, side) {
   return { side, ycbcr };
 }
 
-/** Held alike by both sides: what one has acknowledged, the other may refer to. */
+/** Both sides hold the same ones: what one has acknowledged, the other may refer to. */
 export class References {
   constructor() {
     /** @type {Map<number, Picture>} */
@@ -58,8 +58,8 @@ export class References {
   }
 
   /**
-   * Keep picture `number`, in whatever order they come: one that comes late must not push out newer ones. One further back
-   * than what is kept is taken for the newest, for after a long pause the count has wrapped.
+   * Keep picture `number`. They may arrive in any order: a late one must not push out newer ones. One further back than those
+   * kept counts as the newest, because after a long pause the count has wrapped.
    * @param {number} number @param {Picture} picture @param {PictureHeader} header
    */
   remember(number, picture, header) {
@@ -71,7 +71,7 @@ export class References {
   }
 
   /**
-   * The header that picture `number`'s own is told against. Throws {@link ReferenceMissingError}.
+   * The header relative to which picture `number`'s own is coded. Throws {@link ReferenceMissingError}.
    * @param {number} number
    * @param {number} distance
    */

@@ -1,14 +1,14 @@
-// The keyframe's own points in bytes: what the shapes of later pictures are told against.
+// The keyframe's own points in bytes: the shapes of later pictures are coded relative to them.
 
 import { SyntaxLimitError } from "../errors.js";
 import { POINTS } from "./basis.js";
 
-/** Of each coordinate, in quarters of a pixel; a point outside the picture is moved to its edge. */
+/** Bits of each coordinate, in quarters of a pixel; a point outside the picture is moved to its edge. */
 const BITS = 10;
 /** Bytes of all points. */
 export const SIZE = (2 * POINTS * BITS) / 8;
 
-/** To the nearest whole number, of two equally near ones the even. @param {number} value */
+/** Round to the nearest whole number, halves to the even one. @param {number} value */
 function roundHalfEven(value) {
   const low = Math.floor(value);
   return value - low === 0.5 ? low + (low & 1) : Math.round(value);

@@ -1,7 +1,7 @@
-// The shape of one tick: how the face's points stand against the keyframe's, at its end and at the frames before that.
+// The shape of one tick: displacements of the face's points from the keyframe's, at its end and at the frames before that.
 //
-// At the tick's end it is predicted from the shape that came with the picture's own reference, which the other side is known
-// to hold; so nothing drifts. Each frame between is coded as a residual to linear interpolation from the previous tick's decoded
+// At the tick's end it is predicted from the shape that came with the picture's own reference, which the peer is known to
+// hold, so nothing drifts. Each frame between is coded as a residual to linear interpolation from the previous tick's decoded
 // shape; nothing is predicted from it. Encoder and decoder run the same code. Bytes in docs/format.md.
 
 import { SyntaxLimitError } from "../errors.js";
@@ -14,12 +14,12 @@ import { BETWEEN, codeBetween, codeTick, FULL_AT, LARGEST, STEP_AT, STEPS, USUAL
 
 /** A residual at a tick's end is rounded away from zero from this share of a step on. */
 const NEAR_END = 0.55;
-/** The same between ticks: what jitters there is mostly the mesh. */
+/** The same between ticks: jitter there comes mostly from the mesh. */
 const NEAR_BETWEEN = 0.75;
 
 /**
- * Whole coefficients against the keyframe in `slot`: `end` (16) at the tick's end, `between` (four of 16, or none) what the
- * frames before lack to the straight way.
+ * Whole coefficients relative to the keyframe in `slot`: `end` (16) at the tick's end; `between` (four of 16, or none) the
+ * residuals of the frames before to linear interpolation.
  * @typedef {{ slot: number, end: number[], between: number[][] }} Shape
  */
 /** @typedef {import("../pictures/header.js").PictureHeader} PictureHeader */
@@ -27,7 +27,7 @@ const NEAR_BETWEEN = 0.75;
 const NOTHING = /** @type {number[]} */ (new Array(COEFFICIENTS).fill(0));
 
 /**
- * Coefficients (count, 16) on the way from one tick's end to the next, that one the last; in integers, halves upwards.
+ * Coefficients (count, 16) interpolated from one tick's end to the next, which is the last row; in integers, halves upwards.
  * @param {number[]} before
  * @param {number[]} end
  * @param {number} count
@@ -49,7 +49,7 @@ function rounded(value, step, near) {
 }
 
 /**
- * Code the step, the residuals at the end, those between (null: whatever is read). A decoder gives zeros.
+ * Code the step, the residuals at the end, and those between (null: as many as are read). A decoder passes zeros.
  * @param {import("../pictures/rangecoder.js").Coder} coder
  * @param {number} step
  * @param {number[]} end
@@ -75,7 +75,7 @@ class Held {
   #ends = new Map();
 
   /**
-   * What the shape in bundle `number` is told against: zeros where there is none for this keyframe.
+   * The prediction for the shape in bundle `number`: zeros if there is none for this keyframe.
    * @param {number} number
    * @param {PictureHeader} header
    */
@@ -114,13 +114,13 @@ export class ShapeEncoder {
     this.step = step;
   }
 
-  /** A tick went out without a shape: the next one's way begins anew. */
+  /** A tick was sent without a shape: interpolation starts over with the next one. */
   skip() {
     this.#last = null;
   }
 
   /**
-   * Coefficients of a tick's frames (1 or 5 of 16), not rounded, the tick's end last → bytes and what the decoder will have.
+   * Coefficients of a tick's frames (1 or 5 of 16), not rounded, the tick's end last → bytes and the decoded shape.
    * `number` and `header` are the picture's in the same bundle. Throws {@link SyntaxLimitError} for another number of frames
    * or coefficients.
    * @param {number} number @param {PictureHeader} header @param {ArrayLike<number>[]} frames @returns {{ data: Uint8Array, shape: Shape }}
@@ -161,7 +161,7 @@ export class ShapeDecoder {
 
   /**
    * `number` and `header` are those of the picture in the same bundle, which was decoded. Throws {@link SyntaxLimitError};
-   * the stream goes on after one.
+   * the stream continues after one.
    * @param {number} number @param {PictureHeader} header @param {Uint8Array} data @returns {Shape}
    */
   decode(number, header, data) {
@@ -176,8 +176,8 @@ export class ShapeDecoder {
 }
 
 /**
- * Coefficients (count, 16) of a tick's frames, its end last. `before`: the shape at the end of the tick before, null where it
- * is not known; the face is then held where it is at the end.
+ * Coefficients (count, 16) of a tick's frames, its end last. `before`: the shape at the end of the tick before, null if it is
+ * unknown; the face is then held where it is at the end.
  * @param {Shape} shape @param {Shape | null} before @param {number} count
  */
 export function framesOf(shape, before, count) {

@@ -14,7 +14,7 @@ export const USUAL_STEP = 2;
 export const BETWEEN = 4;
 /** No coefficient is larger, either way. */
 export const LARGEST = 4095;
-/** Classes of how much has changed: the sizes of the coefficients before, summed up, at most 3. */
+/** Classes of how much has changed: the sum of the sizes of the coefficients before, at most 3. */
 const ACTIVE = 4;
 /** Contexts for "larger still"; the last serves for all further steps. */
 const TAIL = 6;
@@ -32,7 +32,7 @@ const TAIL_AT = SIGN_AT + 3;
 
 /** @typedef {import("../pictures/rangecoder.js").Coder} Coder */
 
-/** Code a size past 0; `at` is the first of its contexts. @param {Coder} coder @param {number} size @param {number} at */
+/** Code a size of 1 or more; `at` is the first of its contexts. @param {Coder} coder @param {number} size @param {number} at */
 function tail(coder, size, at) {
   let found = 1;
   while (found < ESCAPE && coder.code(ZERO[at + Math.min(found, TAIL) - 1], size > found ? 1 : 0)) found += 1;
@@ -53,7 +53,7 @@ function active(row, at, back) {
 }
 
 /**
- * The residuals at a tick's end. `wanted`: what to write; a decoder gives zeros. Throws {@link SyntaxLimitError}.
+ * Code the residuals at a tick's end. `wanted`: what to write; a decoder passes zeros. Throws {@link SyntaxLimitError}.
  * @param {Coder} coder
  * @param {ArrayLike<number>} wanted
  */
@@ -74,7 +74,7 @@ export function codeTick(coder, wanted) {
 }
 
 /**
- * The residuals of a frame between two ticks; `before`: those of the frame before it, zeros for the first.
+ * Code the residuals of a frame between two ticks; `before`: those of the frame before it, zeros for the first.
  * @param {Coder} coder @param {ArrayLike<number>} wanted @param {number[]} before
  */
 export function codeBetween(coder, wanted, before) {

@@ -1,32 +1,33 @@
-// The workers that draw the other side's face.
+// The workers that render the peer's face.
 
 import { STEP_FILES } from "../workers/load.js";
 
 /**
- * `port`: a worker is ready, frames for it go there; `gone`: those that there were are no more. `loading`: bytes more are here. `ready`: it can draw, and takes so many milliseconds for a frame; `chosen`: the same of the
- * network that it will go on with; `complete`: no more workers come.
+ * `port`: a worker is ready and takes frames on this port; `gone`: the workers so far have been ended. `loading`: this many
+ * bytes more have arrived. `ready`: the first worker can render, and takes this many milliseconds for a frame; `chosen`: the
+ * same for the network that it keeps; `complete`: no more workers will be started; `failed`: nothing can be rendered, and why.
  * @typedef {{
  *   port(port: MessagePort): void, gone(): void, loading(bytes: number): void, ready(ms: number): void,
  *   chosen(ms: number): void, complete(): void, failed(what: string): void,
  * }} DrawingEvents
  */
 
-export class Drawing {
+export class RenderWorkers {
   #files;
   #how;
   #on;
   /** @type {Worker[]} */
   #workers = [];
-  /** Keyframes by slot, for a worker that begins later. @type {Map<number, { file: Uint8Array, form: string }>} */
+  /** Keyframes by slot, for a worker that starts later. @type {Map<number, { file: Uint8Array, form: string }>} */
   #keyframes = new Map();
   #closed = false;
-  #anew = false;
+  #retried = false;
   /** The network that the first worker has chosen. */
   #step = "";
 
   /**
-   * `how`: `cores` of the machine, whether they may share memory (`shared`), and the network to draw with (`step`), which is
-   * found by measuring where it is "".
+   * `how`: whether there is a GPU, the machine's `cores`, whether threads may share memory (`shared`), and the network to
+   * render with (`step`; "" chooses one by measuring).
    * @param {Promise<import("../workers/load.js").Files>} files
    * @param {{ gpu: boolean, cores: number, shared: boolean, step?: string }} how
    * @param {DrawingEvents} on
@@ -39,14 +40,14 @@ export class Drawing {
     this.#add();
   }
 
-  /** A GPU is given one worker; two cores or more are given two, which share the others' threads. */
+  /** The number of workers: one with a GPU or on a single core, else two, which divide the threads between them. */
   get #most() {
     return this.#how.gpu || this.#how.cores < 2 ? 1 : 2;
   }
 
-  /** One more worker. The next is begun when the first has chosen its network: the files are in the browser's cache then. */
+  /** Start one more worker. The next one starts when the first has chosen its network: its files are then in the cache. */
   #add() {
-    const worker = new Worker(new URL("../workers/draw_worker.js", import.meta.url), { type: "module" });
+    const worker = new Worker(new URL("../workers/render_worker.js", import.meta.url), { type: "module" });
     const { port1, port2 } = new MessageChannel();
     const first = !this.#workers.length;
     this.#workers.push(worker);
@@ -60,14 +61,14 @@ export class Drawing {
     );
     for (const [slot, { file, form }] of this.#keyframes) worker.postMessage({ kind: "keyframe", slot, file, form });
     worker.onmessage = ({ data }) => {
-      if (!this.#workers.includes(worker)) return; // another draws in its place
+      if (!this.#workers.includes(worker)) return; // it has been replaced
       if (data.kind === "ready") {
         this.#on.port(port1);
         if (first) this.#on.ready(data.ms);
       } else if (data.kind === "chosen") {
         this.#step = data.step;
         if (data.step === STEP_FILES.gpu) this.#fetch(STEP_FILES.small);
-        else this.#how = { ...this.#how, gpu: false }; // one that draws worse or slower counts as none
+        else this.#how = { ...this.#how, gpu: false }; // a GPU that renders worse or more slowly counts as none
         if (first) this.#on.chosen(data.ms);
         if (this.#workers.length < this.#most && !this.#closed) this.#add();
         else this.#on.complete();
@@ -78,23 +79,23 @@ export class Drawing {
     };
   }
 
-  /** A driver was restarted, or a laptop woke: what the GPU was asked for never comes, nor does its worker end by itself. */
+  /** A driver was restarted, or a laptop woke: pending GPU work never completes, and the worker does not end by itself. */
   #goOnWithoutGpu() {
     if (this.#closed || !this.#how.gpu) return;
-    console.warn("facewire: the GPU is lost; WebAssembly goes on drawing");
+    console.warn("facewire: the GPU is lost; WebAssembly renders from now on");
     this.#how = { ...this.#how, gpu: false };
     this.#begin();
   }
 
-  /** Frame after frame failed: other workers draw, once. */
+  /** Frame after frame failed: replace the workers, but only once. */
   #goOnAnew() {
     if (this.#closed) return;
-    if (this.#anew) this.#on.failed("every frame fails");
+    if (this.#retried) this.#on.failed("every frame fails");
     else this.#begin();
-    this.#anew = true;
+    this.#retried = true;
   }
 
-  /** Other workers in place of those that there are. */
+  /** Replace all workers. */
   #begin() {
     for (const worker of this.#workers) worker.terminate();
     [this.#workers, this.#step] = [[], ""];
@@ -102,21 +103,21 @@ export class Drawing {
     this.#add();
   }
 
-  /** Have a network in the browser's cache, should the GPU be lost in a call. @param {string} name */
+  /** Put a network into the browser's cache, in case the GPU is lost during a call. @param {string} name */
   #fetch(name) {
     this.#files
       .then(({ files }) => fetch(files[name].url))
       .then((answer) => answer.arrayBuffer())
-      .catch((error) => console.info(`facewire: ${name} is not at hand:`, error));
+      .catch((error) => console.info(`facewire: ${name} could not be fetched ahead:`, error));
   }
 
-  /** A keyframe's file is here. @param {number} slot @param {Uint8Array} file @param {string} form */
+  /** A keyframe's file has arrived. @param {number} slot @param {Uint8Array} file @param {string} form */
   keyframe(slot, file, form) {
     this.#keyframes.set(slot, { file, form });
     for (const worker of this.#workers) worker.postMessage({ kind: "keyframe", slot, file, form });
   }
 
-  /** Another person is to be drawn. */
+  /** Another person is to be rendered. */
   reset() {
     this.#keyframes.clear();
     for (const worker of this.#workers) worker.postMessage({ kind: "reset" });

@@ -1,5 +1,5 @@
-// Draws the other side's face, in a worker of its own, so that nothing that is heard or sent waits for it. It draws one frame
-// at a time; which is decided by receiver/drawers.js.
+// Renders the peer's face, in a separate worker, so that sound and sending never wait for it. It renders one frame at a time;
+// receiver/render_scheduler.js decides which.
 
 import { now } from "../media/clock.js";
 import { planes } from "../media/image.js";
@@ -9,7 +9,7 @@ import { STEP_FILES } from "./load.js";
 
 /** Keyframes whose features are kept: 3.5 MB each. */
 const KEPT = 3;
-/** Frames that fail one after the other until the worker is given up. */
+/** Frames that fail in a row before the worker is given up. */
 const FAILING = 10;
 
 /** @typedef {import("./load.js").Files} Files */
@@ -17,9 +17,12 @@ const FAILING = 10;
 /** @typedef {import("../models/upsampler.js").Upsampler} Upsampler */
 /** @typedef {{ planes: Float32Array, features: import("../models/upsampler.js").KeyframeFeatures | null }} Known */
 
-/** By slot; decoded when it is drawn from first. @type {Map<number, { file: Uint8Array, form: string, known: Promise<Known | null> | null }>} */
+/**
+ * By slot; decoded when first rendered from.
+ * @type {Map<number, { file: Uint8Array, form: string, known: Promise<Known | null> | null }>}
+ */
 const keyframes = new Map();
-/** Those with features, the one used longest ago first. @type {Known[]} */
+/** Those with features, the least recently used first. @type {Known[]} */
 let featured = [];
 
 self.onmessage = ({ data }) => {
@@ -30,8 +33,8 @@ self.onmessage = ({ data }) => {
 };
 
 /**
- * `step`: the network that an earlier worker has chosen, for two must draw alike; "" for the first. It tells when it can draw,
- * which network it goes on with, and when its GPU is lost or frame after frame fails: then it draws no more.
+ * `step`: the network that an earlier worker has chosen, because two must render alike; "" for the first. The worker reports
+ * when it can render, which network it keeps, and when its GPU is lost or frame after frame fails: then it renders no more.
  * @param {{ port: MessagePort, files: Files, gpu: boolean, threads: number, workers: number, step: string }} given
  */
 async function start({ port, files, gpu, threads, workers, step }) {
@@ -49,11 +52,11 @@ async function start({ port, files, gpu, threads, workers, step }) {
   let found = chosen ?? (await load({ files, gpu: step === STEP_FILES.gpu, step, threads }));
   /** @type {Promise<unknown>} */
   let drawing = Promise.resolve();
-  /** Draw with another network from now on. @param {import("./choose_network.js").Opened} other */
+  /** Render with another network from now on. @param {import("./choose_network.js").Opened} other */
   const change = async (other) => {
     const before = found;
     found = other;
-    await drawing; // with the one before
+    await drawing; // with the previous network
     for (const network of before.networks) if (!other.networks.includes(network)) network.close();
     self.postMessage({ kind: "chosen", step: other.step, ms: other.ms });
   };
@@ -65,7 +68,7 @@ async function start({ port, files, gpu, threads, workers, step }) {
         return done;
       },
       (error) => {
-        console.warn("facewire: a frame could not be drawn:", error); // the next may do
+        console.warn("facewire: a frame could not be rendered:", error); // the next may succeed
         failures += 1;
         if (failures === FAILING) self.postMessage({ kind: "broken" });
         return null;
@@ -83,7 +86,7 @@ async function start({ port, files, gpu, threads, workers, step }) {
 }
 
 /**
- * A keyframe's pixels; null where the browser can't decode them.
+ * A keyframe's pixels; null if the browser can't decode them.
  * @param {Uint8Array} file
  * @param {string} form
  * @returns {Promise<Known | null>}
@@ -98,9 +101,9 @@ async function known(file, form) {
 }
 
 /**
- * A frame, RGBA 256×256, and the seconds that it took; null where its keyframe isn't here.
+ * A frame, RGBA 256×256, and the seconds that it took; null if its keyframe isn't here.
  * @param {Upsampler} upsampler
- * @param {import("../receiver/drawers.js").Order} order
+ * @param {import("../receiver/render_scheduler.js").Order} order
  */
 async function draw(upsampler, { frame }) {
   const place = keyframes.get(frame.slot);

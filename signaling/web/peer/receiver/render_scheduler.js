@@ -1,5 +1,5 @@
-// Which worker draws which frame. Between the player and the workers there is a slot that holds the newest frame, not a queue,
-// so that lag cannot grow.
+// Which worker renders which frame. Between the player and the workers there is a slot for the newest frame, not a queue, so
+// that lag cannot grow.
 //
 // Two frames on one processor core each cost less than one frame on two: threads that share a frame wait for each other in
 // every layer. A frame may therefore finish after a newer one.
@@ -10,18 +10,18 @@ import { Pace } from "./pace.js";
 /** @typedef {{ frame: FrameInput, due: number }} Order */
 /** What a worker's port must do. @typedef {{ postMessage(order: Order): void }} Port */
 
-export class Drawers {
+export class RenderScheduler {
   #now;
   /** @type {Port[]} */
   #all = [];
   /** @type {Port[]} */
   #free = [];
-  /** What each is drawing. @type {Map<Port, Order>} */
+  /** What each is rendering. @type {Map<Port, Order>} */
   #drawing = new Map();
   /** @type {Order | null} */
   #slot = null;
   #pace = new Pace();
-  /** Draw one frame in so many, however fast the machine is; 0: as many as it can. */
+  /** Render one frame in this many, however fast the machine is; 0: as many as it can. */
   every = 0;
 
   /** @param {() => number} now in seconds */
@@ -35,31 +35,31 @@ export class Drawers {
     this.#free.push(port);
   }
 
-  /** The workers are no more. What they still draw counts no more, either. */
+  /** The workers have been ended. What they may still render is ignored. */
   clear() {
     [this.#all, this.#free, this.#pace] = [[], [], new Pace()];
     this.reset();
   }
 
-  /** What was asked for until now isn't wanted any more. */
+  /** The frames requested until now aren't wanted any more. */
   reset() {
     this.#drawing.clear();
     this.#slot = null;
   }
 
-  /** Whether there is any. */
+  /** Whether there is any worker. */
   get ready() {
     return this.#all.length > 0;
   }
 
-  /** Seconds that a frame takes. */
+  /** Seconds that a worker takes for a frame. */
   get seconds() {
     return this.#pace.seconds * Math.max(1, this.#all.length) || 0.05;
   }
 
   /**
-   * Ask for a frame to be seen at `due`; one that still waits is dropped. Gives whether it is wanted: between those that this
-   * machine can draw there are others.
+   * Request a frame, to be shown at `due`; one that still waits is dropped. Returns whether it is accepted: a machine may be
+   * able to render only some of the frames.
    * @param {FrameInput} frame
    * @param {number} due
    */
@@ -71,7 +71,7 @@ export class Drawers {
   }
 
   /**
-   * A worker has drawn its frame in so many seconds, or couldn't (null). Gives what it was asked for, null where that isn't
+   * A worker has rendered its frame in so many seconds, or couldn't (null). Returns the order it was given, null if that isn't
    * wanted any more.
    * @param {Port} port
    * @param {number | null} seconds

@@ -1,11 +1,11 @@
-// How far a drawn picture is supported by what was sent: made small again, it must be the 8×8 picture.
+// How far a rendered frame is supported by what was sent: scaled down to 8×8, it should match the sent picture.
 //
-// A network can draw a face that isn't there; the 8×8 picture is what the camera really saw. Where the two part, the viewer
-// should know. High consistency doesn't prove the fine detail, of which 8×8 pixels say nothing: that comes from the keyframe.
+// A network can render a face that isn't there; the 8×8 picture is what the camera really saw. If the two differ, the viewer
+// should know. High consistency doesn't prove the fine detail, which 8×8 pixels cannot show: that comes from the keyframe.
 
 import { averaged } from "./small_pictures.js";
 
-/** Where the scale ends: less than a tenth of a grey level of error. */
+/** The end of the scale: less than a tenth of a grey level of error. */
 const BEST_DB = 68;
 
 /**
