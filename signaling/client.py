@@ -1,5 +1,5 @@
-"""A peer's side of the signaling socket: join a room, send and receive aiortc's objects, survive a
-lost connection."""
+"""A peer's side of the signaling socket: joins a room, sends and receives aiortc's objects, and
+reconnects after a lost connection."""
 
 import asyncio
 import contextlib
@@ -31,20 +31,20 @@ from signaling.protocol import (
 log = logging.getLogger(__name__)
 
 Event = RTCSessionDescription | RTCIceCandidate | SignalingBye | Presence | Ready
-"""What a room brings: aiortc's objects from the other peer, its coming and going, and its wish for an offer."""
+"""What ``receive`` returns: aiortc's objects from the other peer, its arrival and departure, its request for an offer."""
 
 JOIN_TIMEOUT = 10.0
 """Seconds that the first attempt to connect and join may take."""
 REJOIN_TIMEOUT = 3.0
-"""Seconds that a later attempt may take: the network may just have come back."""
+"""Seconds that a later attempt may take; short, so that the next one soon finds a network that is back."""
 PAUSE_MAX = 2.0
-"""Seconds between two attempts at most."""
+"""Longest pause between two attempts, in seconds."""
 CLOSE_TIMEOUT = 1.0
-"""Seconds that the server has to agree to a close."""
+"""Seconds to wait for the server to confirm a close."""
 PASSING = ("lost", "shutdown", "stale", "unavailable")
-"""Codes of what passes: the socket is opened again."""
+"""Codes of temporary errors, after which the socket is opened again."""
 MAX_WAITING = 256
-"""Events kept for a caller that does not read them; the oldest go first."""
+"""Events kept for a caller that does not read them; beyond that the oldest are dropped."""
 
 
 def socket_url(server: str) -> str:
@@ -66,8 +66,8 @@ def socket_url(server: str) -> str:
 
 
 def call_link(server: str, room: str, access: str | None = None) -> str:
-    """Where a browser joins ``room``: the page of :mod:`signaling.call_page`. A token stands behind the ``#``, which
-    browsers keep to themselves.
+    """The URL at which a browser joins ``room``: the page of :mod:`signaling.call_page`. A token is the fragment (after
+    ``#``), which browsers do not send to servers.
 
     Raises:
         SignalingError: ``bad_url``.
@@ -80,23 +80,23 @@ def call_link(server: str, room: str, access: str | None = None) -> str:
 class SignalingClient:
     """One peer in one room, as an async context manager.
 
-    The socket is opened again when it is lost, for up to ``patience`` seconds, with the same token:
-    the peer keeps its place. The room lives on when the other peer leaves and another joins;
-    ``receive`` tells of both.
+    A lost socket is opened again with the same token, so that the peer keeps its place; attempts
+    end after ``patience`` seconds. The room persists when the other peer leaves and another joins;
+    ``receive`` reports both.
 
     Attributes:
         polite: the other peer was in the room first (None before joining).
-        ice: the ICE servers that the signaling server gave.
-        peer: the latest ``Presence`` of the other peer: whether it is there, which session, and who makes the offer.
-        spare: a connection stands, which needs no signaling: a lost server is looked for as long as that lasts. Set by who
-            holds the connection.
+        ice: the ICE servers that the signaling server sent.
+        peer: the latest ``Presence`` of the other peer: whether it is present, its session, and who makes the offer.
+        spare: a peer connection is up, which needs no signaling: while it lasts, a lost server is tried without limit. Set
+            by the owner of that connection.
     """
 
     def __init__(self, server: str, room: str, *, patience: float = 60.0, access: str | None = None) -> None:
-        """``access``: a token for the room (:mod:`signaling.rooms.access`), where the server asks for one.
+        """``access``: a token for the room (:mod:`signaling.rooms.access`), if the server requires one.
 
         Raises ``SignalingError`` (``bad_url``, ``bad_room``, ``bad_message`` for an ``access`` that
-        is no token)."""
+        is not a token)."""
         self.url = socket_url(server)
         self.room = room
         self.polite: bool | None = None
@@ -106,7 +106,7 @@ class SignalingClient:
         self._patience = patience
         self.spare = False
         self._events: list[Event] = []
-        self._hung_up = False  # it said bye, and has not come back
+        self._hung_up = False  # the other peer said bye and has not come back
         self._changed, self._answered = asyncio.Condition(), asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -133,10 +133,10 @@ class SignalingClient:
         await self.close()
 
     async def send(self, thing: RTCSessionDescription | RTCIceCandidate | SignalingBye | Ready) -> None:
-        """Send to the other peer. What is sent while it is away is dropped by the server.
+        """Send to the other peer. The server drops what is sent while that peer is away.
 
         Raises:
-            SignalingError: the client is closed, or ``lost``: the socket is just being opened again.
+            SignalingError: the client is closed, or ``lost``: the socket is being opened again.
         """
         if self._error:
             raise self._error
@@ -163,10 +163,10 @@ class SignalingClient:
             raise self._error
 
     async def wait_for_peer(self) -> bool:
-        """Wait, for ever if need be, until the other peer is in the room. Takes no event away from ``receive``.
+        """Wait, without limit, until the other peer is in the room. Takes no event away from ``receive``.
 
-        False, once, where it has said bye and is gone: whoever received the bye may have been
-        ending for another reason.
+        Returns False, once, if that peer has said bye and left: the connection that received the
+        bye may already have been ending for another reason.
 
         Raises:
             SignalingError: as ``receive``.
@@ -175,13 +175,13 @@ class SignalingClient:
             await self._changed.wait_for(lambda: self.peer.present or self._hung_up or self._error)
             if self._error:
                 raise self._error
-            if not self.peer.present:  # until then the bye counts: word that the peer has left comes a moment after it
+            if not self.peer.present:  # until then the bye counts: the server reports the departure a moment later
                 self._hung_up = False
             return self.peer.present
 
     async def alive(self, seconds: float) -> bool:
         """Whether the server answers a ping within ``seconds``. If it doesn't, the socket is dead
-        or the network away: it is opened again, as when it is lost.
+        or the network is down: the socket is closed, and opened again as after a loss.
 
         Raises:
             SignalingError: the client is closed.
@@ -197,19 +197,19 @@ class SignalingClient:
                 await socket.ping()
                 await self._answered.wait()
         except (TimeoutError, ConnectionError, aiohttp.ClientError):
-            await socket.close()  # whoever reads it opens it again
+            await socket.close()  # the task that reads it opens it again
             return False
         return True
 
     async def put_back(self, event: Event) -> None:
-        """Return an event, to be the next that ``receive`` gives: it was meant for another connection."""
+        """Put an event back, so that ``receive`` returns it next: it was meant for another connection."""
         async with self._changed:
             self._events.insert(0, event)
             self._changed.notify_all()
 
     def forget(self) -> None:
-        """Drop what waits from the time before a new connection; the newest offer stays, where this
-        side answers."""
+        """Drop the waiting events from before a new connection; if this side answers, the newest
+        offer is kept."""
         offers: list[Event] = [e for e in self._events if isinstance(e, RTCSessionDescription) and e.type == "offer"]
         self._events = offers[-1:] if self.peer.present and not self.peer.offer else []
 
@@ -242,7 +242,7 @@ class SignalingClient:
                     await socket.close()
                     raise
         except aiohttp.WSServerHandshakeError as error:
-            why = {403: "it does not let this one in", 429: "too many connections from here", 503: "it is full"}.get(error.status)
+            why = {403: "access is not allowed", 429: "too many connections from here", 503: "it is full"}.get(error.status)
             raise SignalingError("unreachable", f"{self.url} refuses: {why or error.message} ({error.status})") from None
         except (OSError, TimeoutError, aiohttp.ClientError) as error:
             raise SignalingError("unreachable", f"no signaling server answers at {self.url} ({reason(error)})") from None
@@ -256,7 +256,7 @@ class SignalingClient:
         try:
             self.ice = IceConfig.from_entries(answer.ice)
         except IceConfigError as error:
-            raise SignalingError("bad_message", f"the signaling server gave bad ICE servers: {error}") from None
+            raise SignalingError("bad_message", f"the signaling server sent invalid ICE servers: {error}") from None
         self.polite = answer.polite
 
     async def _read(self) -> None:
@@ -270,7 +270,7 @@ class SignalingClient:
                 if error.code not in PASSING:
                     return await self._end(error)
                 log.info("signaling: %s; opening it again", error)
-                await self._take(Presence(present=False))  # Until the server says otherwise.
+                await self._take(Presence(present=False))  # Until the server reports otherwise.
             try:
                 await self._open_again()
             except SignalingError as error:
@@ -284,7 +284,7 @@ class SignalingClient:
             except SignalingError as error:
                 if self.spare:
                     deadline = asyncio.get_running_loop().time() + self._patience
-                # A server that is there and refuses will go on refusing; one that is not may come back.
+                # A server that refuses will keep refusing; one that can't be reached may come back.
                 if error.code not in ("unreachable", *PASSING) or asyncio.get_running_loop().time() > deadline:
                     raise
             await asyncio.sleep(pause)
@@ -293,9 +293,9 @@ class SignalingClient:
     async def _take(self, message: Message) -> None:
         if isinstance(message, Presence):
             if message.peer != self.peer.peer and message.present:
-                # What another peer has left behind is of no use to a connection with this one.
+                # Events from a previous peer are of no use to a connection with this one.
                 self._events = [e for e in self._events if isinstance(e, Presence)]
-            # While the peer is away its label is kept: it may be the same one that comes back.
+            # While the peer is away its label is kept: the same one may come back.
             self.peer = message if message.present else self.peer.model_copy(update={"present": False})
             self._hung_up = self._hung_up and not message.present
             event: Event | None = message
@@ -304,7 +304,7 @@ class SignalingClient:
         else:
             try:
                 event = to_aiortc(message)
-            except SignalingError as error:  # of the other peer's making: no reason to leave the room
+            except SignalingError as error:  # the other peer's error: no reason to leave the room
                 log.info("signaling: %s", error)
                 return
         if event is not None:

@@ -1,4 +1,4 @@
-"""ICE servers (STUN and TURN): from the command line or a JSON file, to aiortc and to the browser."""
+"""ICE servers (STUN and TURN): read from the command line or a JSON file, passed to aiortc and browsers."""
 
 import base64
 import hashlib
@@ -16,22 +16,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from codec.errors import system_reason
 
 CREDENTIAL_LIFETIME = 86_400
-"""Seconds that a credential made from a TURN server's shared secret is good for: a call outlives no day."""
+"""Seconds for which a credential made from a TURN server's shared secret is valid: no call lasts longer than a day."""
 MAX_FILE = 65_536
 """Bytes of the largest ICE file that is read."""
 
 
 class IceConfigError(ValueError):
-    """An ICE server's URL, credential or file cannot be used; the text says which and why, in one line."""
+    """An ICE server's URL, credential or file cannot be used; the text states which and why, in one line."""
 
 
 class IceServer(BaseModel):
     """One entry of WebRTC's ``iceServers``.
 
     ``urls`` are ``stun:HOST[:PORT]``, ``turn:HOST[:PORT][?transport=udp|tcp]`` or ``turns:…`` (1 to
-    8 of them, one string is taken as a list of one). ``turn`` needs ``username`` and
-    ``credential``, or ``secret``: coturn's ``static-auth-secret``, from which credentials of one
-    day are made, so that the secret itself never leaves the server.
+    8 of them; a single string is taken as a list of one). ``turn`` needs ``username`` and
+    ``credential``, or ``secret``: coturn's ``static-auth-secret``, from which credentials valid for
+    a day are made, so that the secret itself never leaves the server.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,7 +68,7 @@ class IceServer(BaseModel):
         return self
 
     def issued(self, now: float | None = None) -> "IceServer":
-        """This server as a client may see it: a ``secret`` is replaced by a credential good for a
+        """This server as a client may see it: a ``secret`` is replaced by a credential valid for a
         day from ``now`` (seconds since the epoch), made as coturn expects (REST API for TURN
         services)."""
         if not self.secret:
@@ -79,8 +79,8 @@ class IceServer(BaseModel):
 
 
 class IceConfig(BaseModel):
-    """The STUN and TURN servers of a call. Empty by default: no server is ever asked that the user
-    did not name.
+    """The STUN and TURN servers of a call. Empty by default: only servers that the user named are
+    ever contacted.
 
     aiortc uses the first STUN and the first TURN URL of the list and skips ``stuns:``; browsers use them all. So
     :meth:`with_turn` chooses another TURN URL after an attempt that failed.
@@ -121,11 +121,11 @@ class IceConfig(BaseModel):
             raise IceConfigError(f"ICE servers: {where + ': ' if where else ''}{first['msg']}") from None
 
     def entries(self) -> list[dict[str, Any]]:
-        """The ``iceServers`` list for a client or a browser: secrets replaced by credentials of one day."""
+        """The ``iceServers`` list for a client or a browser: secrets are replaced by credentials valid for a day."""
         return [server.issued().model_dump(mode="json", exclude_none=True) for server in self.servers]
 
     def with_turn(self, number: int) -> "IceConfig":
-        """The same servers with the TURN URL of this number, counted round, before all others."""
+        """The same servers, with TURN URL ``number`` (modulo their count) before the other TURN URLs."""
         turns = [server.model_copy(update={"urls": (url,)}) for server in self.servers for url in server.urls if _is_turn(url)]
         if len(turns) < 2:
             return self
@@ -135,8 +135,8 @@ class IceConfig(BaseModel):
         return self.model_copy(update={"servers": (*others, *turns[first:], *turns[:first])})
 
     def to_aiortc(self) -> RTCConfiguration:
-        """Configuration for an ``RTCPeerConnection``: these servers and, with none, no server at
-        all (aiortc's own default would ask a public one). All of a call's media share one
+        """Configuration for an ``RTCPeerConnection``: these servers; if there are none, no server
+        at all (aiortc's own default would use a public one). All media of a call share one
         transport."""
         servers = [server.issued() for server in self.servers]
         return RTCConfiguration(
@@ -175,5 +175,5 @@ def _from_file(path: Path) -> list[Any]:
         raise IceConfigError(f"{path}: not JSON ({error})") from None
     entries = content.get("iceServers") if isinstance(content, dict) else content
     if not isinstance(entries, list):
-        raise IceConfigError(f"{path}: holds no iceServers list")
+        raise IceConfigError(f"{path}: contains no iceServers list")
     return entries

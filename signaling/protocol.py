@@ -1,10 +1,10 @@
-"""What crosses the signaling socket: one JSON object a text message, at most 64 KiB.
+"""The messages of the signaling socket: one JSON object in each text message, at most 64 KiB.
 
 | type | who sends it | fields |
 |---|---|---|
 | ``join`` | a peer, first | ``room``; ``token``: the peer's own secret, with which it takes its place again after a lost socket |
-|  |  | ``access``: what lets it in, where the server asks for that (:mod:`signaling.rooms.access`) |
-| ``joined`` | the server, back | ``room``, ``polite`` (the other was here first), ``ice`` (WebRTC's ``iceServers``) |
+|  |  | ``access``: a token that admits it, if the server requires one (:mod:`signaling.rooms.access`) |
+| ``joined`` | the server, in answer | ``room``, ``polite`` (the other was here first), ``ice`` (WebRTC's ``iceServers``) |
 | ``peer`` | the server | ``present``; then ``offer`` (this side makes the offer) and ``peer``, a label of the other's session |
 | ``offer``, ``answer`` | peer to peer | ``sdp`` (aiortc's JSON, as the next two) |
 | ``candidate`` | peer to peer | ``candidate``, ``id``, ``label`` |
@@ -12,7 +12,7 @@
 | ``ready`` | peer to peer | the sender waits for an offer |
 | ``error`` | the server, last | ``code``, ``message``; the socket closes after it |
 
-The peer that was in the room first makes the offer: it is known to listen. Unknown fields are skipped.
+The peer that was in the room first makes the offer: it is known to be listening. Unknown fields are skipped.
 """
 
 import json
@@ -32,12 +32,12 @@ TOKEN_PATTERN = r"^[A-Za-z0-9_-]{16,64}$"
 
 
 class SignalingError(Exception):
-    """Signaling cannot go on. ``code`` is one word for programs, the text one line for people.
+    """Signaling cannot continue. ``code`` is one word for programs, the text one line for people.
 
-    Codes: ``bad_json``, ``bad_message``, ``bad_room``, ``too_large``, ``unknown_type``,
+    Codes from the server: ``bad_json``, ``bad_message``, ``bad_room``, ``too_large``, ``unknown_type``,
     ``not_joined``, ``already_joined``, ``room_full``, ``server_full``, ``too_many_messages``,
-    ``stale``, ``idle``, ``replaced``, ``no_access``, ``access_over``, ``shutdown`` from the server;
-    ``bad_url``, ``unreachable``, ``lost``, ``closed`` made by the client.
+    ``stale``, ``idle``, ``replaced``, ``no_access``, ``access_over``, ``unavailable``, ``lost``,
+    ``shutdown``. Made by the client: ``bad_url``, ``unreachable``, ``lost``, ``closed``.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -59,7 +59,7 @@ class Join(_Message):
 
 
 class Joined(_Message):
-    """The room is entered; ``ice`` is still unchecked here (``IceConfig.from_entries`` does that)."""
+    """The peer is in the room. ``ice`` is not checked here (``IceConfig.from_entries`` does that)."""
 
     type: Literal["joined"] = "joined"
     room: str = Field(pattern=ROOM_PATTERN)
@@ -68,7 +68,7 @@ class Joined(_Message):
 
 
 class Presence(_Message):
-    """Whether the other peer is there. ``peer`` names its session: another label means another peer."""
+    """Whether the other peer is present. ``peer`` labels its session: another label means a new session."""
 
     type: Literal["peer"] = "peer"
     present: bool
@@ -84,7 +84,7 @@ class Description(_Message):
 
 
 class Candidate(_Message):
-    """A trickled ICE candidate; an empty one ends them."""
+    """A trickled ICE candidate; an empty one marks their end."""
 
     type: Literal["candidate"] = "candidate"
     candidate: str = Field(max_length=1024)
@@ -114,7 +114,7 @@ class ErrorMessage(_Message):
 
 Message = Join | Joined | Presence | Description | Candidate | Bye | Ready | ErrorMessage
 RELAYED = (Description, Candidate, Bye, Ready)
-"""What the server hands from one peer to the other."""
+"""The messages that the server relays from one peer to the other."""
 
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
@@ -138,7 +138,7 @@ def parse(text: str) -> Message:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         if first["type"].startswith("union_tag"):
-            raise SignalingError("unknown_type", "the message's type is missing or not known here") from None
+            raise SignalingError("unknown_type", "the message's type is missing or unknown") from None
         field = ".".join(str(part) for part in first["loc"][1:])
         if content["type"] == "join" and field == "room":
             raise SignalingError("bad_room", "a room's name has 1 to 64 letters, digits, _ or -") from None
@@ -146,10 +146,10 @@ def parse(text: str) -> Message:
 
 
 def to_aiortc(message: Message) -> RTCSessionDescription | RTCIceCandidate | SignalingBye | None:
-    """The aiortc object that a peer-to-peer message carries, None where it carries none (an end of candidates).
+    """The aiortc object that a peer-to-peer message carries, None if it carries none (the end of candidates).
 
     Raises:
-        SignalingError: ``bad_message`` where the candidate cannot be parsed.
+        SignalingError: ``bad_message`` if the candidate cannot be parsed.
     """
     if isinstance(message, Description):
         return RTCSessionDescription(sdp=message.sdp, type=message.type)

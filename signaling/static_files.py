@@ -1,4 +1,4 @@
-"""The files under ``signaling/web/static`` and the headers they travel with."""
+"""The files under ``signaling/web/static`` and the HTTP headers they are sent with."""
 
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -8,20 +8,20 @@ from aiohttp.typedefs import Handler
 
 PAGES = Path(__file__).parent / "web" / "static"
 CONTROLS = "controls.html"
-"""The buttons of a call: a comment with this name in a page stands for them."""
+"""The buttons of a call: they replace a comment with this name in a page."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Nothing from elsewhere, nothing inline, in nobody's frame. ``/call/ROOM`` has its own: :mod:`signaling.call_page`."""
+"""Nothing from other hosts, nothing inline, no framing. ``/call/ROOM`` has its own policy: :mod:`signaling.call_page`."""
 
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 def add_pages(app: web.Application, files: dict[str, str]) -> None:
     """Serve the named files of ``web/static`` (route → file name), read once, now. Only these can
-    be reached: no path from the network ever names a file.
+    be reached: a requested path is never used as a file name.
 
     Raises:
         FileNotFoundError: the installation lacks a page.
@@ -40,7 +40,7 @@ def add_pages(app: web.Application, files: dict[str, str]) -> None:
 
 
 def page_bytes(path: Path) -> bytes:
-    """A file as it is sent: a page with the call's buttons put in."""
+    """A file as it is sent: the call's buttons are inserted into a page."""
     body = path.read_bytes()
     if path.suffix != ".html":
         return body
@@ -53,12 +53,12 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
-    # A page and its script change together with the installed version; a stale half of them would not work.
+    # A page and its script change together with the installed version; a stale one would not match the other.
     response.headers.setdefault("Cache-Control", "no-cache")
 
 
 def split_url(url: str) -> SplitResult:
-    """Its parts; empty ones where it is none."""
+    """The parts of a URL; empty ones if it is invalid."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -66,13 +66,13 @@ def split_url(url: str) -> SplitResult:
 
 
 def json_error(status: int, code: str, message: str) -> web.Response:
-    """An answer that says in JSON what was wrong: ``{"error": {"code", "message"}}``."""
+    """An error response as JSON: ``{"error": {"code", "message"}}``."""
     return web.json_response({"error": {"code": code, "message": message}}, status=status)
 
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Middleware: aiohttp's own refusals (404, 405, 413 …) as JSON too."""
+    """Middleware: sends aiohttp's own error responses (404, 405, 413 …) as JSON, too."""
     try:
         return await handler(request)
     except web.HTTPException as error:

@@ -1,4 +1,4 @@
-"""One call over a connection that comes and goes: call, keyframe transfer, pacing, statistics.
+"""One call over connections that may be lost and replaced: call, keyframe transfer, pacing, statistics.
 
 For signaling.web, signaling.session and bench.
 """

@@ -1,5 +1,5 @@
-"""A call: one outgoing stream, one incoming, or both, over peers that may come and go; the packages
-below know no network."""
+"""A call: one outgoing stream, one incoming, or both, over connections that may come and go. The
+packages below do not deal with the network."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ from signaling.transport.peer import Peer
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 0.4
-"""How often a side that sends nothing else reports: each report costs 92 bytes, plus 85 for the SACK."""
+"""Seconds between two reports of a side that sends nothing else: each costs 92 bytes, plus 85 for the SACK."""
 SENT_KEPT = 64
 """Bundles whose send times are kept, to measure the round trip to the report about them."""
 
@@ -58,8 +58,8 @@ class Call:
         player: Player | None = None, preview: Preview | None = None, ladder: Ladder | None = None,
         mirror: Mirror | None = None, limit_kbps: float = 12.0,
     ) -> None:  # fmt: skip
-        """``ladder``: what the stream's tick mode and bit rate follow; they stay as they are where None.
-        ``mirror``: brings other keyframes, sent as ``limit_kbps`` on the wire leaves room."""
+        """``ladder``: chooses the stream's tick mode and bit rate; if None, they never change.
+        ``mirror``: proposes other keyframes, sent as ``limit_kbps`` on the wire leaves room."""
         self.mirror, self._pacer = mirror, Pacer(limit_kbps)
         self.ladder = ladder
         self._queue, self._redundancy, self._workload = QueueWatch(), Redundancy(), Workload()
@@ -84,7 +84,7 @@ class Call:
     # -- the connection -------------------------------------------------------------------------------------------
 
     async def run(self, client: SignalingClient) -> None:
-        """Until somebody hangs up or the source ends. Raises ``SignalingError`` when the room can't be joined."""
+        """Run until either side hangs up or the source ends. Raises ``SignalingError`` if the room can't be joined."""
         tasks = [asyncio.create_task(self._handle_control())]
         tasks.append(asyncio.create_task(self._send() if self.source and self.stream else self._send_reports()))
         connect = asyncio.create_task(self.link.keep(client))
@@ -105,16 +105,16 @@ class Call:
 
     @property
     def peer(self) -> Peer | None:
-        """What carries messages now."""
+        """The connection that carries messages now, if any."""
         return self.link.peer
 
     @property
     def connected(self) -> asyncio.Event:
-        """Set while the other side is connected."""
+        """Set while the other peer is connected."""
         return self.link.connected
 
     async def _greet(self) -> None:
-        """A new connection is up: what was said on the previous one is void."""
+        """A new connection is up: what was exchanged on the previous one is void."""
         if self.player and self._session not in ("", self.link.session):
             self.player.forget()
         self._report, self._session = None, self.link.session
@@ -143,7 +143,7 @@ class Call:
                 log.debug("bye was not delivered", exc_info=True)
 
     def _left(self) -> None:
-        """The other side hung up."""
+        """The other peer hung up."""
         self.ended_by_remote = True
         self.hang_up()
 
@@ -185,15 +185,15 @@ class Call:
                 self.preview.bundle(bundle, dict(self.stream.keyframes.gallery.keyframes))
         if self.peer and self.peer is served and (last := self._pairing.put(None, False)):
             await self._send_bundles(self.peer, last)
-        await asyncio.sleep(1.0)  # what is under way is still played on the other side
+        await asyncio.sleep(1.0)  # the peer still plays what is under way
 
     @property
     def _paired(self) -> bool:
-        """Whether two bundles go in one message: for thin links, to who has said that they take them."""
+        """Whether two bundles share a message: on low-bandwidth links, if the peer's hello says that it supports that."""
         return self.ladder is not None and self.ladder.step.paired and self._takes_pairs is self.peer
 
     async def _send_bundles(self, peer: Peer, bundles: list[Bundle]) -> None:
-        """One, or two in a message, with a keyframe's piece beside them where there is room."""
+        """Send one bundle, or two in a message, together with a keyframe's piece if there is room."""
         assert self._keyframes_out is not None
         budget = self._pacer.room(self.link.wire_total()[0], time.monotonic())
         await self._keyframes_out.send_piece(peer, 0 if self._queue.filling else budget)
@@ -209,8 +209,8 @@ class Call:
         self._pool.submit(self.stream.look_early, frame)
 
     async def _look_ahead(self) -> None:
-        """While waiting for the other side, look at the source, so that a keyframe goes out as soon
-        as it comes."""
+        """While waiting for the peer, look at the source, so that a keyframe can be sent as soon as
+        the peer is connected."""
         assert self.source is not None
         assert self.stream is not None
         loop = asyncio.get_running_loop()
@@ -230,7 +230,7 @@ class Call:
             self.source.tick_ms = self.stream.tick_ms
 
     def _encode(self, tick: Tick, acknowledged: Report | None, report: Report | None, skip: bool) -> Bundle | None:
-        """``skip``: nothing is sent of this tick."""
+        """Encode one tick. ``skip``: send nothing of it."""
         assert self.stream
         stream, mirror, at_ms = self.stream, self.mirror, self.stream.at_ms
         if acknowledged:
@@ -270,7 +270,7 @@ class Call:
         try:
             bundles = split_bundles(message)
         except CodecError:
-            bundles = (message,)  # which is found to be no bundle
+            bundles = (message,)  # counted as an error below: it is no bundle
         for data in bundles:
             self._bundle(data)
 
@@ -288,7 +288,7 @@ class Call:
             self._reported(bundle.report)
 
     def _reported(self, report: Report) -> None:
-        """What the other side tells decides what is sent from now on."""
+        """Adapt what is sent to the peer's report."""
         self._report = report
         now, sent = time.monotonic(), self._sent_at.pop(report.newest, None)
         trip = self.peer.pings.newest if self.peer else 0.0
@@ -297,7 +297,7 @@ class Call:
             self.ladder.takes_pairs(self.peer is not None and self._takes_pairs is self.peer)
             self.ladder.report(loss, filling, now, self._queue.deep, self._queue.clear)
         if self.stream:
-            # In pairs the sound would go twice in the same packet.
+            # In pairs the same packet would carry the sound twice.
             self.stream.redundant = self._redundancy.report(loss, filling or self._paired, now)
 
     def _queue_control(self, peer: Peer, data: bytes) -> None:
@@ -318,13 +318,13 @@ class Call:
                 log.warning("control message ignored: %s", error)
 
     async def _on_control(self, peer: Peer, data: bytes) -> None:
-        """A message that came by ``peer``, and is answered there."""
+        """Handle a message from ``peer``; answers are sent to it."""
         message = parse_message(data)
         if isinstance(message, Hello):
             self.remote = message
             if message.version != VERSION:
-                told = f"the other side speaks version {message.version} of the protocol, this one {VERSION}"
-                raise SignalingError("version", f"{told}: update the older of the two")
+                versions = f"the other side speaks version {message.version} of the protocol, this one {VERSION}"
+                raise SignalingError("version", f"{versions}: update the older of the two")
             self._takes_pairs = peer if message.pairs else None
         elif isinstance(message, Bye):
             self._left()

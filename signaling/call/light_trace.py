@@ -1,5 +1,5 @@
-"""A record of a call of any length: how bright its frames are and how loud its sound, and when. For
-measuring delay and sync."""
+"""A record of a call of any length: how bright its frames are and how loud its sound is, and when.
+Used to measure delay and sync."""
 
 from array import array
 from pathlib import Path
@@ -14,7 +14,7 @@ from receiver.player import Player
 from sender.stream import SenderStream
 
 HOP = RATE // 200
-"""Samples of one value of loudness: 5 ms."""
+"""Samples per loudness value: 5 ms."""
 
 
 def loudness(sound: npt.NDArray[np.floating]) -> Float64:
@@ -26,9 +26,10 @@ def loudness(sound: npt.NDArray[np.floating]) -> Float64:
 class LightTrace:
     """Writes ``light-sent.npz`` and ``light-shown.npz`` into a folder when closed; keeps 1.1 KB a second.
 
-    Times are ``time.monotonic`` seconds. ``captured`` and ``light``: of the sender's crops.
-    ``shown`` and ``light``: of the receiver's frames. ``heard`` and ``loud``: of its sound, a value
-    every 5 ms. ``start``: when the sender's stream began.
+    Times are ``time.monotonic`` seconds. ``captured``, ``light``: time and mean brightness (0 to 255)
+    of the sender's crops. ``shown``, ``light``: the same of the receiver's frames. ``heard``,
+    ``loud``: time and loudness of its sound, a value every 5 ms. ``start``: when the sender's stream
+    began.
     """
 
     def __init__(self, folder: Path, stream: SenderStream | None, player: Player | None) -> None:
@@ -47,7 +48,7 @@ class LightTrace:
         self._light_in.extend(float(c.mean()) for c in crops)
 
     def sent(self, bundle: Bundle, captured: float, sent: float) -> None:
-        """A bundle went out whose tick was captured at ``captured``."""
+        """A bundle was sent whose tick was captured at ``captured``."""
         assert self._stream is not None
         self._starts.append(captured - self._stream.at_ms / 1000)
 

@@ -1,5 +1,5 @@
-"""The safety code of the current connection (:mod:`codec.safety_code`), derived by both sides from what they exchange over its
-control channel."""
+"""The safety code of the current connection (:mod:`codec.safety_code`), which both peers derive from what they exchange over
+its control channel."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from signaling.transport.peer import Peer
 
 
 class Safety:
-    """Knows one connection's code; each new connection has a new one."""
+    """Holds one connection's code; each new connection has a new one."""
 
     def __init__(self) -> None:
         self.words: tuple[str, ...] = ()
-        """The code; () until it is known, and always where the other side does not support it."""
+        """The code's words; () until they are known, and always if the peer does not support it."""
         self.on_code: Callable[[tuple[str, ...]], None] = lambda _: None
         self._peer: Peer | None = None
         self._code: SafetyCode | None = None
@@ -34,13 +34,13 @@ class Safety:
             await peer.send_control(SafetyCommitment(code.commitment).pack())
 
     async def received(self, peer: Peer, message: SafetyCommitment | SafetyNumber) -> None:
-        """A message of the exchange came by ``peer``. Raises ``SyntaxLimitError`` for one that doesn't belong here,
+        """Handle a message of the exchange from ``peer``. Raises ``SyntaxLimitError`` for one that doesn't belong here,
         and ``PeerError``."""
         code = self._of(peer)
         if code is None:
             return
         if isinstance(message, SafetyCommitment):
-            await self.begin(peer)  # it may have come before this side has begun, and its number goes last
+            await self.begin(peer)  # this side may not have begun yet, and must send its commitment before its number
             await peer.send_control(SafetyNumber(code.committed(message.digest)).pack())
         else:
             self.words = code.revealed(message.number)

@@ -1,11 +1,11 @@
-"""The first keyframe's way over a link whose rate nobody knows yet: in windows, each after the one
-before has arrived.
+"""Sends the first keyframe over a link of unknown rate: in windows, each after the previous one has
+arrived.
 
-SCTP begins with 3600 bytes in flight and goes on with 4800 after a loss (RFC 9260, section 7.2). A
+SCTP begins with 3600 bytes in flight and continues with 4800 after a loss (RFC 9260, section 7.2). A
 link of 15 kbit/s with half a second of queue, 940 bytes, loses most of them, again and again, and
-the speech beside. So this begins with next to nothing, which tells the round trip, then half a
-packet, which tells the rate, and goes on with more while that takes no longer: a fast link sees
-three round trips, a slow one a packet at a time.
+the speech with them. So the first window is tiny and measures the round trip; the second is half a
+packet and measures the rate. The windows grow while they take no longer: a fast link needs three
+round trips, a slow one gets a packet at a time.
 """
 
 import time
@@ -15,7 +15,7 @@ from signaling.transport.patience import SOONEST
 from signaling.transport.peer import Peer
 
 PIECE = 1100
-"""Bytes of a message, which with its headers is one packet: bundles go between two of them."""
+"""Bytes of a message, which with its headers fills one packet: bundles can be sent between two of them."""
 PROBE = 64
 """Bytes of the first window."""
 WINDOW = 600
@@ -24,17 +24,17 @@ WINDOW_MAX = 16_384
 """Bytes of the largest window."""
 GROWTH = 8
 SLOWER = 0.2
-"""Seconds by which a window may take longer than the fastest round trip so far for the next to be
-larger: those 600 bytes on a link of 24 kbit/s."""
+"""The next window is larger if this one took less than so many seconds longer than the fastest round
+trip so far. The 600 bytes take that long on a link of 24 kbit/s."""
 GIVE_UP = 6.0
-"""Seconds after which a window that has not been acknowledged is followed by the next all the same:
-SCTP sees to its arrival."""
+"""Seconds after which the next window is sent although this one has not been acknowledged: SCTP
+ensures that it arrives."""
 
 
 class SlowStart:
     """One keyframe's transfer. ``bundles_allowed`` is set once the link is known to be fast: holding bundles back gains
-    nothing then. A window that isn't acknowledged says nothing: it may be lost, or wait behind what the handshake left in a
-    queue."""
+    nothing then. A window that isn't acknowledged does not measure the rate: it may be lost, or wait in a queue behind the
+    handshake's packets."""
 
     def __init__(self) -> None:
         self.bundles_allowed = False

@@ -1,4 +1,4 @@
-"""A call's numbers over time, a JSON line a second (``--stats FILE``)."""
+"""A call's figures over time, one JSON line a second (``--stats FILE``)."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ EVERY = 1.0
 
 
 def resident_mb() -> float | None:
-    """Memory of this process in MB, None where the system doesn't tell it as Linux does."""
+    """Resident memory of this process in MB; None if the system doesn't report it as Linux does."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, IndexError, ValueError):
@@ -23,33 +23,33 @@ def resident_mb() -> float | None:
 
 
 def line(call: Call, seconds: float) -> dict[str, Any]:
-    """What is known now: ``t`` seconds since the log began, ``connected``, ``rss_mb``, bytes
-    ``out`` and ``in`` with all headers, and of what is received ``fps``, ``drawn_fps`` (by
-    the network), ``delay_ms`` (from a tick's beginning to its presentation, transit
-    left out), ``loss`` 0..1, and counts so far: ``ticks``, ``concealed``, ``late``, ``broken``; of
-    what is sent ``tick_ms``, and counts of ``keyframes`` and of ``keyframe_switches``."""
+    """The figures of this moment: ``t`` (``seconds`` since the log began), ``connected``, ``rss_mb``,
+    bytes ``out`` and ``in`` with all headers. Of the stream received: ``fps``, ``drawn_fps``
+    (rendered by the network), ``delay_ms`` (from a tick's beginning to its presentation, without
+    transit), ``loss`` 0..1, and counts so far: ``ticks``, ``concealed``, ``late``, ``broken``. Of the
+    stream sent: ``tick_ms``, and counts of ``keyframes`` and ``keyframe_switches``."""
     out, into, _ = call.link.wire_total()
-    told: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "t": round(seconds, 3), "connected": call.connected.is_set(), "rss_mb": resident_mb(), "out": out, "in": into,
     }  # fmt: skip
     if player := call.player:
         count = player.count
-        told |= {
+        figures |= {
             "fps": player.presenter.fps, "drawn_fps": player.presenter.drawn_fps,
             "delay_ms": round(player.local_delay * 1e3, 1) if player.clock.started else None,
             "loss": round(player.loss, 4), "ticks": count.ticks, "concealed": count.concealed, "late": count.late,
             "broken": count.broken,
         }  # fmt: skip
     if call.stream:
-        told |= {
+        figures |= {
             "tick_ms": call.stream.tick_ms, "keyframes": len(call.stream.keyframes.gallery.keyframes),
             "keyframe_switches": call.mirror.switched if call.mirror else 0,
         }  # fmt: skip
-    return told
+    return figures
 
 
 async def log_stats(call: Call, file: TextIO, every: float = EVERY) -> None:
-    """Write lines until it is cancelled. Raises ``OSError``, as for a full disk."""
+    """Write lines until cancelled. Raises ``OSError``, for example on a full disk."""
     began = time.monotonic()
     while True:
         await asyncio.sleep(every)

@@ -1,5 +1,5 @@
-"""A record of a call for measuring: what was captured and sent when, and what was shown when. For
-tests and the demo."""
+"""A record of a call for measurements: what was captured and sent when, and what was shown when. Used
+by tests and the demo."""
 
 from pathlib import Path
 
@@ -14,16 +14,16 @@ from receiver.player import Player
 from sender.stream import SenderStream
 
 MAX_FRAMES = FRAME_RATE * 120
-"""No more than two minutes are kept: a frame takes 192 KB."""
+"""At most two minutes are kept: a frame takes 192 KB."""
 
 
 class Trace:
     """Writes ``sent.npz`` (sender) and ``shown.npz`` (receiver) into a folder when closed.
 
-    Times are ``time.monotonic`` seconds, which processes of one machine share. ``ticks`` has a row
-    a bundle: where its tick begins in the stream and how long it is, in ms, when it was captured to
-    its end, when it was sent. ``sound`` is what was handed to the outputs, 16 kHz; a tick's
-    ``sound_counts`` samples from ``sound_times`` on.
+    Times are ``time.monotonic`` seconds, which processes of one machine share. ``ticks`` has one row
+    for each bundle: where its tick begins in the stream and how long it is, both in ms, when its
+    capture ended, and when it was sent. ``sound`` is what the outputs got, at 16 kHz: for each tick
+    ``sound_counts`` samples that begin at ``sound_times``.
     """
 
     def __init__(self, folder: Path, stream: SenderStream | None, player: Player | None) -> None:
@@ -44,7 +44,7 @@ class Trace:
             self._crops |= {first + i: crop for i, crop in enumerate(crops)}
 
     def sent(self, bundle: Bundle, captured: float, sent: float) -> None:
-        """A bundle went out whose tick was captured at ``captured``."""
+        """A bundle was sent whose tick was captured at ``captured``."""
         assert self.stream is not None
         if bundle.time * TIME_UNIT < MAX_FRAMES * 1000 / FRAME_RATE:
             self._ticks.append((bundle.time * TIME_UNIT, bundle.tick_ms, captured, sent))

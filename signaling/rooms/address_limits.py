@@ -1,5 +1,5 @@
-"""Who may open a socket, and how often: pages of this host, and each address so many a minute and
-at once, in bounded memory."""
+"""Who may open a socket, and how often: only pages of this host, and each address only so many a
+minute and at once. Takes bounded memory."""
 
 from collections import Counter, OrderedDict
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -9,17 +9,17 @@ from aiohttp import web
 from signaling.static_files import split_url
 
 ADDRESSES = 10_000
-"""Addresses that are remembered; who came longest ago is forgotten first."""
+"""Addresses that are remembered; the least recently seen one is forgotten first."""
 
 
 def plain(text: str) -> IPv4Address | IPv6Address:
-    """An address, as IPv4 where IPv6 only carries it (RFC 4291 section 2.5.5.2). Raises ``ValueError``."""
+    """An address; an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) as IPv4. Raises ``ValueError``."""
     address = ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def address_key(text: str) -> str:
-    """What one customer's addresses have in common: of IPv6 the /64."""
+    """What all addresses of one customer share: the IPv4 address, or the IPv6 /64 prefix."""
     try:
         address = plain(text)
     except ValueError:
@@ -28,19 +28,19 @@ def address_key(text: str) -> str:
 
 
 def address_of(request: web.Request, behind_proxy: bool) -> str:
-    """Where a request comes from, as :func:`address_key`. With a proxy in front of us, the last entry of
-    X-Forwarded-For: the one that it added itself."""
+    """Where a request comes from, as :func:`address_key`. Behind a proxy it is the last entry of X-Forwarded-For,
+    which the proxy itself added."""
     text = request.remote or ""
     if behind_proxy:
-        # Some proxies add to the header that came, others add one of their own behind it.
+        # Some proxies append to the header received, others add a header of their own after it.
         text = ",".join(request.headers.getall("X-Forwarded-For", [text])).rpartition(",")[2].strip() or text
     return address_key(text)
 
 
 def same_origin(request: web.Request, others: frozenset[str]) -> bool:
-    """Whether a browser's page may open this socket: one of this very host, or of ``others``.
-    WebSockets are not held back by the same-origin policy (RFC 6455 section 10.2). Programs send no
-    Origin."""
+    """Whether a browser's page may open this socket: one of this host, or of ``others``. The
+    same-origin policy does not restrict WebSockets (RFC 6455 section 10.2). Programs send no Origin
+    and are allowed."""
     origin = request.headers.get("Origin")
     if origin is None or origin in others:
         return True
@@ -48,15 +48,15 @@ def same_origin(request: web.Request, others: frozenset[str]) -> bool:
 
 
 class Attempts:
-    """Times in seconds; ``now`` is a monotonic clock given by the caller."""
+    """Limits the attempts of each address. Times in seconds; ``now`` is a monotonic clock given by the caller."""
 
     def __init__(self, per_minute: float) -> None:
-        """``per_minute``: attempts of one address; as many may come at once."""
+        """``per_minute``: attempts allowed to one address; as many may come at once."""
         self._most = per_minute
         self._seen: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def allow(self, address: str, now: float) -> bool:
-        """Count an attempt; False where it is one too many."""
+        """Count an attempt; False if it exceeds the limit."""
         left, at = self._seen.pop(address, (self._most, now))
         left = min(self._most, left + (now - at) * self._most / 60)
         allowed = left >= 1
@@ -70,7 +70,7 @@ class OpenSockets:
     """How many sockets each address has open."""
 
     def __init__(self, most: int) -> None:
-        """``most``: open sockets of one address."""
+        """``most``: sockets that one address may have open."""
         self._most, self._open = most, Counter[str]()
 
     def full(self, address: str) -> bool:

@@ -1,5 +1,5 @@
-"""Bounds on the connections of a server that stands on the internet by itself: how many an address holds, and how long one may
-be silent. aiohttp has neither. Behind a proxy, that is the proxy's part."""
+"""Limits on the connections of a server that faces the internet directly: how many an address may hold, and how long one may
+be silent. aiohttp has neither limit. Behind a proxy, the proxy sets them."""
 
 import asyncio
 import contextlib
@@ -15,17 +15,17 @@ from signaling.rooms.address_limits import address_key
 log = logging.getLogger(__name__)
 
 SILENT = 15.0
-"""Seconds that a connection may take to its first request, and before it for a TLS handshake."""
+"""Seconds that a connection may take until its first request, and before that for a TLS handshake."""
 PER_ADDRESS = 128
-"""Connections of one address, sockets of peers and requests for files together."""
+"""Connections that one address may hold: peers' sockets and requests for files together."""
 FILES_MACOS = 10_240
-"""Open files that macOS allows where it names no limit."""
+"""Open files that macOS allows if it reports no limit."""
 LOOK = 1.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 
 def raise_file_limit() -> None:
-    """Let this process open as many files as it may: 1000 rooms are 2000 sockets, and 1024 is a usual soft limit."""
+    """Raise the limit of open files to the most allowed: 1000 rooms are 2000 sockets, and 1024 is a usual soft limit."""
     try:
         import resource
     except ImportError:  # Windows, which has no such limit
@@ -37,7 +37,8 @@ def raise_file_limit() -> None:
 
 
 class ConnectionBounds:
-    """Closes the connections of a running server that are too many or too long silent. Those in a TLS handshake are not seen."""
+    """Closes connections of a running server: those over an address's limit, and those silent for too long. Connections
+    still in a TLS handshake are not seen."""
 
     def __init__(self, per_address: int = PER_ADDRESS, silent: float = SILENT) -> None:
         self._per_address, self._silent = per_address, silent
@@ -46,12 +47,12 @@ class ConnectionBounds:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Middleware: this connection has made a request."""
+        """Middleware: notes that this connection has made a request."""
         self._spoken.add(request.protocol)
         return await handler(request)
 
     def look(self, server: web.Server, now: float) -> int:
-        """Close what is too much at the monotonic time ``now``; gives how many."""
+        """Close the connections over the limits at the monotonic time ``now``, in seconds; returns how many."""
         held: Counter[str] = Counter()
         closed, open_now = 0, server.connections
         self._seen = {connection: self._seen.get(connection, now) for connection in open_now}
@@ -71,13 +72,13 @@ class ConnectionBounds:
 
     @contextlib.asynccontextmanager
     async def watching(self, server: web.Server) -> AsyncIterator[None]:
-        """Look every second, as long as the context lasts."""
+        """Check every second while the context lasts."""
 
         async def watch() -> None:
             while True:
                 await asyncio.sleep(LOOK)
                 if closed := self.look(server, asyncio.get_running_loop().time()):
-                    log.info("%d connections closed: too many of one address, or silent", closed)
+                    log.info("%d connections closed: too many from one address, or silent", closed)
 
         task = asyncio.create_task(watch())
         try:

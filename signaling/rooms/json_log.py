@@ -1,5 +1,5 @@
-"""A server's log as JSON, one object a line: what happened, never what was said. Rooms appear as a
-hash of their name."""
+"""A server's log as JSON, one object a line: events, never the contents of messages. Rooms appear as
+a hash of their name."""
 
 import hashlib
 import json
@@ -12,12 +12,12 @@ FIELDS = ("event", "room", "code", "address")
 
 
 def room_label(room: str) -> str:
-    """Tells rooms apart without naming them: who knows a room's name can enter it."""
+    """A label that distinguishes rooms without naming them: anyone who knows a room's name can enter it."""
     return hashlib.sha256(room.encode()).hexdigest()[:12]
 
 
 class _NoRequests(logging.Filter):
-    """aiohttp tells of a request that it cannot read with the request's own words, which may name a room or hold a cookie."""
+    """Removes the text of requests: aiohttp quotes a request that it cannot parse, which may name a room or hold a cookie."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -28,12 +28,12 @@ class _NoRequests(logging.Filter):
 
 
 def keep_requests_out_of_the_log() -> None:
-    """Let nothing of a malformed request into this process's log."""
+    """Keep the text of malformed requests out of this process's log."""
     logging.getLogger("aiohttp.server").addFilter(_NoRequests())
 
 
 class JsonLines(logging.Formatter):
-    """``{"time", "level", "logger", "message"}`` and what a record has of :data:`FIELDS`."""
+    """``{"time", "level", "logger", "message"}`` and those of :data:`FIELDS` that a record has."""
 
     def format(self, record: logging.LogRecord) -> str:
         out = {
@@ -47,7 +47,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_as_json() -> None:
-    """Let every logger of this process write such lines to stderr, from INFO on."""
+    """Make every logger of this process write such lines to stderr, at level INFO and above."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""What a server counts, for Prometheus at ``/metrics``. No names of rooms, no addresses."""
+"""A server's metrics, for Prometheus at ``/metrics``. They contain no room names and no addresses."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 class Metrics:
-    """A server's own registry, so that several can live in one process."""
+    """A server's own registry, so that several servers can run in one process."""
 
     def __init__(self, totals: Callable[[], tuple[int, int]], sockets: Callable[[], int]) -> None:
         """``totals``: open rooms and the peers in them; ``sockets``: open sockets."""
@@ -22,9 +22,9 @@ class Metrics:
             Gauge(f"facewire_{name}", text, registry=registry).set_function(value)
         self.joins = Counter("facewire_joins", "Peers that entered a room", registry=registry)
         self.refused = Counter("facewire_refused", "Sockets and requests refused", ["code"], registry=registry)
-        self.messages = Counter("facewire_messages", "Messages handed on", ["type"], registry=registry)
+        self.messages = Counter("facewire_messages", "Messages relayed", ["type"], registry=registry)
         self.join_seconds = Histogram(
-            "facewire_join_seconds", "From a peer's join to its answer", buckets=BUCKETS, registry=registry
+            "facewire_join_seconds", "From a peer's join to the answer", buckets=BUCKETS, registry=registry
         )  # fmt: skip
 
     async def page(self, _: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""What waits to be delivered to one peer, so that one who reads slowly holds up nobody else."""
+"""A queue of messages to one peer, so that a peer that reads slowly delays nobody else."""
 
 import asyncio
 from collections import deque
@@ -18,11 +18,11 @@ class Outbox:
         self._waiting: deque[Message | SignalingError] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, told: Message | SignalingError) -> None:
-        """Deliver this when all before it is; nothing where too much waits: that peer is about to be closed."""
+    def put(self, item: Message | SignalingError) -> None:
+        """Deliver this after all before it. Dropped if too much waits: that peer is about to be closed."""
         if len(self._waiting) >= WAITING_MOST:
             return
-        self._waiting.append(told)
+        self._waiting.append(item)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 

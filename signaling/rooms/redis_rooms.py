@@ -1,9 +1,9 @@
 """Rooms that several servers share, in Redis: the two peers of a room may be connected to different servers.
 
-A room is a JSON list of members under a key made of its name's hash. A membership that has not been
-renewed for :data:`TTL` seconds is void: its server is gone. Scripts run inside Redis, so that two
-servers can't give the same place away. Messages go to the server that has the other peer, on a
-channel of its own; nothing is stored of them.
+A room is a JSON list of members under a key made from the hash of its name. A membership that has
+not been renewed for :data:`TTL` seconds is void: its server is gone. Scripts run inside Redis, so
+that two servers can't give away the same place. Messages are published on the channel of the server
+that has the other peer; they are not stored.
 """
 
 import asyncio
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 TTL = 45.0
 """Seconds for which a membership is valid after it was renewed."""
 SUBSCRIBE_SECONDS = 5.0
-"""What Redis is given to confirm that a channel is heard."""
+"""Seconds that Redis may take to confirm a subscription."""
 PAUSE = 1.0
-"""Seconds between two attempts to hear a channel again."""
+"""Seconds between two attempts to subscribe again."""
 
 _LIVE = """
 local time = redis.call('TIME')
@@ -112,33 +112,33 @@ class RedisRooms:
 
     def __init__(self, url: str, limit: int, ttl: float = TTL) -> None:
         """``url``: ``redis://[USER:PASSWORD@]HOST[:PORT][/DB]`` or ``rediss://`` (TLS). ``limit``:
-        rooms that this server takes part in.
+        rooms that this server takes part in, at most.
 
-        Raises ``ValueError`` for a URL that is none."""
+        Raises ``ValueError`` for an invalid URL."""
         self._redis: Redis = Redis.from_url(url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=5.0)
         self._limit, self._ttl = limit, ttl
         self._server = secrets.token_hex(8)
-        self._members: dict[str, tuple[str, Outbox]] = {}  # by connection: the room, and what waits for the member
+        self._members: dict[str, tuple[str, Outbox]] = {}  # by connection: the room, and the member's outbox
         self._tasks: list[asyncio.Task[None]] = []
         self._hearing = asyncio.Event()
 
     async def open(self) -> None:
-        """Begin to hear this server's channel and to renew its members. Raises ``SignalingError``
-        (``unavailable``)."""
+        """Subscribe to this server's channel and begin to renew its members. Raises
+        ``SignalingError`` (``unavailable``)."""
         await self._ask(self._redis.ping())
         self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._renew())]
         try:
             await asyncio.wait_for(self._hearing.wait(), SUBSCRIBE_SECONDS)
         except TimeoutError:
-            raise SignalingError("unavailable", f"Redis took no subscription within {SUBSCRIBE_SECONDS:g} s") from None
+            raise SignalingError("unavailable", f"Redis confirmed no subscription within {SUBSCRIBE_SECONDS:g} s") from None
 
     @staticmethod
-    async def _ask(asked: Any) -> Any:
+    async def _ask(request: Any) -> Any:
         try:
-            return await asked
+            return await request
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("redis: %s", reason(error))
-            raise SignalingError("unavailable", "the server can't reach its rooms just now, try again") from None
+            raise SignalingError("unavailable", "the server can't reach its rooms at the moment, try again") from None
 
     def _run(self, script: str, name: str, *arguments: str | int) -> Awaitable[Any]:
         return self._ask(self._redis.eval(script, 1, _key(name), str(round(self._ttl * 1000)), *map(str, arguments)))  # type: ignore[arg-type]
@@ -160,7 +160,7 @@ class RedisRooms:
             if found[0] == "again":
                 await self._publish(found[1], found[2], {"code": "replaced", "error": REPLACED})
         except BaseException:
-            self._forget(member)  # a membership that was made runs out by itself
+            self._forget(member)  # a membership that was made expires by itself
             raise
         return member
 
@@ -170,7 +170,7 @@ class RedisRooms:
 
     async def leave(self, name: str, member: Member) -> bool:
         self._forget(member)
-        with contextlib.suppress(SignalingError):  # then the membership runs out by itself
+        with contextlib.suppress(SignalingError):  # then the membership expires by itself
             return bool(await self._run(LEAVE, name, member.connection))
         return False
 
@@ -211,7 +211,7 @@ class RedisRooms:
         await self._redis.aclose()
 
     async def _hear(self) -> None:
-        """Take what other servers have for this one's peers, for as long as it runs."""
+        """Receive what other servers send to this one's peers, until cancelled."""
         while True:
             try:
                 async with self._redis.pubsub() as channel:
@@ -227,14 +227,14 @@ class RedisRooms:
             await asyncio.sleep(PAUSE)
 
     def _hand_over(self, text: str) -> None:
-        """One message, in order; whoever doesn't read is closed by its own server and holds up nobody."""
+        """Queue one message, in order. A peer that doesn't read is closed and delays nobody else."""
         try:
             content = json.loads(text)
             _, outbox = self._members[content["to"]]
-            told = parse(content["message"]) if "message" in content else SignalingError(content["code"], content["error"])
+            item = parse(content["message"]) if "message" in content else SignalingError(content["code"], content["error"])
         except (KeyError, TypeError, ValueError, SignalingError):
             return  # the peer has left meanwhile, or another program uses the channel
-        outbox.put(told)
+        outbox.put(item)
 
     async def _renew(self) -> None:
         while True:
@@ -244,4 +244,4 @@ class RedisRooms:
                     if not await self._run(RENEW, name, connection) and connection in self._members:
                         outbox.put(SignalingError("lost", "the place in the room was lost, join again"))
                 except SignalingError:
-                    break  # once more at the next turn
+                    break  # tried again in the next round

@@ -1,4 +1,4 @@
-"""How many rooms and peers a server takes, unless its command line says otherwise."""
+"""Default limits of a server: rooms, peers and connections. Its command line may set others."""
 
 ROOM_SIZE = 2
 """Peers in a room."""

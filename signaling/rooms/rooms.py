@@ -1,5 +1,5 @@
-"""Who is in which room, and how one peer's message reaches the other. A member knows no socket, only
-a way to deliver."""
+"""Who is in which room, and how one peer's message reaches the other. A member has no socket, only a
+function that delivers."""
 
 import hashlib
 import secrets
@@ -11,14 +11,14 @@ from signaling.protocol import Message, SignalingError
 from signaling.rooms.room_limits import ROOM_SIZE
 
 Deliver = Callable[[Message | SignalingError], Awaitable[bool]]
-"""Hand a message to a peer, or tell it why its socket closes now; False where the peer is gone."""
+"""Sends a message to a peer, or the error for which its socket is now closed; returns False if the peer is gone."""
 
 REPLACED = "this peer has joined again from another connection"
 
 
 @dataclass(eq=False)
 class Member:
-    """One peer in a room. ``connection`` names this very connection; ``label`` the peer."""
+    """One peer in a room. ``connection`` identifies this connection, ``label`` the peer."""
 
     token: str
     deliver: Deliver = field(repr=False)
@@ -26,7 +26,7 @@ class Member:
 
     @property
     def label(self) -> str:
-        """Names this peer to the other without giving its token away; the same again after it has come back."""
+        """Identifies this peer to the other without revealing its token; stays the same when the peer comes back."""
         return hashlib.sha256(self.token.encode()).hexdigest()[:16]
 
 
@@ -40,28 +40,28 @@ class RoomView:
 
 
 class Rooms(Protocol):
-    """Rooms for two, made by the first who enters and dropped with the last who leaves.
+    """Rooms for two, created by the first peer that enters and removed with the last one that leaves.
 
-    All may raise ``SignalingError`` (``unavailable``) where the rooms are kept elsewhere.
+    All methods may raise ``SignalingError`` (``unavailable``) if the rooms are kept elsewhere.
     """
 
     async def open(self) -> None:
-        """Before anything else, inside the event loop."""
+        """Call this first, inside the event loop."""
 
     async def enter(self, name: str, token: str | None, deliver: Deliver) -> Member:
-        """Become a member. The token of a present peer takes over its membership and order; its old
-        connection is told ``replaced``.
+        """Add a member. The token of a present peer takes over its membership and order; its old
+        connection gets the error ``replaced``.
 
         Raises ``SignalingError``: ``room_full`` or ``server_full``."""
 
     async def leave(self, name: str, member: Member) -> bool:
-        """End a membership; False where another connection has taken it over."""
+        """End a membership; False if another connection has taken it over."""
 
     async def view(self, name: str, member: Member) -> RoomView:
         """The room as this member sees it."""
 
     async def send(self, name: str, member: Member, message: Message) -> bool:
-        """Hand a message to the other peer; False while it is away."""
+        """Send a message to the other peer; False while it is away."""
 
     async def count(self, name: str) -> int:
         """Peers in this room: 0, 1 or 2."""
@@ -70,14 +70,14 @@ class Rooms(Protocol):
         """Rooms and peers that this server has."""
 
     async def ready(self) -> bool:
-        """Whether places can be taken now."""
+        """Whether peers can enter now."""
 
     async def close(self) -> None:
-        """Let go of what is held."""
+        """Release all resources."""
 
 
 class MemoryRooms:
-    """The rooms of a server that is alone."""
+    """The rooms of a single server, in its memory."""
 
     def __init__(self, limit: int) -> None:
         """``limit``: how many rooms may be open at once."""

@@ -1,4 +1,4 @@
-"""Running the signaling server: its port, TLS, its log."""
+"""Runs the signaling server: its port, TLS and log."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from signaling.rooms.stun import serve_stun
 
 
 class ServeError(RuntimeError):
-    """The server cannot run so; the message is one line for the user."""
+    """The server cannot run with these options; the message is one line for the user."""
 
 
 def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
@@ -33,7 +33,7 @@ def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | 
     except FileNotFoundError as error:
         raise ServeError(f"no such file: {certificate if not certificate.is_file() else key}") from error
     except (ssl.SSLError, OSError) as error:
-        raise ServeError(f"{certificate} and {key} are no certificate and its key ({error})") from None
+        raise ServeError(f"{certificate} and {key} are not a certificate and its key ({error})") from None
     return context
 
 
@@ -41,8 +41,8 @@ def run_server(
     config: ServerConfig, host: str, port: int, certificate: Path | None, key: Path | None, log_json: bool,
     say: Callable[[str], object], stun: bool = True,
 ) -> None:  # fmt: skip
-    """Serve until SIGINT or SIGTERM; peers are then told, and their calls go on without a server. ``stun``: answer STUN at
-    the UDP port of the same number, too. Raises :class:`ServeError`."""
+    """Serve until SIGINT or SIGTERM. Peers then get the error ``shutdown``, and their calls continue without a server.
+    ``stun``: also answer STUN at the UDP port of the same number. Raises :class:`ServeError`."""
     context = tls_context(certificate, key)
     if log_json:
         log_as_json()
@@ -55,7 +55,7 @@ def run_server(
 async def _serve(
     config: ServerConfig, host: str, port: int, context: ssl.SSLContext | None, say: Callable[[str], object], stun: bool
 ) -> None:
-    # Room for each socket's page and its files.
+    # Enough for each socket's page and its files.
     bounds = None if config.behind_proxy else ConnectionBounds(max(PER_ADDRESS, 4 * config.per_address))
     app = create_app(config, [bounds.middleware] if bounds else [])
     if stun:
@@ -64,13 +64,13 @@ async def _serve(
             app[SERVER].stun_port = found
 
         app.cleanup_ctx.append(serve_stun(host, port, ready, say))
-    # Peers are told when it goes; whoever is still downloading after these seconds isn't waited for.
+    # Peers get an error at shutdown; downloads that still run after these seconds are cut off.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
     stopped = _stop_signal()
     try:
         await runner.setup()
         assert runner.server is not None
-        handshake = SILENT if context else None  # which aiohttp's own site gives a minute
+        handshake = SILENT if context else None  # aiohttp's own TCPSite allows a minute
         listening = await asyncio.get_running_loop().create_server(
             runner.server, host, port, ssl=context, ssl_handshake_timeout=handshake, backlog=128
         )
@@ -84,13 +84,13 @@ async def _serve(
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        raise ServeError(f"port {port} is in use: name another with --port") from None
+        raise ServeError(f"port {port} is in use: choose another with --port") from None
     finally:
         await runner.cleanup()
 
 
 def _stop_signal() -> asyncio.Event:
-    """Set by SIGINT and SIGTERM. Windows' event loop takes no handlers; there Ctrl-C is a ``KeyboardInterrupt``."""
+    """An event set by SIGINT and SIGTERM. Windows' event loop takes no handlers; there Ctrl-C raises ``KeyboardInterrupt``."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):

@@ -48,17 +48,17 @@ RATE = 20.0
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """How a server runs.
+    """A server's options.
 
-    ``ice``: servers that every peer that joins is given. ``heartbeat``: seconds of silence before a
+    ``ice``: ICE servers sent to every peer that joins. ``heartbeat``: seconds of silence before a
     peer is pinged; after three times as long it is stale and removed. ``join_timeout``: seconds
     that a new socket has to join a room. ``idle_timeout``: seconds that a peer may wait alone.
     ``max_rooms``: rooms open at once. ``secret``: peers need a token made with it
     (:mod:`signaling.rooms.access`). ``origins``: sites whose pages may connect besides this
-    server's own, as ``https://HOST``. ``per_minute``: sockets that one address may open, and queries
-    about rooms; ``per_address``: sockets that it may have open. ``behind_proxy``: addresses come
-    from X-Forwarded-For. ``redis``: URL of the Redis that keeps the rooms, where several servers
-    share them; in memory where None.
+    server's own, as ``https://HOST``. ``per_minute``: sockets that one address may open a minute, and
+    queries about rooms that it may make; ``per_address``: sockets that it may have open at once.
+    ``behind_proxy``: addresses are read from X-Forwarded-For. ``redis``: URL of the Redis that keeps
+    the rooms, if several servers share them; None: in memory.
     """
 
     ice: IceConfig = field(default_factory=IceConfig)
@@ -98,7 +98,7 @@ class SignalingServer:
         self.attempts, self.room_queries = Attempts(config.per_minute), Attempts(config.per_minute)
         self.open_sockets = OpenSockets(config.per_address)
         self.metrics = Metrics(rooms.totals, lambda: len(self.sockets))
-        # Two to a room, and some that have yet to join or wait to be refused.
+        # Two for each room, and some that have yet to join or to be refused.
         self.max_sockets = 3 * config.max_rooms
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -132,7 +132,7 @@ class SignalingServer:
         """Why a socket is refused before it opens: status, code, text."""
         if not same_origin(request, self.config.origins):
             return 403, "bad_origin", "pages of other sites may not use this server"
-        if self.open_sockets.full(self._address(request)):  # no attempt: those are for who has a place and must come back
+        if self.open_sockets.full(self._address(request)):  # not counted as an attempt: peers may need those to rejoin
             return 429, "too_many_sockets", "too many open connections from this address"
         if not self.attempts.allow(self._address(request), time.monotonic()):
             return 429, "too_many_attempts", "too many connections from this address, try again in a minute"
@@ -141,7 +141,8 @@ class SignalingServer:
         return None
 
     def _ice(self, host: str) -> list[dict[str, Any]]:
-        """ICE servers for who reached this one as ``host``: those that were named, and its own STUN server where none was."""
+        """ICE servers for a client that reached this server as ``host``: the configured ones, and this server's own STUN
+        server unless they include one. At most 8."""
         named = self.config.ice.entries()
         if self.stun_port is None or any(url.startswith("stun:") for entry in named for url in entry["urls"]):
             return named
@@ -162,21 +163,21 @@ class SignalingServer:
         if self.config.secret is not None:
             check_token(self.config.secret, join.room, join.access)
 
-        # A room shared with other servers may have something for this peer before it hears that it has joined.
+        # In a room shared with other servers, messages may arrive for this peer before its join is answered.
         early: deque[Message] | None = deque()
 
-        async def deliver(told: Message | SignalingError) -> bool:
-            if isinstance(told, SignalingError):  # in the background: closing a dead socket takes seconds
-                task = asyncio.create_task(refuse(socket, told))
+        async def deliver(item: Message | SignalingError) -> bool:
+            if isinstance(item, SignalingError):  # in the background: closing a dead socket takes seconds
+                task = asyncio.create_task(refuse(socket, item))
                 self._closing.add(task)
                 task.add_done_callback(self._closing.discard)
                 return False
             if early is not None:
-                early.append(told)
+                early.append(item)
                 return len(early) < BURST
-            if await send(socket, told):
+            if await send(socket, item):
                 return True
-            if request.transport is not None:  # it reads nothing: no more is kept for it
+            if request.transport is not None:  # it does not read: nothing more is kept for it
                 request.transport.abort()
             return False
 
@@ -206,7 +207,7 @@ class SignalingServer:
             return
         mine = Presence(present=True, offer=view.first, peer=view.other)
         its = Presence(present=True, offer=not view.first, peer=member.label)
-        # Tell the answering peer first: it must know its partner before the offer arrives.
+        # Notify the answering peer first: it must know the other peer before the offer arrives.
         if view.first:
             await self.rooms.send(room, member, its)
             await member.deliver(mine)
@@ -230,13 +231,13 @@ class SignalingServer:
             if not isinstance(message, RELAYED):
                 raise SignalingError("unknown_type", f"a peer does not send {message.type!r}")
             self.metrics.messages.labels(message.type).inc()
-            # Nothing is kept for a peer that is not there; the sender learns that instead.
+            # Nothing is kept for a peer that is away; the sender is notified instead.
             if not await self.rooms.send(room, member, message):
                 await member.deliver(Presence(present=False))
 
     async def _next(self, socket: web.WebSocketResponse, alone: Callable[[], Awaitable[bool]] | None = None) -> str | None:
-        """The next text message, None once the socket is closed. A peer that lets two pings pass is
-        stale; one that is ``alone`` for too long is idle."""
+        """The next text message, None once the socket is closed. A peer that leaves two pings
+        unanswered is stale; one that is ``alone`` for too long is idle."""
         unanswered, heartbeat = 0, self.config.heartbeat
         since = looked = time.monotonic()
         while True:
@@ -245,12 +246,12 @@ class SignalingServer:
                 looked = now
                 since = since if alone and await alone() else now
                 if now - since > self.config.idle_timeout:
-                    raise SignalingError("idle", "nobody came into the room for too long")
+                    raise SignalingError("idle", "nobody else joined the room for too long")
             try:
                 message = await socket.receive(timeout=heartbeat)
             except TimeoutError:
                 if unanswered == 2:
-                    raise SignalingError("stale", f"nothing heard for {3 * heartbeat:g} s") from None
+                    raise SignalingError("stale", f"nothing received for {3 * heartbeat:g} s") from None
                 unanswered += 1
                 await quietly(socket.ping())
                 continue
@@ -260,7 +261,7 @@ class SignalingServer:
                 return text
             if message.type is WSMsgType.PING:
                 if not await quietly(asyncio.wait_for(socket.pong(message.data), SEND_TIMEOUT)):
-                    return None  # it asks and reads nothing
+                    return None  # it sends pings but does not read
             elif message.type is WSMsgType.BINARY:
                 raise SignalingError("bad_message", "messages are JSON text, not binary")
             elif message.type is not WSMsgType.PONG:
@@ -279,7 +280,7 @@ class SignalingServer:
         if self.config.secret is not None:
             return json_error(403, "no_token", "this server requires tokens, so it does not report who is in a room")
         if not self.room_queries.allow(self._address(request), time.monotonic()):
-            return json_error(429, "too_many_attempts", "too many questions from this address, try again in a minute")
+            return json_error(429, "too_many_attempts", "too many queries from this address, try again in a minute")
         name = request.match_info["name"]
         if not re.fullmatch(ROOM_PATTERN, name):
             return json_error(400, "bad_room", "a room's name has 1 to 64 letters, digits, _ or -")
@@ -295,7 +296,7 @@ class SignalingServer:
         await self.rooms.close()
 
     async def shut_down(self, _: web.Application) -> None:
-        """``on_shutdown`` signal: tell every peer that the server goes."""
+        """``on_shutdown`` signal: send every peer the error ``shutdown``."""
         error = SignalingError("shutdown", "the signaling server is shutting down")
         await asyncio.gather(*(refuse(socket, error) for socket in tuple(self.sockets)))
 
@@ -304,8 +305,8 @@ SERVER = web.AppKey("SERVER", SignalingServer)
 
 
 def create_app(config: ServerConfig | None = None, middlewares: Sequence[Middleware] = ()) -> web.Application:
-    """The signaling server as an aiohttp application, behind these middlewares. Raises ``SignalingError`` (``bad_url``) where
-    it names no Redis."""
+    """The signaling server as an aiohttp application, behind these middlewares. Raises ``SignalingError`` (``bad_url``,
+    ``no_redis``) as :func:`open_rooms`."""
     config = config or ServerConfig()
     rooms = open_rooms(config.redis, config.max_rooms) if config.redis else MemoryRooms(config.max_rooms)
     server = SignalingServer(config, rooms)

@@ -11,12 +11,12 @@ from signaling.protocol import MAX_MESSAGE, ErrorMessage, Message, SignalingErro
 log = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 5.0
-"""Seconds that one send may take: a peer that does not read must not hold up the one that talks to it."""
+"""Seconds that one send may take: a peer that does not read must not delay the one that sends to it."""
 
 
 class Socket(web.WebSocketResponse):
-    """A socket that says why before it closes on an oversize message (aiohttp closes by itself,
-    without a word)."""
+    """A socket that sends an error before it closes because of an oversized message (aiohttp closes
+    without one)."""
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
         if code == WSCloseCode.MESSAGE_TOO_BIG and not self.closed:
@@ -25,12 +25,12 @@ class Socket(web.WebSocketResponse):
 
 
 async def send(socket: web.WebSocketResponse, message: Message) -> bool:
-    """Send, or find that the peer is gone: False."""
+    """Send a message; False if the peer is gone or does not read."""
     return await quietly(asyncio.wait_for(socket.send_str(message.model_dump_json()), SEND_TIMEOUT))
 
 
 async def refuse(socket: web.WebSocketResponse, error: SignalingError) -> None:
-    """Say why and close."""
+    """Send the error and close."""
     log.info("signaling socket closed: %s", error, extra={"event": "refused", "code": error.code})
     await send(socket, ErrorMessage(code=error.code, message=str(error)))
     code = WSCloseCode.GOING_AWAY if error.code == "shutdown" else WSCloseCode.POLICY_VIOLATION
@@ -38,13 +38,13 @@ async def refuse(socket: web.WebSocketResponse, error: SignalingError) -> None:
 
 
 async def quietly(action: Awaitable[object]) -> bool:
-    """Do something to a socket that may have died: True where it had not."""
+    """Await an operation on a socket that may be dead; False if it fails for that reason."""
     try:
         await action
     except (ConnectionError, TimeoutError, RuntimeError, OSError):
         return False
     except asyncio.CancelledError:
-        # aiohttp waits on what an earlier timeout has cancelled, while nobody cancels this.
+        # If nobody cancelled this task, aiohttp awaited something that an earlier timeout had cancelled.
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise

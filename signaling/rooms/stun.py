@@ -1,7 +1,7 @@
-"""A STUN server beside the signaling server (RFC 8489): it tells each side the address that the other must send to.
+"""A STUN server next to the signaling server (RFC 8489): it reports to each peer the address that the other must send to.
 
-Two people behind two routers know their addresses at home alone. Bindings without authentication are
-all that WebRTC asks for (RFC 8445, section 5.1.1.2); what the request says beyond its header is ignored.
+Peers behind NATs know only their local addresses. WebRTC needs only bindings without authentication
+(RFC 8445, section 5.1.1.2); everything in a request after its header is ignored.
 """
 
 import asyncio
@@ -29,8 +29,8 @@ def answer(data: bytes, address: tuple[str, int]) -> bytes | None:
     if len(data) < HEADER or data[:2] != BINDING or data[4:8] != COOKIE:
         return None
     host, port = address[:2]
-    told = {"XOR-MAPPED-ADDRESS": (str(plain(host.partition("%")[0])), port)}
-    return bytes(Message(Method.BINDING, Class.RESPONSE, transaction_id=data[8:HEADER], attributes=told))
+    mapped = {"XOR-MAPPED-ADDRESS": (str(plain(host.partition("%")[0])), port)}
+    return bytes(Message(Method.BINDING, Class.RESPONSE, transaction_id=data[8:HEADER], attributes=mapped))
 
 
 class _Protocol(asyncio.DatagramProtocol):
@@ -46,7 +46,7 @@ class _Protocol(asyncio.DatagramProtocol):
 
 
 def stun_url(host: str, port: int) -> str:
-    """As an ICE server, for who asked for ``host``, the Host header of a request."""
+    """The URL of this STUN server for a client whose request has the Host header ``host``."""
     name = split_url("//" + host).hostname or "localhost"
     return f"stun:[{name}]:{port}" if ":" in name else f"stun:{name}:{port}"
 
@@ -54,15 +54,15 @@ def stun_url(host: str, port: int) -> str:
 def serve_stun(
     host: str, port: int, ready: Callable[[int], None], say: Callable[[str], object]
 ) -> Callable[[web.Application], AbstractAsyncContextManager[None]]:
-    """For ``app.cleanup_ctx``: answer at this UDP port while the application runs. ``ready`` is told the port; where it can't
-    be had, ``say`` is told in a line."""
+    """For ``app.cleanup_ctx``: answer at this UDP port while the application runs. ``ready`` is called with the port; if it
+    can't be opened, ``say`` is called with one line for the user."""
 
     @asynccontextmanager
     async def running(_: web.Application) -> AsyncIterator[None]:
         try:
             transport, _protocol = await asyncio.get_running_loop().create_datagram_endpoint(_Protocol, (host, port))
         except OSError as error:
-            say(f"no STUN at UDP port {port}, calls between two homes may need --ice: {system_reason(error)}")
+            say(f"no STUN at UDP port {port}, calls across NATs may need --ice: {system_reason(error)}")
             yield
             return
         ready(transport.get_extra_info("sockname")[1])

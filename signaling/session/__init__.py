@@ -1,5 +1,5 @@
-"""A call as a user asked for it: sources, outputs, page and networks put together; several at once;
-the lobby before a call.
+"""A call as the user requested it: sources, outputs, page and networks combined; several calls at
+once; the lobby before a call.
 
 For commands and bench.
 """

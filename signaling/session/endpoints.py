@@ -1,5 +1,5 @@
-"""A user's words for where picture and sound come from and go to (``cam0``, ``mic``, ``page``, a
-file), made real."""
+"""Opens the sources and outputs of picture and sound that a user names (``cam0``, ``mic``, ``page``,
+a file)."""
 
 import re
 from pathlib import Path
@@ -28,11 +28,11 @@ def is_camera(video: str) -> bool:
 def open_source(
     video: str | None, audio: str | None, loop: bool = False, seconds: float | None = None
 ) -> tuple[Source | None, Capture | None]:
-    """The source, None where nothing is sent, and what the page is to capture for it, None where nothing.
+    """The source (None if nothing is sent), and what the page captures for it (None if nothing).
 
     ``video``: "camN", "page" (a browser's camera) or a file. A single picture is shown as long as there is sound from a
-    file, else for ever. ``audio``: "mic", "mic:NAME", "page" or a file; a video file brings its own where None. Raises
-    ``SourceError``.
+    file, else for ever. ``audio``: "mic", "mic:NAME", "page" or a file; None: the sound of the video file, if it has any.
+    Raises ``SourceError``.
     """
     if video is None and audio is None:
         return None, None
@@ -71,9 +71,9 @@ def _open_sound(audio: str | None) -> Sound:
 
 
 def open_outputs(outs: list[str]) -> tuple[list[Output], PageOutput | None]:
-    """The outputs that the words name, the page's own among them and apart: "page", "window",
-    "speakers", "speakers:NAME" or a .mp4 file; .fw files are left to the recorder. Raises
-    ``OutputError``."""
+    """All outputs that ``outs`` names, and once more the page's output, if it is among them. Names:
+    "page", "window", "speakers", "speakers:NAME" or a .mp4 file; .fw files are left to the recorder.
+    Raises ``OutputError``."""
     outputs: list[Output] = []
     page = None
     for out in outs:

@@ -1,8 +1,8 @@
-"""The page before a call: a room's name, a server, Join. ``facewire call`` without a room begins
-here and comes back here.
+"""The page before a call: room name, server, Join button. ``facewire call`` without a room begins
+here and returns here.
 
-The page is the same as in a call; that the state is ``lobby`` tells it what to show (``/live``),
-``/join`` takes the answer.
+The page is the same as in a call: the state ``lobby``, sent at ``/live``, makes it show the form,
+and ``/join`` receives the form.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from signaling.transport.channels import PeerError
 from signaling.web.local import local_app, serve_local
 
 EVERY = 1.0
-"""Seconds between two words of the lobby to a window: a sign of life."""
+"""Seconds between two messages from the lobby to a window, which show that it is alive."""
 
 
 class JoinRequest(BaseModel):
@@ -45,10 +45,10 @@ class JoinRequest(BaseModel):
 
 
 class Lobby:
-    """Waits for one wish."""
+    """Waits for one :class:`JoinRequest`."""
 
     def __init__(self, server: str, told: str = "") -> None:
-        """``server`` is proposed; ``told``: how the call before ended, for the user."""
+        """``server``: proposed to the user. ``told``: a line that informs the user how the previous call ended."""
         self._state = {"state": "lobby", "server": server, "told": told}
         self._wish: asyncio.Future[JoinRequest] = asyncio.get_running_loop().create_future()
         self._sockets: set[web.WebSocketResponse] = set()
@@ -62,7 +62,7 @@ class Lobby:
         return app
 
     async def wish(self) -> JoinRequest:
-        """What the user asks for, once it is asked."""
+        """Wait for the user's request and return it."""
         return await self._wish
 
     async def _join(self, request: web.Request) -> web.Response:
@@ -71,7 +71,7 @@ class Lobby:
         except (ValueError, RecursionError) as error:
             fields = {str(e["loc"][0]) for e in error.errors() if e["loc"]} if isinstance(error, ValidationError) else set()
             wrong = ", ".join(sorted(fields)) or "the message"
-            return json_error(400, "bad_wish", f"{wrong}: not as it must be")
+            return json_error(400, "bad_wish", f"{wrong}: invalid")
         if self._wish.done():
             return json_error(409, "joining", "a call is being joined already")
         self._wish.set_result(wish)
@@ -110,36 +110,36 @@ async def run_lobby(
     config: SessionConfig, on_page: Callable[[str], None], on_figures: Callable[[dict[str, Any]], None],
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
-    """One call after the other, each of the page's choosing, until cancelled; figures of each are
-    handed to ``on_figures``.
+    """Run one call after another, each chosen on the page, until cancelled; ``on_figures`` is called
+    with the figures of each.
 
-    Raises what :meth:`signaling.session.session.Session.run` raises, but for rooms that can't be
-    joined and peers that can't be reached: these are told on the page. SIGTERM during a call ends
-    it, and with it this.
+    Raises what :meth:`signaling.session.session.Session.run` raises, except for rooms that can't be
+    joined and peers that can't be reached: the page shows these errors. SIGTERM during a call ends
+    the call and this function.
     """
-    told, page_port, server = "", config.page_port, config.server
+    ended, page_port, server = "", config.page_port, config.server
     for number in itertools.count(1):
-        own = config if number == 1 else config.numbered(number)  # no recording overwrites the one before
-        session, lobby = Session(own), Lobby(server, told)
+        own = config if number == 1 else config.numbered(number)  # no recording overwrites the previous one
+        session, lobby = Session(own), Lobby(server, ended)
         runner, url = await serve_local(lobby.app(), page_port)
         try:
-            if not told:
+            if not ended:
                 on_page(url)
             page_port = runner.addresses[0][1]
             wish, _ = await asyncio.gather(lobby.wish(), session.prepare())  # the networks are loaded while the user chooses
         finally:
             await runner.cleanup()
         server = wish.server
-        # A token is for the server that it was given for; the page's wish may name any other.
+        # A token is sent only to the server that it was given for; the page's request may name another.
         access = wish.token or (config.access if server.rstrip("/") == config.server.rstrip("/") else None)
         session.on_safety = lambda code: say(f"safety code: {code}")
         session.config = replace(own, room=wish.room, server=server, access=access, page_port=page_port)
         try:
             say(f"link for the other side: {call_link(server, wish.room, access)}")
             on_figures(await session.run())
-            told = "The call has ended."
+            ended = "The call has ended."
         except (SignalingError, PeerError) as error:
-            told = f"The call could not be made: {error}"
-            say(told)
+            ended = f"The call could not be made: {error}"
+            say(ended)
         if session.terminated:
             return

@@ -1,4 +1,4 @@
-"""``facewire receive ROOM --many N``: N calls in one process, whose faces one renderer draws."""
+"""``facewire receive ROOM --many N``: N calls in one process, all rendered by one renderer."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def configs(config: SessionConfig, count: int) -> list[SessionConfig]:
-    """Those of ROOM-1 to ROOM-N; pages at ports that follow each other."""
+    """The configurations of ROOM-1 to ROOM-N; their pages have consecutive ports."""
     return [
         replace(
             config.numbered(n), room=f"{config.room}-{n}", page_port=config.page_port + n - 1 if config.page_port else 0
@@ -30,9 +30,9 @@ def configs(config: SessionConfig, count: int) -> list[SessionConfig]:
 
 
 async def run_many(config: SessionConfig, count: int, on_page: Callable[[str], None]) -> dict[str, Any]:
-    """Receive until all calls have ended → figures of all, and of each under its room's name.
+    """Receive until all calls have ended → figures of all together, and of each under its room's name.
 
-    One that fails doesn't end the others. Raises ``WeightsMissingError``, ``ValueError``, ``ImportError``.
+    A call that fails doesn't end the others. Raises ``WeightsMissingError``, ``ValueError``, ``ImportError``.
     """
     upsampler = await asyncio.to_thread(many_upsampler, config.weights, config.device, count, config.threads)
     renderer = RenderMany(upsampler, count)
@@ -52,7 +52,7 @@ async def run_many(config: SessionConfig, count: int, on_page: Callable[[str], N
             figures[session.config.room] = result
         elif isinstance(result, Exception):
             if not isinstance(result, SignalingError | PeerError | OutputError):
-                log.error("a session ended by an error", exc_info=result)
+                log.error("a session ended with an error", exc_info=result)
             figures["failed"] += 1
             figures[session.config.room] = {"error": reason(result)}
         else:

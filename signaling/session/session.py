@@ -1,4 +1,4 @@
-"""One call from what a user asked for to what was measured."""
+"""One call, from the user's options to the measured figures."""
 
 import asyncio
 import contextlib
@@ -40,13 +40,13 @@ from signaling.web.local_page import page_app
 
 @dataclass
 class SessionConfig:
-    """What a user asked for. ``video``, ``audio``: see
+    """The user's options. ``video``, ``audio``: see
     :func:`signaling.session.endpoints.open_source`. ``outs``: see
     :func:`signaling.session.endpoints.open_outputs`; empty when nothing is received.
-    ``limit_kbps``: see :class:`sender.adaptation.ladder.Ladder`. ``refresh``: look at what is sent
-    as the other side sees it, and send other keyframes. ``access``: a token that lets into the
-    room. ``stats``, ``trace``, ``light``: see the modules of these names. ``fps``: 25, 50, or None
-    for what suits the machine."""
+    ``limit_kbps``: see :class:`sender.adaptation.ladder.Ladder`. ``refresh``: render what the peer
+    sees, and send another keyframe if that would look better. ``access``: a token for the room.
+    ``stats``, ``trace``, ``light``: what to record, see ``stats.py``, ``trace.py`` and
+    ``light_trace.py`` in ``signaling/call``. ``fps``: 25, 50, or None to suit the machine."""
 
     server: str
     room: str
@@ -70,7 +70,7 @@ class SessionConfig:
     fps: int | None = None
 
     def numbered(self, number: int) -> "SessionConfig":
-        """The same for one of several calls: every file that is written gets the number."""
+        """The same options for one of several calls: the name of every file written gets the number."""
 
         def own(path: Path | None) -> Path | None:
             return path and path.with_name(f"{path.stem}-{number}{path.suffix}")
@@ -83,7 +83,7 @@ class Session:
     """One call from set-up to figures. Everything slow is loaded before the room is joined."""
 
     def __init__(self, config: SessionConfig, renderer: RenderMany | None = None) -> None:
-        """``renderer``: draws for several sessions; this one then has none of its own, and leaves
+        """``renderer``: renders for several sessions; this one then has none of its own, and leaves
         signals to the caller."""
         self.config = config
         self.call: Call | None = None
@@ -105,7 +105,7 @@ class Session:
 
         if choose(self.config.device) == "cuda":
             frames_at_once = 1
-        with ThreadPoolExecutor(frames_at_once) as pool:  # they are compiled on one core each
+        with ThreadPoolExecutor(frames_at_once) as pool:  # each is compiled on one core
             upsamplers = list(pool.map(load, range(frames_at_once)))
         self._runtime = upsamplers[0].runtime
         return upsamplers, Interpolator(self.config.weights)
@@ -116,7 +116,7 @@ class Session:
 
     def _load(self) -> tuple[MakeRenderer, Interpolator]:
         config = self.config
-        if not self._renderer and choose(config.device) == "cuda":  # features that stay on the GPU, for one call, too
+        if not self._renderer and choose(config.device) == "cuda":  # keeps features on the GPU, also for one call
             self._own = RenderMany(many_upsampler(config.weights, config.device, 1, config.threads), 1)
         if renderer := self._renderer or self._own:
             self._runtime = renderer.runtime
@@ -126,18 +126,18 @@ class Session:
 
     @property
     def fps(self) -> int:
-        """Frames a second that are aimed at, once the networks are loaded: by default more where a
-        GPU draws them."""
+        """Target frames a second, known once the networks are loaded: by default 50 if a GPU renders
+        them, else 25."""
         return self.config.fps or (50 if "CUDA" in self._runtime else 25)
 
     async def prepare(self) -> None:
-        """Load the networks; :meth:`run` does it where this wasn't called. Raises
+        """Load the networks; :meth:`run` does it if this wasn't called. Raises
         ``WeightsMissingError``, ``ValueError``."""
         if self._loaded is None and self.config.outs:
             self._loaded = await asyncio.to_thread(self._load)
 
     async def run(self) -> dict[str, Any]:
-        """Join, talk until the end, and give the figures. Raises the rooms' errors, each one line for the user."""
+        """Join, run the call until it ends, and return the figures. Raises signaling's errors, each one line for the user."""
         config = self.config
         sends, shown = config.video or config.audio, "page" in config.outs
         _, stream, own_networks = await asyncio.gather(
@@ -156,7 +156,7 @@ class Session:
             outputs, page = open_outputs(config.outs)
             recordings = [out for out in config.outs if out.endswith(".fw")]
             if len(recordings) > 1:
-                raise OutputError(f"of .fw files one can be written, not {' and '.join(recordings)}")
+                raise OutputError(f"only one .fw file can be written, not {' and '.join(recordings)}")
             recorder = Recorder(Path(recordings[0])) if recordings else None
             player = Player(*networks, outputs, recorder, self.fps) if networks else None
             if player:
@@ -195,7 +195,7 @@ class Session:
             return self._figures(call)
 
     def _record(self, stack: contextlib.AsyncExitStack, call: Call) -> None:
-        """What is recorded for measuring."""
+        """Start the recording for measurements, if one is requested."""
         config = self.config
         trace: Trace | LightTrace | None = None
         if config.trace:
@@ -207,7 +207,7 @@ class Session:
             stack.callback(trace.close)
 
     def hang_up(self) -> None:
-        """End the call, also one that has yet to begin: it ends as soon as it has."""
+        """End the call. A call that has not begun yet ends as soon as it begins."""
         self._over = True
         if self.call:
             self.call.hang_up()
@@ -275,7 +275,7 @@ class Session:
 
 
 async def _nothing() -> None:
-    """In place of what isn't needed."""
+    """Takes the place of a step that isn't needed."""
 
 
 def write_json(path: Path, figures: dict[str, Any]) -> None:

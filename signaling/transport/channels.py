@@ -1,4 +1,4 @@
-"""The two data channels of a call and their limits: ``media`` (unordered, never sent again) and
+"""The two data channels of a call and their limits: ``media`` (unordered, no retransmission) and
 ``control`` (reliable)."""
 
 import asyncio
@@ -17,18 +17,18 @@ MAX_MEDIA = 16_384
 MAX_CONTROL = 65_536
 """Bytes of the largest message on the control channel, in and out."""
 MEDIA_LIMIT = 1024
-"""Bytes that may wait in the media channel: three or four bundles. What comes on top is late
-anyway, and is dropped."""
+"""Bytes that may wait in the media channel: three or four bundles. More would be late anyway, and is
+dropped."""
 CONTROL_HIGH = 16_384
 """Bytes waiting in the control channel at which ``send_control`` begins to wait."""
 CONTROL_LOW = 4096
-"""Bytes waiting there at which it goes on."""
+"""Bytes waiting there at which it continues."""
 
 
 class PeerError(Exception):
-    """The connection failed or cannot carry this. ``code``: ``timeout``, ``ice_failed``,
+    """The connection failed or cannot carry a message. ``code``: ``timeout``, ``ice_failed``,
     ``bad_description``, ``bye``, ``lost``, ``restart``, ``closed``, ``signaling``, ``too_large``;
-    the text says it in one line."""
+    the text explains it in one line."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class PeerError(Exception):
 
 
 class Channels:
-    """Both channels of one connection, whichever side has made them. ``opened`` is set once both can be used."""
+    """Both channels of one connection, whichever peer created them. ``opened`` is set once both can be used."""
 
     def __init__(
         self,
@@ -45,8 +45,9 @@ class Channels:
         on_lost: Callable[[], None],
         media_limit: int = MEDIA_LIMIT,
     ) -> None:
-        """The callbacks run on the event loop: with each message, and once a channel was closed by
-        the other side."""
+        """The callbacks run on the event loop: ``on_media`` and ``on_control`` with each message,
+        ``on_lost`` when the peer has closed a channel. ``media_limit``: bytes that may wait before
+        media is dropped."""
         self.opened = asyncio.Event()
         self.media_dropped = 0
         self._callbacks = {"media": (on_media, MAX_MEDIA), "control": (on_control, MAX_CONTROL)}
@@ -60,19 +61,19 @@ class Channels:
         self._pushing: asyncio.Task[None] | None = None
 
     def make(self, connection: RTCPeerConnection) -> None:
-        """Make both, before the offer: the offering side's part."""
+        """Create both channels, before the offer is made; only the offering peer does this."""
         self._adopt(connection.createDataChannel("media", ordered=False, maxRetransmits=0))
         self._adopt(connection.createDataChannel("control"))
 
     def accept(self, channel: RTCDataChannel) -> None:
-        """Take a channel that the other side has made; any but the two, or with another reliability, is closed."""
+        """Accept a channel that the peer created; any but the two, or one with another reliability, is closed."""
         reliable = channel.ordered and channel.maxRetransmits is None and channel.maxPacketLifeTime is None
         lossy = not channel.ordered and channel.maxRetransmits == 0
         fits = {"media": lossy, "control": reliable}.get(channel.label, False)
         if fits and channel.label not in self._channels:
             self._adopt(channel)
         else:
-            log.warning("peer: a data channel that does not belong here was closed")
+            log.warning("peer: an unexpected data channel was closed")
             channel.close()
 
     def forget(self) -> None:
@@ -81,7 +82,7 @@ class Channels:
         self._early.clear()
 
     def end(self) -> None:
-        """Stop sending; whoever waits in ``send_control`` gets its error."""
+        """Stop sending; callers that wait in ``send_control`` get a ``PeerError``."""
         self._over = True
         self._drained.set()
 
@@ -99,15 +100,15 @@ class Channels:
             return False
         try:
             channel.send(data)
-        except ValueError:  # the other side's description takes no message of this size
+        except ValueError:  # the peer's description allows no message of this size
             self.media_dropped += 1
             return False
         sctp_queue.go_first(channel)
         return True
 
     def _push(self, channel: RTCDataChannel) -> None:
-        """Let aiortc look at what waits: after its timer it doesn't by itself, but only when
-        something more is sent."""
+        """Make aiortc process its queue: after its timer it does so only when something more is
+        sent."""
         if self._pushing is None or self._pushing.done():
             self._pushing = sctp_queue.flush(channel)
 
@@ -135,7 +136,7 @@ class Channels:
             except InvalidStateError:
                 raise PeerError("closed", "the control channel is closed") from None
             except ValueError:
-                raise PeerError("too_large", f"the other side takes no message of {len(data)} bytes") from None
+                raise PeerError("too_large", f"the peer takes no message of {len(data)} bytes") from None
 
     def _adopt(self, channel: RTCDataChannel) -> None:
         label = channel.label
@@ -166,7 +167,7 @@ class Channels:
             log.debug("peer: %s message skipped: text, or too large", label)
             return
         if label == "control" and not self.opened.is_set():
-            # Where the other channel's opening was lost it comes later; until then nothing can be answered.
+            # If the packet that opens the other channel was lost, it comes later; until then no answer can be sent.
             self._early.append(data)
             if sum(map(len, self._early)) > MAX_CONTROL:
                 self._on_lost()
@@ -174,5 +175,5 @@ class Channels:
         try:
             callback(data)
         except Exception:
-            # Raised through here it would end aiortc's receive task, and with it the call.
+            # If it were raised further, it would end aiortc's receive task, and the call with it.
             log.exception("peer: the %s callback failed", label)

@@ -1,9 +1,9 @@
-"""The connection to whoever is in the room, renewed for as long as it is kept.
+"""The connection to the other peer in the room, replaced whenever it is lost.
 
 aiortc has no ICE restart and takes half a minute to notice that a network is dead. So a connection
-that was quiet for :data:`QUIET` seconds although packets went out, while the signaling server can be reached, is replaced: a
-new one is negotiated over the socket that is still there, and until it stands the old one goes on
-carrying what it can, for its network may come back first.
+is replaced if it was quiet for :data:`QUIET` seconds although packets were sent, while the signaling
+server can be reached. The new one is negotiated over the signaling socket. Until it is up, the old
+one carries what it can, because its network may come back first.
 """
 
 import asyncio
@@ -21,40 +21,41 @@ from signaling.transport.peer import Peer
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 20.0
+"""Seconds for one attempt at the first connection."""
 RENEW_SECONDS = 6.0
-"""One attempt to renew a connection: on a network that was away and is back, ICE's own next try may
-be seconds off."""
+"""Seconds for one attempt to renew a connection: when the network is back, ICE's own next try may be
+seconds away."""
 RENEW_TURN_SECONDS = 1.5
-"""What a TURN server is given to answer then."""
+"""Seconds that a TURN server has to answer then."""
 QUIET = 2.0
 """Seconds without a datagram. The quietest call has one every 0.4 s."""
 UNANSWERED = 5
-"""Datagrams that must have gone out in a quiet time of :data:`QUIET`."""
+"""Datagrams that must have been sent during :data:`QUIET` seconds without an answer."""
 UNANSWERED_LONG = 3
-"""Datagrams that must have gone out in twice that time: while the first keyframe is on its way,
-little else is sent."""
+"""Datagrams that must have been sent during twice that time: while the first keyframe is being sent,
+little else is."""
 ALIVE_SECONDS = 1.0
 """How long the signaling server may take to answer a ping."""
 
 
 class Link:
-    """Makes one :class:`signaling.transport.peer.Peer` after the other.
+    """Makes one :class:`signaling.transport.peer.Peer` after another.
 
     Attributes:
-        peer: what carries messages now, if anything; it may be dead, or be replaced at any time.
+        peer: the connection that carries messages now, if any; it may be dead, or be replaced at any time.
         connected: set while a connection is up.
-        trouble: why the last attempt failed, "" after one that didn't.
-        session: whom the newest connection led to, as the signaling server names it, "" before the first.
+        trouble: why the last attempt failed, "" after a successful one.
+        session: the signaling server's label of the peer that the newest connection led to, "" before the first.
     """
 
     def __init__(
         self, ice: IceConfig, on_media: Callable[[bytes], None], on_control: Callable[[Peer, bytes], None],
         on_connected: Callable[[], Awaitable[None]], on_bye: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        """``on_media``, ``on_control``: see :class:`Peer`; the latter is told which peer to answer,
-        which may come before :attr:`peer` is that one. ``on_connected``: awaited when a new
-        connection is up. ``on_bye``: called when the other side, once connected, hangs up over
-        signaling: over a bad connection that may be lost."""
+        """``on_media``, ``on_control``: see :class:`Peer`; ``on_control`` is also called with the
+        ``Peer`` to answer, perhaps before :attr:`peer` is that one. ``on_connected``: awaited when a
+        new connection is up. ``on_bye``: called when the other peer, once connected, hangs up over
+        signaling: a bye over a bad connection may be lost."""
         self.peer: Peer | None = None
         self.connected = asyncio.Event()
         self.trouble = self.session = ""
@@ -65,7 +66,7 @@ class Link:
         self._failures = 0
 
     async def keep(self, client: SignalingClient) -> None:
-        """Connect, and again whenever it is over; runs until it is cancelled. Raises
+        """Connect, and connect again whenever a connection ends; runs until cancelled. Raises
         ``SignalingError`` when signaling ends while there is no connection."""
         while True:
             if not await client.wait_for_peer():
@@ -85,7 +86,7 @@ class Link:
                 if error.code == "signaling":
                     raise SignalingError("lost", str(error)) from error
                 if str(error) != self.trouble:
-                    # Not an error: the other side hung up or restarted while we connected.
+                    # bye and lost are no errors: the other peer hung up or restarted while we connected.
                     log.log(logging.INFO if error.code in ("bye", "lost") else logging.ERROR, "%s; trying again", error)
                 self.trouble = str(error)
                 if error.code == "bye" and self._connected_before:
@@ -102,7 +103,7 @@ class Link:
             try:
                 await self._on_connected()
             except PeerError as error:
-                log.info("the connection ended at once: %s", error)
+                log.info("the connection ended immediately: %s", error)
             await self._until_it_ends(peer, client)
             self.connected.clear()
             client.spare = False
@@ -129,7 +130,7 @@ class Link:
             await peer.release()
 
     async def _watch(self, peer: Peer, client: SignalingClient) -> None:
-        """Leave a connection that brings nothing any more, if another can be negotiated."""
+        """Leave a connection on which nothing arrives any more, if another can be negotiated."""
         while True:
             await asyncio.sleep(QUIET / 8)
             with contextlib.suppress(SignalingError):
@@ -141,8 +142,8 @@ class Link:
 
     @staticmethod
     def _dead(peer: Peer) -> bool:
-        """Whether it has brought nothing for long enough, although this side has sent enough
-        to expect an answer."""
+        """Whether nothing has arrived for long enough, although this side has sent enough to expect
+        an answer."""
         quiet = peer.quiet() / QUIET
         return quiet > 1 and peer.unanswered >= (UNANSWERED if quiet < 2 else UNANSWERED_LONG)
 
@@ -151,7 +152,7 @@ class Link:
         self._closed_total = (out + wire.bytes_out, into + wire.bytes_in, seconds + wire.seconds)
 
     async def close(self) -> None:
-        """End what is connected."""
+        """End the connection, if there is one."""
         peer, self.peer = self.peer, None
         self.connected.clear()
         if peer:
@@ -159,7 +160,7 @@ class Link:
             await peer.close()
 
     def wire_total(self) -> tuple[int, int, float]:
-        """(bytes out, bytes in, seconds) over all connections so far, every header with IP included."""
+        """(bytes out, bytes in, seconds) over all connections so far, with all headers from IP up."""
         out, into, seconds = self._closed_total
         if self.peer:
             wire = self.peer.wire()
@@ -167,5 +168,5 @@ class Link:
         return out, into, seconds
 
     def round_trip(self) -> float:
-        """Smoothed round-trip time of the data channels, in seconds; 0 when not known."""
+        """Smoothed round-trip time of the data channels, in seconds; 0 while unknown."""
         return self.peer.round_trip() if self.peer else 0.0

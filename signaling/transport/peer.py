@@ -1,4 +1,4 @@
-"""The connection to the other peer: offer and answer over signaling, two data channels, and what they cost."""
+"""The connection to the other peer: offer and answer over signaling, two data channels, and their bytes on the wire."""
 
 import asyncio
 import contextlib
@@ -25,11 +25,11 @@ CLOSE_TIMEOUT = 3.0
 """Seconds that closing a connection may take."""
 
 ASK_EVERY = 0.01
-"""Seconds between two looks at whether something was acknowledged."""
+"""Seconds between two checks whether something was acknowledged."""
 
 _EXPLAINED = {
     "timeout": "no connection to the other peer within {timeout:g} s",
-    "ice_failed": "no way through the network to the other peer was found: a TURN server would help",
+    "ice_failed": "no network path to the other peer was found: a TURN server would help",
     "bad_description": "the other peer sent an offer or answer that cannot be used",
     "bye": "the other peer hung up",
     "lost": "the other peer closed the connection",
@@ -42,12 +42,12 @@ class Peer:
     over the same client (aiortc has no ICE restart).
 
     Attributes:
-        leaving: set when another connection must be made: this one is over, or the other side begins anew (``restart``), or
+        leaving: set when another connection must be made: this one is over, or the other peer starts again (``restart``), or
             :meth:`leave` was called. In the last two cases it still carries messages, as well as it can, until it is closed.
-        closed: set when the connection is over, whoever ended it; ``reason`` then says why: ``closed`` (by ``close``),
-            ``lost`` (the other side closed it, or the network was silent for about 30 s: aiortc tells the two apart only
-            sometimes), ``bye`` (it hung up), ``ice_failed`` (no way was found, or as ``lost``), ``timeout``,
-            ``bad_description``, ``signaling``; or what it was left for.
+        closed: set when the connection is over, whichever side ended it; ``reason`` then is the cause: ``closed`` (by
+            ``close``), ``lost`` (the peer closed it, or the network was silent for about 30 s: aiortc can distinguish these
+            only sometimes), ``bye`` (the peer hung up), ``ice_failed`` (no path was found, or as ``lost``), ``timeout``,
+            ``bad_description``, ``signaling``; or the reason given to :meth:`leave`.
     """
 
     def __init__(
@@ -94,17 +94,17 @@ class Peer:
         return self._meter.count()
 
     def quiet(self) -> float:
-        """Seconds since the last datagram came, or since the Peer was made."""
+        """Seconds since the last datagram arrived, or since the Peer was made."""
         return self._meter.quiet()
 
     @property
     def unanswered(self) -> int:
-        """Datagrams sent since the last one came."""
+        """Datagrams sent since the last one arrived."""
         return self._meter.unanswered
 
     def round_trip(self) -> float:
         """Smoothed round-trip time of the data channels in seconds, acknowledgement delay included;
-        0 while not known."""
+        0 while unknown."""
         return sctp_queue.round_trip(self._pc)
 
     @property
@@ -113,17 +113,17 @@ class Peer:
         return self._meter.pings
 
     def fingerprints(self) -> tuple[bytes, bytes] | None:
-        """SHA-256 of this side's certificate and of the other's, which DTLS has checked; None while not known."""
+        """SHA-256 of this side's certificate and of the peer's, which DTLS has checked; None while unknown."""
         if self._pc is None or not self._pc.localDescription or not self._pc.remoteDescription:
             return None
         own, other = (fingerprint(d.sdp) for d in (self._pc.localDescription, self._pc.remoteDescription))
         return (own, other) if own and other else None
 
     async def connect(self, client: SignalingClient, timeout: float = 30.0) -> None:  # noqa: ASYNC109
-        """Negotiate over ``client`` and wait until both channels are open. Waits for a peer that is
-        still away, too, but within ``timeout`` seconds (``client.wait_for_peer`` waits without
-        limit); once ICE has found a way, for as long again. Afterwards the Peer goes on reading
-        from ``client`` until it closes; nobody else may.
+        """Negotiate over ``client`` and wait until both channels are open, for ``timeout`` seconds;
+        once ICE has found a path, for as long again. This includes waiting for an absent peer
+        (``client.wait_for_peer`` waits without limit). Afterwards the Peer keeps reading from
+        ``client`` until it closes; nothing else may read from it.
 
         Raises:
             PeerError: ``timeout``, ``ice_failed``, ``bad_description``, ``bye``, ``lost``, ``signaling``, ``closed``.
@@ -152,8 +152,8 @@ class Peer:
         raise PeerError(self.reason, _EXPLAINED.get(self.reason, "the connection was closed").format(timeout=timeout))
 
     def send_media(self, data: bytes) -> bool:
-        """Send a bundle without waiting: False where it was dropped and counted, because too much
-        is waiting already or the channel is not open.
+        """Send a bundle without waiting: False if it was dropped and counted, because too much is
+        waiting already or the channel is not open.
 
         Raises:
             PeerError: ``too_large``: more than ``MAX_MEDIA`` bytes.
@@ -163,22 +163,22 @@ class Peer:
     async def send_control(self, data: bytes, *, prompt: bool = True, patience: float = 0.0) -> None:
         """Send reliably and in order; waits while more than ``CONTROL_HIGH`` bytes wait. Bundles
         queue behind what was sent here before them, so send a keyframe in chunks. ``prompt``: the
-        other side shall acknowledge it at once, and if it doesn't within ``patience`` seconds, by
-        default some round trips, it is sent again.
+        peer should acknowledge it at once; if it doesn't within ``patience`` seconds, by default
+        some round trips, the message is sent again.
 
         Raises:
             PeerError: ``too_large`` (more than ``MAX_CONTROL`` bytes) or ``closed``.
         """
         if self._patches:
             acks, usual = self._patches.acks, patience_for(self._meter.pings.round_trip)
-            # What is still under way, a large piece on a thin link, may need more patience than this.
+            # What is still under way, a large piece on a low-bandwidth link, may need more patience than this message.
             before = acks.patience if acks.ordered_under_way else 0.0
             acks.prompt, acks.patience = prompt, max(patience or usual, before)
         await self._channels.send_control(data)
 
     async def control_arrived(self, timeout: float) -> bool:  # noqa: ASYNC109
-        """Wait until all that was sent on the control channel has been acknowledged; False where it
-        was not in ``timeout`` seconds. Raises :class:`PeerError` (``closed``)."""
+        """Wait until all that was sent on the control channel has been acknowledged; False if that
+        takes over ``timeout`` seconds. Raises :class:`PeerError` (``closed``)."""
         end = time.monotonic() + timeout
         await asyncio.sleep(ASK_EVERY)
         while self._channels.control_waits or (self._patches is not None and self._patches.acks.ordered_under_way):
@@ -190,20 +190,20 @@ class Peer:
         return True
 
     async def close(self, reason: str = "closed") -> None:
-        """End the connection; the other side sees it at once. Does nothing more the second time."""
+        """End the connection; the peer notices at once. A second call only waits until it has ended."""
         self._end(reason)
         assert self._closer is not None
         await asyncio.shield(self._closer)
 
     def leave(self, reason: str) -> None:
-        """Give up on a connection that is of no use any more, without closing it."""
+        """Give up a connection that is no longer useful, without closing it."""
         if not self.leaving.is_set():
             self.reason = reason
             self.leaving.set()
 
     async def release(self) -> None:
-        """Stop reading signaling, so that another Peer can; what is connected stays so. Call it
-        once :attr:`leaving` is set."""
+        """Stop reading signaling, so that another Peer can; the connection stays open. Call it once
+        :attr:`leaving` is set."""
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
@@ -226,13 +226,13 @@ class Peer:
             await _shut(pc)
 
     def _settle(self) -> None:
-        """Nothing is sent again any more."""
+        """Stop all repetition of packets."""
         if self._patches:
             self._patches.end()
 
     async def _follow(self, client: SignalingClient) -> None:
-        """Read signaling for as long as the Peer lives: to negotiate, then to learn that the other
-        side starts anew."""
+        """Read signaling for as long as the Peer exists: to negotiate, then to notice that the other
+        peer hangs up or starts again."""
         try:
             await self._begin(client)
             while not self.leaving.is_set():
@@ -246,7 +246,7 @@ class Peer:
             self._end("bad_description")
         except SignalingError as error:
             log.info("peer: signaling ended: %s", error)
-            # An open connection needs signaling no more.
+            # An open connection no longer needs signaling.
             if not self._channels.opened.is_set():
                 self._end("signaling")
 
@@ -264,7 +264,7 @@ class Peer:
         self._pc = pc = RTCPeerConnection(self._ice.to_aiortc())
         pc.on("connectionstatechange", lambda: self._state_changed(pc))
         pc.on("datachannel", self._channels.accept)
-        # Where the socket is just being opened again, nothing goes out; a new Presence then starts this anew.
+        # While the socket is being opened again, nothing is sent; a new Presence then repeats this.
         with _unless_lost():
             if client.peer.offer:
                 self._channels.make(pc)
@@ -277,7 +277,7 @@ class Peer:
     async def _negotiate(self, client: SignalingClient, event: Event) -> None:
         pc = self._pc
         if isinstance(event, Presence):
-            # The other peer is another, or back from being away: what was exchanged is void.
+            # It is another peer, or the same one is back: what was exchanged is void.
             await self._begin(client)
         elif isinstance(event, SignalingBye):
             self._end("bye")
@@ -308,13 +308,13 @@ class Peer:
             await client.send(pc.localDescription)
 
     def _attach(self, pc: RTCPeerConnection) -> None:
-        """Once a connection's sockets are there: count at them, and send acknowledgements with the data."""
+        """Once a connection has its sockets: count their datagrams, and apply the patches of this connection."""
         self._meter.attach(pc)
         if pc.sctp is not None:
             self._patches = patches.ConnectionPatches(pc, lambda: self._meter.pings.round_trip)
 
     async def _watch(self, client: SignalingClient, event: Event) -> None:
-        """Connected: only the other side's end, or its new beginning, is of interest."""
+        """While connected: notice only that the other peer hangs up or starts again."""
         if isinstance(event, SignalingBye):
             self._end("bye")
         elif isinstance(event, Ready) or (isinstance(event, Presence) and event.present and event.peer != self._session):
@@ -329,7 +329,7 @@ class Peer:
             return
         try:
             await pc.addIceCandidate(candidate)
-        except Exception as error:  # Whatever aiortc, or the address, made of it: the other candidates may do.
+        except Exception as error:  # Whatever aiortc raises for it: the other candidates may work.
             log.info("peer: candidate skipped: %s", error)
 
     def _state_changed(self, pc: RTCPeerConnection) -> None:
@@ -338,13 +338,13 @@ class Peer:
 
 
 class _unless_lost(contextlib.AbstractContextManager[None]):
-    """Go on where the signaling socket was lost while sending; the client joins again by itself."""
+    """Continue if the signaling socket was lost while sending; the client joins again by itself."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         return isinstance(error, SignalingError) and error.code == "lost"
 
 
 async def _shut(pc: RTCPeerConnection) -> None:
-    """Close, but never wait for ever: aiortc's close waits for tasks that hang on a dead network."""
+    """Close, with a time limit: aiortc's close waits for tasks that hang on a dead network."""
     with contextlib.suppress(TimeoutError, ConnectionError):
         await asyncio.wait_for(pc.close(), CLOSE_TIMEOUT)

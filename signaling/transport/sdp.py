@@ -13,7 +13,7 @@ number is bounded."""
 
 
 class DescriptionError(ValueError):
-    """A description that cannot be used; the text says why in one line."""
+    """A description that cannot be used; the text explains why in one line."""
 
 
 def sections(sdp: str) -> list[str]:
@@ -25,7 +25,7 @@ def check(sdp: str, kinds: dict[str, int]) -> None:
     """Check that a description has at least one media section and of each kind at most ``kinds[kind]``.
 
     Raises:
-        DescriptionError: it has others, none, or too many candidates.
+        DescriptionError: it has other sections, none, or too many candidates.
     """
     found = sections(sdp)
     if not found:
@@ -52,11 +52,11 @@ async def apply(connection: RTCPeerConnection, description: RTCSessionDescriptio
 
 
 def resolve_local(sdp: str) -> str:
-    """Put this machine's own addresses in place of a browser's ``.local`` candidates.
+    """Replace a browser's ``.local`` candidates with this machine's own addresses.
 
-    Browsers hide their address behind a multicast DNS name. Looking it up takes a second for each
-    and fails where multicast does. A page served at localhost runs on this machine, so the
-    addresses are known.
+    Browsers hide their address behind a multicast DNS name. Looking up each name takes a second,
+    and fails without multicast. A page served at localhost runs on this machine, so the addresses
+    are known.
     """
     addresses = ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
     lines: list[str] = []

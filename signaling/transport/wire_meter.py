@@ -1,4 +1,4 @@
-"""What a connection really costs: every datagram of its sockets, with IP and UDP headers."""
+"""Counts all that a connection sends and receives: every datagram of its sockets, with IP and UDP headers."""
 
 import time
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from aiortc import RTCPeerConnection
 from signaling.transport.patches.ice_sockets import protocols
 
 _REQUEST = b"\x00\x01"
-"""How STUN's binding requests begin (RFC 8489, section 5); bytes 8 to 20 tell which answer belongs
-to which."""
+"""First bytes of STUN's binding requests (RFC 8489, section 5); bytes 8 to 20 match answers to
+requests."""
 _ANSWER = b"\x01\x01"
-"""How their answers begin."""
+"""First bytes of the answers to them."""
 ASKED = 64
-"""Requests whose time is remembered."""
+"""Requests whose send times are kept."""
 LIKELY = 0.12
-"""Seconds of a usual round trip: that of a long way is known exactly once all of its answers have come."""
+"""Seconds of a usual round trip. That of a long path is known exactly once all its answers have arrived."""
 IPV4_UDP = 28
 """Bytes of IPv4 and UDP headers around one datagram."""
 IPV6_UDP = 48
@@ -28,7 +28,7 @@ class WireCount:
     """Datagrams and their bytes, headers included, in the time from ``since`` to ``at``
     (``time.monotonic`` seconds).
 
-    ``later - earlier`` is what passed between two counts.
+    ``later - earlier`` is what was counted between the two.
     """
 
     bytes_out: int = 0
@@ -55,24 +55,23 @@ class WireCount:
 
 
 class Pings:
-    """Round trips of questions that are asked again, in the same words, while they are not
-    answered. Times in seconds."""
+    """Round trips of requests that are repeated unchanged until they are answered. Times in seconds."""
 
     newest: float
-    """What the last answer took of which it is known which question it answers; 0 before the first."""
+    """Round trip of the last answer that can be matched to one copy of its request; 0 before the first."""
 
     def __init__(self) -> None:
         self._asked: dict[bytes, tuple[list[float], list[float]]] = {}
         self._exact = self._most = self.newest = 0.0
 
     def asked(self, name: bytes, now: float) -> None:
-        """A question went out, perhaps once more."""
+        """A request was sent, perhaps not for the first time."""
         self._asked.setdefault(name, ([], []))[0].append(now)
         while len(self._asked) > ASKED:
             del self._asked[next(iter(self._asked))]
 
     def answered(self, name: bytes, now: float) -> None:
-        """An answer came; each time that a question arrives it is answered once."""
+        """An answer arrived; every copy of a request that arrives is answered once."""
         asked, answered = self._asked.get(name, ([], []))
         if len(answered) >= len(asked):
             return
@@ -84,20 +83,21 @@ class Pings:
 
     @property
     def round_trip(self) -> float:
-        """The fastest so far; 0 before the first answer. Where it isn't known yet which question
-        was answered some were lost, or the way is long: at most what it took in all, and
-        :data:`LIKELY`."""
+        """The fastest so far; 0 before the first answer. While no answer can be matched to one copy
+        of its request (some were lost, or the path is long): the shortest time from a first copy to
+        an answer, at most :data:`LIKELY`."""
         return self._exact or min(self._most, LIKELY)
 
 
 class WireMeter:
     """Counts at the sockets of one peer connection.
 
-    aiortc's own counters sit in its DTLS transport and miss ICE's consent checks (RFC 7675), which
-    go out and come back every few seconds for as long as the call lasts: 0.4 kbit/s each way, not little
-    beside 12. So the count is taken from the sockets below it: media, SACKs, handshake,
-    connectivity checks and consent alike. Not seen: the 4 bytes that TURN puts before each datagram
-    on the way to its server, and questions to STUN and TURN servers while candidates are gathered.
+    aiortc's own counters are in its DTLS transport and miss ICE's consent checks (RFC 7675), which
+    are sent and answered every few seconds for as long as the call lasts: 0.4 kbit/s each way, much
+    compared with a call's 12. So this counts at the sockets below: media, SACKs, handshake,
+    connectivity checks and consent alike. Not counted: the 4 bytes that TURN puts before each
+    datagram on the way to its server, and requests to STUN and TURN servers while candidates are
+    gathered.
     """
 
     def __init__(self) -> None:
@@ -119,12 +119,12 @@ class WireMeter:
         )
 
     def quiet(self) -> float:
-        """Seconds since the last datagram came in, or since this was made."""
+        """Seconds since the last datagram arrived, or since this was made."""
         return time.monotonic() - self._heard
 
     @property
     def unanswered(self) -> int:
-        """Datagrams sent since the last came in."""
+        """Datagrams sent since the last one arrived."""
         return self._unanswered
 
     def _wrap(self, protocol: Any) -> None:
@@ -150,7 +150,7 @@ class WireMeter:
 
 
 class _CountingTransport:
-    """A datagram transport that tells of what it sends; all else goes straight to the one inside."""
+    """A datagram transport that reports what it sends; all else is passed to the transport inside."""
 
     def __init__(self, inside: Any, sent: Any) -> None:
         self._inside = inside

@@ -1,10 +1,10 @@
-"""Every change to aiortc, aioice and pyOpenSSL, in one place:
+"""All changes to aiortc, aioice and pyOpenSSL;
 :data:`signaling.transport.patches.patch_list.PATCHES` lists them.
 
-:func:`apply` makes those that hold for the whole process, :class:`ConnectionPatches` those of one
-connection; ``sctp_queue`` is called by the channels, ``ice_sockets`` by the wire meter. Nothing
-outside this folder touches a private name of these libraries. For signaling's own connections:
-:mod:`signaling.transport` and the page's in :mod:`signaling.web`.
+:func:`apply` makes those of the whole process, :class:`ConnectionPatches` those of one connection;
+the channels call ``sctp_queue``, the wire meter ``ice_sockets``. No code outside this folder uses a
+private name of these libraries. For signaling's own connections: :mod:`signaling.transport` and the
+page's in :mod:`signaling.web`.
 """
 
 from collections.abc import Callable
@@ -36,12 +36,12 @@ def apply() -> None:
 class ConnectionPatches:
     """The changes to one connection, made once its own description is set.
 
-    The order matters: ``fix_init_handling`` and ``limit_reassembly`` wrap what ``AckBundler`` wraps as well, and the
-    bundler, which takes it away for a moment, must be the outermost.
+    The order matters: ``fix_init_handling`` and ``limit_reassembly`` wrap methods that ``AckBundler`` wraps as well, and
+    the bundler, which replaces one of them for a moment, must be the outermost.
     """
 
     def __init__(self, connection: RTCPeerConnection, round_trip: Callable[[], float]) -> None:
-        """``round_trip``: what is known of it, in seconds, else 0."""
+        """``round_trip``: returns the connection's round trip in seconds, 0 while unknown."""
         assert connection.sctp is not None
         self._flight = Flight(connection, round_trip)
         fix_init_handling(connection.sctp)
@@ -50,6 +50,6 @@ class ConnectionPatches:
         self.acks = AckBundler(connection.sctp)
 
     def end(self) -> None:
-        """Repeat nothing any more."""
+        """Stop all repetition of packets."""
         self._flight.end()
         self.acks.end()

@@ -1,4 +1,4 @@
-"""The cipher of a call's DTLS: of those that aiortc offers, the one whose records are shortest.
+"""The cipher of a call's DTLS: the one that aiortc offers with the shortest records.
 
 AES-GCM writes 8 bytes of its nonce into every record (RFC 5288), ChaCha20-Poly1305 none (RFC 7905):
 with five bundles a second that is 0.3 kbit/s of a call's 12. Both authenticate with 16 bytes.
@@ -14,8 +14,8 @@ _create = getattr(rtcdtlstransport.RTCCertificate, "_create_ssl_context", None)
 
 
 def prefer_short_records() -> None:
-    """Set it for all connections of this process; nothing where aiortc makes its contexts
-    otherwise. Safe to call again."""
+    """Set it for all connections of this process. Does nothing if aiortc creates its contexts in
+    another way. Safe to call again."""
     if _create is None:
         return
 

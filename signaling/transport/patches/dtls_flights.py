@@ -1,4 +1,4 @@
-"""A DTLS flight is sent again until it is answered, sooner than OpenSSL does (RFC 6347, section 4.2.4)."""
+"""Repeats a DTLS flight until it is answered, sooner than OpenSSL does (RFC 6347, section 4.2.4)."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from aiortc import RTCPeerConnection
 from signaling.transport.patience import LATEST, patience
 
 REPEATS = 8
-"""Times that a flight is repeated at most; OpenSSL goes on by itself."""
+"""Times that a flight is repeated here, at most; OpenSSL continues by itself."""
 TOGETHER = 0.05
-"""Seconds within which what is sent is one flight."""
+"""Datagrams sent within so many seconds of each other belong to one flight."""
 _HANDSHAKE = (20, 22)
 """First bytes of DTLS records of a handshake (RFC 6347, section 4.1)."""
 _DATA = 23
@@ -21,14 +21,14 @@ _DATA = 23
 class Flight:
     """Repeats one side's DTLS flights until they are answered.
 
-    The very same datagrams go out again: who has had them drops them by their record numbers, who
-    has not takes them for new. The server's last flight has no answer but data, so it is repeated
-    until that comes.
+    The same datagrams are sent again: a peer that has received them drops them by their record
+    numbers, one that has not takes them for new. The server's last flight has no answer but data, so
+    it is repeated until data arrives.
     """
 
     def __init__(self, connection: RTCPeerConnection, round_trip: Callable[[], float]) -> None:
-        """``connection``: one with its own description set. ``round_trip``: what is known of it, in
-        seconds, else 0."""
+        """``connection``: one with its own description set. ``round_trip``: returns its round trip
+        in seconds, 0 while unknown."""
         assert connection.sctp is not None
         self._round_trip = round_trip
         self._sctp: Any = connection.sctp
@@ -47,13 +47,13 @@ class Flight:
         if self._dtls.state == "connected":
             if hasattr(self._sctp, "_rto"):  # before SCTP sends its first message
                 self._sctp._rto = patience(self._round_trip())
-            if self._dtls._role == "client":  # the server's last flight is here: all is done
+            if self._dtls._role == "client":  # the server's last flight has arrived: all is done
                 self.end()
         elif self._dtls.state in ("closed", "failed"):
             self.end()
 
     def end(self) -> None:
-        """Repeat nothing any more."""
+        """Stop repeating flights."""
         self._packets = []
         if self._timer:
             self._timer.cancel()
@@ -94,5 +94,5 @@ class Flight:
         try:
             for packet in packets:
                 await self._send(packet)
-        except ConnectionError:  # the way is gone
+        except ConnectionError:  # the path is gone
             self.end()

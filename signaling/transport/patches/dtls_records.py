@@ -1,9 +1,10 @@
-"""All that DTLS has, not only the first of it: aiortc reads one message for each datagram that comes.
+"""Reads all messages that DTLS holds: aiortc reads only one for each datagram that arrives.
 
-Messages that overtake the end of the handshake are kept by OpenSSL until that is over. Where there
-are two of them, the second comes in place of the next message, that in place of the one after it,
-and so on for as long as the connection lives: every bundle a tick late, every acknowledgement when
-something more arrives. With 60 ± 30 ms and 10 % loss one connection in twenty began so.
+OpenSSL keeps messages that overtake the end of the handshake until the handshake is over. If there
+are two of them, the second is delivered in place of the next message, that one in place of the one
+after it, and so on for as long as the connection lasts: every bundle a tick late, every
+acknowledgement only when something more arrives. With 60 ± 30 ms and 10 % loss one connection in
+twenty began in this way.
 """
 
 from typing import Any, cast
@@ -12,11 +13,11 @@ from aiortc.rtcsctptransport import RTCSctpTransport
 from OpenSSL import SSL
 
 MOST = 2048
-"""Bytes of the longest message asked for; a datagram holds less."""
+"""Bytes that are read at most for one message; a datagram holds less."""
 
 
 def drain_records(sctp: RTCSctpTransport) -> None:
-    """Let ``sctp`` read on after each message until DTLS has no more. Leaves it alone where aiortc
+    """Make ``sctp`` keep reading after each message until DTLS has no more. Does nothing if aiortc
     lacks what is used here."""
     association, dtls = cast(Any, sctp), cast(Any, sctp.transport)
     if not all(hasattr(*part) for part in ((association, "_handle_data"), (dtls, "_ssl"), (dtls, "_data_receiver"))):
@@ -32,8 +33,8 @@ def drain_records(sctp: RTCSctpTransport) -> None:
 
 
 def _waiting(dtls: Any) -> bytes:
-    """The next message that DTLS holds; empty where there is none, or the connection is over."""
+    """The next message that DTLS holds; empty if there is none, or the connection is over."""
     try:
         return cast(bytes, dtls._ssl.recv(MOST))
-    except SSL.Error:  # nothing more; what else may be wrong shows when the next datagram comes
+    except SSL.Error:  # nothing more; any other error shows when the next datagram arrives
         return b""

@@ -1,4 +1,4 @@
-"""ICE repeats its connectivity checks sooner, and questions of consent within their time (RFC 8445
+"""Makes ICE repeat its connectivity checks sooner, and its consent checks before they fail (RFC 8445
 section 14, RFC 7675)."""
 
 import time
@@ -7,33 +7,31 @@ from typing import Any, cast
 from aioice import stun
 
 CHECK = 0.1
-"""Seconds until an ICE check is repeated for the first time; then after twice as long each
-time."""
+"""Seconds until an ICE check is repeated for the first time; the pause then doubles each time."""
 CHECK_EACH = 0.2
-"""Seconds between two repetitions for each check that is under way, at most: all dead paths from
-an address share five a second."""
+"""Seconds for each check under way; their sum is the longest pause, so that all dead paths from an
+address share five repetitions a second."""
 CHECK_MOST = 0.4
-"""Seconds between two repetitions of a check at most, where few are under way."""
+"""Longest pause between two repetitions of a check if few are under way, in seconds."""
 CHECK_SPAN = 50.0
 """Seconds for which a check is repeated in all."""
 CONSENT = 0.6
-"""Seconds until a consent check (RFC 7675) is repeated for the first time; then after twice as
-long."""
+"""Seconds until a consent check (RFC 7675) is repeated for the first time; the pause then doubles."""
 CONSENT_TRIES = 3
-"""How often a consent check is sent. It is waited for 4.2 s, see
+"""How often a consent check is sent. Its answer may take 4.2 s in all, see
 :mod:`signaling.transport.patches.ice_consent`."""
 
 
 class _Check(stun.Transaction):
-    """A question of ICE's that goes on being asked every little while; aioice's own waits twice as
-    long each time, up to 16 s."""
+    """An ICE check that is repeated at short intervals; aioice's own waits twice as long each time,
+    up to 16 s."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._all = cast(Any, self)  # for names that are the base class's own
+        self._all = cast(Any, self)  # for private names of the base class
         self._began = time.monotonic()
         self._check = options.get("retransmissions") is None
-        # Else it is a question of consent. aioice asks each once, and of three in a row all are lost too often on a bad network.
+        # Else it is a consent check. aioice sends each only once, and a bad network too often loses three in a row.
         self._all._Transaction__timeout_delay = CHECK if self._check else CONSENT
         self._all._Transaction__tries_max = 1 << 30 if self._check else CONSENT_TRIES
 
@@ -48,8 +46,8 @@ class _Check(stun.Transaction):
 
 
 def shorten_check_retries() -> None:
-    """Let ICE of this process repeat its checks sooner; nothing where aioice makes them otherwise.
-    Safe to call again."""
+    """Make ICE in this process repeat its checks sooner. Does nothing if aioice sends them in another
+    way. Safe to call again."""
     names = {"_Transaction__timeout_delay", "_Transaction__protocol", "_Transaction__tries_max"}
     if names <= {*stun.Transaction.__init__.__code__.co_names} and hasattr(stun.Transaction, "_Transaction__retry"):
         stun.Transaction = _Check  # type: ignore[misc]

@@ -1,8 +1,9 @@
 """How long a connection waits for STUN and TURN servers before it is offered.
 
-aioice waits for all of their answers, 5 s at most, and aiortc offers nothing before. A server that does not answer then costs
-each side 5 s, more than one attempt to renew a connection may take (:mod:`signaling.transport.link`). So does an interface
-that leads nowhere, such as a container's bridge. When an attempt is given up meanwhile, aioice lets its questions run on.
+aioice waits for all of their answers, 5 s at most, and aiortc sends no offer before. A server that does not answer then costs
+each peer 5 s, together more than one attempt to renew a connection may take (:mod:`signaling.transport.link`). So does an
+interface that leads nowhere, such as a container's bridge. When an attempt is given up meanwhile, aioice does not cancel
+its requests.
 """
 
 import asyncio
@@ -14,17 +15,17 @@ from typing import Any, TypeVar
 from aioice import ice
 
 LONGEST = 1.5
-"""Seconds for STUN's answer: a round trip, or two where one is lost."""
+"""Seconds for STUN's answer: a round trip, or two if one is lost."""
 LONGEST_TURN = 4.0
-"""Seconds for a TURN server: four round trips over TCP and TLS. Who calls through one has no other way."""
+"""Seconds for a TURN server: four round trips over TCP and TLS. A call that needs one has no other path."""
 OTHERS = 0.3
-"""Seconds that the other interfaces have for STUN's answer once one of them has it."""
+"""Seconds that the other interfaces still wait for STUN's answer once one of them has it."""
 
 T = TypeVar("T")
 
 
 class _Gathering:
-    """The questions of one gathering of candidates."""
+    """The requests of one gathering of candidates."""
 
     def __init__(self) -> None:
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -39,7 +40,7 @@ class _Gathering:
             return await question
 
     async def ask_one_of_many(self, question: Awaitable[T]) -> T:
-        """The same, for a question that each interface puts: one answer shortens the waiting for the others."""
+        """The same, for a request that each interface sends: one answer shortens the wait for the others."""
         async with asyncio.timeout(LONGEST) as limit:
             self._limits.add(limit)
             try:
@@ -54,11 +55,11 @@ class _Gathering:
 
 _gathering: ContextVar[_Gathering] = ContextVar("gathering")
 turn_seconds: ContextVar[float] = ContextVar("turn_seconds", default=LONGEST_TURN)
-"""What a TURN server is given by connections made in this context."""
+"""Seconds that connections made in this context wait for a TURN server."""
 
 
 def shorten_gathering_timeouts() -> None:
-    """Set it for all connections of this process; nothing where aioice has no such functions, or it is set already."""
+    """Set the limits for all connections of this process. Does nothing if aioice has no such functions, or they are set."""
     names = ("server_reflexive_candidate", "relayed_candidate")
     gather = getattr(ice.Connection, "get_component_candidates", None)
     if gather is None or hasattr(gather, "__wrapped__") or not all(hasattr(ice, name) for name in names):
@@ -70,7 +71,7 @@ def shorten_gathering_timeouts() -> None:
     @functools.wraps(gather)
     async def gathered(*arguments: Any, **named: Any) -> Any:
         gathering = _Gathering()
-        _gathering.set(gathering)  # for the tasks that are made within; each gathering is a task of its own
+        _gathering.set(gathering)  # for the tasks created within; each gathering is a task of its own
         try:
             return await gather(*arguments, **named)
         finally:

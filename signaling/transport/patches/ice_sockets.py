@@ -1,4 +1,4 @@
-"""The sockets of a connection, to count at: aioice offers no hook where datagrams come and go."""
+"""Gives access to the sockets of a connection, to count datagrams: aioice offers no hook for that."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from aiortc import RTCPeerConnection
 
 def protocols(connection: RTCPeerConnection) -> list[Any]:
     """aioice's datagram protocols of a connection whose candidates are gathered, each with ``transport`` and
-    ``datagram_received``; none where this aiortc keeps them elsewhere."""
+    ``datagram_received``; empty if this aiortc keeps them elsewhere."""
     assert connection.sctp is not None
     ice = getattr(connection.sctp.transport.transport.iceGatherer, "_connection", None)
     return list(getattr(ice, "_protocols", ()))

@@ -1,20 +1,20 @@
-"""Small messages and acknowledgements in one packet: a packet of its own costs 77 bytes, a SACK
-beside a bundle 16.
+"""Sends small messages and acknowledgements in one packet: a SACK in a packet of its own costs 77
+bytes, together with a bundle 16.
 
-aiortc answers every packet with one at once and bundles nothing. RFC 9260 (section 6.2) lets a
-receiver wait 500 ms at most, and asks for an answer to every second packet; we answer every third,
-for two bundles may come between two of ours, and each SACK alone costs more than a bundle's sound
-can spare. Section 6.10 lets a SACK and data share a packet. In a call both sides send every tick,
-or in silence every other, so that nearly every SACK finds a bundle to travel with. Messages sent in
-one step of the event loop share a packet as well, where they fit: a bundle and a piece of a
+aiortc answers every packet with a SACK at once and bundles nothing. RFC 9260 (section 6.2) lets a
+receiver wait 500 ms at most, and wants a SACK for every second packet. This sends one for every
+third: two bundles may arrive between two of ours, and each SACK in its own packet costs more than a
+bundle's sound can spare. Section 6.10 lets a SACK and data share a packet. In a call both peers send
+every tick, or in silence every other, so nearly every SACK finds a bundle to travel with. Messages
+sent in one step of the event loop share a packet as well, if they fit: a bundle and a piece of a
 keyframe.
 
-Messages of ordered channels ask for their acknowledgement at once, by the I bit of RFC 7053. Where
-it does not come the first and the last of them are sent again, much like RFC 8985's tail loss
-probe: SCTP alone waits a second or three, and what is sent behind them waits, too. Asked for beside
-a bundle it is not heeded: Chromium asks with every one of them once its congestion window lies below
-ten packets, which a single loss does for the rest of a call that never fills the window; five SACKs
-alone a second would cost 3 kbit/s, and a bundle of ours that can take them along is due anyway.
+Messages of ordered channels request an immediate acknowledgement with the I bit of RFC 7053. If it
+does not arrive, the first and the last of them are sent again, much like RFC 8985's tail loss probe:
+SCTP's own timer waits one to three seconds, and what was sent after them waits, too. The I bit is
+ignored on bundles. Chromium sets it on every one while its congestion window is below ten packets; in
+a call that never fills the window, a single loss causes that until the end. Five SACKs a second in
+packets of their own would cost 3 kbit/s, and a bundle of ours that can carry them is due anyway.
 """
 
 import asyncio
@@ -31,32 +31,31 @@ from signaling.transport.patience import LATEST, SOONEST
 log = logging.getLogger(__name__)
 
 DELAY = 0.45
-"""Seconds that a SACK waits for data to travel with: in silence a bundle comes every 400 ms, and some jitter.
-"""
+"""Seconds that a SACK waits for data to travel with: in silence a bundle is sent every 400 ms, with some jitter."""
 PACKETS = 3
-"""Packets after which it waits no longer."""
+"""Packets after which a SACK waits no longer."""
 
 SACK_MAX = 64
 """Bytes that a SACK may need in a packet: 16, and 4 for each gap."""
 PACKET = USERDATA_MAX_LENGTH + 16
-"""Bytes of chunks in a packet: what aiortc's longest data chunk has."""
+"""Most bytes of chunks in a packet: the length of aiortc's longest data chunk."""
 
 AT_ONCE = 8
 """The I bit of a data chunk: acknowledge it without delay."""
 ALONG = 0.005
-"""Seconds that even such an acknowledgement waits: the answer to the message itself may take it along."""
+"""Seconds that even such an acknowledgement waits: the answer to the message itself may carry it."""
 WINDOW_MIN = 3 * USERDATA_MAX_LENGTH
-"""Bytes that may be under way, whatever was lost: what SCTP begins with. After its timer SCTP
+"""Bytes that may be under way, whatever was lost: SCTP's initial window. After its timer SCTP
 allows one packet, which four bundles fill until they are acknowledged. What is sent is limited
 elsewhere: by the ladder of rates, and a keyframe's windows."""
 CLOCK = 0.001
-"""Seconds: time still to be waited that is less has passed."""
+"""Seconds of tolerance for the clock: a shorter remaining wait counts as over."""
 PROBES = 6
-"""Probes without any acknowledgement after which SCTP's own timer is left to it."""
+"""Probes without any acknowledgement after which only SCTP's own timer repeats."""
 
 
 class _Together:
-    """Several chunks as the one that aiortc serialises a packet of."""
+    """Several chunks, in place of the one chunk that aiortc serialises into a packet."""
 
     def __init__(self, chunks: list[Any]) -> None:
         self.chunks = chunks
@@ -66,10 +65,10 @@ class _Together:
 
 
 class AckBundler:
-    """Takes over one association's SACKs. Where aiortc has no longer what is used here, it leaves them alone.
+    """Takes over one association's SACKs. If aiortc lacks what is used here, it leaves them unchanged.
 
     Attributes:
-        prompt: ask for an acknowledgement at once of what goes out on ordered channels, and probe for it.
+        prompt: request an immediate acknowledgement of what is sent on ordered channels, and probe for it.
         patience: seconds until the first probe.
     """
 
@@ -97,20 +96,20 @@ class AckBundler:
 
     @property
     def ordered_under_way(self) -> bool:
-        """Whether anything sent on ordered channels waits to be sent or acknowledged; False where
-        that can't be told."""
+        """Whether anything sent on ordered channels waits to be sent or acknowledged; False if that
+        can't be determined."""
         if not self.works:
             return False
         return any(_ordered(c) and not c._acked for c in (*self._sctp._sent_queue, *self._sctp._outbound_queue))
 
     def end(self) -> None:
-        """The connection is over: nothing is sent any more."""
+        """The connection is over: stop the timers."""
         for timer in (self._timer, self._probe):
             if timer:
                 timer.cancel()
 
     async def _received(self, chunk: Any) -> None:
-        """Before aiortc takes a data chunk."""
+        """Runs before aiortc takes a data chunk."""
         if chunk.flags & AT_ONCE and _ordered(chunk):
             if self._timer:
                 self._timer.cancel()
@@ -118,7 +117,7 @@ class AckBundler:
         await self._receive(chunk)
 
     async def _acknowledge(self) -> None:
-        """In place of sending a SACK: wait, unless the other side must learn of a gap or a copy."""
+        """Replaces the sending of a SACK: wait, unless the peer must learn of a gap or a duplicate."""
         self._waiting += 1
         if self._waiting >= PACKETS or self._sctp._sack_misordered or self._sctp._sack_duplicates:
             await self._flush()
@@ -142,7 +141,7 @@ class AckBundler:
             self._timer = None
 
     async def _flush(self) -> None:
-        """Send the SACK alone, if one still waits."""
+        """Send the SACK in a packet of its own, if one still waits."""
         if self._waiting:
             self._settle()
             try:
@@ -151,7 +150,7 @@ class AckBundler:
                 log.debug("a connection ended with an acknowledgement under way")
 
     async def _chunk(self, chunk: Any) -> None:
-        """In place of sending a chunk: data waits for what else this step sends."""
+        """Replaces the sending of a chunk: data waits for what else this step of the event loop sends."""
         if not isinstance(chunk, DataChunk):
             await self._send(chunk)
             return
@@ -166,7 +165,7 @@ class AckBundler:
             asyncio.get_running_loop().call_soon(lambda: self._start(self._send_data()))
 
     async def _send_data(self) -> None:
-        """What has gathered, in as few packets as hold it; the waiting SACK goes along where it fits."""
+        """Send what has gathered in as few packets as possible, together with the waiting SACK if it fits."""
         chunks, self._data = self._data, []
         try:
             while chunks:
@@ -182,27 +181,27 @@ class AckBundler:
             log.debug("a connection ended with data under way")
 
     def _expect(self) -> None:
-        """A message went out whose acknowledgement shall come soon."""
+        """A message was sent whose acknowledgement should arrive soon."""
         if self._probe is None:
             self._probe = asyncio.get_running_loop().call_later(self.patience, self._missing)
 
     def _missing(self) -> None:
-        """Send again what has not been acknowledged for so long, and look again after twice as long."""
+        """Send again what has not been acknowledged in time, and check again after twice as long."""
         self._probe = None
         lost = [c for c in self._sctp._sent_queue if c.flags & AT_ONCE and not c._acked]
         if not lost:
             return
-        if lost[0].tsn != self._probed:  # something came since the last probe
+        if lost[0].tsn != self._probed:  # something was acknowledged since the last probe
             self._probed, self._probes = lost[0].tsn, 0
         waited, loop = max(0.0, time.time() - lost[0]._sent_time), asyncio.get_running_loop()
-        if not self._probes and self.patience - waited > CLOCK:  # sent while something else was waited for
+        if not self._probes and self.patience - waited > CLOCK:  # sent while the timer ran for something else
             self._probe = loop.call_later(self.patience - waited, self._missing)
         elif self._probes < PROBES:
             self._probes += 1
             self._probe = loop.call_later(min(self.patience * 2**self._probes, LATEST), self._missing)
             lost = [*lost[:1], *lost[1:][-1:]]
             for chunk in lost:
-                chunk._sent_count += 1  # its acknowledgement tells no round trip any more (Karn)
+                chunk._sent_count += 1  # its acknowledgement no longer measures a round trip (Karn)
             self._data.extend(lost)
             self._start(self._send_data())
 

@@ -6,13 +6,13 @@ from aiortc.rtcsctptransport import InitChunk
 
 
 def fix_init_handling(sctp: Any) -> None:
-    """Mend how aiortc's association begins on a network that loses packets. Both sides of a data
-    channel begin (RFC 8841).
+    """Correct how aiortc's association begins on a network that loses packets. Both peers of a data
+    channel send an INIT (RFC 8841).
 
-    Every INIT goes with the tag 0 (RFC 9260, section 8.5.1): aiortc takes the tag of the other's
-    INIT for its own next one, which the other drops, and where both answers to the first two are
-    lost, no association ever stands. A copy of the other's INIT that comes late is let be (section
-    5.2.2): aiortc would begin to count anew. And it goes on for as long as it is wanted: aiortc
+    Every INIT is sent with the tag 0 (RFC 9260, section 8.5.1): aiortc puts the tag of the peer's
+    INIT on its own next INIT, which the peer drops; if both answers to the first two are lost, no
+    association is ever established. A late copy of the peer's INIT is ignored (section 5.2.2):
+    aiortc would restart its counters. And attempts continue for as long as they are wanted: aiortc
     gives up after nine messages, whatever time that takes.
     """
     if not all(hasattr(sctp, name) for name in ("_send_chunk", "_receive_chunk", "_remote_verification_tag", "_t1_failures")):
@@ -20,8 +20,8 @@ def fix_init_handling(sctp: Any) -> None:
     send, receive = sctp._send_chunk, sctp._receive_chunk
 
     async def received(chunk: Any) -> None:
-        stands = sctp._association_state == sctp.State.ESTABLISHED
-        if not (stands and isinstance(chunk, InitChunk) and chunk.initiate_tag == sctp._remote_verification_tag):
+        established = sctp._association_state == sctp.State.ESTABLISHED
+        if not (established and isinstance(chunk, InitChunk) and chunk.initiate_tag == sctp._remote_verification_tag):
             await receive(chunk)
 
     async def marked(chunk: Any) -> None:

@@ -1,5 +1,5 @@
-"""What aiortc's SCTP does not offer: its round trip, priorities of channels, and a look at what
-waits after its timer."""
+"""What aiortc's SCTP does not offer: its round trip, priorities of channels, and a flush of the queue
+after its timer."""
 
 import asyncio
 from typing import Any
@@ -9,16 +9,16 @@ from aiortc import RTCDataChannel, RTCPeerConnection
 
 def round_trip(connection: RTCPeerConnection | None) -> float:
     """Smoothed round-trip time of the data channels in seconds, acknowledgement delay included; 0
-    while not known."""
+    while unknown."""
     sctp = connection.sctp if connection is not None else None
     return float(getattr(sctp, "_srtt", None) or 0.0)
 
 
 def go_first(channel: RTCDataChannel) -> None:
-    """Let the message that was just sent on ``channel`` go before those that wait on others.
+    """Move the message that was just sent on ``channel`` before those that wait on others.
 
-    aiortc knows no priorities (RFC 8831, section 6.4), and a bundle is late behind a keyframe's
-    pieces. Does nothing where aiortc has another queue.
+    aiortc has no priorities (RFC 8831, section 6.4), and behind a keyframe's pieces a bundle would be
+    late. Does nothing if aiortc has another queue.
     """
     waiting = getattr(channel.transport, "_data_channel_queue", None)
     if waiting and len(waiting) > 1 and waiting[-1][0] is channel:
@@ -27,7 +27,7 @@ def go_first(channel: RTCDataChannel) -> None:
 
 
 def flush(channel: RTCDataChannel) -> "asyncio.Task[Any] | None":
-    """Let aiortc look at what waits: after its timer it doesn't by itself, but only when something
-    more is sent."""
+    """Make aiortc process its queue: after its timer it does so only when something more is sent.
+    None if it has no such function."""
     work = getattr(channel.transport, "_data_channel_flush", None)
     return asyncio.get_running_loop().create_task(work()) if work else None
