@@ -1,4 +1,4 @@
-"""The command line: each subcommand calls a room. ``facewire --help`` lists them."""
+"""The command line: each subcommand calls one of the packages. ``facewire --help`` lists them."""
 
 import json as jsonlib
 import logging
@@ -46,7 +46,7 @@ def demo(
     video: Video = None, audio: Audio = None, seconds: Annotated[float, typer.Option(min=2)] = 20.0,
     page: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True, json: Json = False,
 ) -> None:  # fmt: skip
-    """A whole call on this machine: two peers, real WebRTC, and a report."""
+    """Make a whole call on this machine: two peers, real WebRTC, and a report."""
     from bench.demo import run_demo
 
     say(f"calling for {seconds:g} s; the pictures go to {out}/")
@@ -58,20 +58,20 @@ def encode(
     source: Path, out: Path, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000,
     size: Annotated[int, typer.Option(help="Side of the pictures: 8, 16 or 32.")] = 8,
     tick: Annotated[int, typer.Option(help="Milliseconds from picture to picture: 200, 100 or 60.")] = 200,
-    refresh: Annotated[float, typer.Option(min=0, help="kbit/s for further keyframes where they serve better; 0: none.")] = 0.0,
+    refresh: Annotated[float, typer.Option(min=0, help="kbit/s for further keyframes where they look better; 0: none.")] = 0.0,
     shape: ShapeOption = True, weights: Weights = None, device: Device = "auto", json: Json = False,
 ) -> None:  # fmt: skip
-    """A video file to a .fw file."""
+    """Encode a video file to a .fw file."""
     from bench.progress import progress
     from codec.media.files import expected_frames
     from sender.encode_file import encode_file, without_face
     from sender.file_refresh import FileRefresh
 
     if not refresh and (weights is not None or device != "auto"):
-        raise typer.BadParameter("nothing is drawn without --refresh", param_hint="--device, --weights")
-    with progress(f"encoding {source.name}", expected_frames(source), "frames", json) as tell:
+        raise typer.BadParameter("nothing is rendered without --refresh", param_hint="--device, --weights")
+    with progress(f"encoding {source.name}", expected_frames(source), "frames", json) as update:
         watch = FileRefresh(refresh, weights=weights, device=device, shape=shape) if refresh else None
-        encoded = encode_file(source, out, stream_config(crop, keyframe, bitrate, size, tick, shape=shape), tell, watch)
+        encoded = encode_file(source, out, stream_config(crop, keyframe, bitrate, size, tick, shape=shape), update, watch)
     count = encoded.count
     if encoded.faceless_frames:
         say(without_face(source, encoded.faceless_frames, encoded.frames))
@@ -85,12 +85,12 @@ def encode(
 
 @app.command()
 def decode(source: Path, out: Path, device: Device = "auto", weights: Weights = None, json: Json = False) -> None:
-    """A .fw file to MP4."""
+    """Decode a .fw file to MP4."""
     from bench.progress import progress
     from receiver.decode_file import decode_file
 
-    with progress(f"decoding {source.name}", None, "frames", json) as tell:
-        figures = decode_file(source, out, weights, device, tell)
+    with progress(f"decoding {source.name}", None, "frames", json) as update:
+        figures = decode_file(source, out, weights, device, update)
     show(figures, json)
 
 
@@ -98,45 +98,45 @@ def decode(source: Path, out: Path, device: Device = "auto", weights: Weights = 
 def upsample(
     source: Annotated[Path, typer.Argument(help="Square video of a face, 8x8 to 64x64; a larger one is shrunk to 64x64.")],
     identity: Annotated[Path, typer.Option(
-        help="Sharp picture of the same face, best 256x256 and cropped as the video is; else its middle square is taken.",
+        help="Sharp picture of the same face, ideally 256x256 and cropped like the video; otherwise its middle square is used.",
     )],
     out: Annotated[Path, typer.Option(help="The MP4 to write, 256x256 at 25 FPS.")],
-    scale: Annotated[int | None, typer.Option(help="32, 16, 8 or 4: refuse a video that is not of this size.")] = None,
-    speech: Annotated[bool, typer.Option("--speech/--no-speech", help="Let the network hear the sound.")] = True,
+    scale: Annotated[int | None, typer.Option(help="32, 16, 8 or 4: refuse a video whose size gives another scale.")] = None,
+    speech: Annotated[bool, typer.Option("--speech/--no-speech", help="Give the network the sound.")] = True,
     audio: Annotated[Path | None, typer.Option(help="File with the sound, instead of the video's own.")] = None,
     device: Device = "auto", weights: Weights = None, json: Json = False,
 ) -> None:  # fmt: skip
-    """A small face video and a sharp picture of the face to 256x256."""
+    """Enlarge a small face video to 256x256, with a sharp picture of the face."""
     from bench.progress import progress
     from codec.media.files import expected_frames
     from receiver.upsample import upsample_file
 
     if scale not in (None, 4, 8, 16, 32):
         raise typer.BadParameter(f"{scale} is not 32, 16, 8 or 4", param_hint="--scale")
-    with progress(f"enlarging {source.name}", expected_frames(source), "frames", json) as tell:
-        figures = upsample_file(source, identity, out, scale, speech, audio, weights, device, tell, say)
+    with progress(f"enlarging {source.name}", expected_frames(source), "frames", json) as update:
+        figures = upsample_file(source, identity, out, scale, speech, audio, weights, device, update, say)
     show(figures, json)
 
 
 @app.command()
 def bench(
-    clips: Annotated[list[Path], typer.Argument(help="Videos of a face; what is not 256x256 is cropped to the face first.")],
+    clips: Annotated[list[Path], typer.Argument(help="Videos of a face; cropped to the face first, unless 256x256.")],
     out: Annotated[Path, typer.Option(help="Folder for bench.json, bench.csv, bench.html.")] = Path("bench-out"),
-    codecs: Annotated[str | None, typer.Option(help="Some of h264,h265,av1,h266; all that ffmpeg has by default.")] = None,
+    codecs: Annotated[str | None, typer.Option(help="Some of h264,h265,av1,h266; by default all that ffmpeg has.")] = None,
     modes: Annotated[str | None, typer.Option(help="low-delay, best or both.")] = None,
     formats: Annotated[str | None, typer.Option(help="Some of 256px@25,256px@12.5,256px@5,128px@25 … 64px@5.")] = None,
     losses: Annotated[Path | None, typer.Option(help="Folder with the networks of LPIPS, DISTS, Fréchet distance, pose.")] = None,
-    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert (python -m models.lipsync.trainer).")] = None,
+    sync: Annotated[Path | None, typer.Option(help="Lip-sync expert (python -m models.lipsync.trainer).")] = None,
     every: Annotated[int, typer.Option(min=1, help="Judge every N-th frame.")] = 50,
     html: Annotated[bool, typer.Option("--html/--no-html", help="Write bench.html.")] = True,
     wire: Annotated[bool, typer.Option(
-        "--wire", help="Instead: a real two-way call of one or two clips, every byte counted.",
+        "--wire", help="Instead make a real two-way call with one or two clips, and count every byte.",
     )] = False,
     seconds: Annotated[float, typer.Option(min=10, help="Length of the call of --wire.")] = 60.0,
     weights: Weights = None, threads: Threads = 2, json: Json = False,
 ) -> None:  # fmt: skip
-    """What facewire's picture costs beside H.264, H.265, AV1 and H.266, and how good each is; or
-    what a call costs."""
+    """Compare cost and quality of facewire's picture with H.264, H.265, AV1 and H.266; or measure what a
+    call costs."""
     if wire:
         from bench.calls.wire_call import run_wire, table
 
@@ -163,11 +163,11 @@ def bench(
 
 @app.command()
 def doctor(json: Json = False) -> None:
-    """What this machine has, and what to do about what is missing."""
+    """List what this machine has for a call, and what to do about what is missing."""
     from bench.doctor import examine
     from bench.progress import clock
 
-    with clock("looking", quiet=json):
+    with clock("checking", quiet=json):
         found = examine()
     if json:
         print(jsonlib.dumps([f.__dict__ for f in found]))
@@ -207,7 +207,7 @@ def options(
 
 
 def known_errors() -> tuple[type[BaseException], ...]:
-    """Errors whose text is a line for the user; anything else is a bug and may show its traceback."""
+    """Errors whose text is a line for the user; anything else is a bug and shows its traceback."""
     from bench.calls.wire_call import WireCallError
     from bench.demo import DemoError
     from bench.reference_codecs.ffmpeg import FfmpegError

@@ -1,4 +1,4 @@
 """Measurements, the demo and ``facewire doctor``.
 
-May import every package but commands.
+May import every package except commands.
 """

@@ -1,7 +1,7 @@
 """Training logs → one picture of the curves. ``python -m bench.curves OUT.png STAGE.jsonl…``
 
-Logs of one stage (equal file names) follow one another on the axis of steps, in the order given, as
-one run that was begun anew from the last one's weights. Left the losses on the training people,
+Logs of one stage (equal file names) are joined on the axis of steps in the order given, as runs each of
+which started from the previous one's weights. On the left are the losses on the training people, on the
 right PSNR and LPIPS on the dev people. Needs the ``bench`` extra.
 """
 
@@ -18,7 +18,7 @@ LOSSES = {"rec": "L1 of the picture", "warp": "L1 of the warp", "lpips": "LPIPS-
 
 
 def joined(logs: Sequence[Path]) -> dict[str, list[Row]]:
-    """Rows of each stage, steps counted on through its logs. Raises ``ValueError`` for a file that is no log."""
+    """Rows of each stage; steps are counted on from log to log. Raises ``ValueError`` for a file that isn't a log."""
     stages: dict[str, list[Row]] = {}
     for log in logs:
         done, rows = stages.setdefault(log.stem, []), list[Row]()
@@ -26,10 +26,10 @@ def joined(logs: Sequence[Path]) -> dict[str, list[Row]]:
         try:
             for line in log.read_text().splitlines():
                 row = json.loads(line)
-                # A run that was killed goes on from its last checkpoint, and does some steps again.
+                # A run that was killed resumes from its last checkpoint, and repeats some steps.
                 rows = [r for r in rows if r["step"] < before + row["step"]] + [row | {"step": before + row["step"]}]
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"{log} is no training log") from error
+            raise ValueError(f"{log} is not a training log") from error
         if not rows:
             raise ValueError(f"{log} is empty")
         done += rows
@@ -68,7 +68,7 @@ def plot(stages: dict[str, list[Row]], out: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     if len(arguments) < 2:
         print("python -m bench.curves OUT.png STAGE.jsonl…", file=sys.stderr)
         return 1

@@ -1,5 +1,5 @@
-"""The demonstration: a whole call on this machine, two peers in two processes, real WebRTC, and
-what it measured."""
+"""The demonstration: a whole call on this machine, with two peers in two processes and real WebRTC, and
+the figures measured in it."""
 
 import asyncio
 import json
@@ -29,11 +29,11 @@ from signaling.session.session import write_json
 
 ROOM = "demo"
 CALL = "call.mp4"
-"""The call as it was drawn, in the folder of the results."""
+"""The call as it was rendered, in the folder of the results."""
 RECEIVED = "received.jsonl"
-"""File of the receiver's numbers, a line a second."""
+"""File of the receiver's figures, a line a second."""
 SENT = "sent.jsonl"
-"""File of the sender's numbers, a line a second."""
+"""File of the sender's figures, a line a second."""
 END_SECONDS = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 
@@ -49,7 +49,7 @@ def shipped_clip() -> Path:
 
 
 async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
-    """Serve ``app`` on a free loopback port → (what to clean up in the end, its URL)."""
+    """Serve ``app`` on a free loopback port → (the runner, to be cleaned up in the end; its URL)."""
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -57,7 +57,7 @@ async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
 
 
 async def run_peer(arguments: list[str], on_line: Callable[[str], None]) -> dict[str, Any]:
-    """Run ``facewire ARGUMENTS --json`` and give its figures. Raises :class:`DemoError` with its last line."""
+    """Run ``facewire ARGUMENTS --json`` and return its figures. Raises :class:`DemoError` with its last line."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "facewire", *arguments, "--json",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -72,12 +72,12 @@ async def run_peer(arguments: list[str], on_line: Callable[[str], None]) -> dict
             on_line(text)
         output = await process.stdout.read()
         if code := await process.wait():
-            raise DemoError(f"{arguments[0]} failed: {last or f'it ended with {code} and said nothing'}")
+            raise DemoError(f"{arguments[0]} failed: {last or f'exit status {code} and no message'}")
         return dict(json.loads(output))
     except ValueError:
-        raise DemoError(f"{arguments[0]} ended without figures: {last or 'it said nothing'}") from None
+        raise DemoError(f"{arguments[0]} ended without figures: {last or 'no message'}") from None
     except asyncio.CancelledError:
-        on_line(f"{arguments[0]} was stopped; its last words: {last or 'none'}")
+        on_line(f"{arguments[0]} was stopped; its last line: {last or 'none'}")
         raise
     finally:
         await end(process)
@@ -98,14 +98,14 @@ async def end(process: asyncio.subprocess.Process) -> None:
 async def two_peers(
     receiving: list[str], sending: list[str], seconds: float, on_line: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Run ``facewire receive`` and ``send`` with these options in one room of a server of their
-    own, until both have ended by themselves; a call of ``seconds`` gets 90 more. ``on_line`` is
-    told what the receiver writes. Raises :class:`DemoError`."""
+    """Run ``facewire receive`` and ``send`` with these options in one room of a separate server, until
+    both have ended by themselves: at most 90 s after the ``seconds`` of the call. ``on_line`` is called
+    with each line that the receiver prints. Raises :class:`DemoError`."""
     runner, url = await serve(create_app())
-    where, said = [ROOM, "--server", url], {"receive": "nothing", "send": "nothing"}
+    where, newest = [ROOM, "--server", url], {"receive": "nothing", "send": "nothing"}
 
     def listen(peer: str, line: str) -> None:
-        said[peer] = line or said[peer]
+        newest[peer] = line or newest[peer]
         if peer == "receive":
             on_line(line)
 
@@ -114,7 +114,7 @@ async def two_peers(
             tasks.create_task(run_peer(["receive", *where, *receiving], partial(listen, "receive")))
             tasks.create_task(run_peer(["send", *where, *sending, "--seconds", str(seconds)], partial(listen, "send")))
     except TimeoutError:
-        words = ", ".join(f"{peer} said last: {line}" for peer, line in said.items())
+        words = ", ".join(f"last line of {peer}: {line}" for peer, line in newest.items())
         raise DemoError(f"the call did not end within {seconds + 90:.0f} s; {words}") from None
     except ExceptionGroup as error:
         raise DemoError(f"the call failed: {reason(error)}") from None
@@ -131,7 +131,7 @@ async def _call(
         if "http://localhost" in text:
             say(text)
             if show:
-                # In a thread of its own: a browser in the terminal keeps whoever opens it waiting until it ends.
+                # In a separate thread: opening a browser that runs in the terminal blocks until it ends.
                 url = text[text.index("http://") :].split()[0]
                 threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
@@ -164,7 +164,7 @@ def _lines(stats: Path) -> list[dict[str, Any]]:
 
 
 def live(folder: Path) -> tuple[float, str]:
-    """(seconds that the call has been connected; frames a second, kbit/s on the wire and delay just now)."""
+    """(seconds that the call has been connected; current frames a second, kbit/s on the wire and delay, as text)."""
     received, sent = _lines(folder / RECEIVED), _lines(folder / SENT)
     if not received or not sent:
         return 0.0, "connecting"
@@ -191,7 +191,7 @@ def delays(sent: Mapping[str, npt.NDArray[Any]], shown: Mapping[str, npt.NDArray
 
 
 def _psnr(sent: dict[str, UInt8], shown: dict[str, UInt8]) -> tuple[float, list[tuple[int, int]]]:
-    """Mean over frames of the PSNR in dB of what was shown against the sender's crop; and the pairs of indexes."""
+    """PSNR in dB of the frames shown against the sender's crops, mean over frames; and the pairs of indexes."""
     where = {int(n): i for i, n in enumerate(sent["numbers"])}
     pairs = [(where[int(n)], i) for i, n in enumerate(shown["numbers"]) if int(n) in where]
     values = []
@@ -206,7 +206,7 @@ def run_demo(
     say: Callable[[str], None] = lambda _: None, quiet: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Make the call and write ``strip.png``, ``moving.webp``, ``call.mp4``, ``report.json`` into
-    ``out``. Gives the report. Unless ``quiet`` it shows how far it is.
+    ``out``. Returns the report. Unless ``quiet``, shows the progress.
 
     Raises :class:`DemoError` and ``OSError``.
     """
@@ -229,7 +229,7 @@ def run_demo(
         write_strip(record["sent"], shown, pairs, out / "strip.png")
         write_moving(record["sent"], shown, pairs, out / "moving.webp")
     lasted = float(shown["times"][-1] - shown["times"][0])
-    drawing = lasted if len(shown["numbers"]) < MAX_FRAMES else received["seconds"]  # of longer calls the beginning is recorded
+    drawing = lasted if len(shown["numbers"]) < MAX_FRAMES else received["seconds"]  # only the start of longer calls is recorded
     report = {
         "bpp_video": sent["bpp_video"],
         "bpp_with_keyframe": sent["bpp_with_keyframe"],

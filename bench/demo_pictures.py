@@ -1,4 +1,4 @@
-"""What the demo shows of its call: a still with rows over its length, and a few seconds that move."""
+"""The demo's pictures of its call: a still with rows spread over its length, and an animation of a few seconds."""
 
 from pathlib import Path
 
@@ -11,18 +11,18 @@ from codec.media.types import UInt8
 STRIP_ROWS = 6
 MOVING_SECONDS = 4.0
 MOVING_EVERY = 2
-"""Of the frames that were shown, every second is in the moving picture."""
+"""The animation has every second frame that was shown."""
 MOVING_SIDE = 208
-"""Pixels of a panel's side in the moving picture."""
+"""Side of a panel of the animation, in pixels."""
 TITLES = ("original (sender's crop)", "sent 5/s: 8x8, and shape", "first keyframe", "output 256x256")
 
 Record = dict[str, UInt8]
 Pairs = list[tuple[int, int]]
-"""Indexes of a sent crop and of the frame that was shown of it."""
+"""Indexes of a sent crop and of the frame that was shown for it."""
 
 
 def _small(sent: Record, crop: int) -> UInt8:
-    """The 8×8 picture that a frame was drawn from, enlarged to 256×256 without smoothing."""
+    """The 8×8 picture that a frame was rendered from, enlarged to 256×256 without smoothing."""
     tick = max(0, int(np.searchsorted(sent["ticks"][:, 0], int(sent["numbers"][crop]) * 40, "right")) - 1)
     return np.asarray(cv2.resize(sent["small"][tick], (256, 256), interpolation=cv2.INTER_NEAREST), np.uint8)
 
@@ -35,7 +35,7 @@ def _titled(picture: UInt8, titles: tuple[str, ...], side: int) -> UInt8:
 
 
 def write_strip(sent: Record, shown: Record, pairs: Pairs, path: Path) -> None:
-    """PNG with rows over the call's length: original, 8×8, keyframe, output."""
+    """PNG with rows spread over the call's length: original, 8×8, keyframe, output."""
     rows = []
     for at in np.linspace(0, len(pairs) - 1, STRIP_ROWS + 2).astype(int)[1:-1]:
         a, b = pairs[at]

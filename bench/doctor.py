@@ -13,7 +13,7 @@ from codec.extras import install_command, install_gpu_commands
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. ``needed``: a call cannot do without it."""
+    """One thing checked. ``needed``: a call doesn't work without it."""
 
     name: str
     good: bool
@@ -115,7 +115,7 @@ def _udp() -> Finding:
 
 
 def _packages() -> Finding:
-    """What else could be installed; all of it is for who wants it."""
+    """What else could be installed; all of it is optional."""
     lacking = missing()
     if not lacking:
         return Finding("system packages", True, "all that calls, tests and benches can use")
@@ -123,11 +123,11 @@ def _packages() -> Finding:
 
 
 EXTRAS = {"bench": ("torch", "imageio_ffmpeg", "matplotlib"), "train": ("torch", "onnx"), "redis": ("redis",)}
-"""What the extras that are no part of a call bring, as far as it is looked for."""
+"""The modules that are checked for each extra that a call doesn't need."""
 
 
 def _extras() -> list[Finding]:
-    """For benchmarks, training and servers that share rooms."""
+    """The extras for benchmarks, training and servers that share rooms."""
     out = []
     for name, modules in EXTRAS.items():
         lacking = [module for module in modules if find_spec(module) is None]
@@ -137,7 +137,7 @@ def _extras() -> list[Finding]:
 
 
 def examine() -> list[Finding]:
-    """Look at everything; never raises for what is merely missing."""
+    """Check everything; never raises for something that is merely missing."""
     checks: list[Callable[[], Finding | list[Finding]]] = [
         _weights, _providers, _openvino, _opus, _keyframes, _camera, _sound, _udp, _extras, _packages,
     ]  # fmt: skip

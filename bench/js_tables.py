@@ -1,4 +1,4 @@
-"""The codec's trained tables as the browser has them, made from Python's: ``python -m bench.js_tables`` writes them anew."""
+"""The browser's copies of the codec's trained tables: ``python -m bench.js_tables`` writes them from Python's."""
 
 import textwrap
 from pathlib import Path
@@ -16,8 +16,8 @@ def _rows(values: tuple[int, ...], indent: str) -> str:
     return textwrap.fill(text, 126, initial_indent=indent, subsequent_indent=indent)
 
 
-def _probabilities(room: str, values: tuple[int, ...]) -> str:
-    head = f"// Trained probabilities of a 0 by context, in units of 2^-15. Made from codec/{room}/probabilities.py by\n"
+def _probabilities(folder: str, values: tuple[int, ...]) -> str:
+    head = f"// Trained probabilities of a 0 by context, in units of 2^-15. Made from codec/{folder}/probabilities.py by\n"
     return f"{head}// `python -m bench.js_tables`.\n\nexport const ZERO = [\n{_rows(values, '  ')}\n];\n"
 
 
@@ -28,7 +28,7 @@ def _words() -> str:
 
 
 def tables() -> dict[Path, str]:
-    """Each file with its text."""
+    """The text of each file."""
     head = "// The table of basis.js. Made from codec/shape/basis_table.py by `python -m bench.js_tables`.\n\n"
     basis = "\n".join(f"  [\n{_rows(row, '    ')}\n  ]," for row in TABLE)
     return {

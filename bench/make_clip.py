@@ -3,7 +3,7 @@
 ``python -m bench.make_clip OUT.mp4`` needs scikit-image (for its photograph of the astronaut Eileen
 Collins, NASA, public domain), scipy and ``espeak-ng``. The result is committed as
 ``bench/clips/astronaut.mp4``, so that the demo (:func:`bench.demo.shipped_clip`) needs none of them.
-The head turns as a solid would (landmarks have depth), jaw, lids and brows follow the speech.
+The head turns as a rigid body (landmarks have depth); jaw and brows follow the speech, and the eyes blink at random times.
 """
 
 import subprocess
@@ -44,7 +44,7 @@ CORNERS = (78, 308)
 LIDS = (((159, 160, 161, 158, 157, 246, 173), (145, 144, 163, 153, 154, 7, 155)),
         ((386, 385, 384, 387, 388, 398, 466), (374, 380, 381, 373, 390, 382, 249)))  # fmt: skip
 CREASES = ((27, 28, 29, 30, 56, 190, 247), (257, 258, 259, 260, 286, 414, 467))
-"""The ring above each upper lid: it follows, or the shadow beneath it would be drawn out over the eye."""
+"""The ring above each upper lid: it follows the lid, or the shadow beneath it would be stretched over the eye."""
 MOUTH = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409)
 EYES = tuple(upper + lower + crease for (upper, lower), crease in zip(LIDS, CREASES, strict=True))
 BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 46, 53, 52, 65, 55, 285, 295, 282, 283, 276)
@@ -68,7 +68,7 @@ def openness(sound: npt.NDArray[np.float32]) -> Float64:
     hop = RATE // FPS
     loud = np.sqrt((sound.reshape(-1, hop).astype(np.float64) ** 2).mean(1))
     loud = np.clip(loud / np.percentile(loud[loud > 1e-3], 90), 0, 1.2)
-    # A jaw has mass: it follows syllables, four or five a second, and not each frame's loudness; and between words it shuts.
+    # A jaw has mass: it follows syllables, four or five a second, not each frame's loudness. Between words it shuts.
     slow = cv2.GaussianBlur(loud[None], (0, 0), JAW_FRAMES)[0]
     return np.clip((slow - SHUT) / (np.percentile(slow, 97) - SHUT), 0, 1)
 
@@ -122,11 +122,11 @@ class Puppet:
         return p
 
     def render(self, posed: Float64, jaw: float) -> npt.NDArray[np.uint8]:
-        """Draw the photograph with its landmarks moved to ``posed``."""
+        """Warp the photograph so that its landmarks move to ``posed``."""
         from scipy.interpolate import LinearNDInterpolator
 
         oval, moved = self.points[list(OVAL)], posed[list(OVAL)]
-        # Rings outside the face: hair follows the head, shoulders and border stay.
+        # Rings outside the face: hair follows the head, shoulders and border don't move.
         rings_from = [self.middle + (oval - self.middle) * f for f in (1.25, 1.5)]
         rings_to = [r + (moved - oval) * k for r, k in zip(rings_from, (0.95, 0.75), strict=True)]
         lower = [r[:, 1] > self.middle[1] + 0.52 * self.size for r in rings_from]
@@ -139,15 +139,15 @@ class Puppet:
         flow = LinearNDInterpolator(target[inside], (source - target)[inside], fill_value=0.0)
         y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
         exact = flow(x, y).astype(np.float32)
-        # Lips and lids move against what is around them. All else moves smoothly: where the far cheek turns away the triangles
-        # between landmarks fold, which would tear its edge.
+        # Lips and lids move against what is around them. All else moves smoothly: where the far cheek turns away, the triangles
+        # between landmarks fold, which would tear the cheek's edge.
         share = self._fine(posed)
         move = share * cv2.GaussianBlur(exact, (0, 0), 0.8) + (1 - share) * cv2.GaussianBlur(exact, (0, 0), 6.0)
         picture = cv2.remap(self.photo, x + move[..., 0], y + move[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         return self._inside_mouth(np.asarray(picture, np.uint8), posed, jaw)
 
     def _fine(self, posed: Float64) -> Float32:
-        """Where small parts move by themselves, 0..1: (SIDE, SIDE, 1)."""
+        """Where lips and lids move against what is around them, 0..1: (SIDE, SIDE, 1)."""
         mask = np.zeros((SIDE, SIDE), np.float32)
         for part in (MOUTH, *EYES):
             hull = cv2.convexHull(np.rint(posed[list(part), :2]).astype(np.int32))

@@ -1,8 +1,8 @@
 """How far lips and lids move in the input points and in the rendered frames: ``python -m bench.motion_amplitude DATA``.
 
-Every clip of ``DATA/train`` (``--split dev``), or some, goes through the real codec with the keyframe that ``encode`` chooses;
-the face mesh looks at originals and output. Of each frame it is asked how much further lips and lids are open than in the
-keyframe. The frames are put in order of what was told, and cut into groups of the same size.
+Clips of ``DATA/train`` (or with ``--split dev`` of ``DATA/dev``) go through the real codec with the keyframe that ``encode``
+chooses; the face mesh is run on originals and output. For each frame it is measured how much further lips and lids are open than
+in the keyframe. The frames are ordered by that value in the points sent, and divided into groups of equal size.
 :mod:`models.networks.emphasis` is tuned by this; tune it again for new weights.
 """
 
@@ -31,25 +31,25 @@ PAIRS = {
 """Mesh points that lie above each other: their mean distance is how far a part is open."""
 GROUPS = 8
 Openings = dict[str, list[tuple[float, float, float]]]
-"""Of each part: how much further it is open than in the keyframe, in pixels at 256×256, as told, in the original and as drawn."""
+"""For each part, how much further it is open than in the keyframe, in pixels at 256×256: sent, original and rendered."""
 
 
 def opening(points: Float32, part: str) -> float:
-    """Of points (54, 2), in their unit."""
+    """Mean opening of a part in points (54, 2), in their unit."""
     return float(np.mean([np.linalg.norm(points[MESH.index(b)] - points[MESH.index(a)]) for a, b in PAIRS[part]]))
 
 
 def look(clips: Sequence[Path], every: int, renderer: Renderer, interpolator: Interpolator) -> Openings:
-    """The clips, of whose frames every ``every``-th is judged. Raises ``SourceError``, ``ValueError``."""
+    """Measure every ``every``-th frame of the clips. Raises ``SourceError``, ``ValueError``."""
     landmarks, out = Landmarks(), Openings({part: [] for part in PAIRS})
     for clip in clips:
         with tempfile.TemporaryDirectory() as folder:
             sent = transmit(clip, Path(folder), interpolator, keyframe="auto")
-        told = {i: shape for i, frame in enumerate(sent.frames[::every]) if (shape := frame.shape) is not None}
-        faces = {i: face for i in told if (face := landmarks.find(sent.truth[i * every]))}
+        shapes = {i: shape for i, frame in enumerate(sent.frames[::every]) if (shape := frame.shape) is not None}
+        faces = {i: face for i in shapes if (face := landmarks.find(sent.truth[i * every]))}
         shown = renderer.render("ours", sent, [i * every for i in faces])
         for (i, face), frame in zip(faces.items(), shown, strict=True):
-            key, now = (told[i] + 1) * 128
+            key, now = (shapes[i] + 1) * 128
             points = (now, pixels_of(face.points), pixels_of(landmarks.points(frame, face)[0]))
             for part, found in out.items():
                 a, b, c = (opening(p, part) - opening(key, part) for p in points)
@@ -58,8 +58,8 @@ def look(clips: Sequence[Path], every: int, renderer: Renderer, interpolator: In
 
 
 def table(found: Mapping[str, Sequence[tuple[float, float, float]]]) -> str:
-    """Markdown: a row a group."""
-    lines = ["| | frames | told, px | original | drawn |", "|---|---:|---:|---:|---:|"]
+    """Markdown, one row for each group."""
+    lines = ["| | frames | coded, px | original | rendered |", "|---|---:|---:|---:|---:|"]
     for part, rows in found.items():
         ordered = np.array(sorted(rows)).reshape(-1, 3)
         for group in np.array_split(ordered, min(GROUPS, len(ordered)) or 1):
@@ -69,7 +69,7 @@ def table(found: Mapping[str, Sequence[tuple[float, float, float]]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.motion_amplitude", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, help="folder with train/*.mp4 and dev/*.mp4")
     parser.add_argument("--split", default="train", choices=("train", "dev"))

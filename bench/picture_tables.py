@@ -4,7 +4,7 @@ codec/pictures/probabilities.py``.
 Every third clip's pictures at 5 FPS are coded as a call codes them, with references one to three
 pictures back, at quantiser steps from 1 to 8, and each context's bits are counted. Run it again
 when contexts or weights change; it is a new bitstream then (docs/format.md, Versions). With
-``--judge`` it tells instead what the present tables cost on the dev people.
+``--judge`` it instead reports what the current tables cost on the dev people.
 """
 
 import argparse
@@ -32,13 +32,13 @@ QUANTISERS = (0, 1, 2, 3, 4, 5, 7)
 BACK = (1, 2, 3)
 BACK_SHARE = (0.4, 0.4, 0.2)
 CHANGED = 0.015
-"""Share of the pictures that are coded otherwise than their reference."""
+"""Share of the pictures that are coded with other quantisers than their reference."""
 LEAST = 16
 MOST = 32752
 
 
 class Counter:
-    """Stands for the coder while each context's probability is its own number: counts zeros and ones."""
+    """Used in place of the coder, with each context's probability replaced by the context's number: counts zeros and ones."""
 
     def __init__(self, contexts: int = CONTEXTS) -> None:
         self.seen = np.zeros((contexts, 2))
@@ -55,7 +55,7 @@ class Counter:
         return b""
 
     def probabilities(self) -> list[int]:
-        """Of a 0, in units of 2^-15; one half where nothing was seen."""
+        """Probabilities of a 0, in units of 2^-15; one half for contexts that never occurred."""
         share = (self.seen[:, 0] + 0.4) / (self.seen.sum(1) + 0.8)
         return [int(v) for v in np.clip(np.rint(share * 32768), LEAST, MOST)]
 
@@ -71,7 +71,7 @@ def streams(folder: Path, every: int) -> Iterator[tuple[Int, Int]]:
 
 
 def count(folder: Path, every: int = 3, seed: int = 0) -> Counter:
-    """Code the pictures and count."""
+    """Code the pictures and count the bits of each context."""
     rng, counter = np.random.default_rng(seed), Counter()
     for module in (codec.pictures.contexts, codec.pictures.planes, codec.pictures.header):
         module.ZERO = tuple(range(CONTEXTS))  # type: ignore[attr-defined]
@@ -101,8 +101,8 @@ def psnr(error: list[float]) -> float:
 
 
 def judge(folder: Path, number: int, delay: int) -> str:
-    """A line on the dev people: bytes a picture, bits per pixel, PSNR in RGB, and milliseconds to
-    encode and decode one."""
+    """A line of figures for the dev people: bytes a picture, bits per pixel, PSNR in RGB, and
+    milliseconds to encode and decode one."""
     sizes, errors, spent = [], [], 0.0
     for own, pictures in streams(folder, 1):
         encoder, decoder = PictureEncoder(number, number), PictureDecoder()
@@ -138,7 +138,7 @@ def module(probabilities: list[int]) -> str:
 def main(arguments: list[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.picture_tables", description=__doc__)
     parser.add_argument("cache", type=Path, help="a prepared data set (models/data/cache.py)")
-    parser.add_argument("--judge", action="store_true", help="tell what the present tables cost on the dev people")
+    parser.add_argument("--judge", action="store_true", help="report what the current tables cost on the dev people")
     options = parser.parse_args(arguments)
     if options.judge:
         for number, delay in ((0, 1), (1, 1), (3, 1), (3, 2), (5, 1)):

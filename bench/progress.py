@@ -1,4 +1,4 @@
-"""Long work shows itself on stderr: a bar on a terminal, elsewhere a line every few seconds."""
+"""Progress of long work on stderr: a bar on a terminal, elsewhere a line every few seconds."""
 
 import json
 import sys
@@ -17,21 +17,21 @@ from codec.errors import reason
 EVERY = 5.0
 """Seconds between two lines where there is no terminal."""
 LOOK = 0.5
-"""Seconds between two looks of :func:`clock`."""
+"""Seconds between two updates of :func:`clock`."""
 
 
 Figures = dict[str, float]
 
 
 class Case(Protocol):
-    """One of what a bench measures."""
+    """One of the cases that a benchmark measures."""
 
     @property
     def name(self) -> str: ...
 
 
 class Update(Protocol):
-    """Tells how far work is, and what else is known."""
+    """Reports how far the work is, with a note."""
 
     def __call__(self, done: float, note: str = "") -> None: ...
 
@@ -58,7 +58,7 @@ class _Lines:
 
 @contextmanager
 def progress(what: str, total: float | None = None, unit: str = "", quiet: bool = False) -> Iterator[Update]:
-    """Shows how far work is; gives the function that tells. ``total`` None: nobody knows how much there is."""
+    """Shows how far the work is; yields the function that reports it. ``total`` None: the amount is unknown."""
     if quiet:
         yield _nothing
     elif not sys.stderr.isatty():
@@ -66,26 +66,26 @@ def progress(what: str, total: float | None = None, unit: str = "", quiet: bool 
     else:
         columns: list[ProgressColumn] = [TextColumn("{task.description}")]
         columns += [BarColumn(30)] if total else []
-        columns += [TextColumn("{task.fields[told]}"), TimeElapsedColumn()]
+        columns += [TextColumn("{task.fields[text]}"), TimeElapsedColumn()]
         with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
-            task = bar.add_task(what, total=total, told="")
+            task = bar.add_task(what, total=total, text="")
 
             def update(done: float, note: str = "") -> None:
-                bar.update(task, completed=done, told=f"{_words(done, total, unit)}  {note}".rstrip())
+                bar.update(task, completed=done, text=f"{_words(done, total, unit)}  {note}".rstrip())
 
             yield update
 
 
 Look = Callable[[], tuple[float | None, str]]
-"""(how far it is, None where the clock tells; what else is known)."""
+"""(how far the work is, None for the time elapsed; a note)."""
 
 
 @contextmanager
 def clock(
     what: str, seconds: float | None = None, quiet: bool = False, look: Look = lambda: (None, ""), unit: str = "s"
 ) -> Iterator[None]:
-    """Shows how long work has been going on that takes about ``seconds``, or what ``look`` sees,
-    which is called in a thread."""
+    """Shows how long the work has been running, of about ``seconds``, or what ``look`` returns, which is
+    called in a thread."""
     done, began = threading.Event(), time.monotonic()
 
     def work(update: Update) -> None:
@@ -108,10 +108,11 @@ def run_cases(
     cases: Sequence[Case], only: str | None, seconds: float, out: Path, run: Callable[[Any], Figures],
     row: Callable[[str, Figures], str], expected: tuple[type[Exception], ...], write: Callable[[str], object],
 ) -> tuple[dict[str, Figures], bool]:  # fmt: skip
-    """Measure those whose name holds ``only``, ``seconds`` each, one after the other: (figures by name, whether all went well).
+    """Measure the cases whose name contains ``only``, ``seconds`` each, one after the other → (figures by name, whether all
+    succeeded).
 
-    Each is written to ``out`` (JSON) and told (``row``) once it is there; one that fails with ``expected`` is a line on
-    stderr, for that is a result, too.
+    Each result is written to ``out`` (JSON) and printed (``row``) as soon as it is there. A case that fails with an
+    ``expected`` error gets a line on stderr, because that is a result, too.
     """
     found: dict[str, Figures] = {}
     well = True

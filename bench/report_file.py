@@ -1,4 +1,4 @@
-"""Where a benchmark's report goes: asked before hours of work, not after."""
+"""Where a benchmark's report goes: checked before hours of work, not after."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def report_file(text: str) -> Path:
-    """A type for argparse: a file that can be written. Raises ``argparse.ArgumentTypeError`` where it can't."""
+    """A type for argparse: a file that can be written. Raises ``argparse.ArgumentTypeError`` if it can't."""
     path = Path(text)
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{path.parent} is no folder")

@@ -1,11 +1,11 @@
 """Trains the shape's tables on the training people, and judges them: ``python -m bench.shape_tables
 CACHE basis > codec/shape/basis_table.py``, then ``… CACHE probabilities >
-codec/shape/probabilities.py``; ``… CACHE judge`` tells what the present ones cost on the dev people.
+codec/shape/probabilities.py``; ``… CACHE judge`` reports what the current ones cost on the dev people.
 
 The basis: principal components of the points' movements between two frames of a clip, lips and lids
 weighted. The probabilities: every clip's shapes are coded as a call codes them, the first frame
 being the keyframe, with references one to three ticks back, and each context's bits are counted.
-Run both again when anything of that changes; it is a new bitstream then (docs/format.md, Versions).
+Run both again when any of that changes; it is a new bitstream then (docs/format.md, Versions).
 """
 
 import argparse
@@ -32,7 +32,7 @@ PAIRS = 20000
 
 
 def clips(folder: Path) -> Iterator[Float32]:
-    """Movements (frames, 54, 2) in pixels from its first frame of each clip whose every frame shows a face.
+    """Movements (frames, 54, 2) from the first frame, in pixels, of each clip in which every frame shows a face.
 
     Raises ``ValueError`` for a cache without points.
     """
@@ -46,7 +46,7 @@ def clips(folder: Path) -> Iterator[Float32]:
 
 
 def learn_basis(folder: Path, seed: int = 0) -> Int32:
-    """The table (16, 108). Largest entries are positive."""
+    """The table (16, 108). The largest entry of each row is positive."""
     rng, moves = np.random.default_rng(seed), list(clips(folder))
     total, pairs = sum(map(len, moves)), []
     for moved in moves:
@@ -67,7 +67,7 @@ def ticks(moved: Float32) -> Iterator[Float32]:
 
 
 def count(folder: Path, seed: int = 0) -> Counter:
-    """Code the shapes and count."""
+    """Code the shapes and count the bits of each context."""
     rng, counter = np.random.default_rng(seed), Counter(CONTEXTS)
     for part in (codec.shape.shape, codec.shape.syntax):
         part.ZERO = tuple(range(CONTEXTS))  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ def count(folder: Path, seed: int = 0) -> Counter:
 
 
 def judge(folder: Path, step: int, every: bool, back: int = 2) -> str:
-    """A line on the dev people: bits a shape, kbit/s, error of the points in pixels, at the lips and at the lids."""
+    """A line of figures for the dev people: bits a shape, kbit/s, error of the points in pixels, also at lips and lids."""
     sizes, errors = [], []
     for moved in clips(folder):
         encoder, decoder, before = ShapeEncoder(step), ShapeDecoder(), None
@@ -97,10 +97,10 @@ def judge(folder: Path, step: int, every: bool, back: int = 2) -> str:
             errors.append(np.abs(shown - moved[number * TICK : (number + 1) * TICK]).mean((0, 2)))
             before = found
     size, error = float(np.mean(sizes)), np.mean(errors, 0)
-    told = f"step {STEPS[step]}, {'every frame' if every else 'the ticks alone'}"
+    setting = f"step {STEPS[step]}, {'every frame' if every else 'last frames only'}"
     cost = f"{size * 8:.1f} bits a tick, {size * 0.04:.3f} kbit/s, {size * 8 / (TICK * 65536):.6f} BPP"
     parts = f"lips {error[list(LIPS)].mean():.2f}, lids {error[list(LIDS)].mean():.2f}"
-    return f"{told}: {cost}; error {error.mean():.2f} pixels, {parts}"
+    return f"{setting}: {cost}; error {error.mean():.2f} pixels, {parts}"
 
 
 def basis_module(table: Int32) -> str:
@@ -121,7 +121,7 @@ def _lines(numbers: list[int], indent: int) -> str:
 
 
 def main(arguments: list[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.shape_tables", description=__doc__)
     parser.add_argument("cache", type=Path, help="a prepared data set (models/data/cache.py)")
     parser.add_argument("what", choices=("basis", "probabilities", "judge"))

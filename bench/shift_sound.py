@@ -1,8 +1,8 @@
-"""A clip's copy with the sound moved to where its lips are: many collected clips' sound comes some
-frames late or early.
+"""A copy of a clip with its sound aligned to the lips: in many collected clips the sound is some frames
+late or early.
 
-In a real call picture and sound are captured together; a clip whose sound is three frames late
-would tell the network of another moment than the one that it draws.
+In a real call picture and sound are captured together. If a clip's sound is three frames late, the
+network hears another moment than the one that it renders.
 """
 
 from fractions import Fraction
@@ -14,10 +14,10 @@ from codec.media.timing import FRAME_RATE
 
 
 def shift_sound(clip: Path, late: int, folder: Path) -> Path:
-    """Copy ``clip`` into ``folder`` with its sound ``late`` frames earlier (later where negative);
-    nothing is coded anew.
+    """Copy ``clip`` into ``folder`` with its sound ``late`` frames earlier (later if negative);
+    nothing is re-encoded.
 
-    Gives the copy, or ``clip`` itself where ``late`` is 0. Raises ``av.error.FFmpegError`` for a
+    Returns the copy, or ``clip`` itself if ``late`` is 0. Raises ``av.error.FFmpegError`` for a
     file that isn't a video.
     """
     if not late:
@@ -29,7 +29,7 @@ def shift_sound(clip: Path, late: int, folder: Path) -> Path:
             if packet.dts is None or packet.pts is None:
                 continue
             assert packet.time_base is not None
-            # Whichever must come earlier stays, and the other is moved back: no time stamp may be below zero.
+            # The stream that must come earlier stays, and the other is delayed: no time stamp may be below zero.
             if (packet.stream.type == "video") == (late > 0):
                 wait = int(Fraction(abs(late), FRAME_RATE) / packet.time_base)
                 packet.pts, packet.dts = packet.pts + wait, packet.dts + wait

@@ -1,8 +1,8 @@
-"""Debian packages that facewire can use beside Python, what each is for, and which are missing.
+"""Debian packages that facewire can use besides Python, what each is for, and which are missing.
 
-``python -m bench.system_packages`` names the missing ones; with ``--install`` root gets them by
-apt. A call needs none of them; a test that needs one is skipped without it (tests/needs.py), and
-``facewire doctor`` tells.
+``python -m bench.system_packages`` names the missing ones; with ``--install``, run as root, it installs
+them with apt. A call needs none of them; a test that needs one is skipped without it (tests/needs.py),
+and ``facewire doctor`` lists the missing ones, too.
 """
 
 import argparse
@@ -19,13 +19,13 @@ SERVERS_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 def program(name: str) -> str | None:
-    """Where a program is, in PATH or among the servers; None where it is not."""
+    """Path of a program in PATH or :data:`SERVERS_PATH`; None if it isn't installed."""
     return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *SERVERS_PATH)))
 
 
 @dataclass(frozen=True)
 class Package:
-    """``programs`` or ``library`` tell whether it is there, however it came."""
+    """``programs`` or ``library`` show whether its contents are installed, by whatever means."""
 
     name: str
     purpose: str
@@ -34,14 +34,14 @@ class Package:
 
     @property
     def present(self) -> bool:
-        """Whether what it brings is found."""
+        """Whether its programs and library are found."""
         return all(map(program, self.programs)) and (not self.library or find_library(self.library) is not None)
 
 
 PACKAGES = (
     Package("libportaudio2", "microphone and speakers without a browser", library="portaudio"),
     Package("chromium", "tests and bench.calls.delay --page: a real browser", ("chromium",)),
-    Package("chromium-driver", "tests and bench.calls.delay --page: steers the browser", ("chromedriver",)),
+    Package("chromium-driver", "tests and bench.calls.delay --page: controls the browser", ("chromedriver",)),
     Package(
         "pulseaudio", "tests and bench.calls.delay --page: a sound server without a sound card", ("pulseaudio", "pactl", "parec")
     ),
@@ -55,33 +55,33 @@ PACKAGES = (
 
 
 def missing(packages: Sequence[Package] = PACKAGES) -> list[Package]:
-    """Those that are not here."""
+    """Those that aren't installed."""
     return [p for p in packages if not p.present]
 
 
 def command(packages: Sequence[Package]) -> str:
-    """What brings them."""
+    """The command that installs them."""
     return " ".join(["apt-get install", *(p.name for p in packages)])
 
 
 def install(packages: Sequence[Package], say: Callable[[str], None]) -> bool:
-    """Bring them by apt; False where that fails. What apt says is told only then."""
+    """Install them with apt; False if that fails. Only then apt's last line is reported."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update"], ["install", "-y", "--no-install-recommends", *(p.name for p in packages)]):
         done = subprocess.run(
             ["apt-get", "-qq", *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
         if done.returncode:
-            lines = done.stdout.strip().splitlines() or ["it said nothing"]
+            lines = done.stdout.strip().splitlines() or ["no message"]
             say(f"apt-get {words[0]} failed: {lines[-1]}")
             return False
     return True
 
 
 def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = print) -> int:
-    """The command line. Always 0: what is missing is missed only by who needs it."""
+    """The command line. Always 0: a missing package matters only to those who need it."""
     parser = argparse.ArgumentParser(prog="python -m bench.system_packages", description=__doc__)
-    parser.add_argument("--install", action="store_true", help="bring what is missing, as root where there is apt-get")
+    parser.add_argument("--install", action="store_true", help="install what is missing, if run as root and there is apt-get")
     options = parser.parse_args(arguments)
     lacking = missing()
     root = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = pr
     for package in lacking:
         say(f"{package.name} is missing ({package.purpose})")
     if lacking:
-        say(f"what needs them is left out; as root: {command(lacking)}")
+        say(f"what needs them is skipped; to install them, as root: {command(lacking)}")
     return 0
 
 

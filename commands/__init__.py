@@ -1,2 +1,2 @@
-"""The command line's subcommands, thin: they parse options and call the packages. Nothing imports them
-but ``facewire.py``."""
+"""The command line's subcommands. They only parse options and call the packages. Nothing but
+``facewire.py`` imports them."""

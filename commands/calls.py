@@ -47,7 +47,7 @@ def stream_config(
     crop: str, keyframe: str, bitrate: int = 6000, size: int = 8, tick: int = 200, live: bool = False,
     shape: bool = True,
 ) -> Any:  # fmt: skip
-    """The :class:`sender.stream.StreamConfig` of the options. Raises ``typer.BadParameter``."""
+    """The :class:`sender.stream.StreamConfig` that the options describe. Raises ``typer.BadParameter``."""
     from codec.bundle import TICK_MODES
     from sender.stream import PICTURE_BYTES, StreamConfig
 
@@ -75,7 +75,7 @@ def _session(
 
     def on_page(url: str) -> None:
         say(f"page: {url}")
-        if open_page:  # it may take its time
+        if open_page:  # in a thread, because a browser may take long to open
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     config = SessionConfig(ice=IceConfig.load(ice or [], ice_file), room=room or "", **settings)
@@ -95,7 +95,7 @@ def _session(
 
 
 def call(
-    room: Annotated[str | None, typer.Argument(help="The name that both sides know; without one the page asks for it.")] = None,
+    room: Annotated[str | None, typer.Argument(help="A name that both people know; without one the page asks for it.")] = None,
     server: Server = DEFAULT_SERVER, token: Access = None, video: CallVideo = None, audio: CallAudio = None,
     out: Outs = None, ice: Ice = None, ice_file: IceFile = None, crop: Crop = "face", keyframe: KeyframeOption = "auto",
     bitrate: Bitrate = 6000, limit: Limit = 12, refresh: RefreshOption = True, shape: ShapeOption = True, seconds: Seconds = None,
@@ -148,7 +148,7 @@ def send(
 
 def receive(
     room: str, server: Server = DEFAULT_SERVER, token: Access = None, out: Outs = None, ice: Ice = None, ice_file: IceFile = None,
-    many: Annotated[int | None, typer.Option(min=1, help="Receive ROOM-1 to ROOM-N at once; files get the number, too.")] = None,
+    many: Annotated[int | None, typer.Option(min=1, help="Receive ROOM-1 to ROOM-N at once; files are numbered, too.")] = None,
     page_port: Port = 0, fps: Fps = None, device: Device = "auto", weights: Weights = None, threads: Threads = 2,
     trace: TraceFolder = None, light: LightFolder = None, stats: Stats = None, json: Json = False,
 ) -> None:  # fmt: skip

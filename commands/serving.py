@@ -13,7 +13,7 @@ def serve(
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8790,
     ice: Ice = None, ice_file: IceFile = None,
-    secret: Annotated[Path | None, typer.Option(help="File with a secret: peers need a token signed with it.")] = None,
+    secret: Annotated[Path | None, typer.Option(help="File with a secret: users need a token signed with it.")] = None,
     origin: Annotated[list[str] | None, typer.Option(help="https://SITE whose pages may connect, too; may be repeated.")] = None,
     behind_proxy: Annotated[bool, typer.Option("--behind-proxy", help="Take addresses from X-Forwarded-For.")] = False,
     max_rooms: Annotated[int, typer.Option(min=1, help="Rooms open at once.")] = MAX_ROOMS,
@@ -24,7 +24,7 @@ def serve(
     redis: Annotated[
         str | None, typer.Option(help="redis://HOST: keep the rooms there, for several servers.", envvar="FACEWIRE_REDIS")
     ] = None,
-    stun: Annotated[bool, typer.Option(help="Answer STUN at the same UDP port, as calls across NATs need.")] = True,
+    stun: Annotated[bool, typer.Option(help="Answer STUN on the same UDP port, which calls across NATs need.")] = True,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log what happens, as JSON lines on stderr.")] = False,
 ) -> None:  # fmt: skip
     """The signaling server and its page."""
@@ -42,10 +42,10 @@ def serve(
 
 
 def token(
-    room: str, secret: Annotated[Path, typer.Option(help="The secret file given to serve --secret.")],
+    room: str, secret: Annotated[Path, typer.Option(help="The secret file that serve --secret uses.")],
     hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it opens the room.")] = 24.0,
 ) -> None:  # fmt: skip
-    """A token that opens one room of a server with --secret; give it to both sides."""
+    """Print a token that opens one room of a server with --secret; give it to both people."""
     from signaling.rooms.access import issue_token, read_secret
 
     print(issue_token(read_secret(secret), room, hours * 3600))

@@ -7,30 +7,30 @@ import typer
 
 from commands.options import Json, Threads, say, show
 
-train_app = typer.Typer(help="Data to weights; 'train prepare' makes data of raw videos.", invoke_without_command=True)
+train_app = typer.Typer(help="Train weights; 'train prepare' makes the data from raw videos.", invoke_without_command=True)
 
 
 @train_app.callback()
 def train(
     context: typer.Context,
-    data: Annotated[Path | None, typer.Option(help="Folder with clips.tsv, train/ and dev/; or of shards.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with clips.tsv, train/ and dev/; or a folder of shards.")] = None,
     losses: Annotated[Path | None, typer.Option(help="Folder with lpips_vgg16.pth and lpips_alexnet.pth.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and logs; a run in it goes on.")] = Path("runs/call"),
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and logs; a run found in it is resumed.")] = Path("runs/call"),
     network: Annotated[str, typer.Option(help="call (ours), paper or paper-reduced.")] = "call",
     stage: Annotated[str | None, typer.Option(
-        help="call: coarse, medium, full, finish, speech; further. paper: backbone, then finetune.",
+        help="call: coarse, medium, full, finish, speech, or further. paper: backbone, then finetune.",
     )] = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None, batch: Annotated[int | None, typer.Option(min=1)] = None,
     rate: Annotated[float | None, typer.Option(min=1e-9, help="Learning rate.")] = None,
-    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert, for call's audio encoder and for L_sync.")] = None,
-    reproduce: Annotated[bool, typer.Option("--reproduce", help="All stages that the shipped weights are made with.")] = False,
+    sync: Annotated[Path | None, typer.Option(help="Lip-sync expert, for call's audio encoder and for the loss L_sync.")] = None,
+    reproduce: Annotated[bool, typer.Option("--reproduce", help="All stages with which the shipped weights are made.")] = False,
     loaders: Annotated[int, typer.Option(min=0, help="Processes that read shards.")] = 8,
     start: Annotated[Path | None, typer.Option(
-        "--from", help="Begin with a checkpoint, or with a folder of ONNX weights such as models/weights.",
+        "--from", help="Start from a checkpoint, or from a folder of ONNX weights such as models/weights.",
     )] = None,
     threads: Threads = 2, json: Json = False,
 ) -> None:  # fmt: skip
-    """Data to weights."""
+    """Train weights from data."""
     if context.invoked_subcommand:
         return
     from models.training.command import run
@@ -46,14 +46,14 @@ def train(
 @train_app.command()
 def prepare(
     raw: Annotated[Path, typer.Argument(help="Folder of raw videos.")],
-    out: Annotated[Path, typer.Argument(help="Folder for the shards; videos that are done aren't done again.")],
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
-    identity_from: Annotated[str, typer.Option(help="folder (VoxCeleb2's id00012/) or file (AVSpeech).")] = "file",
-    sync: Annotated[Path | None, typer.Option(help="A lip-sync expert; clips whose sound isn't the face's are dropped.")] = None,
-    dev_share: Annotated[float, typer.Option(help="Share of the people held back for judging.")] = 0.02,
+    out: Annotated[Path, typer.Argument(help="Folder for the shards; finished videos aren't processed again.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each core.")] = None,
+    identity_from: Annotated[str, typer.Option(help="Person by folder (VoxCeleb2's id00012/) or file (AVSpeech).")] = "file",
+    sync: Annotated[Path | None, typer.Option(help="Lip-sync expert; clips whose sound isn't the face's are dropped.")] = None,
+    dev_share: Annotated[float, typer.Option(help="Share of the people held back for evaluation.")] = 0.02,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Raw talking videos to face clips in shards."""
+    """Make shards of face clips from raw videos of people who talk."""
     from models.prepare.command import run_prepare
 
     show(run_prepare(raw, out, workers, identity_from, sync, dev_share, say), json)
@@ -64,7 +64,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder for identity.onnx, step.onnx, interpolator.onnx.")] = Path("models/weights"),
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Weights to ONNX."""
+    """Export weights to ONNX."""
     from models.training.runs import run_export
 
     show(run_export(checkpoint, interpolator, out, say), json)

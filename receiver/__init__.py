@@ -1,8 +1,8 @@
 """Bundles in, a person out: playout clock, tick decoder, rendering, outputs.
 
-player.py: a bundle's way, and what is done with a late one; tick_queue.py: what waits for its tick; playout_delay.py: the clock.
-Lost sound: tick_decoder.py takes the copy in the next bundle, else codec/speech.py conceals.
+player.py: the path of a bundle, and what happens to a late one; tick_queue.py: bundles that wait for their tick;
+playout_delay.py: the clock. Lost sound: tick_decoder.py takes the copy in the next bundle, otherwise codec/speech.py
+conceals the loss.
 
-May import codec and models. The sender imports its tick decoder; signaling and all packages behind it
-may import all of it.
+May import codec and models. Sender, signaling, bench and commands may import it.
 """

@@ -1,8 +1,8 @@
-"""How far a rendered picture is supported by what was sent: made small again, it must be the 8×8 picture.
+"""How well a rendered frame agrees with what was sent: averaged down again, it must be the 8×8 picture.
 
-A network can draw a face that isn't there; the 8×8 picture is what the camera really saw. Where the
-two part, the viewer should know. High consistency doesn't prove the fine detail, of which 8×8
-pixels say nothing: that comes from the keyframe.
+A network can render a face that isn't there; the 8×8 picture is what the camera really saw. Where the
+two differ, the viewer should know. High consistency doesn't prove the fine detail: 8×8 pixels don't
+contain it, it comes from the keyframe.
 """
 
 from collections import deque
@@ -13,9 +13,9 @@ import numpy as np
 from codec.media.types import Float32, UInt8
 
 RECENT = 50
-"""Frames that :attr:`ConsistencyMeter.worst_db` looks back on: two seconds."""
+"""Frames that :attr:`ConsistencyMeter.worst_db` covers: two seconds."""
 BEST_DB = 68.0
-"""Where the scale ends: less than a tenth of a grey level of error."""
+"""Upper end of the scale: an error below a tenth of a grey level."""
 
 
 def consistency_db(rgb: UInt8, picture: Float32) -> float:
@@ -28,7 +28,7 @@ def consistency_db(rgb: UInt8, picture: Float32) -> float:
 
 class ConsistencyMeter:
     """The consistency of every frame shown: ``now_db`` of the newest, ``worst_db`` of the last two
-    seconds, mean and lowest.
+    seconds, ``mean_db`` and ``lowest_db`` of all.
 
     All are None before the first frame.
     """
@@ -39,7 +39,7 @@ class ConsistencyMeter:
         self.lowest_db: float | None = None
 
     def update(self, rgb: UInt8, picture: Float32) -> float:
-        """Take in a frame and the 8×8 picture it was rendered for; gives its consistency in dB."""
+        """Add a frame and the 8×8 picture that it was rendered from; returns its consistency in dB."""
         found = consistency_db(rgb, picture)
         self._recent.append(found)
         self._sum, self._count = self._sum + found, self._count + 1

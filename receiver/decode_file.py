@@ -21,15 +21,15 @@ from receiver.tick_decoder import TickDecoder
 from receiver.timeline import TimedTick, Timeline
 
 DRAWN_MISSING = 5
-"""Ticks without a bundle that are still drawn, one after the other; through a longer gap the last
+"""Consecutive ticks without a bundle that are still rendered; for the rest of a longer gap the last
 frame is held."""
 Progress = Callable[[int], object]
 Record = StoredKeyframe | Bundle | End
 
 
 def _records(file: BinaryIO, source: Path) -> Iterator[Record | CodecError]:
-    """The records, and an error in place of each that is bad; after a :class:`ContainerError` there are no more. Raises
-    ``ContainerError``, which names the file, for what is no ``.fw`` file."""
+    """The records, and an error in place of each bad one; a :class:`ContainerError` is the last. Raises ``ContainerError``,
+    which names the file, if it is not a ``.fw`` file."""
     try:
         records = read_file(file)
     except ContainerError as error:
@@ -44,9 +44,9 @@ def _records(file: BinaryIO, source: Path) -> Iterator[Record | CodecError]:
 
 
 def _with_end(records: Iterable[Record | CodecError]) -> Iterator[tuple[Record | CodecError, int | None]]:
-    """The records up to the end record; beside the last bundle and what follows it, the number of frames that the end
-    record gives, by which the last tick is cut. Holds one bundle back, and what follows it: of each slot the newest
-    keyframe."""
+    """The records up to the end record, each with a number of frames. For the last bundle and what follows it, that is the
+    number in the end record, at which the last tick is cut; for all others it is None. One bundle is held back, together
+    with what follows it; of the keyframes for one slot only the newest is held."""
     held: list[Record | CodecError] = []
     for record in records:
         if isinstance(record, Bundle | End):
@@ -70,7 +70,7 @@ def _supersedes(record: Record | CodecError, earlier: Record | CodecError) -> bo
 
 
 class _VideoRenderer:
-    """Draws ticks into a video."""
+    """Renders ticks into a video."""
 
     def __init__(self, video: VideoFile, upsampler: Upsampler, decoder: TickDecoder, progress: Progress) -> None:
         self.video, self.decoder, self.consistency = video, decoder, ConsistencyMeter()
@@ -80,14 +80,14 @@ class _VideoRenderer:
         self._slot: int | None = None
 
     def keyframe(self, stored: StoredKeyframe) -> None:
-        """A keyframe is in the file here."""
+        """Take in a keyframe record."""
         keyframe = stored.keyframe
         self._keyframes[stored.slot] = keyframe.rgb
         self.decoder.set_keyframe(stored.slot, keyframe.thumbnail, keyframe.points)
         self._slot = None if self._slot == stored.slot else self._slot
 
     def tick(self, place: TimedTick, total: int | None) -> None:
-        """A tick with its sound; of its frames those below ``total``."""
+        """Write a tick: its sound, and its frames whose number is below ``total``."""
         if not self.ticks:
             self.video.sound(np.zeros(place.at_ms * RATE // 1000, np.float32))
         tick = self.decoder.tick(place.at_ms, place.tick_ms, place.bundle, place.redundant)
@@ -110,11 +110,11 @@ class _VideoRenderer:
 def decode_file(
     source: Path, out: Path, weights: Path | None = None, device: str = "auto", progress: Progress = lambda _: None
 ) -> dict[str, float | None]:
-    """``.fw`` → MP4. Gives counts: frames, ticks, errors; and the frames' consistency
-    (:mod:`receiver.consistency`), mean and lowest.
+    """``.fw`` → MP4. Returns counts (frames, ticks, errors) and the frames' mean and lowest consistency
+    (:mod:`receiver.consistency`).
 
-    Records with bad contents are passed over, a damaged file is decoded up to the damage; both are reported when the video
-    is written. Raises ``ContainerError`` for that, for what is no ``.fw`` file and for one without a picture,
+    Records with bad contents are skipped, and a damaged file is decoded up to the damage; for both, ``ContainerError`` is
+    raised after the video was written. Also raises ``ContainerError`` for a file that is not ``.fw`` or has no picture,
     ``OutputError`` for another name than ``.mp4``, and ``OSError``.
     """
     check_name(out, ".mp4")
@@ -136,7 +136,7 @@ def decode_file(
                     decoder.arrived(record)
                     for place in timeline.ticks(record):
                         drawn.tick(place, total)
-            if total is not None:  # which comes from the file: no more is held than its ticks can account for
+            if total is not None:  # it comes from the file and may be wrong: hold no longer than its ticks can last
                 video.hold(min(total, drawn.ticks * FRAMES))
             video.close()
             if not video.frames:
@@ -145,6 +145,6 @@ def decode_file(
         finally:
             part.unlink(missing_ok=True)
     if damage:
-        raise ContainerError(f"{damage}; what else is in it was written to {out}")
+        raise ContainerError(f"{damage}; the rest of the file was written to {out}")
     figures = {"frames": video.frames, "ticks": drawn.ticks, "errors": decoder.errors}
     return figures | {"consistency_db": drawn.consistency.mean_db, "consistency_lowest_db": drawn.consistency.lowest_db}

@@ -1,7 +1,7 @@
-"""A frame that the network hasn't drawn, made of one that it has: the face is moved as its points have moved, the light changed
-as the 8×8 picture has. It takes a small part of the network's work, so that a slow machine shows 25 FPS, too.
+"""A frame that the network hasn't rendered, warped from one that it has: the face is moved as its points have moved, and the
+light is changed as the 8×8 picture has changed. This takes a fraction of the network's work, so a slow machine shows 25 FPS, too.
 
-No new detail comes of it: teeth that weren't seen in the drawn frame aren't seen in the moved one.
+It adds no new detail: teeth that aren't visible in the rendered frame aren't visible in the warped one.
 """
 
 import cv2
@@ -14,22 +14,22 @@ from receiver.tick_decoder import FrameInput
 
 SIDE = 256
 CELLS = 32
-"""Cells a side in which the flow is found; between them it is interpolated."""
+"""The flow is computed in this many cells a side, and interpolated between them."""
 WIDTH = 0.13
 """Standard deviation of a point's Gaussian weight, in half-sides of the picture."""
 STILL = 0.6
 """Weight of no movement: what is far from all points stays where it is."""
 FARTHEST = 2.0
-"""Seconds between a drawn frame and one that is made of it, at most."""
+"""Maximum time between a rendered frame and one warped from it, in seconds."""
 
 _CENTRES = ((np.arange(CELLS) + 0.5) * 2 / CELLS - 1).astype(np.float32)
 _X, _Y = np.meshgrid(np.arange(SIDE, dtype=np.float32), np.arange(SIDE, dtype=np.float32))
 
 
 def flow(points: Float32, drawn: Float32) -> Float32:
-    """Where each cell of the new frame lies in the drawn one: (32, 32, 2) x, y in pixels, relative.
+    """Displacement of each cell of the new frame to its place in the rendered one: (32, 32, 2), x and y in pixels.
 
-    ``points``, ``drawn`` (54, 2): the face's points in the new frame and in the drawn one, in [-1, 1].
+    ``points``, ``drawn`` (54, 2): the face's points in the new frame and in the rendered one, in [-1, 1].
     """
     x, y = (np.exp((_CENTRES - points[:, i : i + 1]) ** 2 / (-2 * WIDTH**2)) for i in (0, 1))  # (54, 32)
     near = [y.T @ (x * (drawn - points)[:, i : i + 1]) for i in (0, 1)]
@@ -42,8 +42,8 @@ def can_be_moved(drawn: FrameInput, frame: FrameInput) -> bool:
 
 
 def moved(rgb: UInt8, drawn: FrameInput, frame: FrameInput) -> UInt8:
-    """The frame (256, 256, 3), made of ``rgb``, which the network drew of ``drawn``. Raises ``ValueError`` where the face's
-    points are not known in both."""
+    """The frame (256, 256, 3), warped from ``rgb``, which the network rendered from ``drawn``. Raises ``ValueError`` unless
+    the face's points are known in both."""
     if drawn.shape is None or frame.shape is None:
         raise ValueError("the face's points are not known")
     way = cv2.resize(flow(frame.shape[1], drawn.shape[1]), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)

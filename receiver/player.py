@@ -1,4 +1,4 @@
-"""The live receiver: bundles in whenever they come, frames and sound out on the playout clock."""
+"""The live receiver: takes bundles whenever they arrive, and outputs frames and sound on the playout clock."""
 
 import asyncio
 import logging
@@ -28,20 +28,20 @@ from receiver.tick_queue import TickQueue
 log = logging.getLogger(__name__)
 
 STREAM_TIMEOUT = 5.0
-"""Seconds without a bundle after which playing stops until one comes."""
+"""Seconds without a bundle after which playout stops until one arrives."""
 BEHIND = 1.0
-"""Seconds that this side may fall behind (the machine slept) before ticks are skipped."""
+"""Seconds by which playout may fall behind (the machine slept) before ticks are skipped."""
 REDUNDANT_LOSS = 0.04
 """Share of bundles lost above which the clock also waits for the next bundle, which may repeat a tick's sound. The sender's
 own threshold is lower (:mod:`sender.adaptation.redundancy`)."""
 SOUND_LEAD = EARLY + 0.015
-"""Seconds before a tick's time at which it must be decoded, for its sound to be whole."""
+"""Seconds before a tick's time at which it must be decoded, for its sound to be complete."""
 
 
 @dataclass
 class PlayerCount:
-    """What happened so far: bundles received, malformed, too late; ticks played, and those of them
-    whose sound had to be concealed."""
+    """Counts so far: bundles received, malformed and too late; ticks played, and ticks whose sound
+    had to be concealed."""
 
     bundles: int = 0
     broken: int = 0
@@ -51,9 +51,9 @@ class PlayerCount:
 
 
 class Player:
-    """Made inside a running event loop; :meth:`bundle` and :meth:`keyframe` are called on it as data arrives.
+    """Create it inside a running event loop, and call :meth:`bundle` and :meth:`keyframe` as data arrives.
 
-    Bundles wait in :attr:`queue` until the clock says that their tick is due. It is decoded then, and
+    Bundles wait in :attr:`queue` until the clock decides that their tick is due. The tick is then decoded, and
     :attr:`presenter` shows its frames and plays its sound.
     """
 
@@ -77,7 +77,7 @@ class Player:
     # -- what arrives ---------------------------------------------------------------------------------------------
 
     def keyframe(self, slot: int, keyframe: Keyframe) -> None:
-        """A whole keyframe is here."""
+        """A complete keyframe has arrived."""
         self.decoder.set_keyframe(slot, keyframe.thumbnail, keyframe.points)
         self.presenter.render.set_keyframe(slot, keyframe.rgb)
         self.bits.keyframe_bytes += len(keyframe.data)
@@ -85,8 +85,8 @@ class Player:
             self.recorder.keyframe(slot, keyframe)
 
     def bundle(self, data: bytes) -> Bundle | None:
-        """A message from the media channel; gives the bundle for its report, or None when it is
-        broken (and counted)."""
+        """A message has arrived on the media channel. Returns the bundle, for the report in it; None
+        if it is malformed, which is counted."""
         now = time.monotonic()
         try:
             bundle = Bundle.parse(data)
@@ -112,7 +112,7 @@ class Player:
         return bundle
 
     def forget(self) -> None:
-        """A new session, of another person or the same: no picture may refer to one received before."""
+        """A new session begins, with the same person or another: no picture may refer to one received before."""
         self.decoder, self._arrivals = TickDecoder(self.decoder.interpolator), Arrivals()
         self._restart()
 
@@ -126,8 +126,8 @@ class Player:
         self._missed = 0.0
 
     def _record(self, bundles: list[Bundle]) -> None:
-        """Bundles that are played, and those that were decoded and are not: the sender knows that these came, and later
-        pictures may refer to theirs."""
+        """Record bundles that are played, and those that were decoded but aren't played: the sender knows that these arrived,
+        and later pictures may refer to theirs."""
         if self.recorder:
             for bundle in bundles:
                 self.recorder.bundle(bundle)
@@ -138,7 +138,7 @@ class Player:
 
     @property
     def loss(self) -> float:
-        """Share of the last bundles that never came, 0..1."""
+        """Share of the last bundles that never arrived, 0..1."""
         return self._arrivals.loss
 
     # -- what is played -------------------------------------------------------------------------------------------
@@ -165,13 +165,13 @@ class Player:
                 await self._play(at, due)
 
     async def _play(self, at: int, due: float) -> None:
-        """Decode the tick that begins at ``at`` and hand it over, to be shown and heard from ``due`` on."""
+        """Decode the tick that begins at ``at`` and pass it to the presenter, to be shown and heard from ``due`` on."""
         self._record(self.queue.drop_before(at))
         bundle, length = self.queue.take(at)
         omitted = bundle is None and self.decoder.pausing
         self._record([bundle] if bundle else [])
         self.queue.next, tick = at + length, length / 1000
-        # Under loss the clock waits for the next bundle, which then brings the lost one's sound again.
+        # Under loss the clock also waits for the next bundle, which repeats the sound of a lost one.
         self.clock.hold = tick if self.loss > REDUNDANT_LOSS else 0.0
         # The newest bundle's tick length: longer ticks arrive later, and would otherwise always be late.
         change, forced = self.clock.change(self.queue.arriving, self._missed), self._missed > 0
@@ -235,6 +235,6 @@ class Player:
         await self.presenter.close()
         finish = [o.close for o in self.presenter.outputs] + ([self.recorder.close] if self.recorder else [])
         closed = await asyncio.gather(*(asyncio.to_thread(close) for close in finish), return_exceptions=True)
-        for error in closed:  # all are closed before the first failure is told
+        for error in closed:  # all are closed before the first failure is raised
             if isinstance(error, BaseException):
                 raise error

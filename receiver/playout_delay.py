@@ -2,29 +2,29 @@
 
 Media time ``t`` (seconds since the stream began) is presented at ``t + delay``. A tick's bundle
 arrives when the tick is over at the earliest, so the delay is the tick's length + the fastest
-transit seen lately + a margin that follows the jitter + the time that rendering needs. It grows at
-once when bundles come late; otherwise it follows what is wanted as the sound allows it
-(:mod:`receiver.stretch`).
+transit seen recently + a margin that follows the jitter + the time that rendering needs. It grows at
+once when bundles arrive late; otherwise it approaches the wanted delay as fast as the sound can be
+stretched (:mod:`receiver.stretch`).
 
-Who waits for a late bundle, and drops one that is too late: :mod:`receiver.player`, :mod:`receiver.tick_queue`.
+:mod:`receiver.player` and :mod:`receiver.tick_queue` wait for a late bundle, and drop one that is too late.
 """
 
 from collections import deque
 
 HISTORY = 50
-"""Arrivals looked at: ten seconds at the 200 ms tick mode."""
+"""Arrivals considered: ten seconds at the 200 ms tick mode."""
 MARGIN_MIN = 0.010
 MARGIN_MAX = 0.600
 SHARE = 0.1
-"""Of a tick, by which the delay may change in it."""
+"""Share of a tick's length by which the delay may change during the tick."""
 STEADY = 0.004
-"""Seconds by which the delay may differ from what is wanted, before it is changed."""
+"""Seconds by which the delay may differ from the wanted one before it is changed."""
 
 
 class PlayoutClock:
     """All times in seconds; ``now`` is a monotonic clock given by the caller.
 
-    Set :attr:`lead` to what rendering needs and :attr:`hold` to what shall be waited beyond the jitter.
+    Set :attr:`lead` to the time that rendering needs, and :attr:`hold` to the least time to wait, however small the jitter.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class PlayoutClock:
         self._base = self._delay = None
 
     def arrived(self, tick_end: float, now: float) -> None:
-        """A bundle came whose tick ended at media time ``tick_end``."""
+        """A bundle arrived whose tick ended at media time ``tick_end``."""
         self._transits.append(now - tick_end)
         self._base = min(self._transits)
         if self._delay is None:
@@ -52,15 +52,15 @@ class PlayoutClock:
 
     @property
     def margin(self) -> float:
-        """What is waited beyond the fastest transit: the 95th percentile of the lateness, within limits."""
+        """Time to wait beyond the fastest transit: about the 95th percentile of the lateness, within limits."""
         if self._base is None:
             return MARGIN_MIN
         late = sorted(t - self._base for t in self._transits)
-        high = late[int((len(late) - 1) * 0.95)]  # of a few: without the latest, which is often the first
+        high = late[int((len(late) - 1) * 0.95)]  # of a few values the largest is left out: it is often the first
         return min(max(high * 1.1, MARGIN_MIN), MARGIN_MAX)
 
     def wanted(self, tick: float) -> float:
-        """The delay that the last arrivals ask for, for ticks of ``tick`` seconds."""
+        """The delay that the last arrivals require, for ticks of ``tick`` seconds."""
         return tick + (self._base or 0.0) + max(self.margin, self.hold + MARGIN_MIN) + self.lead
 
     def due(self, media: float) -> float:
@@ -70,11 +70,11 @@ class PlayoutClock:
         return media + self._delay
 
     def change(self, tick: float, late: float = 0.0) -> float:
-        """By how much the delay should change in the next tick of ``tick`` seconds, in seconds;
-        :meth:`move` does it.
+        """Seconds by which the delay should change during the next tick of ``tick`` seconds;
+        :meth:`move` applies the change.
 
-        ``late``: by how much a bundle missed its time since the last tick; the delay has to grow at
-        once then, whatever is heard.
+        ``late``: seconds by which a bundle since the last tick missed its time; the delay must then
+        grow at once, even if that is audible.
         """
         if self._delay is None:
             return 0.0
@@ -84,7 +84,7 @@ class PlayoutClock:
         return 0.0 if abs(difference) < STEADY else min(max(difference, -SHARE * tick), SHARE * tick)
 
     def move(self, seconds: float) -> None:
-        """The next tick is that much longer than it was recorded, or shorter."""
+        """The next tick is played ``seconds`` longer than it was recorded; negative: shorter."""
         if self._delay is not None:
             self._delay += seconds
 

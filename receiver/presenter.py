@@ -1,5 +1,5 @@
-"""What is shown and heard, and when: a tick's frames go to the renderer and, drawn, to the outputs at their time. In place of
-a frame that isn't drawn by then another is moved (:mod:`receiver.motion_compensation`)."""
+"""What is shown and heard, and when: a tick's frames go to the renderer and, once rendered, to the outputs at their time. In
+place of a frame that isn't rendered by then another one is warped (:mod:`receiver.motion_compensation`)."""
 
 import asyncio
 import time
@@ -19,30 +19,30 @@ from receiver.render import MakeRenderer
 from receiver.tick_decoder import FrameInput, TickOutput, halfway
 
 EARLY = 0.012
-"""Seconds by which sound is handed out before its picture's time: Opus delays sound by 6.5 ms, and without
-this lead pictures were found 10 ms ahead of it (``bench.calls.soak``)."""
+"""Seconds by which sound is output before its picture's time: Opus delays sound by 6.5 ms, and without
+this lead pictures were 10 ms ahead of it (``bench.calls.soak``)."""
 GRACE = 0.02
-"""Seconds that a frame which is being drawn may come late, before another is moved in its place."""
+"""Seconds that a frame which is being rendered may be late, before another one is warped in its place."""
 BUSY = 0.02
-"""Seconds by which a busy machine comes late to moving a frame. It is spared then: frames are :data:`RARER` seconds apart."""
+"""A machine that starts to warp a frame later than this, in seconds, is busy: frames are then at least :data:`RARER` apart."""
 RARER = 0.1
 DRAWN_KEPT = 3
-"""Drawn frames that others can be made of."""
+"""Rendered frames kept to warp others from."""
 DUE_KEPT = 120
 """Frames whose time of presentation is remembered."""
 
 
 class Presenter:
-    """Made inside a running event loop, which calls back when something is due.
+    """Create it inside a running event loop: what is due is scheduled there.
 
     Attributes:
         delays: seconds by which the newest frames were shown late.
-        consistency: how far the frames are supported by what was sent.
+        consistency: how well the frames agree with what was sent.
         on_shown, on_heard: called with every frame (number, picture, time) and every tick's sound.
     """
 
     def __init__(self, render: MakeRenderer, outputs: list[Output], double: bool) -> None:
-        """``double``: draw a frame between each two as well, for outputs that are ``smooth``."""
+        """``double``: also render a frame between each two, for outputs that are ``smooth``."""
         self._loop = asyncio.get_running_loop()
         self.render, self.outputs, self._double = render(self._rendered, self._loop), outputs, double
         self.on_shown: Callable[[int, UInt8, float], None] | None = None
@@ -66,10 +66,10 @@ class Presenter:
         self._drawn.clear()
 
     def lead(self) -> float:
-        """Seconds before its time that a tick is scheduled: about what rendering takes.
+        """Seconds before its time at which a tick is decoded: a little less than rendering takes.
 
-        A little less, so that a tick's first frame comes some ms late: nobody sees it, and all that
-        follows comes earlier.
+        A tick's first frame is then some ms late, which nobody notices, and all other frames and
+        sound are played earlier.
         """
         return min(max(self.render.count.seconds * 0.9, 0.02), 0.12) + 0.004
 
@@ -109,11 +109,12 @@ class Presenter:
             self._loop.call_later(max(0.0, at - time.monotonic()), self._fill, frame, due, at)
 
     def _awaited(self, frame: FrameInput, due: float) -> bool:
-        """Whether neither it nor a later one was shown, and the camera did not go off since, nor the stream end or restart."""
+        """Whether the frame may still be shown: neither it nor a later one was, and since it was scheduled the camera wasn't
+        switched off and the stream neither ended nor restarted."""
         return not self._closed and frame.at >= self._visible_from and self._due.get(frame.at) == due
 
     def _fill(self, frame: FrameInput, due: float, at: float) -> None:
-        """In place of a frame that isn't drawn in time, which was to be looked at ``at``: the nearest that is drawn, moved."""
+        """If a frame isn't rendered in time, warp the nearest rendered one in its place. ``at``: when this call was due."""
         if self._moving or not self._drawn or not self._awaited(frame, due):
             return
         if time.monotonic() - at > BUSY and self._shown and time.monotonic() - self._shown[-1] < RARER:
@@ -124,9 +125,9 @@ class Presenter:
             job = self._pool.submit(moved, rgb, drawn, frame)
             job.add_done_callback(lambda done: self._call_back(self._show_moved, frame, due, done))
 
-    def _call_back(self, action: Callable[[FrameInput, float, "Future[UInt8]"], None], *told: Any) -> None:
+    def _call_back(self, action: Callable[[FrameInput, float, "Future[UInt8]"], None], *arguments: Any) -> None:
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(action, *told)
+            self._loop.call_soon_threadsafe(action, *arguments)
 
     def _show_moved(self, frame: FrameInput, due: float, done: "Future[UInt8]") -> None:
         self._moving = False
@@ -170,7 +171,7 @@ class Presenter:
 
     @property
     def small(self) -> UInt8 | None:
-        """The picture that the newest frame was drawn from, RGB (8, 8, 3); None before the first."""
+        """The picture that the newest frame was rendered from, RGB (8, 8, 3); None before the first."""
         return None if self._small is None else (self._small * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0)
 
     @property
@@ -180,7 +181,7 @@ class Presenter:
 
     @property
     def drawn_fps(self) -> float:
-        """Frames that the network drew a second, over the last two seconds."""
+        """Frames a second that the network rendered, over the last two seconds."""
         return _rate(self._drawn_at)
 
     @property
@@ -190,7 +191,7 @@ class Presenter:
 
     async def close(self) -> None:
         """End the threads, off the event loop."""
-        self._closed = True  # what is due yet is no longer handed over
+        self._closed = True  # what is still due is no longer output
         await asyncio.to_thread(self.render.close)
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""The rendering threads: they take the newest frame from a slot, never a queue, so that lag cannot grow."""
+"""Rendering threads. They take the newest frame from a slot, never from a queue, so that lag cannot grow."""
 
 import asyncio
 import logging
@@ -18,23 +18,23 @@ log = logging.getLogger(__name__)
 Done = Callable[[FrameInput, UInt8], None]
 
 STRIDES = {25: (2, 4, 10), 50: (1, 2, 4, 10)}
-"""By the rate that is wanted: on the grid of 50 FPS every frame, every second, fourth, tenth: 50,
-25, 12.5 and 5 FPS."""
+"""Strides on the 50 FPS grid, by the wanted rate: every frame, every second, fourth or tenth, which
+is 50, 25, 12.5 or 5 FPS."""
 FRAME = 0.020
-"""Seconds from one to the next of that grid."""
+"""Seconds between two frames of that grid."""
 PATIENCE = 2.0
 """Seconds before a higher frame rate is tried again; doubled each time that it cannot be held."""
 PATIENCE_MAX = 32.0
-"""Seconds before it is tried again, at most."""
+"""Upper limit of that wait, in seconds."""
 
 
 class Pace:
     """Chooses the frame rate that rendering can hold. Times in seconds; ``now`` is a monotonic
     clock given by the caller.
 
-    A rate is left when a frame takes longer than the rate leaves it, smoothed over some ten frames.
-    A better one is tried after :data:`PATIENCE`, because only trying tells: a processor that rests
-    between frames renders each more slowly.
+    The rate is lowered when a frame, smoothed over some ten frames, takes longer than the rate allows.
+    A higher one is tried after :data:`PATIENCE`, because only trying shows whether it can be held: a
+    processor that rests between frames renders each more slowly.
     """
 
     def __init__(self, fps: int = 25) -> None:
@@ -43,12 +43,12 @@ class Pace:
         self._patience, self._changed = PATIENCE, 0.0
 
     def rendered(self, seconds: float, now: float) -> None:
-        """A frame took ``seconds``."""
+        """A frame took ``seconds`` to render."""
         self.seconds = seconds if not self.seconds else self.seconds * 0.9 + seconds * 0.1
         at = self.strides.index(self.stride)
         since = now - self._changed
         if at + 1 < len(self.strides) and self.seconds > 1.05 * FRAME * self.stride and since > 0.5:
-            # Failing soon after a rise: be slower to try again.
+            # It failed soon after a rise: wait longer before the next try.
             self._patience = min(PATIENCE_MAX, self._patience * 2) if since < 3.0 else PATIENCE
             self.stride, self._changed = self.strides[at + 1], now
         elif at and since > self._patience and self.seconds < 1.1 * FRAME * self.strides[at - 1]:
@@ -57,8 +57,8 @@ class Pace:
 
 @dataclass
 class RenderCount:
-    """Frames rendered, dropped because a newer one came, not rendered for an error; and the
-    smoothed seconds of one."""
+    """Frames rendered, dropped because a newer one came, and not rendered because of an error; and the
+    smoothed time of one frame in seconds."""
 
     rendered: int = 0
     dropped: int = 0
@@ -67,30 +67,30 @@ class RenderCount:
 
 
 class Renderer(Protocol):
-    """Draws one stream's frames, somewhere else than on the event loop. Frames whose keyframe isn't
-    here are skipped."""
+    """Renders one stream's frames off the event loop. Frames whose keyframe hasn't arrived are
+    skipped."""
 
     count: RenderCount
 
     def set_keyframe(self, slot: int, rgb: UInt8) -> None: ...
 
     def submit(self, frame: FrameInput) -> bool:
-        """Ask for a frame; one that still waits is dropped and counted. False where it isn't wanted: it lies between those
-        that this machine can draw."""
+        """Request a frame; one that still waits is dropped and counted. Returns False for a frame that won't be rendered:
+        it lies between those that this machine can render."""
 
     def close(self) -> None: ...
 
 
 MakeRenderer = Callable[[Done, asyncio.AbstractEventLoop], Renderer]
-"""Makes one that calls ``done``, on the loop, with each rendered frame."""
+"""Makes a renderer that calls ``done`` on the loop with each rendered frame."""
 
 
 class RenderThreads:
-    """A :class:`Renderer` that runs upsamplers, a thread for each.
+    """A :class:`Renderer` that runs each upsampler in a thread.
 
-    Two frames on one processor core each cost less than one frame on two: threads that share a
-    frame wait for each other in every layer. A frame may therefore finish after a newer one;
-    the presenter then discards it.
+    Two frames on one core each take less time than one frame after the other on two cores: threads
+    that share a frame wait for each other in every layer. A frame may therefore finish after a newer
+    one; the presenter then discards it.
     """
 
     def __init__(
@@ -138,9 +138,9 @@ class RenderThreads:
                     upsampler.set_identity(keyframe)
                     current, began = keyframe, time.perf_counter()
                 rgb = upsampler.step(*frame.inputs)
-            except Exception as error:  # memory is short for a moment, say: the next frame may do
-                if not self.count.failed:  # once: there may be fifty a second
-                    log.error("a frame could not be drawn: %s", error, exc_info=error)
+            except Exception as error:  # memory may be short for a moment: the next frame may succeed
+                if not self.count.failed:  # log it once: there may be fifty a second
+                    log.error("a frame could not be rendered: %s", error, exc_info=error)
                 self.count.failed += 1
                 continue
             self._count(time.perf_counter() - began, workers)

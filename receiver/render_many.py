@@ -1,4 +1,4 @@
-"""One thread that draws for several players: all frames that wait are one batch, so that lag grows
+"""One thread that renders for several players: all waiting frames are one batch, so that lag grows
 for none of them."""
 
 import asyncio
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Stream:
-    """One player's side: its newest frame, and when it was asked for."""
+    """One player's stream: its newest frame, and when that was requested."""
 
     done: Done
     loop: asyncio.AbstractEventLoop
@@ -49,7 +49,7 @@ class Seat:
 
 
 class RenderMany:
-    """Made in one place, closed after all players; :meth:`seat` is each player's
+    """Shared by all players, and closed after them. :meth:`seat`, with its ``fps`` set, is each player's
     :data:`receiver.render.MakeRenderer`."""
 
     def __init__(self, upsampler: ManyUpsampler, seats: int) -> None:
@@ -70,13 +70,13 @@ class RenderMany:
         return Seat(self, number, stream)
 
     def leave(self, number: int) -> None:
-        """A player's end; its seat is another's then."""
+        """A player has ended; its seat is free again."""
         with self._wake:
             if self._streams.pop(number, None):
                 self._free.append(number)
 
     def submit(self, number: int, frame: FrameInput) -> None:
-        """A player's newest frame."""
+        """Request a player's newest frame."""
         with self._wake:
             if stream := self._streams.get(number):
                 stream.count.dropped += stream.waiting is not None
@@ -84,7 +84,7 @@ class RenderMany:
                 self._wake.notify()
 
     def _take(self) -> list[tuple[int, _Stream, FrameInput]]:
-        """Every frame that waits, as soon as there is one; none at the end."""
+        """All waiting frames, as soon as there is one; none after :meth:`close`."""
         with self._wake:
             self._wake.wait_for(lambda: self._closed or any(s.waiting for s in self._streams.values()))
             taken = [(n, s, s.waiting) for n, s in self._streams.items() if s.waiting] if not self._closed else []
@@ -98,26 +98,26 @@ class RenderMany:
             try:
                 if ready:
                     self._draw(ready)
-            except Exception as error:  # a GPU short of memory for a moment, say: the next batch may do
+            except Exception as error:  # a GPU may be short of memory for a moment: the next batch may succeed
                 for _, stream, _ in ready:
                     self._failed(stream, error)
 
     def _knows(self, number: int, stream: _Stream, frame: FrameInput) -> bool:
-        """Whether the network knows the frame's keyframe, now."""
+        """Give the network the frame's keyframe if it is new. Returns whether the network has it."""
         keyframe = stream.keyframes.get(frame.slot)
         if keyframe is None or keyframe is stream.current:
             return keyframe is not None
         try:
             self._upsampler.set_identity(number, keyframe)
-        except Exception as error:  # the others' are drawn
+        except Exception as error:  # the other players' frames are still rendered
             self._failed(stream, error)
             return False
         stream.current = keyframe
         return True
 
     def _failed(self, stream: _Stream, error: Exception) -> None:
-        if not stream.count.failed:  # once: there may be fifty a second
-            log.error("a frame could not be drawn: %s", error, exc_info=error)
+        if not stream.count.failed:  # log it once: there may be fifty a second
+            log.error("a frame could not be rendered: %s", error, exc_info=error)
         stream.count.failed += 1
 
     def _draw(self, ready: list[tuple[int, _Stream, FrameInput]]) -> None:

@@ -1,4 +1,4 @@
-"""The face's shape from bundles to frames: decoded when it arrives, laid out when its tick is due."""
+"""The face's shape from bundles to frames: decoded when it arrives, expanded to frames when its tick is due."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from codec.shape.shape import Shape, ShapeDecoder, frames_of, interpolate
 from models.face.shape_points import network_points
 
 KEPT = 64
-"""Shapes that wait for their tick, by the distance of their numbers."""
+"""Shapes whose number differs by more than this from the newest one's no longer wait for their tick."""
 
 
 def relative_to_keyframe(shape: Float32 | None, points: Float32 | None) -> Float32 | None:
@@ -37,19 +37,19 @@ class ShapeTrack:
         self._points[slot] = points
 
     def reset(self) -> None:
-        """Nothing is shown for a while."""
+        """Forget what was shown: the camera is off."""
         self._before = self._held = self._pending = None
 
     def arrived(self, number: int, header: PictureHeader, data: bytes) -> None:
-        """The shape beside picture ``number``, which was decoded. Raises :class:`codec.errors.CodecError`."""
+        """Decode the shape that came with the decoded picture ``number``. Raises :class:`codec.errors.CodecError`."""
         self.forget(number)
         self._waiting[number] = self._decoder.decode(number, header, data)
-        # Ticks are laid out in another thread, which takes shapes out meanwhile.
+        # Another thread takes shapes out meanwhile, when their ticks are due.
         for old in [n for n in list(self._waiting) if KEPT < (number - n) & 0xFFFF < 0x10000 - KEPT]:
             self._waiting.pop(old, None)
 
     def forget(self, number: int) -> None:
-        """Picture ``number`` came without a shape: one of an earlier picture of this number counts no more."""
+        """Picture ``number`` came without a shape: drop that of an earlier picture with the same number."""
         self._waiting.pop(number, None)
         self._decoder.forget(number)
 
@@ -76,8 +76,8 @@ class ShapeTrack:
         return self._shown(shape.slot, interpolate(start, middle, count))
 
     def _without(self, pending: tuple[Int32, Shape] | None, count: int) -> list[Float32 | None]:
-        """A tick without a bundle. If the previous bundle announced it, its movement goes on to its end; otherwise the
-        face stays where it is."""
+        """A tick without a bundle. If the previous bundle announced it, that bundle's movement continues to its end;
+        otherwise the face stays where it is."""
         if pending is not None:
             middle, shape = pending
             self._before, self._held = None, shape  # the sender's interpolation restarts, too

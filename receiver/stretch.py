@@ -1,6 +1,6 @@
 """Making a tick's sound shorter or longer without changing its pitch: whole periods of the voice
 are cut out or repeated, as the time-scale modification in WebRTC's NetEq does; silence is cut or
-lengthened by as much as is wanted.
+lengthened by any amount.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from codec.media.types import Float32
 PERIODS = (RATE // 400, RATE * 15 // 1000)
 """Samples of the shortest and the longest period that is cut or repeated: 2.5 ms and 15 ms."""
 ALIKE = 0.8
-"""Correlation of two neighbouring periods from which on one stands for both."""
+"""Correlation above which two neighbouring periods are similar enough to cut or repeat one."""
 QUIET = 0.003
 """Root mean square of what counts as silence: −50 dB."""
 HOP = 160
@@ -22,8 +22,8 @@ def fit(sound: Float32, change: int) -> Float32:
     """``sound`` (N,), longer or shorter by up to ``change`` samples (negative: shorter): as close
     to that as is possible inaudibly.
 
-    The same array where nothing fits. A change is made in several steps, each of one period; the
-    ends stay as they are.
+    Returns the same array if no change is possible. A change is made in several steps, each of one
+    period; the ends stay as they are.
     """
     left = abs(change)
     while left >= PERIODS[0]:
@@ -36,7 +36,7 @@ def fit(sound: Float32, change: int) -> Float32:
 
 
 def _step(sound: Float32, most: int, shorter: bool) -> Float32 | None:
-    """One period of at most ``most`` samples less or more; None where no two neighbours are alike."""
+    """Cut or repeat one period of at most ``most`` samples; None if no two neighbouring periods are similar."""
     longest = min(most, PERIODS[1])
     overlap = PERIODS[1]
     if len(sound) < 2 * overlap + longest:
@@ -60,7 +60,7 @@ def _step(sound: Float32, most: int, shorter: bool) -> Float32 | None:
 
 
 def _splice(sound: Float32, at: int, period: int, overlap: int, shorter: bool) -> Float32:
-    """Fade over from what begins at ``at`` to what begins a period later, or back."""
+    """Cross-fade from what begins at ``at`` to what begins a period later, or back."""
     fade = np.linspace(0, 1, overlap, dtype=np.float32)
     here, later = sound[at : at + overlap], sound[at + period : at + period + overlap]
     if shorter:

@@ -1,5 +1,5 @@
-"""Bundles → what must be shown and heard: one tick's frames as network inputs, and its sound. The
-same for file and call."""
+"""Bundles → what must be shown and heard: one tick's frames as network inputs, and its sound. Used for
+files and calls alike."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class FrameInput:
     """One frame to render: its number on the 25 FPS grid, pictures (5, 3, 8, 8), speech (20, 80),
     keyframe slot.
 
-    ``detail`` (3, 64, 64): what pictures larger than 8×8 show beyond these
-    (:func:`models.runtime.detail.detail_of`). ``half``: it lies halfway between the one before and
-    ``number``. ``shape`` (2, 54, 2): the points of the keyframe's face and of the frame's, None where they are not known.
+    ``detail`` (3, 64, 64): what larger pictures show beyond 8×8 (:func:`models.runtime.detail.detail_of`).
+    ``half``: the frame lies halfway between the one before ``number`` and ``number``. ``shape`` (2, 54, 2): the points of
+    the keyframe's face and of the frame's, None where they are not known.
     """
 
     number: int
@@ -56,10 +56,10 @@ class FrameInput:
 
 
 def halfway(before: FrameInput, frame: FrameInput) -> FrameInput | None:
-    """The frame between two neighbours; None where they aren't any."""
+    """The frame halfway between two neighbouring frames; None if they aren't neighbours."""
     if before.slot != frame.slot or before.number + 1 != frame.number:
         return None
-    # Neighbours' windows lie four mel rows apart, theirs and this one's two.
+    # The windows of neighbouring frames are four mel rows apart; this one's lies two rows from each.
     speech = np.concatenate([before.speech[2:], frame.speech[-4:-2]])
     detail = frame.detail
     if before.detail is not None and detail is not None:
@@ -71,7 +71,7 @@ def halfway(before: FrameInput, frame: FrameInput) -> FrameInput | None:
 @dataclass
 class TickOutput:
     """One tick: its frames (none before the first picture or while the camera is off), mono 16 kHz
-    sound, whether it had to be concealed (neither its bundle nor the copy in the next one came), and
+    sound, whether it had to be concealed (neither its bundle nor the copy in the next one arrived), and
     whether the camera is off."""
 
     frames: list[FrameInput]
@@ -93,8 +93,8 @@ def _middle(a: Float32, b: Float32) -> Float32:
 
 
 class TickDecoder:
-    """The receiving end of one stream. Pictures are decoded when they arrive, ticks are laid out
-    when they are due."""
+    """The receiving end of one stream. Pictures are decoded when they arrive; a tick's frames and sound
+    are made when it is due."""
 
     def __init__(self, interpolator: Interpolator) -> None:
         self.interpolator = interpolator
@@ -113,7 +113,7 @@ class TickDecoder:
 
     @property
     def pausing(self) -> bool:
-        """Whether the next tick has no bundle: the one before said so."""
+        """Whether the next tick has no bundle, as the bundle before signalled."""
         return self._pausing
 
     def set_keyframe(self, slot: int, thumbnail: UInt8, points: Float32 | None = None) -> None:
@@ -126,8 +126,8 @@ class TickDecoder:
             self._slot = slot
 
     def arrived(self, bundle: Bundle) -> bool:
-        """Decode the bundle's picture at once, so that it can be acknowledged. Returns whether
-        there was a good one."""
+        """Decode the bundle's picture at once, so that it can be acknowledged. Returns whether it had
+        one that could be decoded."""
         if bundle.picture is None:
             return False
         try:
@@ -146,7 +146,7 @@ class TickDecoder:
             return
         try:
             self.shapes.arrived(bundle.number, self.decoded[bundle.number][1], bundle.shape)
-        except CodecError:  # the picture is good all the same
+        except CodecError:  # the picture can be used all the same
             self.errors += 1
 
     def _heard(self, sound: Float32) -> None:
@@ -161,7 +161,7 @@ class TickDecoder:
     ) -> TickOutput:  # fmt: skip
         """The tick that begins ``at_ms`` after the stream began. ``bundle`` None: lost; ``redundant`` is its
         sound from the next one. How lost sound is concealed: :meth:`codec.speech.SpeechDecoder.conceal`.
-        ``seen`` False: nobody looks at its frames, so none are interpolated."""
+        ``seen`` False: its frames aren't needed, so none are interpolated."""
         if tick_ms != self._tick_ms:
             # Older pictures are spaced differently in time, so the interpolator must not use them.
             self._tick_ms, self._sent = tick_ms, deque(list(self._sent)[-1:], FRAMES)
@@ -198,7 +198,7 @@ class TickDecoder:
         shapes = self.shapes.tick(bundle, found is not None, len(frames))
         if not self._sent:
             return TickOutput([], sound, concealed)
-        if not seen and len(frames) == FRAMES:  # shorter ticks need those before them, and no network
+        if not seen and len(frames) == FRAMES:  # frames of shorter ticks need those before, and no network to interpolate
             self._interpolated.clear()
             return TickOutput([], sound, concealed)
         shown = [*self._interpolated, *self._between(len(frames))]
@@ -220,7 +220,7 @@ class TickDecoder:
         self._larger.append(larger)
 
     def _halfway(self, small: Float32, larger: Float32 | None) -> tuple[Float32, Float32 | None]:
-        """Between the newest pictures and these."""
+        """The pictures halfway between the newest ones and these."""
         before = self._larger[-1] if self._larger else None
         if larger is not None and before is not None and before.shape == larger.shape:
             larger = _middle(before, larger)

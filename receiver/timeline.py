@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from codec.bundle import TIME_UNIT, Bundle
 
 GAP_MS = 10_000
-"""A longer gap is no loss: the sender paused or began anew, and time goes on with its next bundle."""
+"""A longer gap isn't loss: the sender paused or restarted, and time continues with its next bundle."""
 ALIGN_MS = 600
 """Ticks of all lengths begin at its multiples; so does a recording's time."""
 
 
 @dataclass(frozen=True)
 class TimedTick:
-    """A tick that begins ``at_ms`` after the recording's begin; ``bundle`` None: there is none.
-    ``redundant``: its sound, if the bundle after it brings that once more. ``missing``: ticks without a
-    bundle in a row, this one included."""
+    """A tick that begins ``at_ms`` after the beginning of the recording; ``bundle`` None: it has none.
+    ``redundant``: its sound, if the next bundle repeats it. ``missing``: how many ticks in a row have no
+    bundle, this one included."""
 
     at_ms: int
     tick_ms: int
@@ -38,12 +38,12 @@ class Timeline:
         return (expected + (((bundle.time - expected) + 0x8000) & 0xFFFF) - 0x8000) * TIME_UNIT
 
     def shift_for(self, bundle: Bundle) -> int:
-        """How much later the bundle must be, in :data:`codec.bundle.TIME_UNIT`, not to count as one that comes too late."""
+        """By how much the bundle's time must be shifted, in units of :data:`codec.bundle.TIME_UNIT`, so as not to be too late."""
         behind = self._next - self._place(bundle) if self._origin is not None else 0
         return -(-behind // ALIGN_MS) * ALIGN_MS // TIME_UNIT if 0 < behind < GAP_MS else 0
 
     def ticks(self, bundle: Bundle) -> list[TimedTick]:
-        """The ticks up to this bundle's own; none for a bundle that comes too late to be shown."""
+        """The ticks up to and including this bundle's; none for a bundle that is too late to be shown."""
         if self._origin is None:
             at = bundle.time * TIME_UNIT
             self._origin = at - at % ALIGN_MS

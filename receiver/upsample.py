@@ -1,9 +1,9 @@
-"""``upsample``, the paper's other use: a face video that only exists small, and one sharp picture
-of the face → 256×256, 25 FPS.
+"""``upsample``, the paper's other use: a face video that exists only at a small size, and one sharp
+picture of the face → 256×256, 25 FPS.
 
 Each frame goes through the call's network: the 8×8 averages of five frames drive the picture of the
-face, what the small frame shows beyond 8×8 goes in as detail. Then back-projection makes sure that
-nothing is claimed that the footage denies: the output, averaged down again, is the small frame.
+face, and what the small frame shows beyond 8×8 is passed in as detail. Back-projection then keeps the
+output consistent with the footage: averaged down again, the output is the small frame.
 """
 
 from collections import deque
@@ -34,10 +34,10 @@ STEPS = 6
 """Rounds of back-projection. More rounds, or bicubic enlargement, give the same PSNR within 0.02 dB
 and more ringing (LPIPS)."""
 LONGEST = FRAME_RATE
-"""Frames on the grid; where pictures are further apart, the first is held, since what moved between
-them is anyone's guess."""
+"""Frames on the grid. If two pictures are further apart, the first is held, since nothing is known about
+the movement between them."""
 PIECE = 1000 * HOP
-"""Samples of sound whose log-mel is taken at a time: 10 s, or an hour of sound would need gigabytes."""
+"""Samples of sound whose log-mel is computed at a time: 10 s, because an hour at once would need gigabytes."""
 
 
 def load_identity(path: Path) -> UInt8:
@@ -56,12 +56,12 @@ def load_identity(path: Path) -> UInt8:
 
 
 def fitting(width: int, height: int, name: str = "video") -> int:
-    """The side out of 8, 16, 32, 64 that a frame is taken at: its own, or the next below. Raises
-    ``SourceError``."""
+    """The side, out of 8, 16, 32 and 64, to which a frame is reduced: its own, or the next smaller one.
+    Raises ``SourceError``."""
     if width != height:
         raise SourceError(f"{name} is {width}x{height}, not square: crop it to the face first")
     if width < SMALL:
-        raise SourceError(f"{name} is {width}x{height}: {SMALL}x{SMALL} is the least")
+        raise SourceError(f"{name} is {width}x{height}: at least {SMALL}x{SMALL} is needed")
     return next(s for s in SIZES if s <= width)
 
 
@@ -69,7 +69,7 @@ def back_project(frame: Float32, small: Float32, steps: int = STEPS) -> Float32:
     """Frame (256, 256, 3) whose area averages become ``small`` (S, S, 3), both in [0, 1] (Irani and
     Peleg, 1991).
 
-    What is missing is enlarged smoothly and added, a few times over: all at once would show the
+    What is missing is enlarged smoothly and added, in several rounds: a single one would show the
     small frame's squares.
     """
     for _ in range(steps):
@@ -79,11 +79,11 @@ def back_project(frame: Float32, small: Float32, steps: int = STEPS) -> Float32:
 
 
 class Restorer:
-    """Draws frames from small ones. Not thread-safe."""
+    """Renders frames from small ones. Not thread-safe."""
 
     def __init__(self, upsampler: Upsampler, identity: UInt8, mel: Float32 | None = None, steps: int = STEPS) -> None:
         """``identity`` RGB (256, 256, 3); ``mel``: log-mel (n, 80) of the video's sound from its
-        first frame on, None: unheard.
+        first frame on, None: the network gets no speech.
 
         Raises ``ValueError`` for an identity of another shape.
         """
@@ -104,19 +104,19 @@ class Restorer:
 
 
 def between(pictures: Iterator[UInt8], side: int, interpolator: Interpolator) -> Iterator[Float32]:
-    """Pictures on the 25 FPS grid as :func:`codec.media.files.file_frames` gives them → small
+    """Pictures on the 25 FPS grid, as :func:`codec.media.files.file_frames` yields them → small
     frames (side, side, 3) in [0, 1].
 
-    Where that repeats a picture until the next, there is a straight way from the one to the other,
-    except where nothing comes for a second; 8×8 at 5 FPS goes through the interpolator as in a
-    call. Raises ``SourceError``.
+    Where that function repeats a picture until the next, the frames between are interpolated
+    linearly, unless more than a second lies between the two pictures; 8×8 at 5 FPS goes through the
+    interpolator as in a call. Raises ``SourceError``.
     """
     known: deque[Float32] = deque(maxlen=FRAMES)  # pictures 200 ms apart from one another, newest last
     held, gap = next(pictures), 1
     known.append(shrink(held, side))
     yield known[-1]
     for picture in pictures:
-        if picture is held:  # file_frames repeats the very array
+        if picture is held:  # file_frames repeats the same array object
             gap += 1
             if gap > LONGEST:
                 yield known[-1]
@@ -139,7 +139,7 @@ def between(pictures: Iterator[UInt8], side: int, interpolator: Interpolator) ->
 
 
 def speech_mel(sound: Iterable[Float32]) -> Float32 | None:
-    """Log-mel (n, 80) of mono 16 kHz sound that comes in pieces; None where there is none."""
+    """Log-mel (n, 80) of mono 16 kHz sound that comes in pieces; None if there is no sound."""
     lead, rows = -(-WINDOW // HOP) * HOP, []
     kept, skip = np.zeros(0, np.float32), 0
     for piece in sound:
@@ -154,7 +154,7 @@ def speech_mel(sound: Iterable[Float32]) -> Float32 | None:
 
 
 def windows(frames: Iterable[Float32]) -> Iterator[list[Float32]]:
-    """The five frames around each; beyond the first and the last these are repeated."""
+    """For each frame the five frames around it; the first and the last are repeated beyond the ends."""
     kept: deque[Float32] = deque(maxlen=FRAMES)
     for frame in frames:
         kept.extend([frame] * (0 if kept else FRAMES // 2))
@@ -175,12 +175,12 @@ def upsample_file(
     """Small face video + picture of the face → MP4 256×256 at 25 FPS with the video's sound, or
     that of ``audio``.
 
-    ``scale``, where given, must be what the video's size makes it: 32 for 8×8, 16, 8, or 4 for
-    64×64. ``speech`` False lets the network not hear the sound. ``note`` is told in a sentence when
-    the video has another size and is shrunk first. Gives frames, side of the small frames, scale,
-    whether the network heard speech, and the PSNR in dB of the output, averaged down again, against
-    the small frames. The file appears under its name only when it is whole. Raises ``SourceError``,
-    ``OutputError``, ``WeightsMissingError``, ``ValueError`` and ``OSError``.
+    ``scale``, where given, must match the video's size: 32 for 8×8, 16, 8, or 4 for 64×64. ``speech``
+    False gives the network no sound. ``note`` is called with a sentence when the video has another
+    size and is shrunk first. Returns the number of frames, the side of the small frames, the scale,
+    whether the network got speech, and the PSNR in dB of the output, averaged down again, against
+    the small frames. The file appears under its name only when it is complete. Raises
+    ``SourceError``, ``OutputError``, ``WeightsMissingError``, ``ValueError`` and ``OSError``.
     """
     face, pictures = load_identity(identity), file_frames(source)
     if out.resolve() in [path.resolve() for path in (source, identity, audio) if path]:

@@ -25,8 +25,8 @@ from sender.stream import SenderStream, StreamConfig
 
 @dataclass(frozen=True)
 class Encoded:
-    """What came of a video: its bits, the 8×8 pictures' PSNR in dB against the unquantised, its
-    frames (25 a second), and how many of them lay in ticks in which no face was found."""
+    """Figures of an encoded video: its bits, the small pictures' PSNR in dB against the unquantised, its
+    frames (25 a second), and how many of them lie in ticks in which no face was found."""
 
     count: BitCount
     lowres_psnr_db: float | None
@@ -35,14 +35,14 @@ class Encoded:
 
 
 def without_face(source: Path, count: int, frames: int) -> str:
-    """A sentence on frames that showed no face, and on what was sent of them."""
+    """A sentence about the frames that showed no face, and what was encoded for them."""
     if count < frames:
-        return f"{source}: no face in {count} of {frames} frames, which show where it was last"
+        return f"{source}: no face in {count} of {frames} frames; these show the place where it was last seen"
     return f"{source}: no face in any of its {frames} frames, so its middle was encoded (--crop none takes the whole picture)"
 
 
 class _Writer(FileWriter):
-    """Writes a stream's keyframes as they are made; what is written is held by the other side."""
+    """Writes a stream's keyframes as they are made; one that is written counts as held by the peer."""
 
     def __init__(self, file: BinaryIO, stream: SenderStream) -> None:
         super().__init__(file)
@@ -50,7 +50,7 @@ class _Writer(FileWriter):
         self._written: Keyframe | None = None
 
     def keyframes(self) -> None:
-        """Write the newest keyframe, unless it is there."""
+        """Write the newest keyframe, unless it is in the file already."""
         newest, slot = self._keyframes.newest, self._keyframes.slot
         if newest is not None and newest is not self._written:
             self.keyframe(slot, newest)
@@ -60,7 +60,7 @@ class _Writer(FileWriter):
 
 def _look_through(video: Path, stream: SenderStream, tick_ms: int) -> Scenes:
     """Find the scenes, and choose the first keyframe."""
-    for tick in islice(file_ticks(video, tick_ms=tick_ms), CHOICE_TICKS_MAX):  # a small face is found in the course of some ticks
+    for tick in islice(file_ticks(video, tick_ms=tick_ms), CHOICE_TICKS_MAX):  # a small face may be found only after some ticks
         if stream.framing.see(tick)[1] == Face.TRACKED:
             break
     stream.framing.rewind()
@@ -75,7 +75,7 @@ def _look_through(video: Path, stream: SenderStream, tick_ms: int) -> Scenes:
 
 
 def _begin_scene(stream: SenderStream, crop: UInt8) -> None:
-    """Use the keyframe that suits the scene, a new one where none does."""
+    """Use the keyframe that suits the scene, or a new one if none does."""
     gallery = stream.keyframes.gallery
     slot = slot_for(crop, {slot: keyframe for slot, keyframe in gallery.keyframes.items() if slot in gallery.held})
     if slot is None or not stream.keyframes.use(slot):
@@ -86,10 +86,10 @@ def _begin_scene(stream: SenderStream, crop: UInt8) -> None:
 def encode_file(
     video: Path, out: Path, config: StreamConfig, progress: Progress = lambda _: None, refresh: FileRefresh | None = None
 ) -> Encoded:
-    """Video file → ``.fw``. After a cut the keyframe is chosen anew, unless ``config.keyframe`` is "first";
-    ``refresh`` brings further ones.
+    """Video file → ``.fw``. After a cut the keyframe is chosen again, unless ``config.keyframe`` is "first";
+    ``refresh`` adds further keyframes.
 
-    The file appears under its name only when it is whole. Raises ``OutputError`` for another name
+    The file appears under its name only when it is complete. Raises ``OutputError`` for another name
     than ``.fw``, ``SourceError`` and ``OSError``.
     """
     check_name(out, ".fw")
@@ -104,11 +104,11 @@ def encode_file(
                 if number in scenes.cuts:
                     stream.framing.cut()
                 if number in scenes.keyframes:
-                    writer.keyframes()  # one that the refresh has set since: it is held before another is chosen
+                    writer.keyframes()  # one that the refresh has set: it must be held before another is chosen
                     _begin_scene(stream, scenes.keyframes[number])
                     writer.keyframes()
                 bundle = stream.bundle(tick)
-                assert bundle is not None  # a file leaves no tick out
+                assert bundle is not None  # no tick of a file is left out
                 writer.keyframes()
                 writer.bundle(bundle)
                 if bundle.picture is not None:

@@ -1,4 +1,4 @@
-"""Other keyframes in a ``.fw`` file, where the sender's own mirror finds them better, as many as a rate allows."""
+"""Further keyframes in a ``.fw`` file where the sender's own mirror finds them better, as many as a rate allows."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from sender.keyframes.refresh import Refresh
 from sender.stream import SenderStream
 
 CHECK_MS = 600
-"""Between two looks: a file has time."""
+"""Milliseconds between two looks: less than in a call, because a file isn't encoded in real time."""
 
 
 class FileRefresh:
-    """Follows a stream that is written to a file; what is written is held at once."""
+    """Follows a stream that is written to a file; a keyframe that is written counts as held at once."""
 
     def __init__(
         self, kbps: float, quality: int = QUALITY, weights: Path | None = None, device: str = "auto", check_ms: int = CHECK_MS,
@@ -26,7 +26,7 @@ class FileRefresh:
         self.slots: list[int] = []
 
     def after(self, stream: SenderStream, bundle: Bundle) -> None:
-        """A bundle was made; the stream may take another keyframe for the next."""
+        """Call it after each bundle; it may set another keyframe for the next one."""
         self._first = self._first or stream.count.keyframe_bytes
         newest = len(stream.keyframes.newest.data) if stream.keyframes.newest else 0
         spent = stream.count.keyframe_bytes - self._first

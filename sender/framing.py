@@ -1,4 +1,4 @@
-"""From the camera's pictures to the crop that is sent, and to what the other side is told of the face."""
+"""From the camera's pictures to the crop that is sent, and to what the bundle reports about the face."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -19,7 +19,7 @@ class Framing:
         away, camera_off: set from outside; nothing is shown then.
         crop: where the newest crop lies in the picture; None before the first.
         placed: the newest tick's pictures, each with its crop; none while nothing is shown.
-        on_crops: told of a tick's crops, with the number of their first frame.
+        on_crops: called with the number of a tick's first frame and the tick's crops.
     """
 
     def __init__(self, mode: Literal["face", "none"], detector: Detector, mesh: Mesh) -> None:
@@ -34,17 +34,17 @@ class Framing:
 
     @property
     def hidden(self) -> bool:
-        """Whether there is nothing to be seen: no keyframe is offered then, let alone sent."""
+        """Whether nothing is shown: then no keyframe is offered or sent."""
         return self.away or self.camera_off or self._nothing_seen
 
     @property
     def enlarged(self) -> float:
-        """How many times the face is enlarged to be shown at 256×256: over 1 it is too far from the
+        """How many times the face is enlarged to be shown at 256×256: above 1 it is too far from the
         camera to be sharp."""
         return float(SIDE / max(self.crop.side, 1.0)) if self.crop is not None and self._mode == "face" else 1.0
 
     def cut(self) -> None:
-        """The next picture shows another scene: the crop jumps there."""
+        """The next picture shows another scene: the crop jumps to the face there."""
         self.tracker.reset()
         self.crop = None
 
@@ -54,9 +54,9 @@ class Framing:
         self.crop = None
 
     def see(self, tick: Tick, at_ms: int | None = None, tick_ms: int = 200) -> tuple[UInt8 | None, Face]:
-        """(a tick's last picture as its crop (256, 256, 3), None while hidden; the face in it).
+        """(the crop (256, 256, 3) of a tick's last picture, None while hidden; the face in it).
 
-        ``at_ms``: where the tick begins in the stream, for :attr:`on_crops`; None: it isn't called.
+        ``at_ms``: where the tick begins in the stream, for :attr:`on_crops`; None: that isn't called.
         """
         frames = [f for f in tick.frames if f is not None]
         self._nothing_seen = not frames

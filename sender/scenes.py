@@ -39,7 +39,7 @@ def _apart(a: UInt8, b: UInt8) -> float:
 
 
 def find_scenes(ticks: Iterable[Tick], framing: Framing, choice: KeyframeChoice) -> Scenes:
-    """Look through a file once; what each scene's keyframe is chosen from is spread over the whole scene. Pass a fresh
+    """Go through a file once. The candidates for each scene's keyframe are spread over the whole scene. Pass a fresh
     ``framing`` and ``choice``, set up like the stream's."""
     detector, cuts, begun, every = CutDetector(), set[int](), 0, 1
     found: dict[int, UInt8] = {}
@@ -54,7 +54,7 @@ def find_scenes(ticks: Iterable[Tick], framing: Framing, choice: KeyframeChoice)
             anything = choice.best()
 
     for number, tick in enumerate(ticks):
-        if sum(detector.update(_thumbnail(f)) for f in tick.frames if f is not None):  # each must be seen
+        if sum(detector.update(_thumbnail(f)) for f in tick.frames if f is not None):  # not any(): it needs each frame
             end()
             cuts.add(number)
             begun, every, choice = number, 1, choice.new_choice()

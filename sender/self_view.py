@@ -1,4 +1,4 @@
-"""Own preview: what the other side sees of me, rendered from the very bundles that are sent, one frame a tick."""
+"""The user's own preview: what the peer sees, rendered from the same bundles that are sent, one frame a tick."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from receiver.tick_decoder import TickDecoder
 
 
 class Preview:
-    """Renders in a thread of its own; a tick that comes while one is being rendered is decoded but not shown."""
+    """Renders in a separate thread; a tick that comes while one is being rendered is decoded but not shown."""
 
     def __init__(self, upsampler: Upsampler, interpolator: Interpolator, show: Callable[[UInt8], None]) -> None:
         """``show`` is called on the event loop with RGB (256, 256, 3)."""

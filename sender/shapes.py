@@ -18,7 +18,7 @@ from models.face.tracker import Crop
 
 
 def points_of(rgb: UInt8, detector: Detector, mesh: FaceMesh) -> Float32 | None:
-    """The points (54, 2), in pixels, of a face in a picture (256, 256, 3) that stands alone; None without a face."""
+    """The points (54, 2), in pixels, of the face in a single picture (256, 256, 3); None without a face."""
     found = PointFollower(detector, mesh).see(rgb)
     return None if found is None else pixels_of(found)
 
@@ -29,21 +29,21 @@ class OutgoingShapes:
     def __init__(self, detector: Detector, mesh: FaceMesh) -> None:
         self._follower, self._encoder = PointFollower(detector, mesh), ShapeEncoder()
         self._tick: list[Float32 | None] = []
-        # The camera's newest pictures that were looked at, with their points in its pixels.
+        # The camera's newest pictures on which the mesh was run, with their points in its pixels.
         self._known: deque[tuple[UInt8, Float32 | None]] = deque(maxlen=BETWEEN + 1)
 
     def hide(self) -> None:
-        """Nobody is to be seen."""
+        """Nobody is visible."""
         self._follower.reset()
         self._tick = []
         self._known.clear()
         self._encoder.skip()
 
     def look(self, frame: UInt8, crop: Crop) -> Float32 | None:
-        """The camera's newest picture (H, W, 3): its face's points (54, 2) in its pixels. May be called as soon as it
-        is there, before its tick ends, so that :meth:`see` finds it done. ``crop``: about where the face is."""
+        """Find the face's points (54, 2) in the camera's newest picture (H, W, 3), in its pixels. May be called as soon as
+        it is captured, before its tick ends: :meth:`see` then uses the result. ``crop``: about where the face is."""
         for seen, points in self._known:
-            if seen is frame:  # looked at early, or a slow camera's picture that comes several times
+            if seen is frame:  # processed early, or delivered several times by a slow camera
                 return points
         found = self._follower.see(frame, crop)
         points = None if found is None else pixels_of(found)
@@ -60,9 +60,9 @@ class OutgoingShapes:
         self._encoder.skip()
 
     def encode(self, number: int, header: PictureHeader, keyframe: Keyframe, all_frames: bool) -> bytes | None:
-        """The shape of the newest tick, to go with picture ``number``; None if keyframe or tick show no face.
+        """The coded shape of the newest tick, to go with picture ``number``; None if keyframe or tick show no face.
 
-        ``all_frames``: code all five frames, not the last alone. If a face is missing in any of them, only
+        ``all_frames``: code all five frames, not only the last. If a face is missing in any of them, only
         the last is coded.
         """
         key, end = keyframe.points, self._tick[-1] if self._tick else None
@@ -70,5 +70,5 @@ class OutgoingShapes:
             self.skip()
             return None
         known = [points for points in self._tick if points is not None]
-        told = known if all_frames and len(known) == len(self._tick) == BETWEEN + 1 else [end]
-        return self._encoder.encode(number, header, coefficients(np.stack(told) - key))[0]
+        coded = known if all_frames and len(known) == len(self._tick) == BETWEEN + 1 else [end]
+        return self._encoder.encode(number, header, coefficients(np.stack(coded) - key))[0]

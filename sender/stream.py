@@ -1,4 +1,4 @@
-"""Ticks → bundles: crop, keyframe, picture, speech. Holds one outgoing stream's whole state; knows
+"""Ticks → bundles: crop, keyframe, picture, speech. Holds one outgoing stream's whole state; depends on
 no network or clock."""
 
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ from sender.shapes import OutgoingShapes
 from sender.vad import VoiceActivity
 
 PICTURE_BYTES = {8: 44, 16: 120, 32: 320}
-"""Sides of pictures that the network is trained to draw from (the codec carries 12 as well), and
-what one may cost on average, in bytes."""
+"""Picture sides that the network is trained to render from (the codec also has 12), and what a picture
+may cost on average, in bytes."""
 QUANTISERS = {True: (5, 5), False: (2, 3)}
 """Quantiser numbers of luma and chroma, with the face's shape and without it: steps of 6 and 6, or of 3 and 4. The
 shape carries the motion, so the pictures can be coarser (docs/decisions.md)."""
 PAUSING_TICK = 200
-"""Ticks of so many milliseconds are left out in silence; at the faster tick modes there is room."""
+"""Only ticks of this many milliseconds are left out in silence; with shorter ones there is bandwidth to spare."""
 SWITCH_MS = 600
 """The tick mode may change only at multiples of this many ms, where ticks of all lengths start
 together."""
@@ -39,7 +39,7 @@ together."""
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """What a stream is like.
+    """A stream's settings.
 
     Attributes:
         crop: "face" follows the face, "none" takes the frame as it is.
@@ -49,7 +49,7 @@ class StreamConfig:
         bitrate: of Opus, bit/s.
         tick_mode: index into ``TICK_MODES``.
         quality: of the keyframe's AV1 or WebP, 1..100.
-        picture_bytes: what a picture may cost on average; by default as :data:`PICTURE_BYTES` says.
+        picture_bytes: what a picture may cost on average; :data:`PICTURE_BYTES` by default.
         shape: send the face's shape (mesh points) with each picture; without it the stream is as in the paper.
         pauses: in silence send no sound and, at ticks of 200 ms, only every other tick's bundle.
     """
@@ -68,7 +68,7 @@ class StreamConfig:
 
 
 class SenderStream:
-    """One person's outgoing stream. Feed it ticks in order; it gives a bundle for each, or none where
+    """One person's outgoing stream. Pass it ticks in order; it returns a bundle for each, or None where
     silence needs none.
 
     Attributes:
@@ -76,7 +76,7 @@ class SenderStream:
         keyframes: those made so far, and which of them is in use.
         muted: send silence; set by the caller.
         redundant: repeat the previous tick's audio; set by the caller.
-        every_frame: look at the face in all pictures of a tick, not the last alone; set by the caller.
+        every_frame: run the face mesh on all pictures of a tick, not only the last; set by the caller.
         seen: the last tick's crop (256, 256, 3), None while nothing is shown; ``face``: what was in it.
     """
 
@@ -110,8 +110,8 @@ class SenderStream:
         return TICK_MODES[self.tick_mode]
 
     def set_tick_mode(self, tick_mode: int, bitrate: int) -> None:
-        """Another tick mode and Opus bit rate from the next tick on. Raises ``ValueError`` off
-        :data:`SWITCH_MS`, where the tick modes' ticks don't begin together."""
+        """Set tick mode and Opus bit rate from the next tick on. Raises ``ValueError`` if the tick mode
+        changes at a time that is not a multiple of :data:`SWITCH_MS`."""
         if tick_mode != self.tick_mode and self.at_ms % SWITCH_MS:
             raise ValueError(f"the tick mode changes every {SWITCH_MS} ms, not after {self.at_ms}")
         self.tick_mode = tick_mode
@@ -129,8 +129,8 @@ class SenderStream:
         self.keyframes.gallery.reconnected()
 
     def candidates(self, tick: Tick) -> None:
-        """Look at a tick for the keyframe before the stream starts: a file can be read twice, a
-        camera is on while the other side is waited for."""
+        """Consider a tick for the keyframe before the stream starts: a file can be read twice, and a
+        camera is on while the peer is awaited."""
         crop, _ = self.framing.see(tick)
         if crop is None:
             self.keyframes.hide()
@@ -143,7 +143,7 @@ class SenderStream:
             self.keyframes.choose_early()
 
     def look_early(self, frame: UInt8) -> None:
-        """The camera's newest picture, before its tick ends: what takes longest is done now, and delays nothing."""
+        """Process the camera's newest picture before its tick ends: what takes longest is done now, so it delays no bundle."""
         if self.shapes and self.every_frame and self.framing.crop and not self.framing.hidden and self.pictures.slot is not None:
             self.shapes.look(frame, self.framing.crop)
 
@@ -156,8 +156,8 @@ class SenderStream:
         return self.seen
 
     def bundle(self, tick: Tick, report: Report | None = None) -> Bundle | None:
-        """The bundle of the next tick; None where it is left out in silence. ``keyframes.newest``
-        appears when the choice is made."""
+        """The bundle of the next tick; None if it is left out in silence. ``keyframes.newest`` is set
+        when the keyframe has been chosen."""
         crop = self._see(tick)
         muted = self.muted or self.framing.away
         samples = np.zeros_like(tick.sound) if muted else tick.sound
@@ -170,7 +170,7 @@ class SenderStream:
         sound = self._encode_silence(len(samples)) if silent else self.speech.encode(samples)
         self._paused = silent and self.tick_ms == PAUSING_TICK and self.keyframes.newest is not None
         if silent and picture is None and not self._paused and self.face not in NO_CAMERA:
-            sound = (b"",)  # else it would be taken for a mere report, and its tick for lost
+            sound = (b"",)  # otherwise it would count as a mere report, and its tick as lost
         shape = self._encode_shape(picture is not None)
         bundle = Bundle(
             self.number, (self.at_ms // TIME_UNIT) & 0xFFFF, self.tick_mode, picture, sound, report,
@@ -184,8 +184,8 @@ class SenderStream:
         return bundle
 
     def _encode(self, crop: UInt8) -> bytes | None:
-        """The crop's small picture as bits; None where it takes too many, so that the other side
-        keeps the one before."""
+        """The crop's small picture in bits; None if it takes too many, so that the peer keeps the
+        previous one."""
         wanted = sample(crop, self.config.size)
         try:
             picture, decoded = self.pictures.encode(self.number, wanted, self.rate.limit)

@@ -1,4 +1,4 @@
-"""Browsers that tests and benches steer: Chromium, Firefox, a camera made of a clip, a sound server without a sound card.
+"""Browsers that tests and benchmarks control: Chromium, Firefox, a clip as camera, a sound server without a sound card.
 
 For the rest of bench and for tests.
 """

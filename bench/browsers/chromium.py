@@ -1,4 +1,4 @@
-"""The few calls of the W3C WebDriver protocol that the page's tests and benches need, spoken to chromedriver."""
+"""A client of chromedriver with the few calls of the W3C WebDriver protocol that the page's tests and benchmarks need."""
 
 import asyncio
 import base64
@@ -31,23 +31,23 @@ class BrowserError(RuntimeError):
 
 
 async def line_with(marker: str, output: asyncio.StreamReader | None, program: str) -> str:
-    """The first line of a program's output that holds ``marker``. Raises :class:`BrowserError` where none does, with what it said
-    instead."""
+    """The first line of a program's output that contains ``marker``. Raises :class:`BrowserError`, with its last lines, if none
+    does."""
     assert output is not None
-    said = []
+    lines = []
     try:
         async with asyncio.timeout(SLOWEST):
             async for line in output:
-                said.append(line.decode(errors="replace").strip())
-                if marker in said[-1]:
-                    return said[-1]
+                lines.append(line.decode(errors="replace").strip())
+                if marker in lines[-1]:
+                    return lines[-1]
     except TimeoutError:
-        raise BrowserError(f"{program} did not start within {SLOWEST:.0f} s: {said[-3:]}") from None
-    raise BrowserError(f"{program} ended at once: {said[-3:]}")
+        raise BrowserError(f"{program} did not start within {SLOWEST:.0f} s: {lines[-3:]}") from None
+    raise BrowserError(f"{program} ended at once: {lines[-3:]}")
 
 
 def family(root: int) -> set[int]:
-    """A process, its children, theirs and so on."""
+    """A process and all its descendants."""
     parents = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
@@ -61,7 +61,7 @@ def family(root: int) -> set[int]:
 
 
 def _own_mb(pid: int) -> float:
-    """Proportional set size of a process in MB: pages that it shares are split between those who do."""
+    """Proportional set size of a process in MB: a shared page is divided among the processes that share it."""
     try:
         rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -75,9 +75,9 @@ class Browser:
     def __init__(
         self, *options: str, environment: dict[str, str] | None = None, fake_devices: bool = True, autoplay: bool = True
     ) -> None:
-        """``options``: of Chromium's, besides the usual ones. ``environment``: where it isn't this
-        process's. ``fake_devices``: camera and microphone of Chromium's making, not the machine's.
-        ``autoplay``: sound needs no touch of the page."""
+        """``options``: Chromium's, besides :data:`OPTIONS`. ``environment``: None takes this process's.
+        ``fake_devices``: Chromium's own fake camera and microphone, not the machine's. ``autoplay``:
+        sound plays before the user has touched the page."""
         more = (FAKE_DEVICES,) * fake_devices + (AUTOPLAY,) * autoplay
         self._options, self._environment = (*options, *more), environment
 
@@ -105,7 +105,7 @@ class Browser:
         return self
 
     async def _address(self) -> str:
-        """Where chromedriver listens. Raises :class:`BrowserError` with what it said where it doesn't."""
+        """The URL at which chromedriver listens. Raises :class:`BrowserError`, with its output, if it doesn't."""
         line = await line_with("started successfully on port", self._process.stdout, "chromedriver")
         return f"http://127.0.0.1:{line.split()[-1].strip('.')}"
 
@@ -128,14 +128,14 @@ class Browser:
         async with self._http.request(method, self._url + path, json=body) as answer:
             value = (await answer.json())["value"]
             if answer.status != 200:
-                told = value.get("message", value) if isinstance(value, dict) else value
-                raise BrowserError(f"the browser refused {path.rsplit('/', 1)[-1]}: {str(told).splitlines()[0]}")
+                message = value.get("message", value) if isinstance(value, dict) else value
+                raise BrowserError(f"the browser refused {path.rsplit('/', 1)[-1]}: {str(message).splitlines()[0]}")
             return value
 
     async def memory_mb(self) -> float:
-        """Memory of the browser with all its processes, in MB; what they share counts once. 0 where the system doesn't tell it
-        as Linux does."""
-        # In another thread: what runs on this event loop, such as a relay, must not stand still meanwhile.
+        """Memory of all the browser's processes, in MB; memory that they share counts once. 0 on systems without Linux's
+        ``/proc``."""
+        # In another thread: what runs on this event loop, such as a relay, must not be blocked meanwhile.
         return await asyncio.to_thread(lambda: sum(map(_own_mb, family(self._process.pid))))
 
     async def open(self, url: str) -> None:
@@ -147,28 +147,28 @@ class Browser:
         await self._ask("POST", f"/session/{self._session}/goog/cdp/execute", body)
 
     async def before(self, script: str) -> None:
-        """Run a script in every page that is opened from now on, before its own."""
+        """Run a script in every page that is opened from now on, before the page's own scripts."""
         await self.develop("Page.addScriptToEvaluateOnNewDocument", source=script)
 
     async def media(self, scheme: str) -> None:
-        """Make the page see itself as in ``scheme``: ``light`` or ``dark``."""
+        """Emulate the colour scheme ``light`` or ``dark``."""
         await self.develop("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     async def size(self, width: int, height: int) -> None:
-        """Give the page a screen of so many CSS pixels, a phone's for instance."""
+        """Give the page a screen of this size in CSS pixels, for instance a phone's."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         await self.develop("Emulation.setDeviceMetricsOverride", **metrics)
 
     async def run(self, script: str) -> Any:
-        """Run a function body in the page; gives what it returns."""
+        """Run a function body in the page; returns what that returns."""
         return await self._ask("POST", f"/session/{self._session}/execute/sync", {"script": script, "args": []})
 
     async def run_async(self, script: str) -> Any:
-        """Run a function body in the page; gives what it hands to its last argument, a function."""
+        """Run a function body in the page; returns what that passes to its last argument, a callback."""
         return await self._ask("POST", f"/session/{self._session}/execute/async", {"script": script, "args": []})
 
     async def click(self, selector: str) -> None:
-        """As a user does, which counts as one having touched the page. ``selector``: of CSS."""
+        """Click an element as a user does: it counts as a user gesture. ``selector``: a CSS selector."""
         (element,) = (await self._ask("POST", self._at("element"), {"using": "css selector", "value": selector})).values()
         await self._ask("POST", self._at(f"element/{element}/click"), {})
 

@@ -41,15 +41,15 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
 
 
 def chromium_options(clip: Path, folder: Path, tint: tuple[float, float, float] = (1, 1, 1), seconds: float = 8.0) -> list[str]:
-    """Write ``clip``, its colours multiplied by ``tint``, as what Chromium's fake devices play over
-    and over; its options."""
+    """Write ``clip``, its colours multiplied by ``tint``, to files that Chromium's fake devices play
+    over and over; returns Chromium's options for them."""
     frames = (padded(rgb * np.array(tint)) for rgb in islice(file_frames(clip), round(seconds * 25)))
     sound = list(file_sound(clip)) or [np.zeros(RATE, np.float32)]  # a clip without sound is silent
     return devices(folder, frames, np.concatenate(sound)[: round(seconds * RATE)])
 
 
 def padded(rgb: UInt8 | Float32) -> UInt8:
-    """A picture in the middle of a grey one of the camera's size; what is larger is cut off."""
+    """A picture in the middle of a grey one of the camera's size; what doesn't fit is cut off."""
     height, width = min(HEIGHT, rgb.shape[0]), min(WIDTH, rgb.shape[1])
     canvas = np.full((HEIGHT, WIDTH, 3), 96, np.uint8)
     top, left = (HEIGHT - height) // 2, (WIDTH - width) // 2
@@ -58,8 +58,8 @@ def padded(rgb: UInt8 | Float32) -> UInt8:
 
 
 def devices(folder: Path, frames: Iterable[UInt8], sound: Float32) -> list[str]:
-    """Write pictures (HEIGHT, WIDTH, 3) at 25 a second, and mono sound at 16 kHz, as what Chromium's fake devices play
-    over and over; its options."""
+    """Write pictures (HEIGHT, WIDTH, 3) at 25 a second, and mono sound at 16 kHz, to files that Chromium's fake devices
+    play over and over; returns Chromium's options for them."""
     camera = folder / "camera.mjpeg"
     with av.open(str(camera), "w", format="mjpeg") as out:
         stream = out.add_stream("mjpeg", rate=25)
@@ -72,15 +72,15 @@ def devices(folder: Path, frames: Iterable[UInt8], sound: Float32) -> list[str]:
 
 
 def camera_script(clip: Path, seconds: float = 4.0) -> str:
-    """JavaScript that, run before a page's own, makes ``clip`` its camera, over and over: for browsers without files as
-    cameras, such as Firefox. The microphone stays the browser's."""
+    """JavaScript that, run before a page's own scripts, makes ``clip`` its camera, over and over: for browsers that can't
+    take a file as camera, such as Firefox. The microphone stays the browser's."""
     frames = (padded(rgb)[..., ::-1] for rgb in islice(file_frames(clip), round(seconds * 25)))
     pictures = [base64.b64encode(cv2.imencode(".jpg", frame)[1].tobytes()).decode() for frame in frames]
     return _CAMERA % (json.dumps(pictures), WIDTH, HEIGHT)
 
 
 def microphone(folder: Path, sound: Float32) -> Path:
-    """Write mono sound at 16 kHz as the WAV file that a fake microphone plays; gives where it is."""
+    """Write mono sound at 16 kHz as the WAV file that a fake microphone plays; returns its path."""
     path = folder / "microphone.wav"
     with wave.open(str(path), "wb") as out_sound:
         out_sound.setnchannels(1)

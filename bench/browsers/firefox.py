@@ -1,4 +1,4 @@
-"""A headless Firefox, steered over WebDriver BiDi, which it speaks itself (https://w3c.github.io/webdriver-bidi/)."""
+"""A headless Firefox, controlled over WebDriver BiDi, which it supports itself (https://w3c.github.io/webdriver-bidi/)."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ from bench.browsers.chromium import SLOWEST, BrowserError, line_with
 from bench.browsers.sound_server import VOICE
 
 PREFERENCES = {
-    "media.navigator.streams.fake": True,  # camera and microphone of Firefox's making
+    "media.navigator.streams.fake": True,  # Firefox's own fake camera and microphone
     "media.navigator.permission.disabled": True,
     "media.autoplay.default": 0,
     "media.cubeb.backend": "pulse-rust",  # with ALSA an AudioContext may stay suspended
@@ -29,7 +29,7 @@ PREFERENCES = {
     "app.update.enabled": False,
 }
 HEARING = {"media.audio_loopback_dev": VOICE}
-"""Preferences besides, with which the sound server's voice is the microphone."""
+"""Further preferences, which make the sound server's voice the microphone."""
 
 
 def available() -> bool:
@@ -38,9 +38,9 @@ def available() -> bool:
 
 
 class Firefox:
-    """One window, as an async context manager, with the methods of :class:`bench.browsers.chromium.Browser`. Without a sound
-    server its AudioContext never runs: give ``environment`` one's (:mod:`bench.browsers.sound_server`), and ``hears`` where
-    that speaks; else the microphone is a tone, which is no voice and isn't sent."""
+    """One window, as an async context manager, with methods of :class:`bench.browsers.chromium.Browser`. Without a sound
+    server its AudioContext never runs: pass a server's as ``environment`` (:mod:`bench.browsers.sound_server`), and ``hears``
+    if that server speaks. Otherwise the microphone is a tone, which isn't taken for a voice and isn't sent."""
 
     def __init__(self, environment: dict[str, str] | None = None, hears: bool = False) -> None:
         self._environment = dict(os.environ if environment is None else environment)
@@ -115,11 +115,11 @@ class Firefox:
         await self._ask("browsingContext.navigate", context=self._context, url=url, wait="complete")
 
     async def before(self, script: str) -> None:
-        """Run a script in every page that is opened from now on, before its own."""
+        """Run a script in every page that is opened from now on, before the page's own scripts."""
         await self._ask("script.addPreloadScript", functionDeclaration=f"() => {{{script}}}")
 
     async def run(self, script: str) -> Any:
-        """Run a function body in the page, which may wait; gives what it returns."""
+        """Run a function body in the page, which may use ``await``; returns what that returns."""
         expression = f"(async () => JSON.stringify((await (async () => {{{script}}})()) ?? null))()"
         target = {"context": self._context}
         answer = await self._ask("script.evaluate", expression=expression, target=target, awaitPromise=True)
@@ -128,7 +128,7 @@ class Firefox:
         return json.loads(answer["result"]["value"])
 
     async def click(self, selector: str) -> None:
-        """As a user does, which counts as one having touched the page. ``selector``: of CSS."""
+        """Click an element as a user does: it counts as a user gesture. ``selector``: a CSS selector."""
         x, y = await self.run(
             f"const element = document.querySelector({json.dumps(selector)}); element.scrollIntoView({{ block: 'center' }});"
             "const { x, y, width, height } = element.getBoundingClientRect();"

@@ -1,6 +1,6 @@
-"""A PulseAudio server of its own, with a null sink whose monitor is the microphone: sound without a sound card.
+"""A separate PulseAudio server with a null sink whose monitor is the microphone: sound without a sound card.
 
-:meth:`SoundServer.speak` adds a microphone that hears a file, and not what is played.
+:meth:`SoundServer.speak` adds a microphone that delivers a file's sound, not what is played.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from pathlib import Path
 
 NEEDED = ("pulseaudio", "pactl", "parec", "pacat", "paplay")
 ATTEMPTS = 300
-"""How often it is looked, ten times a second, whether PulseAudio does what it was asked."""
+"""How often PulseAudio's state is checked, ten times a second, until it is the requested one."""
 VOICE = "voice"
 """The microphone that :meth:`SoundServer.speak` makes."""
 
@@ -23,7 +23,7 @@ class SoundServerError(RuntimeError):
 
 
 class SoundServer:
-    """As an async context manager. Programs that are started with :attr:`environment` play and record there."""
+    """An async context manager. Programs that are started with :attr:`environment` play and record there."""
 
     environment: dict[str, str]
 
@@ -59,15 +59,16 @@ class SoundServer:
         await self.start("sh", "-c", f'while paplay --device={VOICE} "$0"; do :; done', str(sound))
 
     async def _keep_running(self, sink: str, source: str) -> None:
-        """Play silence into the one and record from the other. A device that begins to run or stops tells all programs so,
-        and Firefox then locks up in some starts: PulseAudio's thread waits for a lock whose holder waits for PulseAudio."""
+        """Play silence into the sink and record from the source. When a device starts or stops running, all programs are
+        notified, and a Firefox that is starting may lock up: PulseAudio's thread waits for a lock whose holder waits for
+        PulseAudio."""
         await self._until({sink, source}, "did not answer")
         await self.start("sh", "-c", f"exec pacat --playback --device={sink} < /dev/zero")
         await self.start("sh", "-c", f"exec parec --device={source} > /dev/null")
         await self._until({sink, source}, "did not run its devices", "RUNNING")
 
     async def _until(self, devices: set[str], failure: str, state: str = "") -> None:
-        """Wait until PulseAudio lists all ``devices``, in ``state`` where one is given. Raises :class:`SoundServerError`."""
+        """Wait until PulseAudio lists all ``devices``, in ``state`` if one is given. Raises :class:`SoundServerError`."""
         for _ in range(ATTEMPTS):
             asked = await self.start("pactl", "list", "short")
             assert asked.stdout is not None
@@ -78,7 +79,7 @@ class SoundServer:
         raise SoundServerError(f"PulseAudio {failure} within 30 s")
 
     async def start(self, *command: str) -> asyncio.subprocess.Process:
-        """A program of this server's; it is ended with it."""
+        """Start a program that uses this server; it ends with the server."""
         process = await asyncio.create_subprocess_exec(
             *command, env=self.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
         )

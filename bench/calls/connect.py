@@ -1,7 +1,8 @@
 """How long two peers take to connect on bad networks: ``python -m bench.calls.connect OUT.json [--runs 64]``.
 
-From the offer's making until both data channels are open, through :mod:`bench.calls.relay`; eight
-pairs at a time in one process. An attempt that takes longer than 20 s has failed.
+Measured from the creation of the offer until both data channels are open, through
+:mod:`bench.calls.relay`; eight pairs at a time in one process. An attempt that takes longer than 20 s
+has failed.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from signaling.transport.peer import Peer
 
 AT_ONCE = 8
 FAILED = 20.0
-"""Seconds after which an attempt is given up."""
+"""Seconds after which an attempt has failed."""
 NETWORKS = {
     "loopback": Impairment(),
     "60 ms": Impairment(delay=0.06),
@@ -36,7 +37,7 @@ NETWORKS = {
 
 
 async def once(server: str, network: Impairment, seed: int) -> float:
-    """Seconds until both sides are connected; ``inf`` where they aren't after :data:`FAILED`."""
+    """Seconds until both sides are connected; ``inf`` if they aren't after :data:`FAILED` seconds."""
     async with (
         behind(server, network, seed) as (_, url),
         SignalingClient(url, f"c{seed}") as first,
@@ -66,7 +67,7 @@ async def measure(network: Impairment, runs: int) -> list[float]:
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.connect", description=__doc__)
     parser.add_argument("out", type=report_file)
     parser.add_argument("--runs", type=int, default=64)
@@ -77,9 +78,9 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         with clock(f"{options.runs} connections, {name}"):
             times = np.array(asyncio.run(measure(network, options.runs)))
         found[name] = [round(t, 3) if np.isfinite(t) else None for t in times]
-        stood = times[np.isfinite(times)]
-        median, most, worst = (np.median(stood), np.percentile(stood, 90), stood.max()) if len(stood) else [float("nan")] * 3
-        slow, failed = int((times > 3).sum()), len(times) - len(stood)
+        good = times[np.isfinite(times)]
+        median, most, worst = (np.median(good), np.percentile(good, 90), good.max()) if len(good) else [float("nan")] * 3
+        slow, failed = int((times > 3).sum()), len(times) - len(good)
         write(f"| {name} | {median:.2f} | {most:.2f} | {worst:.2f} | {slow} of {len(times)} | {failed} |\n")
     try:
         options.out.write_text(json.dumps(found, indent=1) + "\n")

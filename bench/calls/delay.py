@@ -1,9 +1,9 @@
 """Delay of picture and sound, lip sync and frame rate of a real call: ``python -m bench.calls.delay OUT.json``.
 
 Two processes on this machine. The sender's face brightens with a beep every 1.48 s. The receiver logs when it shows each
-frame and outputs each sound; with ``--page`` the log holds what a browser shows and plays. What a display and a sound card
-add is not included. The delay is that shift in time at which what came out looks, or sounds, most like what went in, over
-parts of the call; lip sync is the difference. The machine should be idle.
+frame and outputs each sound; with ``--page`` the log holds what a browser shows and plays. The delay of a display and a sound
+card is not included. Delay is the shift in time at which brightness, or loudness, at the output correlates best with the input,
+over parts of the call; lip sync is the difference between the two. The machine should be idle.
 """
 
 import argparse
@@ -41,11 +41,11 @@ STEP = 0.002
 """Seconds: how finely the delay is looked for."""
 LONGEST = 1.5
 PART = 6.0
-"""Seconds of a part of the call whose delay is told."""
+"""Seconds of each part of the call for which the delay is reported."""
 
 
 def flashes(seconds: float, out: Path) -> None:
-    """Write the test clip: the shipped clip's face, lit up and dark, with its beeps."""
+    """Write the test clip: the shipped clip's face, bright for each flash and dark between, with a beep at each flash."""
     faces = [whole(f).cut(f) for f in islice(file_frames(shipped_clip()), 50)]
     frames = []
     for n in range(round(seconds * FRAME_RATE)):
@@ -75,7 +75,7 @@ def shift(times: Float64, values: Float64, then: Float64, before: Float64) -> fl
 
 def judge(sent: Mapping[str, npt.NDArray[Any]], shown: Mapping[str, npt.NDArray[Any]], part: float = PART) -> Judged:
     """``picture_ms``, ``sound_ms``, ``sync_ms`` (picture after sound) and ``fps`` of each part of
-    the call, ``part`` seconds long; of what :class:`signaling.call.light_trace.LightTrace` has
+    the call, ``part`` seconds long, from what :class:`signaling.call.light_trace.LightTrace` has
     written."""
     start, captured, light = float(sent["start"]), sent["captured"], sent["light"]
     said_at = np.arange(start, captured[-1], 0.005) + 0.0025
@@ -102,13 +102,13 @@ def _between(times: Float64, begin: float, seconds: float) -> slice:
 
 
 def judge_folder(folder: str | Path, part: float = PART) -> Judged:
-    """:func:`judge` what both sides have recorded (``--light``) in a folder."""
+    """:func:`judge` what both sides have recorded in a folder (``--light``)."""
     with np.load(f"{folder}/light-sent.npz") as sent, np.load(f"{folder}/light-shown.npz") as shown:
         return judge(sent, shown, part)
 
 
 async def call(limit: float, seconds: float, page: bool = False) -> Judged:
-    """Make the call and judge it; with ``page`` by what a browser shows and plays. Raises
+    """Make the call and judge it; with ``page``, by what a browser shows and plays. Raises
     :class:`bench.demo.DemoError`."""
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "flashes.mkv"
@@ -147,10 +147,10 @@ async def _call_page(folder: Path, sending: list[str], seconds: float) -> Judged
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.delay", description=__doc__)
     parser.add_argument("out", type=report_file)
-    parser.add_argument("--limit", type=float, default=12.0, help="kbit/s: with more than 12 ticks become shorter")
+    parser.add_argument("--limit", type=float, default=12.0, help="kbit/s; above 12, ticks become shorter")
     parser.add_argument("--seconds", type=float, default=40.0)
     parser.add_argument("--page", action="store_true", help="judge what a browser shows and a sound server plays")
     options = parser.parse_args(arguments)

@@ -1,10 +1,10 @@
-"""Whether a browser takes out of its microphone's sound what the call's page plays: ``python -m
+"""Whether a browser removes what the call's page plays from its microphone's sound: ``python -m
 bench.calls.echo OUT.json``.
 
-Chromium shows the page of a call, and hears its own loudspeakers as loud as they are: a PulseAudio
-null sink's monitor is its microphone. The page's canceller is the browser's; told is how loud the
-other side's speech is without and with it, second by second. What a room, a real loudspeaker and
-two people speaking at once do to it is not in it.
+Chromium shows the page of a call, and its microphone gets what its loudspeakers play at full level: it
+is the monitor of a PulseAudio null sink. The page uses the browser's echo canceller; reported is how
+loud the peer's speech is without and with it, second by second. The effects of a room, of a real
+loudspeaker and of two people who speak at once are not measured.
 """
 
 import argparse
@@ -42,11 +42,11 @@ listen("without", false);
 listen("with", true);
 """
 SECOND = 20
-"""Values of the meters."""
+"""Values of a meter in a second."""
 
 
 def levels(power: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Mean squares (N,), twenty a second → dB of full scale a second, at least −100."""
+    """Mean squares (N,), twenty a second → dB of full scale for each second, at least −100."""
     whole = np.array(power[: len(power) // SECOND * SECOND], np.float64).reshape(-1, SECOND)
     return np.asarray(10 * np.log10(np.maximum(whole.mean(1), 1e-10)), np.float64)
 
@@ -77,7 +77,7 @@ async def measure(seconds: float) -> dict[str, list[float]]:
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.echo", description=__doc__)
     parser.add_argument("out", type=report_file)
     parser.add_argument("--seconds", type=float, default=30.0)

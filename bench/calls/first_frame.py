@@ -1,8 +1,8 @@
 """How long until there is a face: ``python -m bench.calls.first_frame OUT.json [--runs 3]``.
 
-One side waits in a room, the other is started; told is the time from its start to the first frame
-that the receiving side shows, and of it the time until the sender's stream begins. Once the sender
-comes last, once the receiver. Loopback, an idle machine.
+One side waits in a room, then the other is started. Reported is the time from that start to the first
+frame that the receiver shows, and the part of it until the sender's stream begins. In half of the calls
+the sender is started last, in the others the receiver. Use an idle machine; the calls are on loopback.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from codec.errors import reason
 from signaling.rooms.server import create_app
 
 WAIT = 8.0
-"""Seconds that the first side gets to be ready."""
+"""Seconds given to the first side to become ready."""
 SECONDS = 6.0
 
 
@@ -55,7 +55,7 @@ async def once(sender_last: bool) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.first_frame", description=__doc__)
     parser.add_argument("out", type=report_file)
     parser.add_argument("--runs", type=int, default=3)

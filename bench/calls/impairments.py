@@ -1,4 +1,4 @@
-"""A call on bad networks: one after the other, and what is seen and heard of each. ``python -m
+"""Calls on bad networks, one after the other, and what is seen and heard in each. ``python -m
 bench.calls.impairments OUT.json``.
 
 Two processes, real WebRTC, every datagram through :mod:`bench.calls.relay`. The machine should be
@@ -23,13 +23,13 @@ from bench.report_file import report_file
 from signaling.rooms.server import create_app
 
 FROZEN = 0.4
-"""Seconds without a new frame from which on the picture is held to have frozen: two ticks."""
+"""After this many seconds without a new frame the picture counts as frozen: two ticks."""
 
 
 @dataclass(frozen=True)
 class Case:
     """One network. ``blackout``: seconds without any datagram, from the middle of the call on;
-    ``cut``: in the middle every way between the peers ends for good, as when an address changes;
+    ``cut``: in the middle every path between the peers ends for good, as when an address changes;
     ``more``: options of ``send``."""
 
     name: str
@@ -56,13 +56,13 @@ CASES = (
 
 
 def judge(times: np.ndarray, delay: np.ndarray, received: dict[str, Any], sent: dict[str, Any]) -> dict[str, float]:
-    """What is told of a call. ``times``: of frames shown; ``delay``: of each, capture to display;
-    both in seconds.
+    """The figures of a call. ``times``: when frames were shown; ``delay``: of each, from capture to
+    display; both in seconds.
 
     ``fps``; ``frozen_s``: time beyond :data:`FROZEN` in gaps between frames; ``longest_s``: the
-    longest gap; ``delay_ms`` median, and of the last quarter; ``concealed``: share of ticks whose
-    sound was concealed; ``late``; ``out_kbps``; ``tick_ms`` at the end. Raises
-    :class:`bench.demo.DemoError` where nothing was seen.
+    longest gap; ``delay_ms``: median delay; ``delay_end_ms``: that of the last quarter; ``concealed``:
+    share of ticks whose sound was concealed; ``late``: bundles that came too late; ``out_kbps``;
+    ``tick_ms`` at the end. Raises :class:`bench.demo.DemoError` if nothing was seen.
     """
     if len(times) < 2:
         raise DemoError("no picture came through")
@@ -113,7 +113,7 @@ async def call(case: Case, seconds: float, video: Path) -> dict[str, float]:
 
 
 def table(found: dict[str, dict[str, float]]) -> str:
-    """Markdown, a row a network."""
+    """Markdown, one row for each network."""
     lines = [
         "| network | FPS | frozen, s | longest gap, s | delay, ms | at the end | concealed | late | sent, kbit/s | tick, ms |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
@@ -127,12 +127,12 @@ def table(found: dict[str, dict[str, float]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.impairments", description=__doc__)
     parser.add_argument("out", type=report_file)
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each call")
     parser.add_argument("--video", type=Path, default=shipped_clip())
-    parser.add_argument("--only", help="cases whose name holds this")
+    parser.add_argument("--only", help="only cases whose name contains this")
     options = parser.parse_args(arguments)
     found, well = run_cases(
         CASES, options.only, options.seconds, options.out,

@@ -1,9 +1,9 @@
-"""How many calls one machine draws: ``python -m bench.calls.many OUT.json [--seats 1,2,4,8]
+"""How many calls one machine can render: ``python -m bench.calls.many OUT.json [--seats 1,2,4,8]
 [--device cuda] [--plot OUT.png]``.
 
-Each number in a process of its own: every seat with its keyframe, a frame for each of them a step,
-as fast as it goes. Told are frames a second of all seats and of one, and memory: the process's, and
-the GPU's where there is one.
+Each number of calls runs in a separate process. Every seat has its keyframe, and each step renders one
+frame for every seat, as fast as possible. Reported are frames a second of all seats and of one, and the
+memory of the process and of the GPU, if there is one.
 """
 
 import argparse
@@ -36,7 +36,7 @@ MEASURED = 5.0
 
 
 def gpu_mb() -> float | None:
-    """What this process holds on the GPU, in MB; None where nvidia-smi doesn't tell."""
+    """GPU memory of this process, in MB; None if nvidia-smi doesn't report it."""
     if not shutil.which("nvidia-smi"):
         return None
     asked = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"]
@@ -45,7 +45,7 @@ def gpu_mb() -> float | None:
 
 
 def measure(seats: int, device: str, threads: int) -> dict[str, Any]:
-    """One number of seats, in this process. Raises ``ValueError``, ``WeightsMissingError``, ``ImportError``."""
+    """Measure one number of seats, in this process. Raises ``ValueError``, ``WeightsMissingError``, ``ImportError``."""
     many = many_upsampler(None, device, seats, threads)
     faces = [whole(f).cut(f) for f in islice(file_frames(shipped_clip()), min(seats, 20))]
     for seat in range(seats):
@@ -71,7 +71,7 @@ def measure(seats: int, device: str, threads: int) -> dict[str, Any]:
 
 def table(found: Sequence[dict[str, Any]]) -> str:
     """Markdown."""
-    lines = ["| calls | frames/s of all | of one | step, ms | memory, MB | GPU, MB |", "|---:|---:|---:|---:|---:|---:|"]
+    lines = ["| calls | frames/s, all calls | each call | step, ms | memory, MB | GPU, MB |", "|---:|---:|---:|---:|---:|---:|"]
     for f in found:
         gpu = "–" if f["gpu_mb"] is None else f"{f['gpu_mb']:.0f}"
         lines.append(f"| {f['seats']} | {f['fps_all']} | {f['fps_each']} | {f['step_ms_p50']} | {f['rss_mb']:.0f} | {gpu} |")
@@ -99,13 +99,13 @@ def plot(found: Sequence[dict[str, Any]], out: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.many", description=__doc__)
     parser.add_argument("out", type=report_file)
     parser.add_argument("--seats", default="1,2,4,8", help="numbers of calls")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--plot", type=Path, help="draw the curves, a PNG")
+    parser.add_argument("--plot", type=Path, help="plot the curves to this PNG file")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
             with clock(f"{number} calls"):
                 ran = subprocess.run([*command, "--threads", str(options.threads)], capture_output=True, text=True, check=False)
             if ran.returncode:
-                raise ValueError((ran.stderr.strip().splitlines() or [f"it ended with {ran.returncode} and said nothing"])[-1])
+                raise ValueError((ran.stderr.strip().splitlines() or [f"exit status {ran.returncode} and no message"])[-1])
             found.append(json.loads(ran.stdout))
         options.out.write_text(json.dumps(found, indent=1) + "\n")
         if options.plot:

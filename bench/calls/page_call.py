@@ -1,8 +1,8 @@
-"""Calls of the browser's peer, on networks good and bad: ``python -m bench.calls.page_call OUT.json``.
+"""Calls of the browser's peer, on good and bad networks: ``python -m bench.calls.page_call OUT.json``.
 
 Headless Chromium with a clip as camera and microphone, through the real server; every datagram goes through
-:mod:`bench.calls.relay`, which counts what is on the wire. All run on this machine: with two cores, two sides that
-both draw have one each. The first case tells what a browser does that has the machine for itself.
+:mod:`bench.calls.relay`, which counts what is on the wire. Everything runs on this machine: with two cores, two sides
+that both render have one each. The first case shows what a browser does that has the machine to itself.
 """
 
 import argparse
@@ -33,11 +33,11 @@ from sender.stream import StreamConfig
 from signaling.rooms.server import create_app
 
 LONGEST = 120.0
-"""Seconds in which a face must be seen."""
+"""Seconds within which a face must be seen."""
 LOBBY = 8.0
-"""Seconds for which somebody looks at themself before they join: the page loads meanwhile what it needs only later."""
+"""Seconds in the preview before joining: meanwhile the page loads what it needs only later."""
 MEMORY_EVERY = 60.0
-"""Seconds between looks at the browser's memory."""
+"""Seconds between two measurements of the browser's memory."""
 EARS = """
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (to, ...rest) {
@@ -46,32 +46,32 @@ AudioNode.prototype.connect = function (to, ...rest) {
   return connect.call(this, to, ...rest);
 };
 """
-"""Before the page's own scripts: what it plays can be looked at."""
+"""Run before the page's own scripts: makes what the page plays measurable."""
 SEEN = """
 const done = arguments[arguments.length - 1];
 const look = () => (document.body.dataset.seen === 'yes' ? done(true) : setTimeout(look, 100));
 look();
 """
-"""Until the networks are loaded, and the own face is drawn from what will be sent."""
+"""Waits until the networks are loaded, and the preview is rendered from what will be sent."""
 LOOK = """
 const { remote, rough } = document.getElementById('stage').dataset;
-const told = (name) => parseFloat(document.querySelector(`[data-stat="${name}"]`).innerText) || null;
+const figure = (name) => parseFloat(document.querySelector(`[data-stat="${name}"]`).innerText) || null;
 const sound = new Float32Array(2048);
 window.heard?.getFloatTimeDomainData(sound);
 return {
   face: remote === 'yes' && rough === 'no', pixels: remote === 'yes',
-  fps: told('fps'), drawn: told('drawn'), delay: told('delay'),
+  fps: figure('fps'), drawn: figure('drawn'), delay: figure('delay'),
   concealed: document.getElementById('readout').title, loud: Math.max(...sound.map(Math.abs)), state: document.body.dataset.phase,
 };
 """
 RECORDED = "recorded"
-"""What is sent was encoded before: :mod:`bench.calls.recorded`."""
+"""The command of a peer that sends what was encoded before: :mod:`bench.calls.recorded`."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """The other side is ``name``: ``command`` of facewire, a browser where that is "", or :data:`RECORDED`, which costs this
-    machine next to nothing. ``send`` draws nothing, but looks for a face. ``blackout``: seconds without any datagram, in
+    """The browser's peer is ``name``: ``command`` of facewire, a browser if that is "", or :data:`RECORDED`, which costs this
+    machine next to nothing. ``send`` renders nothing, but looks for a face. ``blackout``: seconds without any datagram, in
     the middle."""
 
     name: str
@@ -100,7 +100,6 @@ async def page(url: str, clip: Path, folder: Path) -> AsyncIterator[Browser]:
     async with Browser(*chromium_options(clip, folder)) as browser:
         await browser.before(EARS)
         await browser.open(url)
-        # The networks are loaded, and the own face is drawn from what will be sent.
         await browser.run_async(SEEN)
         await asyncio.sleep(LOBBY)
         await browser.click("#join")
@@ -147,7 +146,7 @@ async def call(case: Case, seconds: float, clip: Path) -> dict[str, Any]:
 async def watch(
     case: Case, browser: Browser, relay: UdpRelay, wire: Counter[str], seconds: float, began: float
 ) -> dict[str, Any]:  # fmt: skip
-    """From joining on; then ``seconds`` of a call that stands."""
+    """Measure from joining on: until a face is seen, and then for ``seconds`` of the established call."""
     joined, first = time.monotonic(), {"pixels": 0.0, "face": 0.0}
     async with asyncio.timeout(LONGEST):
         while not first["face"]:
@@ -155,7 +154,7 @@ async def watch(
             for name in first:
                 first[name] = first[name] or (time.monotonic() - joined) * looked[name]
             await asyncio.sleep(0.1)
-    await asyncio.sleep(5)  # the keyframe is over, the frame rate has found its place
+    await asyncio.sleep(5)  # the keyframe has been sent, the frame rate has settled
     start, sent, looks, memory = time.monotonic(), dict(wire), [], [(0.0, await browser.memory_mb())]
     while (now := time.monotonic() - start) < seconds:
         relay.blocked = bool(case.blackout) and seconds / 2 <= now < seconds / 2 + case.blackout
@@ -177,9 +176,9 @@ async def watch(
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
-    """Markdown, a row a case."""
+    """Markdown, one row for each case."""
     lines = [
-        "| the other side | first pixels, s | first face, s | FPS | of them drawn | delay, ms | kbit/s, least, most | concealed "
+        "| peer | first pixels, s | first face, s | FPS | rendered by the network | delay, ms | kbit/s, least, most | concealed "
         "| memory, MB |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
@@ -191,12 +190,12 @@ def table(found: dict[str, dict[str, Any]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.page_call", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=report_file)
     parser.add_argument("--seconds", type=float, default=60.0, help="of each call, once a face is seen")
     parser.add_argument("--video", type=Path, default=shipped_clip())
-    parser.add_argument("--only", help="cases whose name holds this")
+    parser.add_argument("--only", help="only cases whose name contains this")
     options = parser.parse_args(arguments)
     if not available():
         print("this needs a browser: apt-get install chromium chromium-driver", file=sys.stderr)

@@ -1,9 +1,9 @@
-"""What a browser really shows and plays of a call's page, with Chromium and a PulseAudio null sink.
+"""Records what a browser really shows and plays of a call's page, with Chromium and a PulseAudio null sink.
 
 For ``bench.calls.delay --page`` and ``bench.calls.echo``.
 
-Pictures count from the moment at which the browser expects them on the screen, sound from the
-moment at which the sound server gives it to its (here: null) device. Both on ``time.monotonic``.
+A picture's time is when the browser expects it on the screen, a sound's when the sound server passes it
+to its (here: null) device. Both are times of ``time.monotonic``.
 """
 
 import asyncio
@@ -37,11 +37,11 @@ Record = dict[str, Float64]
 
 
 class PageRecord:
-    """A browser with a call's page and a sound server of its own, as an async context manager;
-    :meth:`take` gives the record.
+    """A browser with a call's page and its own sound server, as an async context manager;
+    :meth:`take` returns the record.
 
-    The browser's microphone hears what its loudspeakers play, and nothing else. Raises
-    :class:`DemoError` where Chromium or PulseAudio is missing.
+    The browser's microphone gets what its loudspeakers play, and nothing else. Raises
+    :class:`DemoError` if Chromium or PulseAudio is missing.
     """
 
     browser: Browser
@@ -81,7 +81,7 @@ class PageRecord:
             self._times.append((time.monotonic(), count // 4))
 
     async def open(self, url: str) -> None:
-        """Open the call's page and look at what it shows."""
+        """Open the call's page and record the frames that it shows."""
         await self.browser.open(url)
         await self.browser.run(WATCH)
 
@@ -92,7 +92,7 @@ class PageRecord:
         watched = np.array(await self.browser.run("return window.watched"), np.float64).reshape(-1, 2)
         sound = np.frombuffer(b"".join(self._pieces)[: sum(map(len, self._pieces)) // 4 * 4], np.float32)
         values = loudness(sound)
-        # The sound's clock is steady, its pieces come late now and then: the earliest tells when it began.
+        # The sound's clock is steady, but its pieces are sometimes late: the earliest gives the beginning.
         began = min((at - count / RATE for at, count in self._times), default=0.0)
         heard = began + (np.arange(len(values)) + 0.5) * HOP / RATE
         return {"shown": watched[:, 0] / 1e3 - ago, "light": watched[:, 1], "heard": heard, "loud": values}

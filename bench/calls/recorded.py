@@ -1,7 +1,7 @@
-"""The other side of a call at next to no cost: it sends the bundles of a ``.fw`` file, and draws nothing.
+"""A peer that costs next to nothing: it sends the bundles of a ``.fw`` file, and renders nothing.
 
-It stands for another machine where one is measured on which the other side would run as well. Looking for faces in pictures,
-which ``facewire send`` does, takes a quarter of a core.
+It stands in for a peer on another machine, where a real peer on this machine would disturb the measurement: looking for faces in
+pictures, as ``facewire send`` does, takes a quarter of a core.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from signaling.config import IceConfig
 
 
 class RecordedStream(SenderStream):
-    """A file's bundles with numbers of their own, again from the first at their end. They go out once the other side has the
-    keyframe, and none may get lost, for each picture refers to the one before."""
+    """A file's bundles with new numbers, repeated from the first at the end. They are sent once the peer has the keyframe, and
+    none may get lost, because each picture refers to the one before."""
 
     def __init__(self, file: Path) -> None:
-        """Raises ``OSError``, ``CodecError``, and ``ContainerError`` for a file that has not one keyframe, or other ticks
-        than those of 200 ms."""
+        """Raises ``OSError``, ``CodecError``, and ``ContainerError`` for a file that hasn't exactly one keyframe, or has ticks
+        that aren't 200 ms long."""
         super().__init__()
         with file.open("rb") as source:
             records = [record for record in read_file(source) if not isinstance(record, End)]
@@ -56,7 +56,7 @@ class RecordedStream(SenderStream):
         self.at_ms += self.tick_ms
 
     def bundle(self, tick: Tick, report: object = None) -> Bundle:
-        """The next one of the file; one that holds nothing until the other side has the keyframe."""
+        """The next bundle of the file; an empty one until the peer has the keyframe."""
         recorded = Bundle(0, 0)
         if self.keyframes.slot in self.keyframes.gallery.held:
             recorded = self._bundles[self._next]
@@ -68,7 +68,7 @@ class RecordedStream(SenderStream):
 
 
 class EmptyTicks:
-    """Ticks at their time, with nothing in them: a :class:`sender.capture.sources.Source`."""
+    """Empty ticks in real time: a :class:`sender.capture.sources.Source`."""
 
     live = False
     on_frame: Callable[..., None] | None = None
@@ -89,7 +89,7 @@ class EmptyTicks:
 
 
 async def send_recorded(file: Path, server: str, room: str) -> None:
-    """Until the other side hangs up. Raises ``SignalingError``, and as :class:`RecordedStream`."""
+    """Send the file until the peer hangs up. Raises ``SignalingError``, and what :class:`RecordedStream` raises."""
     stream = await asyncio.to_thread(RecordedStream, file)
     async with SignalingClient(server, room) as client:
         await Call(IceConfig(), EmptyTicks(), stream).run(client)

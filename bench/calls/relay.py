@@ -1,7 +1,7 @@
 """A bad network on this machine: UDP between two peers goes through a relay that loses, delays and reorders it.
 
 The peers are put behind it by rewriting the candidates in the offers and answers on their way
-through signaling: each peer is told a port of the relay in place of the other's own. The first host
+through signaling: each peer gets a port of the relay in place of the other peer's own. The first host
 candidate is relayed; others are dropped.
 """
 
@@ -28,10 +28,10 @@ CANDIDATE = re.compile(r"^a=candidate:(\S+) 1 udp (\d+) (\d+\.\d+\.\d+\.\d+) (\d
 class Impairment:
     """What happens to the datagrams of each direction.
 
-    ``loss`` 0..1; ``burst``: mean length of a run of lost datagrams (Gilbert's model; 1: each by
-    itself). ``delay`` and ``jitter`` in seconds: each datagram takes delay ± jitter, so one may
-    overtake another. ``duplicates`` 0..1: share that comes twice. ``kbps``: the link's rate with IP
-    and UDP headers, 0 for none; what would wait for longer than ``queue`` seconds is lost.
+    ``loss`` 0..1; ``burst``: mean length of a run of lost datagrams (Gilbert's model; 1: each is lost
+    independently). ``delay`` and ``jitter`` in seconds: each datagram takes delay ± jitter, so one may
+    overtake another. ``duplicates`` 0..1: share that arrives twice. ``kbps``: the link's rate with IP
+    and UDP headers, 0 for unlimited; what would wait for longer than ``queue`` seconds is lost.
     """
 
     loss: float = 0.0
@@ -64,24 +64,24 @@ class _Port(asyncio.DatagramProtocol):
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
-        # From the other peer to this one. It must seem to come from the port that stands for the other.
+        # From the other peer to this one. It must seem to come from the port that represents the other peer.
         if self.other is not None and not self.dead:
             self.relay.on_datagram(self.kind, data)
             self.relay.pass_on(data, partial(self.other.send, data, self.real), self.kind)
 
     def send(self, data: bytes, addr: tuple[str, int]) -> None:
-        if not self.transport.is_closing():  # what was under way when the relay was closed
+        if not self.transport.is_closing():  # a datagram may still be due when the relay has been closed
             self.transport.sendto(data, addr)
 
 
 class UdpRelay:
-    """The ports that stand for two peers, and what happens between them. Change :attr:`impairment` at any time."""
+    """The ports that represent two peers, and what happens between them. :attr:`impairment` may be changed at any time."""
 
     def __init__(self, impairment: Impairment, seed: int = 0) -> None:
         self.impairment, self.count, self.blocked = impairment, RelayCount(), False
         self.on_datagram: Callable[[str, bytes], object] = lambda kind, data: None
-        """Called with each datagram before anything happens to it, and whom it is for: ``offer`` or
-        ``answer``'s side."""
+        """Called with the receiving side (``offer`` or ``answer``: what that side sent) and the datagram,
+        before anything happens to it."""
         self._random = random.Random(seed)
         self._losing: dict[str, bool] = {}
         self._busy: dict[str, float] = {}
@@ -101,7 +101,7 @@ class UdpRelay:
             loop.call_later(waits + max(0.0, now.delay + self._random.uniform(-now.jitter, now.jitter)), send)
 
     def _lost(self, way: str) -> bool:
-        """Gilbert's two states: with a mean run of ``burst`` losses and a share of ``loss`` in the long run."""
+        """Gilbert's two-state model, with a mean run of ``burst`` losses and a long-run share of ``loss``."""
         now = self.impairment
         if now.burst <= 1:
             return self._random.random() < now.loss
@@ -147,7 +147,7 @@ class UdpRelay:
         return int(port.transport.get_extra_info("sockname")[1])
 
     def cut(self) -> None:
-        """Let nothing through any more on the ways of now, as when an address has changed; those
+        """Let nothing through any more on the current paths, as when an address has changed; paths
         negotiated later work."""
         for port in self._open:
             port.dead = True
@@ -158,7 +158,7 @@ class UdpRelay:
 
 
 class SignalingProxy:
-    """A server in front of a signaling server, that puts every call behind ``relay``; pages pass as they are."""
+    """A server in front of a signaling server that puts every call behind ``relay``; pages are passed on unchanged."""
 
     def __init__(self, server: str, relay: UdpRelay) -> None:
         """``server``: the real server, ``http://HOST:PORT``."""
@@ -197,7 +197,7 @@ class SignalingProxy:
                 break
             text = message.data
             fields = json.loads(text)
-            # Only on the way up, or each description would be rewritten twice.
+            # Only on the way to the server, or each description would be rewritten twice.
             if isinstance(source, web.WebSocketResponse) and fields.get("type") in ("offer", "answer"):
                 fields["sdp"] = await self.relay.rewrite(fields["type"], fields["sdp"])
                 text = json.dumps(fields)
@@ -206,8 +206,8 @@ class SignalingProxy:
 
 @asynccontextmanager
 async def behind(server: str, network: Impairment, seed: int = 0) -> AsyncIterator[tuple[UdpRelay, str]]:
-    """A relay with ``network``'s impairments, and the address of a signaling server, in front of ``server``, whose calls go
-    through it."""
+    """A relay with ``network``'s impairments, and the address of a signaling server in front of ``server`` whose calls go
+    through the relay."""
     relay = UdpRelay(network, seed)
     runner, url = await serve(SignalingProxy(server, relay).app)
     try:

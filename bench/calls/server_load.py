@@ -1,10 +1,10 @@
-"""How much a signaling server bears: rooms filled by pairs, as fast as they come. ``python -m
+"""How much load a signaling server can take: pairs fill its rooms as fast as possible. ``python -m
 bench.calls.server_load OUT.json``.
 
-The server runs in a process of its own with ``facewire serve``; the peers join, exchange an offer
-of a usual size, and stay. Rooms are filled until it refuses. Told: joins a second, how long a join
-takes (median, 99th percentile), how long a message takes from peer to peer while all rooms are
-open, the server's memory, and at which room it first refused.
+The server runs as ``facewire serve`` in a separate process; the peers join, exchange an offer of a
+typical size, and stay. Rooms are filled until the server refuses. Reported are joins a second, how long
+a join takes (median, 99th percentile), how long a message takes from peer to peer while all rooms are
+open, the server's memory, and the number of rooms when it first refused.
 """
 
 import argparse
@@ -29,7 +29,7 @@ OFFER = json.dumps({"type": "offer", "sdp": "v=0\r\n" + "a=x" * 400})
 
 @dataclass
 class Load:
-    """What was seen, times in seconds. ``refused_at``: rooms open when the server first refused,
+    """The measurements, times in seconds. ``refused_at``: rooms open when the server first refused,
     None if it didn't."""
 
     joins: list[float] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Load:
 
 
 def resident(process: int) -> int:
-    """Bytes of memory that a process has, 0 where there is no /proc."""
+    """Resident memory of a process in bytes, 0 where there is no /proc."""
     try:
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -57,7 +57,7 @@ def resident(process: int) -> int:
 
 
 class Full(Exception):
-    """The server refused, as it should when it has no room."""
+    """The server refused, as it should when it is full."""
 
 
 async def _hear(socket: aiohttp.ClientWebSocketResponse, kind: str) -> None:
@@ -70,7 +70,7 @@ async def _hear(socket: aiohttp.ClientWebSocketResponse, kind: str) -> None:
 
 
 async def _pair(session: aiohttp.ClientSession, url: str, room: str, load: Load) -> list[aiohttp.ClientWebSocketResponse]:
-    """Two peers in a room, an offer passed from one to the other. Raises :class:`Full`."""
+    """Two peers that have joined a room; an offer was passed from one to the other. Raises :class:`Full`."""
     peers: list[aiohttp.ClientWebSocketResponse] = []
     try:
         for _ in range(2):
@@ -99,7 +99,7 @@ async def _talk(peers: Sequence[aiohttp.ClientWebSocketResponse], load: Load) ->
 
 async def fill(url: str, at_once: int, most: int) -> tuple[Load, float]:
     """Fill rooms, ``at_once`` pairs at a time, until the server refuses or ``most`` are open →
-    (what was seen, seconds)."""
+    (the measurements, seconds)."""
     load, opened = Load(), list[list[aiohttp.ClientWebSocketResponse]]()
     numbers = iter(range(most))
 
@@ -120,15 +120,15 @@ async def fill(url: str, at_once: int, most: int) -> tuple[Load, float]:
         seconds = time.perf_counter() - began
         if load.refused_at is not None:  # pairs that were just joining have joined by now
             load.refused_at = len(opened)
-        load.messages.clear()  # what is told is how long they take when all is open
+        load.messages.clear()  # reported is how long they take when all rooms are open
         for peers in opened[:: max(1, len(opened) // 500)]:
             await _talk(peers, load)
     return load, seconds
 
 
 async def measure(rooms: int, at_once: int, most: int, redis: str | None = None) -> dict[str, float | int | str | None]:
-    """Start a server of at most ``rooms``, kept in memory or in ``redis``, and fill it. Raises
-    ``RuntimeError`` when it doesn't start."""
+    """Start a server with at most ``rooms`` rooms, kept in memory or in ``redis``, and fill it. Raises
+    ``RuntimeError`` if it doesn't start."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "facewire", "serve", "--port", "0", "--max-rooms", str(rooms), "--per-minute", "1000000",
         "--per-address", "1000000", *(["--redis", redis] if redis else []),
@@ -139,7 +139,7 @@ async def measure(rooms: int, at_once: int, most: int, redis: str | None = None)
         line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode().strip()
         if "http://" not in line:
             rest = line or (await process.stderr.read()).decode(errors="replace").strip()
-            raise RuntimeError(f"the server did not start: {rest or 'it said nothing'}")
+            raise RuntimeError(f"the server did not start: {rest or 'no message'}")
         url = line[line.index("http://") :].split()[0].rstrip("/") + "/ws"
         before = resident(process.pid)
         load, seconds = await fill(url, at_once, most)
@@ -150,7 +150,7 @@ async def measure(rooms: int, at_once: int, most: int, redis: str | None = None)
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.server_load", description=__doc__)
     parser.add_argument("out", type=report_file)
     parser.add_argument("--rooms", type=int, default=1000, help="the server's --max-rooms")

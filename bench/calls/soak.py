@@ -1,10 +1,10 @@
 """A long call, and whether anything grows: ``python -m bench.calls.soak OUT.json [--minutes 30]
 [--plot OUT.png]``.
 
-Two processes, real WebRTC on loopback, a face that is lit up with a beep, over and over. Each side
-writes its numbers every second (``--stats``), and how bright frames and how loud sound are, from
-which delay and lip sync are found as in :mod:`bench.calls.delay`. Told are memory, frame rate,
-delay, sync and concealed sound of the call's parts, and the memory's slope after the first minute.
+Two processes, real WebRTC on loopback, a face that brightens with a beep, over and over. Each side
+writes its figures every second (``--stats``), and how bright frames and how loud sound are, from
+which delay and lip sync are found as in :mod:`bench.calls.delay`. Reported are memory, frame rate,
+delay, sync and concealed sound of the call's parts, and the memory's growth after the first minute.
 """
 
 import argparse
@@ -37,8 +37,8 @@ Line = dict[str, Any]
 
 
 def slope(lines: Sequence[Line]) -> float:
-    """Growth of the memory in MB an hour, by least squares after :data:`WARM` seconds; nan for too
-    short a call."""
+    """Growth of the memory in MB an hour, by least squares after :data:`WARM` seconds; nan if the call
+    was too short."""
     late = [(x["t"], x["rss_mb"]) for x in lines if x["t"] > WARM and x["rss_mb"] is not None]
     if len(late) < 10:
         return float("nan")
@@ -47,8 +47,8 @@ def slope(lines: Sequence[Line]) -> float:
 
 
 def parts(sent: Sequence[Line], received: Sequence[Line], judged: Judged) -> list[dict[str, float]]:
-    """The call in :data:`PARTS` parts: ``from_s``, mean ``fps``, ``sound_ms`` (mouth to ear), the
-    ``sync_ms`` farthest from 0, share ``concealed``, memory at its end."""
+    """The call in :data:`PARTS` parts. Of each: ``from_s``, mean ``fps``, ``sound_ms`` (mouth to ear), the
+    ``sync_ms`` farthest from 0, the share ``concealed``, and the memory at its end."""
     if not received or not judged["sound_ms"] or not judged["sync_ms"]:
         raise DemoError("too little was seen and heard to be judged")
     edges = np.linspace(0, max(x["t"] for x in received), PARTS + 1)
@@ -70,7 +70,7 @@ def parts(sent: Sequence[Line], received: Sequence[Line], judged: Judged) -> lis
 
 
 def _part(values: Sequence[float], begin: float, end: float) -> Sequence[float]:
-    """Those between two shares of the whole; the nearest one where there is none."""
+    """The values between two positions (shares of the whole); the nearest one if there is none."""
     first = min(int(begin * len(values)), len(values) - 1)
     return values[first : max(first + 1, int(end * len(values)))]
 
@@ -111,7 +111,7 @@ def plot(sent: Sequence[Line], received: Sequence[Line], judged: Judged, out: Pa
 
 
 def read(path: Path) -> list[Line]:
-    """A file of ``--stats``."""
+    """The lines of a ``--stats`` file."""
     return [json.loads(text) for text in path.read_text().splitlines()]
 
 
@@ -129,11 +129,11 @@ async def call(minutes: float) -> tuple[list[Line], list[Line], Judged]:
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.soak", description=__doc__)
     parser.add_argument("out", type=report_file)
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--plot", type=Path, help="draw the curves, a PNG")
+    parser.add_argument("--plot", type=Path, help="plot the curves to this PNG file")
     options = parser.parse_args(arguments)
     try:
         with clock("calling", options.minutes * 60):

@@ -1,7 +1,8 @@
 """Do calls survive? ``python -m bench.calls.survival OUT.json [--calls 42]``.
 
 Many calls on a bad network, each with a change of address after 10 s and a blackout of 3 s after
-19; told is how long sound and picture stood still. Nothing is drawn, so that several run at once.
+19. Reported is how long sound and picture were interrupted. Nothing is rendered, so that several
+calls can run at once.
 
 The rest is real: codec, keyframe, WebRTC through :mod:`bench.calls.relay` (10 % loss, 60 ± 30 ms,
 another seed each call), playout.
@@ -35,20 +36,20 @@ from signaling.rooms.server import create_app
 NETWORK = Impairment(loss=0.10, delay=0.060, jitter=0.030)
 AT_ONCE = 3
 CUT = 10.0
-"""Seconds after the first sound and picture at which every path of then ends."""
+"""Seconds after the first sound and picture at which every existing path ends."""
 DARK = 19.0
 """Seconds after which nothing passes any more."""
 LIGHT = 22.0
 """Seconds after which everything passes again."""
 SECONDS = 30.0
 LONG = 2.0
-"""Seconds of sound or picture standing still that a call should not have."""
+"""Seconds for which neither sound nor picture of a call should be interrupted."""
 
 KEYS = ("first_sound_s", "sound_gap_s", "first_picture_s", "picture_gap_s")
 
 
 class NullRenderer:
-    """A :class:`receiver.render.Renderer` that draws nothing, where a frame could be drawn."""
+    """A :class:`receiver.render.Renderer` that returns a black picture for each frame that could be rendered."""
 
     def __init__(self, done: Done, loop: asyncio.AbstractEventLoop) -> None:
         self.count = RenderCount(seconds=0.03)
@@ -75,7 +76,7 @@ def gaps(times: Sequence[float], begin: float, end: float) -> tuple[float, float
 
 
 async def _trouble(relay: UdpRelay, begun: asyncio.Event) -> None:
-    """Once sound and picture have come: a change of address, then a blackout."""
+    """Once sound and picture have arrived: a change of address, then a blackout."""
     await begun.wait()
     await asyncio.sleep(CUT)
     relay.cut()
@@ -86,12 +87,12 @@ async def _trouble(relay: UdpRelay, begun: asyncio.Event) -> None:
 
 
 async def call(server: str, interpolator: Interpolator, seed: int, seconds: float = SECONDS) -> dict[str, float]:
-    """One call: seconds until the first sound and picture, the longest that each stood still, and
-    the last bundle's share of the call, 0..1. Raises what ends a call."""
+    """One call: seconds until the first sound and picture, the longest interruption of each, and at
+    which share of the call the last bundle arrived, 0..1. Raises the errors that end a call."""
     relay, room = UdpRelay(NETWORK, seed), f"s{seed}"
     runner, url = await serve(SignalingProxy(server, relay).app)
     heard, shown, came = list[float](), list[float](), list[float]()
-    begun = asyncio.Event()  # the first sound and the first picture have come
+    begun = asyncio.Event()  # the first sound and the first picture have arrived
 
     def note(times: list[float], now: float) -> None:
         times.append(now)
@@ -140,7 +141,7 @@ async def call(server: str, interpolator: Interpolator, seed: int, seconds: floa
 
 
 async def measure(calls: int, tell: Callable[[str], object], seconds: float = SECONDS) -> list[dict[str, float]]:
-    """All calls, some at a time."""
+    """Run all calls, :data:`AT_ONCE` at a time."""
     interpolator, found = Interpolator(), list[dict[str, float]]()
     while len(found) < calls:
         server, url = await serve(create_app())  # a new one each time: it limits how often an address may join
@@ -160,7 +161,7 @@ async def measure(calls: int, tell: Callable[[str], object], seconds: float = SE
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.calls.survival", description=__doc__)
     parser.add_argument("out", type=report_file)
     parser.add_argument("--calls", type=int, default=42)
@@ -179,8 +180,8 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         values = np.array([one[key] for one in found])
         middle, most = np.nanpercentile(values, [50, 90])
         write(f"| {name} | {middle:.2f} | {most:.2f} | {np.nanmax(values):.2f} |\n")
-    stood = sum(not max(one["sound_gap_s"], one["picture_gap_s"]) <= LONG for one in found)
-    write(f"\n{stood} of {len(found)} calls stood still for more than {LONG:g} s.\n")
+    interrupted = sum(not max(one["sound_gap_s"], one["picture_gap_s"]) <= LONG for one in found)
+    write(f"\n{interrupted} of {len(found)} calls were interrupted for more than {LONG:g} s.\n")
     return 0
 
 

@@ -1,9 +1,9 @@
 """What a call really costs: ``facewire bench --wire`` lets two peers talk through the UDP relay and
 counts every datagram.
 
-The relay sees what an operator would bill. What is inside an encrypted packet follows from its size
-and from what the peers say they sent: payload, SCTP, DTLS, UDP and IP, acknowledgements, consent
-checks, the handshake, second by second and both ways.
+The relay sees what an operator would bill. What an encrypted packet contains follows from its size. The
+bytes are divided into payload, SCTP, DTLS, UDP and IP, acknowledgements, consent checks and the handshake,
+second by second and both ways.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ DTLS = 29
 SCTP = 28
 """Bytes of SCTP around a message: common header 12, DATA chunk 16."""
 SACK_ALONE = DTLS + 28
-"""UDP payload of a packet with nothing but a SACK without gaps: 12 + 16 bytes of SCTP."""
+"""UDP payload of a packet that contains only a SACK without gaps: 12 + 16 bytes of SCTP."""
 PARTS = ("payload", "SCTP", "DTLS", "UDP and IP", "acknowledgements", "consent (STUN)", "handshake")
 ROOM = "wire"
 SIDES = ("a", "b")
@@ -41,10 +41,10 @@ class WireCallError(RuntimeError):
 
 
 def parts_of(data: bytes) -> dict[str, int]:
-    """One datagram's bytes by what they are for, IP and UDP headers included (RFC 7983: the first
-    byte tells STUN from DTLS).
+    """One datagram's bytes by purpose, IP and UDP headers included (RFC 7983: the first byte tells STUN
+    from DTLS).
 
-    ``payload`` is the message, padded to four bytes, and the 16 bytes of a SACK where one travels along.
+    ``payload`` is the message, padded to four bytes, and the 16 bytes of a SACK if the packet has one.
     """
     first = data[0] if data else 0
     if first <= 3:
@@ -59,10 +59,10 @@ def parts_of(data: bytes) -> dict[str, int]:
 
 @dataclass
 class WireLog:
-    """Bytes by direction, second and part, from the first datagram on; ``to`` is the side that a datagram goes to."""
+    """Bytes by direction, second and part, from the first datagram on; ``to`` is the side that a datagram is sent to."""
 
     started: float = math.inf
-    """When the first datagram passed, and when the last did."""
+    """When the first datagram passed; ``ended``: when the last did."""
     ended: float = -math.inf
     seconds: dict[str, list[dict[str, int]]] = field(default_factory=lambda: {"offer": [], "answer": []})
     packets: dict[str, int] = field(default_factory=lambda: {"offer": 0, "answer": 0})
@@ -78,8 +78,7 @@ class WireLog:
         self.packets[to] += 1
 
     def total(self, to: str, first: int = 0, last: int | None = None) -> dict[str, float]:
-        """kbit/s by part over whole seconds ``first`` to ``last``, without ``last`` to the last datagram, and their sum as
-        ``all``."""
+        """kbit/s by part over whole seconds ``first`` to ``last`` (None: to the last datagram), and their sum as ``all``."""
         rows = self.seconds[to][first:last]
         lasted = max(1.0, self.ended - self.started - first if last is None else len(rows))
         mean = {p: sum(r[p] for r in rows) * 8e-3 / lasted for p in PARTS}
@@ -89,8 +88,8 @@ class WireLog:
 async def talk(
     videos: Sequence[Path], folder: Path, seconds: float, more: Sequence[str] = ()
 ) -> tuple[WireLog, list[dict[str, Any]]]:
-    """Two peers call each other for ``seconds``, each with a video of its own → (what the relay
-    saw, the peers' figures)."""
+    """Two peers call each other for ``seconds``, each with its own video → (what the relay saw, the
+    peers' figures)."""
     runner, direct = await serve(create_app())
     relay, log = UdpRelay(Impairment()), WireLog()
     relay.on_datagram = log.add
@@ -118,8 +117,8 @@ async def talk(
 
 
 def steady(log: WireLog, seconds: float) -> tuple[int, int]:
-    """The seconds of the call proper: from 5 s after the first payload, when handshake and keyframe
-    are over, to its end."""
+    """First and last second of the steady part of the call: from 5 s after the first payload, when
+    handshake and keyframe are over, to the end."""
     first = min((i for rows in log.seconds.values() for i, r in enumerate(rows) if r["payload"]), default=0)
     return first + 5, max(first + 6, first + int(seconds))
 
@@ -144,7 +143,7 @@ def plot(log: WireLog, path: Path) -> None:
 def run_wire(
     videos: Sequence[Path], out: Path, seconds: float, say: Callable[[str], None], more: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Measure a call; writes ``wire.json`` and ``wire.png`` (where matplotlib is) into ``out``. ``more``: options of
+    """Measure a call; writes ``wire.json`` and ``wire.png`` (if matplotlib is installed) into ``out``. ``more``: options of
     ``facewire call`` for both sides. Raises :class:`WireCallError`."""
     if not 1 <= len(videos) <= 2:
         raise WireCallError("one clip for both sides, or one for each")

@@ -1,5 +1,5 @@
-"""Whether it is still the same person: dlib's 128-number face descriptor (King, 2017; CC0), under
-0.6 apart for one person.
+"""Whether it is still the same person: dlib's 128-number face descriptor (King, 2017; CC0). Descriptors
+of one person are less than 0.6 apart.
 
 Optional: ``pip install dlib-bin face-recognition-models``.
 """
@@ -26,7 +26,7 @@ def _models() -> Path:
 
 
 class IdentityMetric:
-    """Descriptors of faces, 0.1 s each on one core. Raises ``ImportError`` with what is missing."""
+    """Descriptors of faces, 0.1 s each on one core. Raises ``ImportError``, which names what is missing."""
 
     def __init__(self) -> None:
         try:
@@ -40,8 +40,8 @@ class IdentityMetric:
     def descriptor(self, rgb: UInt8, face: Detection) -> Float64:
         """Picture (H, W, 3) and face → (128,), of length about 1.4.
 
-        Aligned by the eye corners and the nose, found anew in each picture: with BlazeFace's box
-        these five points are as good as with dlib's own, which the 68 are not.
+        Aligned by the eye corners and the nose, found again in each picture: these five points are as
+        good with BlazeFace's box as with dlib's own; dlib's 68 points are not.
         """
         edges = (face.x, face.y, face.x + face.width, face.y + face.height)
         box = self._dlib.rectangle(*(round(float(v)) for v in edges))
@@ -50,7 +50,7 @@ class IdentityMetric:
 
 
 def likeness(output: Float64, truth: Float64) -> dict[str, float]:
-    """``identity_cos``, cosine of two descriptors (about 0.84 between strangers), and
-    ``identity_distance``, Euclidean."""
+    """``identity_cos``, the cosine of two descriptors (about 0.84 between strangers), and
+    ``identity_distance``, their Euclidean distance."""
     cosine = output @ truth / max(float(np.linalg.norm(output) * np.linalg.norm(truth)), 1e-12)
     return {"identity_cos": float(cosine), "identity_distance": float(np.linalg.norm(output - truth))}

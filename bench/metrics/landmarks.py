@@ -1,6 +1,6 @@
 """Landmark distance (LMD): how far the output's features lie from where the original's are.
 
-Found with facewire's own face mesh, so it's not the LMD of papers that used another landmark
+Measured with facewire's own face mesh, so it isn't the LMD of papers that used another landmark
 network or another scale.
 """
 
@@ -14,9 +14,9 @@ from models.face.detector import BlazeFace, Detection
 from models.face.landmarks import LEFT_EYE, RIGHT_EYE, FaceMesh
 
 SEEN = 0.5
-"""From this probability on the mesh has seen a face."""
+"""At this probability or more the mesh has seen a face."""
 FAR = 0.15
-"""A face whose landmarks lie farther than this away on average, over the eyes' distance, is another one or none."""
+"""If the mean landmark distance, divided by the eyes' distance, is above this, the face found is another one or none."""
 LIPS = (
     61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409,
     78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
@@ -34,7 +34,7 @@ class FoundFace:
 
 
 def landmark_distance(output: Float32, truth: Float32, which: tuple[int, ...] | None = None) -> float:
-    """Mean distance in the picture plane of mesh points (468, 2 or 3), over the distance of the
+    """Mean distance in the picture plane of mesh points (468, 2 or 3), divided by the distance of the
     truth's outer eye corners.
 
     ``which`` limits it to some points.
@@ -51,7 +51,7 @@ class Landmarks:
         self._detector, self._mesh = BlazeFace(), FaceMesh()
 
     def find(self, truth: UInt8) -> FoundFace | None:
-        """The best face of an original (H, W, 3); None where there is none, and the frame is to be skipped."""
+        """The best face of an original (H, W, 3); None if there is none: skip that frame."""
         faces = self._detector.detect(truth)
         if not faces:
             return None
@@ -59,14 +59,14 @@ class Landmarks:
         return FoundFace(faces[0], points, boxes_of(points)[0]) if probability >= SEEN else None
 
     def points(self, output: UInt8, face: FoundFace) -> tuple[Float32, float]:
-        """Mesh points of an output, looked at within the original's box, and how probable a face is."""
+        """Mesh points of an output, found within the original's box, and the probability of a face."""
         return self._mesh.points(output, face.box)
 
     def judge(self, output: UInt8, face: FoundFace) -> dict[str, float]:
-        """``lmd`` over all points, ``lmd_lips``, ``face_seen``: 1 where the mesh sees a face in the output,
-        else 0, and ``broken``: 1 where it sees none or one that lies :data:`FAR` off.
+        """``lmd`` over all points, ``lmd_lips``, ``face_seen``: 1 if the mesh sees a face in the output,
+        else 0, and ``broken``: 1 if it sees none, or one whose ``lmd`` is above :data:`FAR`.
 
-        The mesh looks at the output within the original's box, and its points count even where it sees no face.
+        The mesh is run within the original's box, and its points count even if it sees no face.
         """
         points, probability = self.points(output, face)
         away = landmark_distance(points, face.points)

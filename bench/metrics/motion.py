@@ -1,5 +1,5 @@
 """Motion error: does what moves in the original move in the output, and does the rest stay still?
-By differences and by flow."""
+Measured by frame differences and by optical flow."""
 
 from typing import Any
 
@@ -39,6 +39,6 @@ def flow_error(before: UInt8, output: UInt8, truth_before: UInt8, truth: UInt8) 
 
 
 def motion_figures(before: UInt8, output: UInt8, truth_before: UInt8, truth: UInt8) -> dict[str, float]:
-    """Both, as ``motion`` and ``flow``."""
+    """Both errors, as ``motion`` and ``flow``."""
     frames = before, output, truth_before, truth
     return {"motion": float(motion_error(*(to_tensor([x]) for x in frames))), "flow": flow_error(*frames)}

@@ -12,25 +12,25 @@ from models.face.landmarks import LEFT_EYE, RIGHT_EYE, eye_opening
 INNER_LIPS = (13, 14)
 """Mesh points in the middle of the upper and of the lower lip's inner edge."""
 LEAST = 3
-"""Frames without which there is no correlation."""
+"""Minimum number of frames for a correlation."""
 
 
 def lips_opening(points: Float32) -> float:
-    """Distance of the inner lips' middles over that of the outer eye corners, of mesh points (468, 2 or 3)."""
+    """Distance of the inner lips' middles divided by that of the outer eye corners, in mesh points (468, 2 or 3)."""
     eyes = float(np.linalg.norm(points[RIGHT_EYE[0], :2] - points[LEFT_EYE[0], :2]))
     above, below = (points[i, :2] for i in INNER_LIPS)
     return float(np.linalg.norm(below - above)) / max(eyes, 1e-6)
 
 
 def correlation(a: Sequence[float], b: Sequence[float]) -> float:
-    """Pearson's; nan for too few values, or where either stays the same."""
+    """Pearson's correlation; nan for too few values, or if either series is constant."""
     if len(a) < LEAST or np.std(a) < 1e-9 or np.std(b) < 1e-9:
         return math.nan
     return float(np.corrcoef(a, b)[0, 1])
 
 
 class Openings:
-    """Looks at frames of one clip with the face mesh, 7 ms a frame."""
+    """Judges the frames of one clip with the face mesh, 7 ms a frame."""
 
     def __init__(self, landmarks: Landmarks) -> None:
         self._landmarks = landmarks

@@ -1,7 +1,7 @@
 """All measures of single frames at once; those whose weights or packages are missing are left out and named.
 
-To add one: a file beside this, its call here, its name in :data:`bench.picture.quality.FIGURES` and
-:data:`bench.picture.benchmark.METRICS`.
+To add one: put it in a file of this folder, call it here, and add its name to
+:data:`bench.picture.quality.FIGURES` and :data:`bench.picture.benchmark.METRICS`.
 """
 
 from collections.abc import Callable
@@ -26,11 +26,11 @@ Part = TypeVar("Part")
 Row = dict[str, float]
 
 TRUTH = "original"
-"""Name under which the original's own figures are kept."""
+"""Name under which the original's own figures are stored."""
 
 
 AT_ONCE = 16
-"""Images that are looked at together."""
+"""Images that are judged in one batch."""
 
 
 class Panel:
@@ -41,10 +41,10 @@ class Panel:
     """
 
     def __init__(self, losses: Path | None, bf16: bool = False) -> None:
-        """``losses`` holds lpips_alexnet.pth, lpips_vgg16.pth, dists.pt, fsanet-*.onnx, or some of
-        them; None: what needs none of them is measured alone. ``bf16``: see :class:`Vgg16`.
+        """``losses``: folder with lpips_alexnet.pth, lpips_vgg16.pth, dists.pt, fsanet-*.onnx, or some of
+        them; None: only what needs none of them is measured. ``bf16``: see :class:`Vgg16`.
 
-        Raises ``FileNotFoundError`` when it holds none, ``ValueError`` for files that are something else.
+        Raises ``FileNotFoundError`` if it holds none of them, ``ValueError`` for files with other contents.
         """
         self.notes: list[str] = []
         self.judged = self.faceless = 0
@@ -72,14 +72,14 @@ class Panel:
             why = f"{Path(name).name} is missing" if name else reason(error)
             self.notes.append(f"{what} left out: {why}")
             return None
-        except Exception as error:  # torch, pickle and ONNX Runtime raise types of their own for a file that isn't theirs
+        except Exception as error:  # torch, pickle and ONNX Runtime raise their own types for a file they can't read
             raise ValueError(f"weights for {what} cannot be used: {reason(error)[:160]}") from error
 
     @torch.no_grad()
     def frame(self, truth: UInt8, outputs: dict[str, UInt8], identity: bool = True) -> dict[str, Row]:
         """The original (H, W, 3) and each variant's frame → each variant's figures.
 
-        What needs a face is left out where the original shows none. ``identity``: whether to
+        Measures that need a face are left out where the original shows none. ``identity``: whether to
         compute the slow descriptors.
         """
         self.judged += 1

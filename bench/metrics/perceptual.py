@@ -28,8 +28,8 @@ class Dists(nn.Module):
 
         D = 1 − Σ α (2 μ_x μ_y + c) / (μ_x² + μ_y² + c) + β (2 σ_xy + c) / (σ_x² + σ_y² + c)
 
-    Takes images and the stages of :class:`bench.metrics.vgg16.Vgg16`, so that those of the original
-    are computed once. ``path`` holds ``alpha`` and ``beta``, 1475 numbers each. Raises
+    Takes images and the stages of :class:`bench.metrics.vgg16.Vgg16`, so that the original's stages are
+    computed only once. ``path`` holds ``alpha`` and ``beta``, 1475 numbers each. Raises
     ``FileNotFoundError`` and ``KeyError``.
     """
 
@@ -43,7 +43,7 @@ class Dists(nn.Module):
 
     @torch.no_grad()
     def forward(self, output: Tensor, stages: list[Tensor], truth: Tensor, true_stages: list[Tensor]) -> Tensor:
-        """Images (N, 3, H, W) in [0, 1] and their five stages, twice → (N,)."""
+        """Images (N, 3, H, W) in [0, 1] and their five stages, of output and truth → (N,)."""
         likeness = output.new_zeros(len(output))
         alphas, betas = (self.get_buffer(name).split(CHANNELS) for name in ("alpha", "beta"))
         for x, y, alpha, beta in zip([output, *stages], [truth, *true_stages], alphas, betas, strict=True):

@@ -1,4 +1,4 @@
-"""PSNR, SSIM, and PSNR of the mouth alone. Images are RGB (N, 3, H, W) in [0, 1]."""
+"""PSNR, SSIM, and PSNR of a region such as the mouth. Images are RGB (N, 3, H, W) in [0, 1]."""
 
 from collections.abc import Sequence
 

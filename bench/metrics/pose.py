@@ -1,5 +1,5 @@
-"""Head pose error with FSA-Net (Yang et al., 2019; weights of headpose-fsanet-pytorch, MIT), the
-mean of its two networks."""
+"""Head pose error with FSA-Net (Yang et al., 2019; weights of headpose-fsanet-pytorch, MIT); poses are
+the mean of its two networks."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from models.face.tracker import Crop
 PATTERN = "fsanet-*.onnx"
 INPUT = 64
 SCALE = 1.6
-"""Side of the crop over the longer side of BlazeFace's box: FSA-Net was made for boxes with
+"""Side of the crop divided by the longer side of BlazeFace's box: FSA-Net was made for boxes with
 forehead and ears. Chosen on 59 pictures by the disagreement between a picture and its mirror image
 (yaw 20° with the bare box, 1.5° here) and the agreement with the face mesh (correlation 0.98 for
 yaw, 0.91 for the others)."""
 ABOVE = 0.05
-"""How much higher the crop's centre lies than the box's, as a share of its height; chosen
-likewise."""
+"""How much higher the crop's centre lies than the box's, as a share of the box's height; chosen in
+the same way."""
 
 
 class HeadPose:

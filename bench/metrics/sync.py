@@ -1,8 +1,8 @@
 """Lip-sync scores from facewire's own expert (:class:`models.lipsync.syncnet.SyncNet`).
 
-Made as Wav2Lip's LSE-D and LSE-C are (Prajwal et al., 2020, after Chung and Zisserman, 2016), but
-by another network and with embeddings of length 1: ``sync_d`` and ``sync_c`` can't be set beside
-published LSE-D and LSE-C, only beside one another.
+Computed like Wav2Lip's LSE-D and LSE-C (Prajwal et al., 2020, after Chung and Zisserman, 2016), but
+by another network and with embeddings of length 1: ``sync_d`` and ``sync_c`` can't be compared with
+published LSE-D and LSE-C, only with one another.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ from models.lipsync.offset import REACH, nearest
 from models.lipsync.syncnet import MEL_ROWS, SyncNet, load_sync, mouths_of
 
 LEAST = 5
-"""Windows that a shift's mean must rest on."""
+"""Minimum number of windows for a shift's mean."""
 HIT = 1
 """An offset of this many frames or less counts as in sync."""
 NAMES = ("sync_d", "sync_c", "sync_offset", "sync_hit")
 
 
 class Expert(Protocol):
-    """What tells whether mouths and sound belong together, by windows of ``times`` frames; see
+    """Judges whether mouths and sound belong together, in windows of ``times`` frames; see
     :class:`SyncNet`."""
 
     times: int
@@ -59,7 +59,7 @@ def region_boxes(truth: Sequence[UInt8], detector: Detector, mesh: FaceMesh) -> 
     """Where the faces of consecutive originals (256, 256, 3) have their regions: (L, 4, 4), zeros
     where none was found.
 
-    Every fifth is looked at, as for the expert's training. The outputs' mouths are cut out with the same boxes.
+    Only every fifth is examined, as for the expert's training. The outputs' mouths are cut out with the same boxes.
     """
     looked = sorted({*range(0, len(truth), EVERY), len(truth) - 1})
     return spread(len(truth), looked, [find(truth[i], detector, mesh) for i in looked])
@@ -69,7 +69,7 @@ def region_boxes(truth: Sequence[UInt8], detector: Detector, mesh: FaceMesh) -> 
 def face_embeddings(expert: Expert, frames: Tensor, boxes: npt.NDArray[np.int16]) -> Tensor:
     """Consecutive frames (L, 3, S, S) in [0, 1] and their boxes (L, 4, 4) → (L − times + 1, E) of length 1.
 
-    A row is nan where its window has a frame without a face.
+    A row is nan if its window has a frame without a face.
     """
     mouths = mouths_of(frames[None], torch.from_numpy(boxes)[None])
     out = F.normalize(expert.embed_faces(mouths)[0], dim=1)
@@ -80,10 +80,10 @@ def face_embeddings(expert: Expert, frames: Tensor, boxes: npt.NDArray[np.int16]
 
 @torch.no_grad()
 def sound_embeddings(expert: Expert, mel: Float32, first: int, count: int, frames: int) -> Tensor:
-    """Embeddings (count, E) of length 1 of the sound whose windows begin at frames ``first`` … of a
-    clip of ``frames``.
+    """Embeddings (count, E) of length 1 of the sound in ``count`` windows that begin at frame ``first``
+    and those after it, of a clip of ``frames`` frames.
 
-    A row is nan where its window isn't all within the clip. Raises ``ValueError`` when none is.
+    A row is nan if its window isn't entirely within the clip. Raises ``ValueError`` if none is.
     """
     begin, end = max(first, 0), min(first + count, frames - expert.times + 1)
     if end <= begin:
@@ -98,14 +98,14 @@ def sound_embeddings(expert: Expert, mel: Float32, first: int, count: int, frame
 
 
 def scores(faces: Tensor, sounds: Tensor, shift: int = REACH) -> dict[str, float]:
-    """Faces (W, E) and the sound around them, (W + 2·shift, E), row ``shift`` of which belongs to
-    the first face.
+    """Lip-sync figures of embeddings: ``faces`` (W, E), and ``sounds`` around them, (W + 2·shift, E), whose
+    row ``shift`` belongs to the first face.
 
-    For each shift of the sound the mean distance over all windows; of these means, ``sync_d`` is
-    the least (0..√2, less is better), ``sync_c`` the median minus the least (more is better),
-    ``sync_offset`` the place of the least in frames (positive: the picture runs ahead of its
-    sound), ``sync_hit`` 1 when that is within ±1, else 0. All nan where a shift has fewer than five
-    windows with face and sound.
+    For each shift of the sound the mean distance over all windows is taken; of these means, ``sync_d``
+    is the least (0..√2, less is better), ``sync_c`` the median minus the least (more is better),
+    ``sync_offset`` the shift of the least in frames (positive: the picture is ahead of its sound),
+    ``sync_hit`` 1 if that is within ±1, else 0. All are nan if a shift has fewer than five windows with
+    face and sound.
     """
     means = np.full(2 * shift + 1, np.nan)
     for i in range(len(means)):

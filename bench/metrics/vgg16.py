@@ -1,5 +1,4 @@
-"""VGG-16's five stages with L2 pooling: what DISTS and the Fréchet distance look at, so that one
-pass serves both."""
+"""VGG-16's five stages with L2 pooling: one pass serves both DISTS and the Fréchet distance."""
 
 from pathlib import Path
 
@@ -21,8 +20,8 @@ class Vgg16(nn.Module):
 
     Max pooling is replaced by L2 pooling (root of the mean square under a 3×3 Hann window, stride
     2), as in DISTS: it does not alias. ``bf16``: rounded arithmetic, which halves the time where
-    the CPU has it (AVX512-BF16) and moves DISTS by 0.001 at most. Raises ``FileNotFoundError``, and
-    ``KeyError`` for a file that is none of VGG-16.
+    the CPU has it (AVX512-BF16) and changes DISTS by 0.001 at most. Raises ``FileNotFoundError``, and
+    ``KeyError`` for a file that doesn't hold VGG-16.
     """
 
     def __init__(self, path: Path, bf16: bool = False) -> None:

@@ -1,5 +1,5 @@
-"""The bandwidth benchmark behind ``facewire bench``: the same face crops through facewire and its
-rivals, judged alike."""
+"""The bandwidth benchmark behind ``facewire bench``: the same face crops go through facewire and its
+rivals, and are judged in the same way."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -39,13 +39,13 @@ METRICS = {
 }  # fmt: skip
 """The metrics that are compared, and whether more is better. Formulas: ``bench/metrics``."""
 RATE = "bpp_60s"
-"""The rate at which codecs are compared: in a call of a minute, keyframe and all."""
+"""The rate by which codecs are compared: that of a call of a minute, keyframe included."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is run. ``every``: each N-th frame is judged; ``codecs``: rivals' names, those that
-    ffmpeg has where None."""
+    """What is run. ``every``: every N-th frame is judged; ``codecs``: rivals' names, None for all that
+    ffmpeg has."""
 
     clips: Sequence[Path]
     codecs: Sequence[str] | None = None
@@ -57,7 +57,7 @@ class Plan:
 
 @dataclass
 class Tools:
-    """What measures and draws; all of it is reused from clip to clip."""
+    """What measures and renders; all of it is reused from clip to clip."""
 
     panel: Panel
     renderer: Renderer
@@ -68,7 +68,7 @@ class Tools:
 
 
 class ClipJudge:
-    """Judges the points of one clip, as they are drawn."""
+    """Judges the points of one clip, as they are rendered."""
 
     def __init__(self, clip: Path, truth: Sequence[UInt8], tools: Tools, every: int, sync_seconds: float) -> None:
         self.truth, self.tools = truth, tools
@@ -86,7 +86,7 @@ class ClipJudge:
         self._rows: dict[Setting, Row] = {}
 
     def add(self, setting: Setting, cost: Cost, frames: Sequence[UInt8]) -> None:
-        """A point, with the frames at :attr:`numbers`."""
+        """Add a point, with its frames at :attr:`numbers`."""
         at = dict(zip(self.numbers, frames, strict=True))
         self._rows[setting] = cost.figures()
         if self.run and self.tools.expert is not None:
@@ -112,8 +112,8 @@ def _key(setting: Setting) -> str:
 
 
 def chosen_rivals(plan: Plan) -> list[Rival]:
-    """What the plan names. Raises ``ValueError`` for a codec or mode that there is not, ``FfmpegError`` for one that this
-    ffmpeg has not."""
+    """The rivals that the plan names. Raises ``ValueError`` for an unknown codec or mode, ``FfmpegError`` for a codec that
+    this ffmpeg lacks."""
     there = encoders()
     names = sorted(there, key=list(CODECS).index) if plan.codecs is None else plan.codecs
     chosen = rival_settings(names, plan.modes, plan.formats)
@@ -125,7 +125,7 @@ def chosen_rivals(plan: Plan) -> list[Rival]:
 def points_of(
     clip: Path, truth: Sequence[UInt8], numbers: Sequence[int], rivals: Sequence[Rival], tools: Tools, say: Say
 ) -> Iterable[Drawn]:
-    """All points of a clip, ours first; a rival's that fails is told and left out. Raises ``SourceError``."""
+    """All points of a clip, ours first; a rival's point that fails is reported and left out. Raises ``SourceError``."""
     yield from our_points(clip, truth, numbers, tools.renderer, tools.interpolator)
     for codec, mode, form, quality in rivals:
         try:
@@ -138,8 +138,8 @@ def run(
     plan: Plan, rivals: Sequence[Rival], tools: Tools, say: Say = lambda _: None, keep: Keep = lambda _: None
 ) -> dict[str, Any]:
     """Judge all clips → ``points`` (means over the clips), ``clips`` (each with its own points and
-    comparison), ``comparison``. ``rivals``: as :func:`chosen_rivals` gives them. ``keep`` is given the
-    same after each clip, so that an end before the last loses none.
+    comparison), ``comparison``. ``rivals``: from :func:`chosen_rivals`. ``keep`` is called with the
+    results so far after each clip, so that none are lost if the run ends early.
 
     Raises ``SourceError``, ``FfmpegError``, ``ValueError``.
     """
@@ -159,7 +159,7 @@ def run(
 
 
 def _together(clips: list[dict[str, Any]], frechet: dict[str, float], notes: list[str]) -> dict[str, Any]:
-    """Means over the clips, of the points that every clip has; ``frechet``: distances by point, which belong to all clips."""
+    """Means over the clips, for the points that every clip has; ``frechet``: distances by point, over all clips."""
     rows = [{_setting(p): p["figures"] for p in c["points"]} for c in clips]
     means = []
     for setting in (s for s in rows[0] if all(s in row for row in rows)) if rows else ():
@@ -179,7 +179,7 @@ def _point(setting: Setting, row: Row) -> dict[str, Any]:
 
 
 def name_of(point: dict[str, Any]) -> str:
-    """One of our points, as tables call it."""
+    """Name of one of our points in tables."""
     return " ".join(filter(None, (point["label"], point["mode"])))
 
 
@@ -194,7 +194,7 @@ def curve(points: Sequence[dict[str, Any]], figure: str, ours: bool, mode: str |
 def compare(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """For each figure and mode of the rivals ("all": both): how many times the rate of each of our
     points (:func:`name_of`) their hull needs for the same value (``times``; infinite where they never reach it), the
-    hull's points, and the BD rate against it of those of ours that don't know the whole file."""
+    hull's points, and the BD rate, against the hull, of those of our points that don't know the whole file."""
     ours = [p for p in points if p["codec"] == OURS]
     out: dict[str, Any] = {}
     for figure, higher in METRICS.items():

@@ -1,4 +1,4 @@
-"""What ``facewire bench`` does."""
+"""The benchmark that ``facewire bench`` runs."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def run_bench(wanted: BenchRequest, say: Say) -> dict[str, Any]:
     for clip in wanted.clips:
         if not clip.is_file():
             raise FileNotFoundError(f"no such file: {clip}")
-        next(file_frames(clip))  # one that can't be read is told now, not hours later
+        next(file_frames(clip))  # an unreadable one is reported now, not hours later
     formats = [parse_format(f) for f in _split(wanted.formats) or []] or FORMATS
     plan = Plan(wanted.clips, _split(wanted.codecs), _modes(wanted.modes), formats, wanted.every)
     expert = load_expert(wanted.sync) if wanted.sync else None
@@ -75,7 +75,7 @@ def run_bench(wanted: BenchRequest, say: Say) -> dict[str, Any]:
     )
     for note in tools.panel.notes:
         say(note)
-    rivals = chosen_rivals(plan)  # tells what there is not before anything is written
+    rivals = chosen_rivals(plan)  # reports what is missing before anything is written
     wanted.out.mkdir(parents=True, exist_ok=True)
 
     def keep(found: dict[str, Any]) -> None:
@@ -85,7 +85,7 @@ def run_bench(wanted: BenchRequest, say: Say) -> dict[str, Any]:
     found = run(plan, rivals, tools, say, keep)
     keep(found)
     if wanted.html:
-        say("drawing the page's players")
+        say("rendering the videos of the page's players")
         shown = players(wanted.clips[0], found["clips"][0]["points"], tools)
         (wanted.out / "bench.html").write_text(html(found, shown), "utf-8")
     return found

@@ -1,10 +1,11 @@
 """``call`` and the paper's network, reduced, trained for the same time on the same machine and
-data, and judged alike.
+data, and judged in the same way.
 
 ``python -m bench.picture.compare_networks CACHE LOSSES OUT --minutes M``: CACHE is a prepared data
 set (:mod:`models.data.cache`), LOSSES holds ``lpips_vgg16.pth`` and ``lpips_alexnet.pth``. Each
-network starts fresh and trains M minutes, as long in each of its stages; stopped and started again
-with the same M, it goes on. Writes ``OUT/comparison.json`` and ``OUT/comparison.md``.
+network is trained from scratch for M minutes, divided equally among its stages. A run that was stopped
+continues when it is started again with the same M. Writes ``OUT/comparison.json`` and
+``OUT/comparison.md``.
 """
 
 import argparse
@@ -29,13 +30,13 @@ from models.training.trainer import TrainConfig, Trainer
 
 SAVE_SECONDS = 240.0
 FRAMES = 1
-"""Of each window of five, for the paper's network: see :class:`models.paper.training.PaperTrainConfig`."""
+"""Frames used of each window of five, for the paper's network: see :class:`models.paper.training.PaperTrainConfig`."""
 BATCHES = {"backbone": 8, "finetune": 4}
-"""Windows a step of the paper's network: about as long as a step of ``call``."""
+"""Windows in a step of the paper's network: a step then takes about as long as one of ``call``."""
 
 
 class ClockedCall(Trainer):
-    """A stage of ``call`` whose learning rate falls by the clock: ``budget`` seconds in all."""
+    """A stage of ``call`` whose learning rate depends on the time spent out of ``budget`` seconds."""
 
     budget = 1.0
 
@@ -44,7 +45,7 @@ class ClockedCall(Trainer):
 
 
 class ClockedPaper(PaperTrainer):
-    """A stage of the paper's network, likewise."""
+    """The same for a stage of the paper's network."""
 
     budget = 1.0
 
@@ -53,7 +54,7 @@ class ClockedPaper(PaperTrainer):
 
 
 def train_for(trainer: ClockedCall | ClockedPaper, seconds: float, say: Callable[[str], None]) -> None:
-    """Train until ``seconds`` have been spent over all resumes, waiting for data included."""
+    """Train until ``seconds`` have been spent, over all resumed runs and with waiting for data included."""
     torch.set_num_threads(trainer.config.threads)
     trainer.budget, saved = seconds, trainer.seconds
     feed = Prefetch(trainer.sampler(Cache(trainer.config.cache / "train")), trainer.step)
@@ -84,7 +85,7 @@ def _row(stages: Sequence[ClockedCall | ClockedPaper], frames: Sequence[int], gf
 def run_call(
     cache: Path, losses: Path, out: Path, minutes: float, threads: int, say: Callable[[str], None], sync: Path | None = None
 ) -> dict[str, Any]:
-    """Every stage of the recipe that the shipped weights are made with."""
+    """Train ``call`` with every stage of the shipped weights' recipe; returns its row of figures."""
     stages: list[ClockedCall] = []
     chosen = [s for s in STAGES.values() if s.name != "speech" or sync]
     for stage in chosen:
@@ -100,7 +101,7 @@ def run_call(
 def run_paper(
     cache: Path, losses: Path, out: Path, minutes: float, threads: int, say: Callable[[str], None], sync: Path | None = None
 ) -> dict[str, Any]:
-    """``backbone``, then ``finetune``, at the reduced width."""
+    """Train the paper's network at the reduced width, ``backbone`` then ``finetune``; returns its row of figures."""
     stages: list[ClockedPaper] = []
     for stage in PAPER_STAGES:
         config = PaperTrainConfig(
@@ -133,7 +134,7 @@ def main() -> None:
     parser.add_argument(
         "--sync",
         type=Path,
-        help="the lip-sync expert: call hears as it does from the first, the paper's network is trained with it",
+        help="the lip-sync expert: call's audio encoder starts from it, the paper's network is trained with it",
     )
     given = parser.parse_args()
 

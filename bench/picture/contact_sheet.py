@@ -1,10 +1,10 @@
 """A sheet of people: original, 8×8 picture as sent, our frame. ``python -m
 bench.picture.contact_sheet CLIPS LOSSES OUT.png``.
 
-CLIPS is a folder of face clips (or one file), named PERSON_NUMBER.mp4. Each person is judged by the
-mean LPIPS of all judged frames; of the people, ordered by it, the sheet shows the best and the
-worst and those evenly between. Of each person it shows the frame in the middle of their own order,
-and the worst one. Nothing is chosen by hand. Needs the ``train`` extra.
+CLIPS is a folder of face clips (or one file), named PERSON_NUMBER.mp4. People are ordered by the mean
+LPIPS of all their judged frames; the sheet shows the best, the worst, and people evenly spaced between
+them. For each person it shows the frame of median LPIPS and the worst one. Nothing is chosen by hand.
+Needs the ``train`` extra.
 """
 
 import argparse
@@ -51,13 +51,13 @@ def strip(truth: UInt8, picture: np.ndarray, ours: UInt8) -> UInt8:
 
 
 def choose(order: Sequence[str], count: int) -> list[str]:
-    """``count`` of ``order``: both ends and what lies evenly between."""
+    """``count`` items of ``order``: both ends, and items evenly spaced between."""
     count = min(count, len(order))
     return [order[i] for i in np.linspace(0, len(order) - 1, count).round().astype(int)]
 
 
 def sheet(people: dict[str, list[Judged]], count: int) -> UInt8:
-    """The sheet, a row a person, the best first: median frame on the left, worst on the right,
+    """The sheet, one row for each person, the best first: median frame on the left, worst on the right,
     LPIPS above each."""
     means = {name: float(np.mean([j.lpips for j in frames])) for name, frames in people.items()}
     rows = []
@@ -74,7 +74,7 @@ def sheet(people: dict[str, list[Judged]], count: int) -> UInt8:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.picture.contact_sheet", description=__doc__)
     parser.add_argument("clips", type=Path)
     parser.add_argument("losses", type=Path, help="folder with lpips_alexnet.pth")

@@ -1,5 +1,5 @@
-"""A video → the 256×256 face crops that facewire would send, as a video of its own: what every
-codec is then given alike."""
+"""A video → the 256×256 face crops that facewire would send, as a separate video: every codec then gets
+the same input."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ def face_crops(video: Path) -> list[UInt8]:
 def cropped(video: Path, folder: Path) -> tuple[Path, list[UInt8]]:
     """(a video of 256×256 crops with the sound of ``video``, its frames); a 256×256 video is taken as it is.
 
-    Nothing is lost: the crops are stored in FFV1, the sound as PCM, in ``folder``. Raises ``SourceError``.
+    The crops are stored losslessly in ``folder``, as FFV1 with PCM sound. Raises ``SourceError``.
     """
     if next(file_frames(video)).shape == (SIDE, SIDE, 3):
         return video, list(file_frames(video))
@@ -39,7 +39,7 @@ def cropped(video: Path, folder: Path) -> tuple[Path, list[UInt8]]:
 
 
 def write_lossless(out: Path, frames: Sequence[UInt8], sound: Float32 | None) -> None:
-    """A Matroska file of frames (256, 256, 3) at 25 FPS in FFV1, and mono 16 kHz sound in [-1, 1] as PCM."""
+    """Write a Matroska file: frames (256, 256, 3) at 25 FPS in FFV1, and mono 16 kHz sound in [-1, 1] as PCM."""
     with av.open(str(out), "w") as container:
         pictures = container.add_stream("ffv1", rate=FRAME_RATE)
         pictures.width = pictures.height = SIDE

@@ -1,5 +1,5 @@
-"""The benchmark as one HTML file that needs nothing else: plots, table, and players of the same
-clip at the same rate."""
+"""The benchmark as one self-contained HTML file: plots, table, and players that show the same clip at
+the same rate."""
 
 import base64
 import json
@@ -22,11 +22,11 @@ from codec.media.timing import FRAME_RATE
 from codec.media.types import UInt8
 
 NEAR = 1.25
-"""A rival's rate counts as ours up to this many times."""
+"""A rival's rate counts as equal to ours up to this many times it."""
 
 
 def mp4(frames: Sequence[UInt8], path: Path) -> bytes:
-    """Frames (256, 256, 3) → H.264 in MP4 at 25 FPS, good enough that what is seen is what was drawn."""
+    """Frames (256, 256, 3) → H.264 in MP4 at 25 FPS, at a quality that looks like the rendered frames."""
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "16", "preset": "fast"})
         stream.width = stream.height = len(frames[0])
@@ -38,7 +38,7 @@ def mp4(frames: Sequence[UInt8], path: Path) -> bytes:
 
 
 def nearest_rival(points: Sequence[dict[str, Any]], rate: float) -> dict[str, Any] | None:
-    """The rival to look at beside ours: the best (LPIPS, else PSNR) within :data:`NEAR` of our
+    """The rival to show next to ours: the best (by LPIPS, else PSNR) at up to :data:`NEAR` times our
     rate, else the cheapest."""
     rivals = [p for p in points if p["codec"] != OURS]
     if not rivals:
@@ -69,7 +69,7 @@ def players(clip: Path, points: Sequence[dict[str, Any]], tools: Tools) -> list[
 
 
 def html(found: dict[str, Any], shown: Sequence[dict[str, str]] = ()) -> str:
-    """The page. ``shown``: what :func:`players` gives; none leaves the players out."""
+    """The page. ``shown``: the result of :func:`players`; empty leaves the players out."""
     figures = {k: v for k, v in METRICS.items() if any(math.isfinite(p["figures"].get(k, math.nan)) for p in found["points"])}
     data = {
         "rate": RATE, "ours": OURS, "figures": figures, "columns": [c for c in COLUMNS if c in figures or c not in METRICS],
@@ -78,5 +78,5 @@ def html(found: dict[str, Any], shown: Sequence[dict[str, str]] = ()) -> str:
         "paper": PAPER_TABLE_3, "players": list(shown), "notes": found["notes"],
     }  # fmt: skip
     page = resources.files("bench.picture").joinpath("report.html").read_text("utf-8")
-    # "</" would end the script that the data stands in.
+    # "</" would end the script that contains the data.
     return page.replace("/*DATA*/null", json.dumps(json_value(data)).replace("</", "<\\/"))

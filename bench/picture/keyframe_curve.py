@@ -1,9 +1,9 @@
-"""How small the keyframe may be: the video drawn from keyframes of falling quality beside that from
-one without loss.
+"""How small the keyframe may be: the video rendered from keyframes of falling quality, compared with
+that from a lossless one.
 
 ``python -m bench.picture.keyframe_curve DATA LOSSES OUT.json``: DATA holds dev/*.mp4, LOSSES
-lpips_alexnet.pth. Every N-th frame is drawn from the same 8×8 pictures and sound and judged against
-the original; what the keyframe alone loses is told, too. Needs the ``bench`` extra.
+lpips_alexnet.pth. Every N-th frame is rendered from the same 8×8 pictures and sound and judged against
+the original; the keyframe's own loss is reported, too. Needs the ``bench`` extra.
 """
 
 import argparse
@@ -40,8 +40,8 @@ Settings = Sequence[tuple[str, int]]
 
 
 def judge_clip(sent: Sent, renderer: Renderer, panel: Panel, every: int, settings: Settings) -> dict[str, Any]:
-    """One clip's figures by setting: ``bytes`` of the keyframe, its own PSNR, and of the drawn
-    frames PSNR, LPIPS, DISTS."""
+    """One clip's figures by setting: ``bytes`` of the keyframe, its own PSNR, and PSNR, LPIPS and DISTS
+    of the rendered frames."""
     first = sent.truth[0]
     keyframes: dict[str, tuple[int, UInt8]] = {LOSSLESS: (SIDE * SIDE * 3, first)}
     for form, quality in settings:
@@ -62,7 +62,7 @@ def judge_clip(sent: Sent, renderer: Renderer, panel: Panel, every: int, setting
 
 
 def table(means: dict[str, dict[str, float]]) -> str:
-    """Markdown: each setting, and how far its video falls behind that of the keyframe without loss."""
+    """Markdown: each setting, and how far its video falls behind that of the lossless keyframe."""
     shown = [k for k in FIGURES if k in means[LOSSLESS]]
     lines = ["| keyframe | bytes | its own PSNR | " + " | ".join(shown) + " |", "|---|" + "---:|" * (2 + len(shown))]
     for name, row in means.items():
@@ -74,8 +74,8 @@ def table(means: dict[str, dict[str, float]]) -> str:
 
 
 def plot(means: dict[str, dict[str, float]], out: Path) -> None:
-    """LPIPS of the video drawn against the keyframe's bytes, a line a form; the lossless keyframe's
-    as a dashed line."""
+    """LPIPS of the rendered video against the keyframe's bytes, a line for each form; that of the
+    lossless keyframe as a dashed line."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -86,13 +86,13 @@ def plot(means: dict[str, dict[str, float]], out: Path) -> None:
         for size, value, quality in rows:
             axes.annotate(quality, (size, value), textcoords="offset points", xytext=(3, 4), fontsize=7)
     axes.axhline(means[LOSSLESS]["lpips"], linestyle="--", color="grey", label=LOSSLESS)
-    axes.set(xlabel="bytes of the keyframe", ylabel="LPIPS of the video drawn from it", xlim=(0, None))
+    axes.set(xlabel="bytes of the keyframe", ylabel="LPIPS of the video rendered from it", xlim=(0, None))
     axes.legend()
     figure.savefig(out, dpi=110)
 
 
 def run(options: argparse.Namespace, write: Callable[[str], object]) -> None:
-    """What the command line does. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
+    """Judge the clips and write the report. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
     clips = sorted((options.data / "dev").glob("*.mp4"))
     if not clips:
         raise FileNotFoundError(f"{options.data} holds no dev/*.mp4")
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace, write: Callable[[str], object]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.picture.keyframe_curve", description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("losses", type=Path)
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--clips", type=int, help="only K clips, evenly from the list")
     parser.add_argument("--every", type=int, default=50, help="judge every N-th frame")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--plot", type=Path, help="draw the curve, a PNG")
+    parser.add_argument("--plot", type=Path, help="plot the curve to this PNG file")
     try:
         run(parser.parse_args(arguments), write)
     except (OSError, ValueError, KeyframeError, SourceError, WeightsMissingError) as error:

@@ -1,8 +1,8 @@
-"""How good a frame is that the network didn't draw, but that was made of one that it drew some frames before.
+"""How good a frame is that the network didn't render, but that was warped from one that it rendered some frames before.
 
-``python -m bench.picture.moved_frames DATA LOSSES OUT.json``: DATA holds dev/*.mp4, LOSSES lpips_alexnet.pth. Of each clip
-two seconds from its middle, through the real codec. ``drawn`` is the frame as the network draws it, ``held`` the one of so many
-frames before, unchanged, ``moved`` that one moved (:mod:`receiver.motion_compensation`). Needs the ``bench`` extra.
+``python -m bench.picture.moved_frames DATA LOSSES OUT.json``: DATA holds dev/*.mp4, LOSSES lpips_alexnet.pth. Two seconds from
+each clip's middle go through the real codec. ``drawn`` is the frame as the network renders it, ``held`` the one from so many
+frames before, unchanged, ``moved`` that one warped (:mod:`receiver.motion_compensation`). Needs the ``bench`` extra.
 """
 
 import argparse
@@ -28,12 +28,12 @@ from models.training.losses import PerceptualDistance
 from receiver.motion_compensation import can_be_moved, moved
 
 APART = (1, 2, 3, 4, 5, 8, 12, 25)
-"""Frames between the drawn one and the one that is made of it."""
+"""Distances, in frames, between the rendered frame and the one warped from it."""
 SECONDS = 2.0
 
 
 def judge(sent: Sent, drawn: dict[int, UInt8], apart: int, perceptual: PerceptualDistance) -> list[dict[str, Row]]:
-    """Each third frame's figures by way."""
+    """Every third frame's figures, by the way it was made."""
     rows = []
     for n in list(drawn)[apart::3]:
         before, now = sent.frames[n - apart], sent.frames[n]
@@ -51,8 +51,8 @@ def judge(sent: Sent, drawn: dict[int, UInt8], apart: int, perceptual: Perceptua
 
 
 def table(found: dict[int, dict[str, Row]]) -> str:
-    """Markdown: a row for each distance."""
-    lines = ["| frames apart | drawn | moved | held |", "|---:|---|---|---|"]
+    """Markdown, one row for each distance."""
+    lines = ["| frames apart | rendered | warped | held |", "|---:|---|---|---|"]
     for apart, ways in found.items():
         cells = [f"{ways[k]['psnr']:.2f} dB, {ways[k]['lpips']:.3f}" for k in ("drawn", "moved", "held")]
         lines.append(f"| {apart} | {' | '.join(cells)} |")
@@ -60,7 +60,7 @@ def table(found: dict[int, dict[str, Row]]) -> str:
 
 
 def run(options: argparse.Namespace, write: Callable[[str], object]) -> None:
-    """What the command line does. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
+    """Judge the clips and write the report. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
     clips = pick_clips(options.data, options.clips)
     torch.set_num_threads(options.threads)
     perceptual, renderer, interpolator = lpips(options.losses), Renderer(threads=options.threads), Interpolator()
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace, write: Callable[[str], object]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.picture.moved_frames", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("losses", type=Path)

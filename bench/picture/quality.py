@@ -1,13 +1,12 @@
-"""How good the picture is: every dev clip through the real codec, beside baselines and ablations,
+"""How good the picture is: every dev clip through the real codec, compared with baselines and ablations
 by many measures.
 
 ``python -m bench.picture.quality DATA LOSSES OUT.json``: DATA holds dev/*.mp4, LOSSES the weights
-of the measuring networks (what is missing is left out and named). Every N-th frame is judged;
-motion looks at the frame before it too, the opening of lips and lids at every second frame
-(``--opening``), lip sync at one run of frames from the clip's middle. With
-the ``sync.json`` of the prepared dev split (``--offsets``) each clip's sound is first aligned with its
-lips, and the gain from speech is reported for the clips in which the visible person speaks. Needs the ``bench``
-extra.
+of the measuring networks (what is missing is left out and named). Every N-th frame is judged.
+Motion also uses the frame before it, the opening of lips and lids every second frame
+(``--opening``), and lip sync one run of frames from the clip's middle. With the ``sync.json`` of the
+prepared dev split (``--offsets``) each clip's sound is first aligned with its lips, and the gain from
+speech is reported for the clips in which the visible person speaks. Needs the ``bench`` extra.
 """
 
 import argparse
@@ -49,11 +48,11 @@ from models.runtime.upsampler import Interpolator, WeightsMissingError
 from sender.keyframes.outgoing import KeyframeMode
 
 IDENTITY_FRAMES = 2
-"""Judged frames of a clip that get the slow identity descriptors."""
+"""Judged frames of a clip for which the slow identity descriptors are computed."""
 AUDIBLE = -0.5
 """A log-mel value that silence and hiss don't reach."""
 WIDTH = 150
-"""Columns of the table where the output is no terminal."""
+"""Columns of the table if the output isn't a terminal."""
 FIGURES = {
     "psnr": ("PSNR, dB", "↑"), "ssim": ("SSIM (luma)", "↑"), "psnr_mouth": ("PSNR of the mouth, dB", "↑"),
     "lpips": ("LPIPS (AlexNet)", "↓"), "dists": ("DISTS", "↓"), "fd_vgg16": ("fd_vgg16", "↓"),
@@ -68,7 +67,7 @@ FIGURES = {
 }  # fmt: skip
 """What the tables show: name, and whether more is better."""
 SPEECH_FIGURES = ("psnr_mouth", "lmd_lips", "sync_d", "sync_c", "sync_hit")
-"""Figures that speech should improve; also reported for the speaking clips alone."""
+"""Figures that speech should improve; also reported for only the speaking clips."""
 
 
 def middle_run(frames: int, seconds: float) -> list[int]:
@@ -79,7 +78,7 @@ def middle_run(frames: int, seconds: float) -> list[int]:
 
 
 def mean(rows: Sequence[Row]) -> Row:
-    """Mean of each figure over the rows that have it, nan left out."""
+    """Mean of each figure over the rows that have it, without nan."""
     out = {}
     for key in dict.fromkeys(k for row in rows for k in row):
         values = [v for row in rows if not math.isnan(v := row.get(key, math.nan))]
@@ -88,19 +87,19 @@ def mean(rows: Sequence[Row]) -> Row:
 
 
 def worst(values: Sequence[float]) -> float:
-    """Mean of the largest quarter; nan where any is."""
+    """Mean of the largest quarter; nan if any value is nan."""
     return float(np.mean(sorted(values)[-max(1, len(values) // 4) :])) if values and not math.isnan(sum(values)) else math.nan
 
 
 def clip_mel(clip: Path) -> Float32 | None:
-    """The original sound's log-mel; None for a clip without sound or in silence."""
+    """The original sound's log-mel; None for a clip without sound or with only silence."""
     pieces = list(file_sound(clip))
     mel = log_mel(np.concatenate(pieces)) if pieces else None
     return mel if mel is not None and (mel > AUDIBLE).mean() > 0.01 else None
 
 
 class Drawer(Protocol):
-    """What draws for a :class:`Judge`."""
+    """Renders for a :class:`Judge`."""
 
     def render(self, variant: str, sent: Sent, numbers: Sequence[int]) -> list[UInt8]:
         """Frames (256, 256, 3) at these places of the clip."""
@@ -113,7 +112,7 @@ class Judge:
         self, panel: Panel, renderer: Drawer, variants: Sequence[str], every: int = 25, expert: Expert | None = None,
         sync_seconds: float = 2.0, opening: int = 0,
     ) -> None:  # fmt: skip
-        """``opening``: how far lips and lids are open is looked at in every so many frames; 0: not at all."""
+        """``opening``: the opening of lips and lids is measured in every ``opening``-th frame; 0: not at all."""
         self.panel, self.renderer, self.variants = panel, renderer, tuple(variants)
         self.every, self.expert, self.sync_seconds = every, expert, sync_seconds
         self._detector, self._mesh = BlazeFace(), FaceMesh()
@@ -162,7 +161,7 @@ class Judge:
 
 
 def tables(means: dict[str, Row], which: Sequence[str] = tuple(FIGURES)) -> tuple[Table, str]:
-    """The means, a row for each of ``which`` figures and a column a variant: for the terminal, and as Markdown."""
+    """The means, a row for each of ``which`` figures and a column for each variant: for the terminal, and as Markdown."""
     figures = [k for k in which if any(not math.isnan(row.get(k, math.nan)) for row in means.values())]
     table = Table("", *(Column(name, no_wrap=True) for name in means))
     lines = ["| | " + " | ".join(means) + " |", "|---|" + "---|" * len(means)]
@@ -178,7 +177,7 @@ def tables(means: dict[str, Row], which: Sequence[str] = tuple(FIGURES)) -> tupl
 
 
 def json_value(value: Any) -> Any:
-    """JSON has neither nan nor infinity: null stands for them."""
+    """The value with None in place of nan and infinity, which JSON lacks."""
     if isinstance(value, dict):
         return {k: json_value(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -224,7 +223,7 @@ def report(
 
 
 def pick_clips(data: Path, count: int | None, split: str = "dev") -> list[Path]:
-    """So many of the split's clips, evenly; all by default. Raises ``FileNotFoundError`` where there are none."""
+    """``count`` of the split's clips, evenly spaced; None: all. Raises ``FileNotFoundError`` if there are none."""
     clips = sorted((data / split).glob("*.mp4"))
     if not clips:
         raise FileNotFoundError(f"{data} holds no {split}/*.mp4")
@@ -246,7 +245,7 @@ def _show(table: Table, markdown: str, as_markdown: bool) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """What the command line does. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
+    """Judge the clips and write the report. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
     if options.opening < 0 or min(options.every, options.threads, 1 if options.clips is None else options.clips) < 1:
         raise ValueError("--every, --threads and --clips are 1 or more, --opening is 0 or more")
     clips, offsets = pick_clips(options.data, options.clips), _read_offsets(options.offsets)
@@ -274,7 +273,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.picture.quality", description=__doc__)
     parser.add_argument("data", type=Path, help="folder with dev/*.mp4")
     parser.add_argument("losses", type=Path, help="folder with the measuring networks")

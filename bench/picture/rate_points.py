@@ -1,4 +1,4 @@
-"""Points of the benchmark: one clip through one setting of one codec. What it cost, and the frames it gives."""
+"""Points of the benchmark: one clip through one setting of one codec, with its cost and the resulting frames."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ CALL_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Setting:
-    """A codec, its mode ("" for ours) and what is set in it, as the tables name it."""
+    """A codec, its mode ("" for ours) and its setting, as named in the tables."""
 
     codec: str
     mode: str
@@ -44,8 +44,8 @@ class Cost:
     decode_ms: float
 
     def figures(self) -> dict[str, float]:
-        """Bits per pixel of 256×256 at 25 FPS, whatever is really coded: all, without keyframe, in
-        a 60 s call at this rate."""
+        """Bits per pixel of 256×256 at 25 FPS, whatever is really coded (``bpp``: all; ``bpp_video``:
+        without keyframe; ``bpp_60s``: of a 60 s call at this rate), ``kbps_60s``, and milliseconds."""
         pixels, seconds = self.frames * PIXELS, self.frames / FRAME_RATE
         spread = (self.keyframe + self.rest * CALL_SECONDS / seconds) * 8
         return {
@@ -56,15 +56,16 @@ class Cost:
 
 
 Drawn = tuple[Setting, Cost, list[UInt8]]
-"""A point: setting, cost, and the frames asked for, (256, 256, 3) each."""
+"""A point: setting, cost, and the requested frames, (256, 256, 3) each."""
 
 OurSetting = tuple[int, int, KeyframeMode]
 
 OUR_SETTINGS: tuple[OurSetting, ...] = (
     *((tick_mode, 8, "first") for tick_mode in range(len(TICK_MODES))), (0, 16, "first"), (0, 32, "first"), (0, 8, "auto"),
 )  # fmt: skip
-"""(tick_mode, side of the pictures, keyframe): every tick mode at 8×8, and larger pictures at the slowest, the first picture
-as keyframe, so that nothing waits for what comes; and the slowest as ``encode`` makes it, which knows the whole file."""
+"""(tick_mode, side of the pictures, keyframe). Every tick mode at 8×8, and larger pictures at the slowest one, with the first
+picture as keyframe, so that nothing depends on later frames; and the slowest one as ``encode`` does it, which knows the whole
+file."""
 
 
 def our_setting(tick_mode: int, size: int, keyframe: KeyframeMode) -> Setting:
@@ -74,7 +75,7 @@ def our_setting(tick_mode: int, size: int, keyframe: KeyframeMode) -> Setting:
 def our_points(
     clip: Path, truth: Sequence[UInt8], numbers: Sequence[int], renderer: Renderer, interpolator: Interpolator
 ) -> Iterator[Drawn]:
-    """Ours at :data:`OUR_SETTINGS`. Raises ``SourceError``."""
+    """Our points at :data:`OUR_SETTINGS`. Raises ``SourceError``."""
     for tick_mode, size, keyframe in OUR_SETTINGS:
         with TemporaryDirectory() as folder:
             stored, began = Path(folder) / "clip.fw", time.process_time()
@@ -96,8 +97,8 @@ def our_points(
 def rival_settings(
     codecs: Sequence[str], modes: Sequence[str], formats: Sequence[Format]
 ) -> list[tuple[Codec, str, Format, int]]:
-    """What rivals are run with: all their qualities at the whole size and rate, the lower half of
-    them where it is cheaper.
+    """The rivals' settings: all their qualities at full size and frame rate, only the lower half of
+    them at reduced ones.
 
     Raises ``ValueError`` for an unknown codec or mode.
     """

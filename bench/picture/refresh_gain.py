@@ -1,9 +1,9 @@
-"""What another keyframe buys: clips and reels with ``encode --refresh``, beside other ways to spend the bits.
+"""What another keyframe gains: clips and reels with ``encode --refresh``, compared with other ways to spend the bits.
 
 ``python -m bench.picture.refresh_gain DATA LOSSES OUT.json``: DATA holds dev/*.mp4, LOSSES
 lpips_alexnet.pth. A reel joins up to four clips of one person and repeats the first: it imitates a
-long call in which light, place and pose change and then return. Results cover all clips, and the
-third whose light, lips or head move furthest from their first frame. Needs the ``bench`` extra.
+long call in which light, place and pose change and then return. Results are given for all clips, and
+for the third whose light, lips or head change most from their first frame. Needs the ``bench`` extra.
 """
 
 import argparse
@@ -77,8 +77,8 @@ def reels(clips: Sequence[Path], folder: Path) -> Iterator[Path]:
 
 
 def judge(clip: Path, way: Way, tools: tuple[Upsampler, Renderer, Interpolator, Panel], every: int) -> dict[str, float]:
-    """One clip, one way: what pictures and all keyframes but the first cost, ``keyframes``,
-    ``switches``, LPIPS and others."""
+    """The figures of one clip and one way: ``kbps`` (what pictures and all keyframes but the first cost),
+    ``keyframes``, ``switches``, LPIPS and others."""
     upsampler, renderer, interpolator, panel = tools
     refresh = FileRefresh(way.kbps, upsampler=upsampler) if way.kbps else None
     truth = list(file_frames(clip))
@@ -101,7 +101,7 @@ def judge(clip: Path, way: Way, tools: tuple[Upsampler, Renderer, Interpolator, 
 
 
 def moved(clip: Path, panel: Panel, every: int) -> Row:
-    """How far the clip's light, lips and head are from its first frame, on average."""
+    """How much the clip's light, lips and head differ from its first frame, on average."""
     frames = list(file_frames(clip))
     rows = []
     for n in sampled(len(frames), every):
@@ -112,7 +112,7 @@ def moved(clip: Path, panel: Panel, every: int) -> Row:
 
 
 def groups(found: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
-    """Names of clips by what is told of them: all, those that moved most, reels."""
+    """Names of the clips in each row of the table: all, those that moved most, reels."""
     single = [n for n in found if not n.endswith("_reel.mkv")]
     out = {"all clips": single}
     for key, word in MOVED.items():
@@ -124,7 +124,7 @@ def groups(found: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
-    """Markdown: group by group, what each way costs and gives."""
+    """Markdown: group by group, the cost and the figures of each way."""
     lines = ["| | | kbit/s | keyframes | switches | LPIPS | ΔLPIPS per kbit/s | PSNR |", "|---|---|---|---|---|---|---|---|"]
     for group, names in groups(found).items():
         rows = {way.name: mean([found[n][way.name] for n in names]) for way in WAYS}
@@ -138,7 +138,7 @@ def table(found: dict[str, dict[str, Any]]) -> str:
 
 
 def run(options: argparse.Namespace, write: Callable[[str], object]) -> None:
-    """What the command line does. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
+    """Judge the clips and write the report. Raises ``OSError``, ``ValueError``, ``SourceError``, ``WeightsMissingError``."""
     clips = sorted((options.data / "dev").glob("*.mp4"))
     if not clips:
         raise FileNotFoundError(f"{options.data} holds no dev/*.mp4")
@@ -157,7 +157,7 @@ def run(options: argparse.Namespace, write: Callable[[str], object]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.picture.refresh_gain", description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("losses", type=Path)

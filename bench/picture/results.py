@@ -14,7 +14,7 @@ from bench.picture.quality import json_value
 from bench.picture.rate_points import OURS
 
 COMPRESSAI = {"psnr": "psnr-rgb", "encode_ms": "encoding_time", "decode_ms": "decoding_time"}
-"""CompressAI's names for figures of ours; its times are in seconds a picture."""
+"""CompressAI's names for some of our figures; its times are in seconds a picture."""
 COLUMNS = ("bpp", "bpp_video", RATE, "kbps_60s", *METRICS, "encode_ms", "decode_ms")
 PAPER_TABLE_3 = (
     ("H.264 CRF 23", 0.109, 32.96, 0.79, 9.75), ("H.264 CRF 36", 0.027, 19.24, 0.67, 30.12),
@@ -22,12 +22,12 @@ PAPER_TABLE_3 = (
     ("os-synth", 0.016, 24.37, 0.80, 69.13), ("the paper, 25 FPS sent", 0.023, 24.95, 0.71, 14.10),
     ("the paper, 5 FPS sent", 0.0046, 23.72, 0.68, 14.51),
 )  # fmt: skip
-"""Method, BPP, PSNR, SSIM, FID on VoxCeleb2 as the paper tells them: other clips, other bits
-counted, nothing measured here."""
+"""Method, BPP, PSNR, SSIM, FID on VoxCeleb2 as the paper reports them: on other clips, with bits counted
+differently; nothing of it was measured here."""
 
 
 def compressai(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One entry a codec and mode, ``{"name", "description", "results": {"bpp": […], "psnr-rgb":
+    """One entry for each codec and mode, ``{"name", "description", "results": {"bpp": […], "psnr-rgb":
     […], …}}``, by rising rate."""
     out = []
     for name in dict.fromkeys((p["codec"], p["mode"]) for p in points):
@@ -45,12 +45,12 @@ def compressai(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def to_json(found: dict[str, Any]) -> str:
-    """Everything that was found; ``codecs`` is in CompressAI's form."""
+    """All results; ``codecs`` is in CompressAI's form."""
     return json.dumps(json_value({"codecs": compressai(found["points"]), **found}), indent=1) + "\n"
 
 
 def to_csv(found: dict[str, Any]) -> str:
-    """A row for each clip's every point, and rows of the means under the clip's name ``mean``."""
+    """A row for every point of every clip, and rows for the means, with ``mean`` as the clip's name."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["clip", "codec", "mode", "label", *COLUMNS])
@@ -62,7 +62,7 @@ def to_csv(found: dict[str, Any]) -> str:
 
 
 def times(value: float) -> str:
-    """A ratio of rates for people."""
+    """A ratio of rates as text."""
     return "never" if math.isinf(value) else f"{value:.1f}×"
 
 

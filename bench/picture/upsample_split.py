@@ -1,10 +1,10 @@
-"""Small videos of every clip of a split, at 8×8 to 64×64, drawn at 256×256 by ``facewire upsample``
-and judged beside bicubic.
+"""Small videos of every clip of a split, at 8×8 to 64×64, rendered at 256×256 by ``facewire upsample``
+and compared with bicubic enlargement.
 
 ``python -m bench.picture.upsample_split DATA LOSSES OUT.json [--clips K] [--every N] [--weights
 FOLDER]``: DATA holds dev/*.mp4, 256×256, LOSSES ``lpips_alexnet.pth``. The clip's first frame is
 the identity; its small frames are area averages at 25 FPS, 8 bits deep, not compressed; every N-th
-frame is judged, before MP4. K clips are taken evenly. Needs the ``bench`` extra.
+output frame is judged, before MP4 coding. K clips are taken evenly. Needs the ``bench`` extra.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from models.training.losses import PerceptualDistance
 from receiver.upsample import SIZES, Restorer, speech_mel
 
 METHODS = ("speech", "no_speech", "not_projected", "bicubic")
-"""The command as it is, with ``--no-speech``, without back-projection, and bicubic enlargement alone."""
+"""The command as it is, with ``--no-speech``, without back-projection, and only bicubic enlargement."""
 
 
 def _tensor(images: Sequence[UInt8]) -> torch.Tensor:
@@ -39,8 +39,8 @@ def _tensor(images: Sequence[UInt8]) -> torch.Tensor:
 
 @torch.no_grad()
 def judge_clip(clip: Path, upsampler: Upsampler, judge: PerceptualDistance, every: int = 25) -> dict[str, dict[str, float]]:
-    """``{side}_{method}`` → ``psnr`` in dB and ``lpips``, means over the clip's judged frames; no
-    ``speech`` without sound.
+    """``{side}_{method}`` → ``psnr`` in dB and ``lpips``, means over the clip's judged frames; without
+    sound there is no ``speech``.
 
     Raises ``SourceError`` for a clip that cannot be read or isn't 256×256.
     """
@@ -69,11 +69,10 @@ def judge_clip(clip: Path, upsampler: Upsampler, judge: PerceptualDistance, ever
 
 
 def averages(rows: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Means over clips, of each figure over the clips that have it.
+    """Means of each figure over the clips that have it.
 
-    With a side's ``speech`` beside ``no_speech``, ``{side}_speech_gain`` is what hearing gives,
-    over the clips with sound alone; and ``{side}_best`` is the command as it would be run: with
-    sound where there is some.
+    ``{side}_speech_gain`` is the gain of ``speech`` over ``no_speech``, over only the clips with sound;
+    ``{side}_best`` is the command as it would be run: with sound where there is some.
     """
     rows = [dict(row) for row in rows]
     for row in rows:
@@ -96,12 +95,12 @@ def table(mean: dict[str, dict[str, float]]) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status; prints one line for bad input."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.picture.upsample_split", description=__doc__)
     for name in ("data", "losses"):
         parser.add_argument(name, type=Path)
     parser.add_argument("out", type=report_file)
-    parser.add_argument("--clips", type=int, help="take so many, evenly; all by default")
+    parser.add_argument("--clips", type=int, help="only K clips, evenly from the list; all by default")
     parser.add_argument("--every", type=int, default=25, help="judge every N-th frame")
     parser.add_argument("--weights", type=Path, help="folder with other networks than the shipped ones")
     given = parser.parse_args(arguments)

@@ -1,7 +1,7 @@
-"""What a receiver is given of a clip, and the frames that facewire and its rivals and ablations draw from it.
+"""What a receiver gets of a clip, and the frames that facewire, baselines and ablations render from it.
 
-The frames are kept as the networks give them, not read back from a compressed file, and only those
-asked for are drawn.
+The frames are kept as the networks return them, not read back from a compressed file, and only the
+requested ones are rendered.
 """
 
 from collections.abc import Sequence
@@ -53,13 +53,13 @@ class Sent:
 
     @property
     def keyframe(self) -> Keyframe:
-        """The first one; clips without a cut have no other."""
+        """The first keyframe; clips without a cut have no other."""
         return self.keyframes[0]
 
 
 def stored_frames(stored: Path, interpolator: Interpolator) -> tuple[list[tuple[FrameInput, Keyframe]], Float32]:
-    """``.fw`` file → every frame as ``decode_file`` gives it to the network, with its keyframe; and
-    the decoded sound, mono 16 kHz. Raises ``ContainerError``."""
+    """``.fw`` file → every frame as ``decode_file`` passes it to the network, with its keyframe; and
+    the decoded sound, mono 16 kHz. Raises ``ContainerError``, and ``ValueError`` without a frame."""
     decoder, total, at_ms = TickDecoder(interpolator), None, 0
     keyframes: dict[int, Keyframe] = {}
     frames: list[tuple[FrameInput, Keyframe]] = []
@@ -83,7 +83,7 @@ def stored_frames(stored: Path, interpolator: Interpolator) -> tuple[list[tuple[
 
 
 def frame_inputs(stored: Path, interpolator: Interpolator) -> tuple[list[Keyframe], list[FrameInput], Float32]:
-    """The same: each frame's keyframe, the frames, the sound. Raises ``ContainerError``."""
+    """The same as three results: each frame's keyframe, the frames, the sound. Raises ``ContainerError``, ``ValueError``."""
     frames, sound = stored_frames(stored, interpolator)
     return [k for _, k in frames], [f for f, _ in frames], sound
 
@@ -91,9 +91,9 @@ def frame_inputs(stored: Path, interpolator: Interpolator) -> tuple[list[Keyfram
 def transmit(clip: Path, folder: Path, interpolator: Interpolator, fps: int = 5, keyframe: KeyframeMode = "first") -> Sent:
     """Encode a clip as ``encode --crop none --keyframe KEYFRAME`` does, and decode it up to the networks' inputs.
 
-    ``folder`` takes the ``.fw`` file. ``fps`` 25 gives the networks the quantised picture of every
-    frame, and of the sound what lies up to two frames later; keyframe and sound stay as they are.
-    Raises ``SourceError`` and ``ValueError``.
+    The ``.fw`` file is written to ``folder``. ``fps`` 25 gives the networks the quantised picture of
+    every frame, and the sound up to two frames later; keyframe and sound stay as they are. Raises ``SourceError``
+    and ``ValueError``.
     """
     if fps not in (5, 25):
         raise ValueError(f"pictures are sent at 5 or 25 a second, not {fps}")
@@ -125,12 +125,12 @@ def _checkpoint(path: Path) -> FaceUpsamplerNet:
 
 
 class Renderer:
-    """Draws chosen frames of a clip as each variant would."""
+    """Renders chosen frames of a clip as each variant would."""
 
     def __init__(
         self, weights: Path | None = None, device: str = "auto", threads: int = 2, checkpoint: Path | None = None
     ) -> None:
-        """``checkpoint``: what ``weights`` were exported from, needed for ``no_animation`` alone.
+        """``checkpoint``: what ``weights`` were exported from, needed only for ``no_animation``.
 
         Raises ``WeightsMissingError``, ``OSError``, ``ValueError``.
         """
@@ -139,16 +139,16 @@ class Renderer:
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """The variants that can be drawn."""
+        """The variants that can be rendered."""
         return tuple(v for v in VARIANTS if v != "no_animation" or self._call)
 
     def render(self, variant: str, sent: Sent, numbers: Sequence[int]) -> list[UInt8]:
         """Frames (256, 256, 3) at these places of the clip. Raises ``ValueError`` for a variant
-        that it can't draw.
+        that it can't render.
 
         ``held``, ``difference`` and ``bicubic`` have the keyframe and the 8×8 pictures that
-        ``ours`` has. ``no_shape``: the face's points are not known. ``no_speech``: silence is heard.
-        ``no_keyframe``: the keyframe is its own 8×8 picture, enlarged. ``no_animation``: the keyframe isn't moved.
+        ``ours`` has. ``no_shape``: the face's points are not known. ``no_speech``: the network gets silence.
+        ``no_keyframe``: the keyframe is its own 8×8 picture, enlarged. ``no_animation``: the keyframe isn't warped.
         """
         if variant not in self.variants:
             raise ValueError(f"{variant} cannot be drawn: choose from {', '.join(self.variants)}")
@@ -159,7 +159,7 @@ class Renderer:
         return frames
 
     def _render(self, variant: str, keyframe: Keyframe, inputs: list[FrameInput]) -> list[UInt8]:
-        """Frames that rest on one keyframe."""
+        """Frames that refer to one keyframe."""
         if variant == "no_animation":
             return self._still(keyframe.rgb, inputs)
         if variant in BASELINES:
@@ -175,7 +175,7 @@ class Renderer:
         return [self._upsampler.step(*i.inputs) for i in inputs]
 
     def draw(self, keyframe: UInt8, inputs: Sequence[FrameInput]) -> list[UInt8]:
-        """Frames as ``ours`` has them, from another coding of the same keyframe (256, 256, 3)."""
+        """Frames as ``ours`` renders them, from another coding of the same keyframe (256, 256, 3)."""
         self._upsampler.set_identity(keyframe)
         return [self._upsampler.step(*i.inputs) for i in inputs]
 

@@ -1,8 +1,8 @@
-"""How each rival is set: for low delay, as a call must, and as well as it can, as a recording may.
+"""The rivals' settings: for low delay, as a call needs, and for the best quality, as a recording allows.
 One keyframe, then none.
 
-Qualities are the codec's own constant-quality numbers, from good to its floor. What is no picture
-(settings written into the stream, time marks) is taken out, so that no rival pays for it.
+Qualities are the codec's own constant-quality numbers, from good to its floor. What isn't picture data
+(settings written into the stream, time marks) is removed, so that no rival pays for it.
 """
 
 from dataclasses import dataclass
@@ -63,8 +63,8 @@ CODECS = {
 
 @dataclass(frozen=True)
 class Format:
-    """How the picture is made cheaper before it is coded: ``side`` in pixels, every ``every``-th
-    frame of 25 a second."""
+    """How the video is reduced before it is coded: to ``side`` pixels, and to every ``every``-th frame
+    of 25 a second."""
 
     side: int
     every: int

@@ -1,5 +1,5 @@
-"""Frames → a rival's bitstream → frames, and what each picture of it weighs, by ffmpeg
-(``imageio-ffmpeg`` brings one)."""
+"""Frames → a rival's bitstream → frames, and the size of each coded picture, with ffmpeg
+(``imageio-ffmpeg`` includes one)."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from codec.media.types import UInt8
 
 SIDE = 256
 LONGEST = 600.0
-"""Seconds after which an encoder is given up."""
+"""Seconds after which an encoder is stopped."""
 
 
 class FfmpegError(RuntimeError):
@@ -38,7 +38,7 @@ class Coded:
 
 @cache
 def find_ffmpeg() -> str:
-    """The program: imageio-ffmpeg's, which has all encoders, or the machine's own. Raises :class:`FfmpegError`."""
+    """Path of the program: imageio-ffmpeg's, which has all encoders, or the system's. Raises :class:`FfmpegError`."""
     try:
         import imageio_ffmpeg
 
@@ -82,7 +82,7 @@ def _run(arguments: Sequence[object], given: bytes = b"") -> tuple[bytes, float]
 
 
 def shrunk(frames: Sequence[UInt8], form: Format) -> list[UInt8]:
-    """What is coded of frames (256, 256, 3): every n-th, averaged down."""
+    """The pictures to be coded of frames (256, 256, 3): every n-th, averaged down."""
     return [
         f if form.side == SIDE else np.asarray(cv2.resize(f, (form.side, form.side), interpolation=cv2.INTER_AREA), np.uint8)
         for f in frames[:: form.every]
@@ -102,7 +102,7 @@ def shown(pictures: Sequence[UInt8], form: Format, count: int) -> list[UInt8]:
 def encode(frames: Sequence[UInt8], codec: Codec, mode: str, quality: int, form: Format) -> Coded:
     """Code frames (256, 256, 3) RGB in a format. Raises :class:`FfmpegError`, ``ValueError``."""
     if not frames or frames[0].shape != (SIDE, SIDE, 3):
-        raise ValueError(f"frames of {SIDE}x{SIDE} are wanted, not {frames[0].shape if frames else 'none'}")
+        raise ValueError(f"frames of {SIDE}x{SIDE} are needed, not {frames[0].shape if frames else 'none'}")
     pictures = shrunk(frames, form)
     given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{form.side}x{form.side}", "-r", f"{form.fps:g}", "-i", "-"]
     with tempfile.TemporaryDirectory() as folder:

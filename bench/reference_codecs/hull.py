@@ -1,4 +1,4 @@
-"""What the rivals reach at each rate: the best of them all, their hull; and how many times our rate that is."""
+"""The best quality that any rival reaches at each rate (their hull), and how many times our rate they need for ours."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ Float = npt.NDArray[np.float64]
 
 
 def hull(rates: Sequence[float], values: Sequence[float], higher: bool) -> list[int]:
-    """Numbers of the points on the hull of values over rates in log scale, by rising rate.
+    """Indexes of the points on the hull of values over rates in log scale, by rising rate.
 
-    ``higher``: whether more is better. Points that are both dearer and worse than another are never
-    on it. Mixing two points in time reaches less than the straight line in log rate between them,
-    so the hull is generous to those whose it is.
+    ``higher``: whether more is better. A point that costs more than another and is worse is never on
+    it. Switching between two codings in time reaches less than the straight line in log rate between
+    their points, so the hull is generous to the codecs that it represents.
     """
     order = sorted(range(len(rates)), key=lambda i: (rates[i], -values[i] if higher else values[i]))
     sign = 1.0 if higher else -1.0
@@ -36,7 +36,7 @@ def hull(rates: Sequence[float], values: Sequence[float], higher: bool) -> list[
 def rate_at(rates: Sequence[float], values: Sequence[float], wanted: float, higher: bool) -> float:
     """The rate at which the hull reaches ``wanted``: between its points on a straight line in log rate.
 
-    Below its first point it is that one's rate (nothing cheaper is known), above its last it is infinite.
+    Below its first point it is that point's rate (nothing cheaper is known), above its last it is infinite.
     """
     points = hull(rates, values, higher)
     if not points:
@@ -55,7 +55,7 @@ def bd_rate(anchor: tuple[Sequence[float], Sequence[float]], test: tuple[Sequenc
     negative: test needs less.
 
     Log rate over the value, interpolated by Akima's splines as JVET recommends (VCEG-M33; Herglotz
-    et al., 2022) and averaged over the values that both reach. nan where they share none, or a
+    et al., 2022) and averaged over the values that both reach. nan if they share none, or if a
     curve has fewer than two different values; with two points the spline is a straight line.
     """
     curves = []

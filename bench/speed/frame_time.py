@@ -1,8 +1,8 @@
-"""What drawing a frame takes here, by runtime and threads: ``python -m bench.speed.frame_time
-[--rounds N] [--weights DIR]``.
+"""How long rendering a frame takes on this machine, by runtime and threads: ``python -m
+bench.speed.frame_time [--rounds N] [--weights DIR]``.
 
-The rows take turns, a frame each, so that what else the machine does falls on all alike; the ratio
-to the first row is what can be compared between machines.
+The rows take turns, a frame each, so that other load on the machine affects all alike. Between machines,
+compare only the ratio to the first row.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from models.runtime.upsampler import FRAMES, Upsampler, WeightsMissingError
 
 
 def runtimes() -> list[str]:
-    """The devices that can draw here."""
+    """The devices that can render on this machine."""
     found = []
     for device in DEVICES[1:]:
         try:
@@ -30,8 +30,8 @@ def runtimes() -> list[str]:
 
 
 def measure(weights: Path | None, rounds: int, threads: tuple[int, ...] = (1, 2)) -> list[tuple[str, int, float]]:
-    """(runtime, threads, median milliseconds of a frame) of each. Raises as
-    :class:`models.runtime.upsampler.Upsampler`."""
+    """(runtime, threads, median milliseconds of a frame) of each. Raises what
+    :class:`models.runtime.upsampler.Upsampler` raises."""
     rng = np.random.default_rng(0)
     keyframe = rng.integers(0, 256, (256, 256, 3), dtype=np.uint8)
     drawers: list[tuple[str, int, Upsampler]] = []
@@ -39,7 +39,7 @@ def measure(weights: Path | None, rounds: int, threads: tuple[int, ...] = (1, 2)
         for count in threads:
             try:
                 drawer = Upsampler(weights, device, count)
-            except ValueError:  # a GPU build of ONNX Runtime on a machine without a card, int8 on one that is slow at it
+            except ValueError:  # a GPU build of ONNX Runtime on a machine without a GPU, or int8 on a slow processor for it
                 continue
             if (drawer.runtime, count) in [row[:2] for row in drawers]:  # two names for the same, where a precision is missing
                 continue
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None, write: Callable[[str], object] = sy
     if options.rounds < 1:
         parser.error(f"{options.rounds} rounds: at least 1")
     try:
-        with clock("drawing"):
+        with clock("rendering"):
             rows = measure(options.weights, options.rounds)
     except (WeightsMissingError, ValueError) as error:
         parser.exit(1, f"{error}\n")

@@ -1,9 +1,9 @@
 """What int8 and bf16 do to the picture: ``python -m bench.speed.precision DATA LOSSES OUT.json
 [--clips 12] [--every 50]``.
 
-Dev clips through the real codec, drawn by every runtime and precision that works here, judged as in
-:mod:`bench.picture.quality`, and how far each lies from what fp32 draws. ``bench.speed.frame_time``
-tells what each of them saves. Needs the ``bench`` extra.
+Dev clips go through the real codec, and are rendered by every runtime and precision that works on this
+machine. The frames are judged as in :mod:`bench.picture.quality`, and compared with what fp32 renders.
+``bench.speed.frame_time`` measures the time that each saves. Needs the ``bench`` extra.
 """
 
 import argparse
@@ -29,7 +29,7 @@ EXACT = "cpu-fp32"
 
 
 class Drawers:
-    """The same frames by each device; a ``Renderer`` for :class:`bench.picture.quality.Judge`, with
+    """Renders the same frames on each device; a ``Drawer`` for :class:`bench.picture.quality.Judge`, with
     devices in place of variants."""
 
     def __init__(self, weights: Path | None, threads: int) -> None:
@@ -47,11 +47,11 @@ class Drawers:
         self.variants = tuple(self._drawers)
         self.names = {device: drawer.runtime for device, drawer in self._drawers.items()}
         self.apart: dict[str, list[float]] = {device: [] for device in self.variants if device != EXACT}
-        """Of each frame the squared error from fp32's, levels²."""
+        """Squared error of each frame from fp32's, in levels²."""
         self._exact: list[UInt8] = []
 
     def render(self, variant: str, sent: Sent, numbers: Sequence[int]) -> list[UInt8]:
-        """Frames (256, 256, 3) at these places of the clip; ask for :data:`EXACT` first."""
+        """Frames (256, 256, 3) at these places of the clip; request those of :data:`EXACT` first."""
         drawer = self._drawers[variant]
         drawer.set_identity(sent.keyframe.rgb)
         frames = [drawer.step(*i.inputs) for i in (sent.frames[n] for n in numbers)]
@@ -65,12 +65,12 @@ class Drawers:
 
 
 def decibels(error: float) -> float:
-    """Squared error in levels² → dB; what rounding to levels leaves is the least."""
+    """Squared error in levels² → dB; the least error is that of rounding to levels."""
     return float(10 * np.log10(255**2 / max(error, 1 / 12)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.speed.precision", description=__doc__)
     parser.add_argument("data", type=Path, help="folder with dev/*.mp4")
     parser.add_argument("losses", type=Path, help="folder with the measuring networks")

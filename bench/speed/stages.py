@@ -1,8 +1,8 @@
 """Where each millisecond of a call goes: ``python -m bench.speed.stages [--ticks N] [--device D]``.
 
 One side's work on one thread, from the camera's picture to the page's encoder, on the shipped clip:
-median milliseconds of each step, and what that makes of every second of a call at 5 pictures and 25
-frames. Transport and waiting are not in it (:mod:`bench.calls.delay` has the whole).
+median milliseconds of each step, and its share of every second of a call with 5 pictures and 25 frames.
+Transport and waiting are not included (:mod:`bench.calls.delay` measures the whole).
 """
 
 import argparse
@@ -37,7 +37,7 @@ from sender.shapes import OutgoingShapes
 from sender.stream import SenderStream, StreamConfig
 
 A_SECOND = {"tick": 5, "frame": 25, "keyframe": 0}
-"""How often a second each kind of step is done."""
+"""How many times a second each kind of step is done."""
 
 
 class Clock:
@@ -68,7 +68,7 @@ def _send(ticks: Sequence[Tick], clock: Clock) -> None:
             crop, _ = tracker.update(frame)
         with clock.step("sender", "tick", "cut the crop, average to 8×8"):
             small = sample(crop.cut(frame))
-        with clock.step("sender", "tick", "lay the face mesh on five pictures"):
+        with clock.step("sender", "tick", "fit the face mesh to five pictures"):
             shapes.see([(f, crop) for f in tick.frames if f is not None])
         with clock.step("sender", "tick", "code the picture"):
             data, _ = pictures.encode(number, small)
@@ -121,7 +121,7 @@ def _receive(ticks: Sequence[Tick], clock: Clock, device: str) -> None:
 
 
 def measure(count: int, device: str) -> list[tuple[str, str, str, float]]:
-    """(side, how often, step, median milliseconds). Raises as :class:`models.runtime.upsampler.Upsampler`."""
+    """(side, how often, step, median milliseconds). Raises what :class:`models.runtime.upsampler.Upsampler` raises."""
     clock, ticks = Clock(), list(islice(file_ticks(shipped_clip()), count))
     assert all(len(t.sound) == RATE // 5 for t in ticks)
     _send(ticks, clock)
@@ -130,8 +130,8 @@ def measure(count: int, device: str) -> list[tuple[str, str, str, float]]:
 
 
 def table(rows: Sequence[tuple[str, str, str, float]]) -> str:
-    """Markdown; below, the sum of each side."""
-    lines = ["| side | step | ms | a | ms of every second |", "|---|---|---:|---|---:|"]
+    """Markdown, with the sum of each side at the end."""
+    lines = ["| side | step | ms | per | ms per second of call |", "|---|---|---:|---|---:|"]
     lines += [f"| {side} | {name} | {ms:.2f} | {kind} | {ms * A_SECOND[kind]:.0f} |" for side, kind, name, ms in rows]
     for side in ("sender", "receiver"):
         total = sum(ms * A_SECOND[kind] for s, kind, _, ms in rows if s == side)
@@ -140,7 +140,7 @@ def table(rows: Sequence[tuple[str, str, str, float]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
+    """The command line. Returns 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m bench.speed.stages", description=__doc__)
     parser.add_argument("--ticks", type=int, default=60)
     parser.add_argument("--device", default="auto")

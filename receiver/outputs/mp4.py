@@ -1,4 +1,4 @@
-"""A call into an MP4 file, while it goes on."""
+"""Writes a call to an MP4 file while it runs."""
 
 import contextlib
 import logging
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class FileOutput:
-    """MP4, written in a thread of its own. Starts with the first picture's tick; sound is exact, so
-    sync can't drift.
+    """MP4, written in a separate thread. It starts with the first picture's tick; sound isn't stretched,
+    so sync can't drift.
 
-    The file gets its name when it is finished, so an older one is kept until then, and when no
-    picture ever comes. One that the disk had no room for plays up to there, under the name with ``.part``.
+    The file gets its name when it is finished; an older one is kept until then, and also if no picture
+    ever arrives. If the disk fills up, what was written remains playable under the name with ``.part``.
     """
 
     smooth = False
@@ -37,10 +37,10 @@ class FileOutput:
         self._file_ms = 0
         self._failed = ""
         self._waiting: deque[tuple[int, Float32]] = deque(maxlen=12)
-        self._pieces: deque[tuple[int, int, int]] = deque(maxlen=16)  # of the stream: from, to; where in the file
+        self._pieces: deque[tuple[int, int, int]] = deque(maxlen=16)  # ms: begin, end in the stream; begin in the file
 
     def _begin(self, at_ms: int, sound: Float32) -> None:
-        """The file goes on with this tick, whatever was before it: a stream that begins anew simply goes on."""
+        """Append this tick to the file, whatever came before it: a stream that restarts simply continues there."""
         length = len(sound) * 1000 // RATE
         self._pieces.append((at_ms, at_ms + length, self._file_ms))
         self._file_ms += length
@@ -59,7 +59,7 @@ class FileOutput:
     def frame(self, number: int, rgb: UInt8) -> None:
         at = number * FRAME_MS
         if self._first is None:
-            # Begin at the start of this frame's tick, with that tick's sound, which has already come.
+            # Begin at the start of this frame's tick, with that tick's sound, which has already arrived.
             begin = max((ms for ms, _ in self._waiting if ms <= at), default=None)
             self._first = number if begin is None else -(-begin // FRAME_MS)
             for waiting, sound in self._waiting:
@@ -82,14 +82,14 @@ class FileOutput:
         return self._first
 
     def close(self) -> None:
-        """Finish the file. Raises :class:`OutputError` for one that is not whole."""
+        """Finish the file. Raises :class:`OutputError` if it is incomplete."""
         self._pool.submit(self._write, self._file.close).result()
         if self._failed:
             with contextlib.suppress(OSError, av.error.FFmpegError):
                 self._pool.submit(self._file.close).result()
         self._pool.shutdown()
         if self._failed:
-            raise OutputError(f"{self._path} is not whole: {self._failed}; what there was room for is in {self._part}")
+            raise OutputError(f"{self._path} is not whole: {self._failed}; what was written is in {self._part}")
         if self._file.frames:
             self._part.replace(self._path)
         else:

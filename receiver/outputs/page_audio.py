@@ -1,4 +1,4 @@
-"""The sound of a call for who listens to it on the page: each tick's as a whole, at the time that it is due."""
+"""A call's sound for listeners on the page: each tick's sound in one piece, when it is due."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from codec.media.types import Float32
 
 WAITING = 8
-"""Ticks that are kept for a listener who doesn't take them; then the oldest are lost."""
+"""Ticks kept for a listener that doesn't take them; beyond that the oldest are dropped."""
 
 
 class AudioBroadcast:
-    """Hands what is played to any number of listeners; who comes later hears what is played from then on."""
+    """Passes what is played to any number of listeners; one that joins later gets what is played from then on."""
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[Float32 | None]] = set()
@@ -39,6 +39,6 @@ class AudioBroadcast:
             self._queues.discard(queue)
 
     def stop(self) -> None:
-        """Nothing more is played: those who listen come to their end."""
+        """Nothing more is played: every :meth:`listen` ends."""
         self._over = True
         self._tell(None)

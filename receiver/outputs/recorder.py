@@ -1,4 +1,4 @@
-"""What a call receives, as a ``.fw`` file: a hundredth of a video's size, to be drawn again later."""
+"""Records what a call receives to a ``.fw`` file: a hundredth of a video's size, to be rendered again later."""
 
 import contextlib
 import logging
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Give it keyframes and bundles in an order in which they can be decoded. The file gets its
-    name when it is closed; one that was never closed, or that the disk had no room for, is readable
-    up to its last whole record, under the name with ``.part``."""
+    """Pass it keyframes and bundles in an order in which they can be decoded. The file gets its name
+    when it is closed. If it is never closed, or the disk fills up, it is readable up to its last
+    complete record, under the name with ``.part``."""
 
     def __init__(self, path: Path) -> None:
         """Raises :class:`OutputError`."""
@@ -35,7 +35,7 @@ class Recorder:
         self._new_stream, self._shift = False, 0
 
     def keyframe(self, slot: int, keyframe: Keyframe) -> None:
-        """A keyframe that came, unless it is in the file already: the other side may offer it as often as it likes."""
+        """Write a keyframe that arrived, unless it is in the file already: the peer may offer it several times."""
         if self._slots.get(slot) != keyframe.digest:
             self._slots[slot] = keyframe.digest
             self._write(lambda: self._writer.keyframe(slot, keyframe))
@@ -51,7 +51,7 @@ class Recorder:
             log.error("%s ends here, the call goes on: %s", self._path, self._failed)
 
     def bundle(self, bundle: Bundle) -> None:
-        """A bundle when it is played, or one that won't be: later pictures may refer to its own."""
+        """Write a bundle when it is played, or one that won't be: later pictures may refer to its picture."""
         if self._new_stream:
             self._new_stream = False
             self._shift += self._timeline.shift_for(self._shifted(bundle))
@@ -64,12 +64,12 @@ class Recorder:
         return replace(bundle, time=(bundle.time + self._shift) & 0xFFFF) if self._shift else bundle
 
     def restart(self) -> None:
-        """The next bundle may be of a stream that begins anew. Its time is moved behind what is in the file: else it would
+        """The next bundle may belong to a new stream. Its time is shifted to after what is in the file: otherwise it would
         count as late."""
         self._new_stream = True
 
     def close(self) -> None:
-        """Finish the file; without a bundle there is none. Raises :class:`OutputError` for one that is not whole."""
+        """Finish the file; without a bundle none is left. Raises :class:`OutputError` if it is incomplete."""
         if self._file.closed:
             return
         self._write(lambda: self._writer.end(grid(0, self._end_ms).stop))
@@ -77,7 +77,7 @@ class Recorder:
         if self._failed:
             with contextlib.suppress(OSError):
                 self._file.close()
-            raise OutputError(f"{self._path} is not whole: {self._failed}; what there was room for is in {self._part}")
+            raise OutputError(f"{self._path} is not whole: {self._failed}; what was written is in {self._part}")
         self._file.close()
         if self._end_ms:
             self._part.replace(self._path)

@@ -1,5 +1,5 @@
-"""A microphone or loudspeakers that may be unplugged and plugged in again: whoever uses them goes
-on, with silence meanwhile."""
+"""A microphone or loudspeakers that may be unplugged and plugged in again: the code that uses them
+continues, with silence meanwhile."""
 
 import contextlib
 import logging
@@ -13,16 +13,16 @@ from codec.media.timing import RATE
 log = logging.getLogger(__name__)
 
 DEAD = 1.5
-"""Seconds in which a running device must have called back."""
+"""A running device must call back within this many seconds."""
 LOOK = 0.5
-"""Seconds between two looks at the device."""
+"""Seconds between two checks of the device."""
 LOOK_MOST = 10.0
-"""Seconds between two attempts to open it again, at most, where another device is in use."""
+"""Maximum time between two attempts to reopen it while another device is in use, in seconds."""
 
 Kind = Literal["microphone", "speakers"]
 Callback = Callable[[Any, int], None]
 
-_devices: set["SoundDevice"] = set()  # all that are in use; PortAudio lists devices anew only when none is open
+_devices: set["SoundDevice"] = set()  # all that are in use; PortAudio lists devices again only when none is open
 _lock = threading.RLock()
 
 
@@ -39,12 +39,12 @@ def _library() -> Any:
 
 
 def _named(name: str | None) -> str | int | None:
-    """What PortAudio is asked for: a number, a part of a name, or None for the default."""
+    """The device as PortAudio takes it: a number, a part of a name, or None for the default."""
     return int(name) if name is not None and name.isdecimal() else name or None
 
 
 class SoundDevice:
-    """One open device, 16 kHz mono, in pieces of 20 ms; a thread watches it and opens it again when it is gone."""
+    """One open device, 16 kHz mono, in pieces of 20 ms; a thread watches it and reopens it when it was unplugged."""
 
     def __init__(self, kind: Kind, name: str | None, callback: Callback) -> None:
         """``name``: a part of the device's name or its number as ``python -m sounddevice`` lists
@@ -89,24 +89,24 @@ class SoundDevice:
         while not self._stop.wait(LOOK):
             try:
                 self._find()
-            except Exception:  # whatever PortAudio made of it: the next look may find it
+            except Exception:  # PortAudio may fail in any way, and the next attempt may succeed
                 log.debug("%s: looking for the device failed", self.kind, exc_info=True)
 
     def _alive(self) -> bool:
         return self._stream is not None and self._stream.active and time.monotonic() - self._beat < DEAD
 
     def _find(self) -> None:
-        """Open the device again where it is gone, if it is there. Raises :class:`SoundDeviceError`.
+        """Reopen the device if it was lost and is back. Raises :class:`SoundDeviceError`.
 
-        PortAudio lists devices once, when it is started. To find one that is back it is started
-        anew, with none in use: others that play or record are interrupted for a moment, and so it
-        is done ever more seldom.
+        PortAudio lists devices only when it starts. To find one that is back, it must be restarted
+        with none in use. That interrupts other devices for a moment, so it is done less and less
+        often.
         """
-        with _lock:  # another's watcher may just have this one closed
+        with _lock:  # another device's watcher may just have closed this one
             if self._alive():
                 return
             if not self.lost:
-                log.warning("%s: the device is gone; it is looked for until it is back", self.kind)
+                log.warning("%s: the device is gone; trying to reopen it", self.kind)
                 self.lost = True
             self._end()
             others = set(_devices)
@@ -120,11 +120,11 @@ class SoundDevice:
             library._terminate()
             library._initialize()
             for other in others:
-                with contextlib.suppress(SoundDeviceError):  # its own watcher looks for it then
+                with contextlib.suppress(SoundDeviceError):  # its own watcher then reopens it
                     other._start()
             self._start()
         self.lost, self._looks = False, 0
-        log.warning("%s: a device is there again", self.kind)
+        log.warning("%s: a device is available again", self.kind)
 
     def _end(self) -> None:
         with _lock:
@@ -135,7 +135,7 @@ class SoundDevice:
                 stream.close(ignore_errors=True)
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Release the device."""
         self._stop.set()
         self._watcher.join(5)
         self._end()

@@ -15,19 +15,19 @@ DEVICE_SLACK = 0.150
 
 
 class PlayBuffer:
-    """Sound between ticks and a device that takes it in small pieces; a gap gives silence, an
+    """Buffers sound between ticks and a device that takes it in small pieces; a gap becomes silence, an
     excess is cut and counted.
 
-    When a tick's sound is due, the one before it should be played: what is left of it beyond
-    ``slack`` would lag for good. What is left at every tick, as after a gap, lags too: it is taken
-    away without an edge.
+    When a tick's sound is due, the sound before it should have been played. What is left of that beyond
+    ``slack`` would stay as delay, so it is cut. What is left at every tick, as after a gap, only adds
+    delay, too; it is removed with a cross-fade.
     """
 
     SPARE = RATE * 10 // 1000
     """Samples that may be left at every tick."""
 
     def __init__(self, slack: float = 0.060) -> None:
-        """``slack`` in seconds: what a reader that takes large pieces may leave."""
+        """``slack``: seconds of sound that may be left because a reader takes large pieces."""
         self.slack = round(RATE * slack)
         self._lock, self._queue = threading.Lock(), SoundQueue(self.SPARE)
         self.gaps = self.cut = 0

@@ -17,7 +17,7 @@ class OutputError(RuntimeError):
 
 
 def check_name(path: Path, suffix: str) -> None:
-    """Refuse a name that tells of another kind of file. Raises :class:`OutputError`."""
+    """Refuse a folder, and a name with another suffix. Raises :class:`OutputError`."""
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder")
     if path.suffix.lower() != suffix:
@@ -31,7 +31,7 @@ class VideoFile:
     def __init__(self, path: Path, crf: int = 14, lag: int = 0, silent: bool = False, live: bool = False) -> None:
         """``lag``: samples by which the sound arrives late (the speech codec's lookahead), dropped
         at the start. ``silent``: there will be no sound, and the file gets no track for it. ``live``: what was written
-        plays without the rest (the MP4 is fragmented until it is closed).
+        can be played if the file is never finished (the MP4 is fragmented until it is closed).
 
         Raises :class:`OutputError`.
         """

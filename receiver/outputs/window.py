@@ -1,4 +1,4 @@
-"""A call's pictures in a window of its own."""
+"""A call's pictures in a separate window."""
 
 import gc
 import threading
@@ -9,7 +9,7 @@ from receiver.outputs.video_file import OutputError
 
 
 class Window:
-    """A window of its own (tkinter), drawn in a thread. Raises :class:`OutputError` without Tk or a display."""
+    """A separate window (tkinter), drawn in a thread. Raises :class:`OutputError` without Tk or a display."""
 
     smooth = True
 

@@ -1,8 +1,8 @@
 """The ladder of rates: what a call sends when there is room, and how it climbs down when there is none.
 
 A step is a tick_mode (the length of a tick: delay) and an Opus bit rate. In the lowest step two bundles share a message.
-The other side's reports drive it: loss, and whether a queue fills on the way. The sender steps up after some seconds without
-trouble. After a step up that failed it waits four times as long.
+The peer's reports drive it: loss, and whether a queue builds up on the way. The sender steps up after some seconds without
+either. After a step up that failed it waits four times as long.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from codec.bundle import TICK_MODES
 from codec.bundle_pair import OVERHEAD
 
 ALONG = 16
-"""Bytes of the SACK that travels along with a bundle."""
+"""Bytes of the SACK in a bundle's packet."""
 HEADER = 9
 """Bytes of a bundle's own fields."""
 PICTURE = 28
-"""Bytes of a usual picture."""
+"""Bytes of a typical picture."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Step:
 
     @property
     def kbps(self) -> float:
-        """About what it costs on the wire one way, in kbit/s, while somebody speaks."""
+        """Estimated rate on the wire one way, in kbit/s, while somebody speaks."""
         message = (MESSAGE_OVERHEAD + ALONG + OVERHEAD) / 2 if self.paired else MESSAGE_OVERHEAD + ALONG
         return 8 / TICK_MODES[self.tick_mode] * (message + HEADER + PICTURE) + self.bitrate / 1000
 
@@ -40,32 +40,32 @@ STEPS = (
     Step(1, 8_000), Step(1, 12_000), Step(2, 16_000), Step(2, 24_000),
 )  # fmt: skip
 USUAL = 1
-"""Where a call begins. Below it a tick more of delay buys a sixth of the bits: only where a queue has filled, which costs more
-delay than that, and where the other side takes pairs."""
+"""Index of the step at which a call begins. The step below saves a sixth of the bits for one tick more of delay. It is used only
+when a queue has filled, which costs more delay than that, and when the peer accepts pairs."""
 LOSS_HIGH = 0.10
-"""Share of bundles lost from which a step is too much."""
+"""Share of bundles lost above which the sender steps down."""
 LOSS_SOME = 0.03
-"""Share of bundles lost from which no step is climbed."""
+"""Share of bundles lost above which the sender doesn't step up."""
 DRAIN = 0.75
 """When a queue is growing, the next step may cost at most this share of the current one, so that the queue drains."""
 GOOD = 5.0
-"""Seconds without trouble before the first climb."""
+"""Seconds without loss or a queue before the first step up."""
 GOOD_MAX = 80.0
-"""Seconds without trouble before a climb, at most."""
+"""Upper limit of that wait, in seconds."""
 RARER = 4
-"""After a climb that failed, the next is tried after so many times as long."""
+"""After a step up that failed, the wait before the next is this many times as long."""
 FAILED = 60.0
-"""A step left within so many seconds of the climb to it was a failure: a queue that fills by a
-little is seen late."""
+"""A step up failed if the step was left again within this many seconds: a queue that grows slowly is
+detected late."""
 SETTLE = 2.0
-"""Seconds after a change in which reports still speak of what was before."""
+"""Seconds after a change in which reports still describe the time before it."""
 
 
 class Ladder:
     """Times in seconds; ``now`` is a monotonic clock given by the caller."""
 
     def __init__(self, limit_kbps: float = 12.0) -> None:
-        """``limit_kbps``: what a step may cost on the wire, as it estimates itself; the usual one is always allowed."""
+        """``limit_kbps``: highest estimated rate of a step on the wire (:attr:`Step.kbps`); the usual step is always allowed."""
         self.steps = STEPS[: max(USUAL + 1, sum(s.kbps <= limit_kbps for s in STEPS))]
         self.at = USUAL
         self._pairs = False
@@ -77,14 +77,14 @@ class Ladder:
         return self.steps[self.at]
 
     def takes_pairs(self, yes: bool) -> None:
-        """Whether the other side takes two bundles in one message; at first it does not."""
+        """Set whether the peer accepts two bundles in one message; at first it doesn't."""
         self._pairs = yes
         if not yes:
             self.at = max(self.at, USUAL)
 
     def proven(self, now: float) -> Step:
-        """The highest step that the network is known to carry: this one, or for some seconds after
-        a climb the one before."""
+        """The highest step that the network is known to carry: the current one, or for some seconds
+        after a step up the one below."""
         return self.steps[self.at - (self._climbed and now - self._changed < GOOD)]
 
     def report(self, loss: float, filling: bool, now: float, deep: bool = False, clear: bool = True) -> bool:
@@ -94,7 +94,7 @@ class Ladder:
             self._good_since = now
             return False
         usual = self.at >= USUAL
-        # Below the usual step loss counts for nothing, for there it costs twice as much; the queue alone does.
+        # Below the usual step only a queue counts, not loss: a lost message there costs two bundles.
         if filling or (usual and loss > LOSS_HIGH):
             self._good_since = now
             return self._down(filling, deep, now)
@@ -120,6 +120,6 @@ class Ladder:
         return True
 
     def restarted(self, now: float) -> None:
-        """A new connection: its way is another."""
+        """A new connection takes another path: nothing is known about it yet."""
         self._changed, self._good_since, self._climbed, self._patience = now, now, False, GOOD
         self.at = max(self.at, USUAL)

@@ -1,21 +1,21 @@
-"""Whether the sound goes twice: it helps against loss, unless the loss is that of our own queue,
-which it makes longer."""
+"""Whether sound is sent twice: that helps against loss, unless the loss comes from our own queue, which
+it makes longer."""
 
 LOSS = 5 / 255
-"""Share of bundles lost above which sound goes twice."""
+"""Share of bundles lost above which sound is sent twice."""
 WORSE = 0.15
-"""If loss rises by so much after repetition starts, repetition is taken as its cause, even where the queue is
-too short to be seen."""
+"""If loss rises by this much after repetition starts, repetition is taken as its cause, even if the queue is
+too short to be detected."""
 PATIENCE = 10.0
-"""Seconds before it is tried again after it made a queue; doubled each time that it does."""
+"""Seconds before repetition is tried again after it caused a queue; doubled each time that it does."""
 PATIENCE_MAX = 80.0
-"""Seconds before it is tried again, at most."""
+"""Upper limit of that wait, in seconds."""
 SETTLE = 5.0
 """Seconds after connecting before sound may be repeated. The first keyframe's own queue must drain, or it hides one that
 repetition causes."""
 SUCCESS_AFTER = 20.0
-"""Repetition that has run for so many seconds without trouble counts as a success: the wait before the
-next try is short again."""
+"""Repetition that has run for this many seconds without causing a queue counts as a success: the wait
+before the next try is short again."""
 
 
 class Redundancy:
@@ -28,8 +28,8 @@ class Redundancy:
 
     def report(self, loss: float, filling: bool, now: float) -> bool:
         """The peer recently lost the share ``loss`` (0..1) of bundles; ``filling``: see
-        :class:`sender.adaptation.congestion.QueueWatch`. Returns whether the next bundle's sound
-        shall go twice."""
+        :class:`sender.adaptation.congestion.QueueWatch`. Returns whether sound is to be sent twice from
+        now on."""
         if self._not_before < 0:
             self._not_before = now + SETTLE
         if self.on:
@@ -47,5 +47,5 @@ class Redundancy:
         return self.on
 
     def restarted(self) -> None:
-        """A new connection: what it carries isn't known."""
+        """A new connection: how much it carries isn't known."""
         self.on, self._patience, self._not_before = False, PATIENCE, -1.0

@@ -1,18 +1,18 @@
-"""Whether the machine keeps up with looking at the face in all pictures of a tick; else it looks at the last alone.
+"""Whether the machine is fast enough to run the face mesh on all pictures of a tick; if not, it runs only on the last.
 
-A sender that falls behind sends less sound than is spoken: beside a browser that drew on the same two cores, ``facewire call``
-was 3 to 5 s behind, and the other side had to conceal 27 to 43 % of what it played; with this 0.5 s, and 17 to 23 %
-(``bench.calls.page_call``, two calls each).
+A sender that falls behind sends less sound than is spoken. While a browser rendered on the same two cores, ``facewire call``
+was 3 to 5 s behind, and the peer had to conceal 27 to 43 % of what it played; with this module it was 0.5 s behind, and the peer
+concealed 17 to 23 % (``bench.calls.page_call``, two calls each).
 """
 
 LATE = 0.12
-"""Seconds from a tick's end to its sending from which the machine doesn't keep up; usual are 0.02 to 0.06."""
+"""A tick is late if it is sent more than this many seconds after its end; 0.02 to 0.06 are usual."""
 TICKS = 3
-"""So many in a row must be late: one alone may have waited for something else."""
+"""This many ticks in a row must be late: a single one may have waited for something else."""
 PATIENCE = 10.0
 """Seconds before all pictures are tried again; doubled each time that it fails within :data:`SOON`."""
 PATIENCE_MAX = 160.0
-"""Seconds before they are tried again, at most."""
+"""Upper limit of that wait, in seconds."""
 SOON = 5.0
 
 
@@ -24,7 +24,7 @@ class Workload:
         self._late, self._changed, self._patience = 0, 0.0, PATIENCE
 
     def sent(self, late: float, now: float) -> bool:
-        """A tick was sent ``late`` seconds after its end. Returns whether all pictures of the next are looked at."""
+        """A tick was sent ``late`` seconds after its end. Returns whether the mesh runs on all pictures of the next."""
         self._late = self._late + 1 if late > LATE else 0
         since = now - self._changed
         if self.every_frame and self._late >= TICKS:

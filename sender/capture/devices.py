@@ -1,4 +1,4 @@
-"""Cameras and microphones of this machine; one that is unplugged is nothing, and is used again when it is back."""
+"""Cameras and microphones of this machine; one that is unplugged delivers nothing, and is used again when it is back."""
 
 import threading
 import time
@@ -14,14 +14,14 @@ from receiver.outputs.sound_device import SoundDevice, SoundDeviceError
 from sender.capture.inputs import Freshest, SampleBuffer
 
 DEAD = 1.0
-"""Seconds without a picture after which a camera is opened again, and between two tries."""
+"""Seconds without a picture after which a camera is reopened, and between two attempts."""
 
 
 class Camera:
     """A camera by number, read in a thread; only the newest picture is kept. Raises :class:`SourceError`."""
 
     def __init__(self, index: int | str) -> None:
-        """``index``: 0 for ``cam0``; or whatever else OpenCV opens."""
+        """``index``: 0 for ``cam0``, or anything else that OpenCV can open."""
         self._index = index
         self._capture = self._open()
         if self._capture is None:
@@ -33,7 +33,7 @@ class Camera:
 
     def _open(self) -> cv2.VideoCapture | None:
         log = cv2.utils.logging
-        log.setLogLevel(log.LOG_LEVEL_ERROR)  # that a camera is not there is told in our words
+        log.setLogLevel(log.LOG_LEVEL_ERROR)  # a missing camera is reported by Camera itself
         capture = cv2.VideoCapture(self._index)
         if not capture.isOpened():
             capture.release()
@@ -58,7 +58,7 @@ class Camera:
             self._capture.release()
 
     def _picture(self, bgr: np.ndarray) -> UInt8:
-        """RGB with square pixels, where the driver tells of others."""
+        """The picture as RGB, resized to square pixels if the driver reports others."""
         assert self._capture is not None
         wide, high = (round(self._capture.get(p)) for p in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
         size = square_size(bgr.shape[1], bgr.shape[0], Fraction(wide, high) if wide > 0 and high > 0 else None)

@@ -28,13 +28,13 @@ class AudioInput(Protocol):
     """A live sound source."""
 
     def read(self, count: int) -> Float32:
-        """``count`` samples; silence stands for what has not come."""
+        """``count`` samples; those that haven't arrived are silence."""
 
     def close(self) -> None: ...
 
 
 class StillPicture:
-    """A file of a single picture, such as a photograph, as if it were a camera that sees it all the time."""
+    """A file of a single picture, such as a photograph, used like a camera that always shows it."""
 
     def __init__(self, picture: UInt8) -> None:
         """``picture``: RGB (H, W, 3)."""
@@ -54,11 +54,11 @@ class StillPicture:
 
 
 class SampleBuffer:
-    """Samples between a device's thread and the tick, so that sound is hardly older than the picture beside it.
+    """Buffers samples between a device's thread and the tick, so that sound is hardly older than the picture of the same tick.
 
-    What came before the first read is dropped but for :data:`FIRST`, what lies there at every read
-    taken away. What is missing is silence, and lies there the next time. More than :data:`SLACK` is
-    dropped at once.
+    Of what came before the first read, only :data:`FIRST` is kept. What is left over at every read is
+    removed. What is missing at a read is replaced by silence, and is left over at the next one. More
+    than :data:`SLACK` is dropped at once.
     """
 
     LIMIT = RATE // 2
@@ -66,7 +66,7 @@ class SampleBuffer:
     """The first read leaves at most this many samples over."""
     SPARE = RATE * 30 // 1000
     """This many samples may be left over at every read: when a clock is a little off, a piece of
-    20 ms comes now just before a read, now just after."""
+    20 ms arrives sometimes just before a read, sometimes just after."""
     SLACK = RATE * 120 // 1000
     """Any later read leaves at most this many samples over: sound servers deliver in pieces of up
     to a tenth of a second."""
@@ -90,8 +90,8 @@ class SampleBuffer:
 
 
 class Freshest:
-    """The newest picture of a live source; one that has grown old is none, so that a dead camera
-    isn't taken for a still face."""
+    """The newest picture of a live source, None when it is outdated, so that a dead camera isn't taken
+    for a still face."""
 
     STALE = 1.0
     """Seconds."""

@@ -1,7 +1,7 @@
-"""Camera and microphone of a browser window on this machine, which hands their pictures and sound over.
+"""Camera and microphone of a browser window on this machine, which passes their pictures and sound on.
 
-A browser brings what no library here does: an echo canceller that knows what its own speakers play,
-a choice of devices, and another one when one is unplugged.
+A browser has what no library here has: an echo canceller that knows what its own speakers play,
+a choice of devices, and a switch to another device when one is unplugged.
 """
 
 import av
@@ -11,11 +11,11 @@ from codec.media.types import Float32, Int16, UInt8
 from sender.capture.inputs import Freshest, SampleBuffer
 
 RATES = range(8_000, 192_001)
-"""Sampling rates that are taken, in Hz."""
+"""Sampling rates that are accepted, in Hz."""
 
 
 class PushedVideo:
-    """The newest picture that was put in; one that has grown old is none."""
+    """The newest picture that was put in, None when it is outdated."""
 
     def __init__(self) -> None:
         self._newest = Freshest()
@@ -43,9 +43,9 @@ class PushedSound:
         return av.AudioResampler(format="flt", layout="mono", rate=RATE)
 
     def put(self, samples: Int16, rate: int) -> None:
-        """Mono samples (N,) at ``rate`` Hz, one of :data:`RATES`. Raises ``ValueError`` for another."""
+        """Mono samples (N,) at ``rate`` Hz, one of :data:`RATES`. Raises ``ValueError`` for any other rate."""
         if rate not in RATES:
-            raise ValueError(f"a sampling rate of {rate} Hz")
+            raise ValueError(f"a sampling rate of {rate} Hz is not supported")
         if rate != self._rate:
             self._rate, self._resampler = rate, self._make()
         if not len(samples):

@@ -17,7 +17,7 @@ from codec.media.types import Float32, UInt8
 from sender.capture.inputs import AudioInput, VideoInput
 
 GLIMPSES = 5
-"""Ticks of a file that are looked at before it begins: its first second."""
+"""Ticks of a file that are looked at before the stream begins: the file's first second."""
 GLIMPSE_EVERY = 0.1
 """Seconds between two looks at a camera before the stream."""
 
@@ -26,9 +26,9 @@ GLIMPSE_EVERY = 0.1
 class Tick:
     """What was captured in one tick.
 
-    ``frames``: the pictures on the 25 FPS grid in it (five at 200 ms), None for one that never
-    came. ``sound``: its mono 16 kHz samples. ``captured``: monotonic time in seconds of the tick's
-    end; for a file, of its handing out.
+    ``frames``: its pictures on the 25 FPS grid (five at 200 ms), None for one that never
+    arrived. ``sound``: its mono 16 kHz samples. ``captured``: monotonic time in seconds of the tick's
+    end; for a file, of the moment at which the tick was returned.
     """
 
     frames: list[UInt8 | None]
@@ -37,17 +37,17 @@ class Tick:
 
 
 class Source(Protocol):
-    """Gives ticks until None. ``tick_ms``, the length of the next, may be changed from one to the
-    next. ``live``: what isn't seen now will never be."""
+    """Delivers ticks until None. ``tick_ms``, the length of the next tick, may be changed between two
+    ticks. ``live``: what isn't captured now is lost."""
 
     live: bool
     tick_ms: int
     on_frame: Callable[[UInt8], None] | None
-    """Told of each picture when it is captured, before its tick ends."""
+    """Called with each picture when it is captured, before its tick ends."""
 
     async def glimpse(self) -> Tick | None:
-        """Before the first tick: what can be seen already, for choosing a keyframe; None where that
-        is nothing more."""
+        """Before the first tick: what is visible already, for choosing a keyframe; None if there is
+        nothing more."""
 
     async def tick(self) -> Tick | None: ...
 
@@ -55,8 +55,8 @@ class Source(Protocol):
 
 
 class FileTicks:
-    """A file cut into ticks; the last one may hold fewer frames, its sound is padded. A single picture is shown as long as
-    there is sound. Raises ``SourceError``."""
+    """A file cut into ticks; the last one may have fewer frames, and its sound is padded. A single picture is shown as long
+    as there is sound. Raises ``SourceError``."""
 
     def __init__(self, video: Path, audio: Path | None = None) -> None:
         self._sound, self._at = FileSound(audio or video), 0
@@ -84,7 +84,7 @@ def file_ticks(video: Path, audio: Path | None = None, tick_ms: int = 200) -> It
 
 
 class FileSource:
-    """A file in real time, ``seconds`` of it at most, again from the start when ``loop``."""
+    """A file in real time, at most ``seconds`` of it, repeated from the start if ``loop``."""
 
     live = False
     on_frame: Callable[[UInt8], None] | None = None
@@ -169,7 +169,7 @@ class LiveSource:
         self._at += self.tick_ms
         due = self._start + self._at / 1000
         late = time.monotonic() - due
-        if late > 1.0:  # the machine slept: go on from now instead of running after the clock
+        if late > 1.0:  # the machine slept: continue from now instead of catching up
             self._start += late
             due += late
         await asyncio.sleep(max(0.0, due - time.monotonic()))

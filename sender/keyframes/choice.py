@@ -15,18 +15,18 @@ NO_FACE = 0.1
 KEPT = 25
 """Candidates that are kept: five seconds of ticks of 200 ms."""
 SMALL = 16
-"""Side of the pictures that tell light and place."""
+"""Side of the small pictures, by which light and position are compared."""
 FAR = 60.0
-"""Unlikeness added for a candidate without a face, in pixels: more than a head moves within a scene."""
+"""Difference added for a candidate without a face, in pixels: more than a head moves within a scene."""
 WEIGHT = 0.25
-"""Exponent of the quality. On 58 dev clips, one keyframe of ten for each whole clip: LPIPS 0.058 with it, 0.059 without; 0.066
-by the quality alone, 0.073 with the first picture, 0.055 at best (docs/decisions.md)."""
+"""Exponent of the quality. With one keyframe chosen from ten for each of 58 dev clips, LPIPS is 0.058 with it, 0.059 without;
+0.066 by quality only, 0.073 with the first picture, 0.055 at best (docs/decisions.md)."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What a candidate is judged by alone. Sharpness and eye opening are compared within one choice: how
-    wide open eyes measure differs from person to person, a blink halves it."""
+    """How good a candidate is on its own. Sharpness and eye opening are compared only within one choice:
+    the measured opening of open eyes differs from person to person, and a blink halves it."""
 
     sharpness: float
     frontality: float
@@ -41,8 +41,8 @@ class Quality:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A crop (256, 256, 3) that was looked at; ``small`` (16, 16, 3): its picture; ``points`` (54, 2): its face's, in
-    pixels, None without a face."""
+    """A crop (256, 256, 3) that was judged; ``small`` (16, 16, 3): the crop averaged down; ``points`` (54, 2): its face's,
+    in pixels, None without a face."""
 
     crop: UInt8
     quality: Quality
@@ -50,8 +50,8 @@ class Candidate:
     points: Float32 | None
 
     def unlike(self, other: "Candidate") -> float:
-        """How badly this one would show the other: how far the face's points lie apart, in pixels, and the small pictures, in
-        levels, on average."""
+        """How badly this one would show the other: the mean distance of the face's points in pixels, plus the mean difference of
+        the small pictures in levels."""
         apart = float(np.abs(self.small - other.small).mean())
         if self.points is None:
             return apart + FAR
@@ -59,7 +59,7 @@ class Candidate:
 
 
 class KeyframeChoice:
-    """Collects candidate crops and names the best; the oldest beyond :data:`KEPT` are forgotten. A crop without a face is used
+    """Collects candidate crops and returns the best; the oldest beyond :data:`KEPT` are forgotten. A crop without a face is used
     only when there is no other."""
 
     def __init__(self, detector: Detector | None = None, mesh: FaceMesh | None = None) -> None:
@@ -68,11 +68,11 @@ class KeyframeChoice:
         self.tried = 0
 
     def new_choice(self) -> "KeyframeChoice":
-        """Another choice, of what comes from now on."""
+        """Another choice, from the crops that come from now on."""
         return KeyframeChoice(self.detector, self.mesh)
 
     def judge(self, crop: UInt8) -> Candidate:
-        """Look at a crop (256, 256, 3)."""
+        """Judge a crop (256, 256, 3)."""
         faces, small = self.detector.detect(crop), sample(crop, SMALL).astype(np.float32)
         inner = cv2.cvtColor(crop[48:224, 48:208], cv2.COLOR_RGB2GRAY)
         sharpness = float(np.sqrt(cv2.Laplacian(inner, cv2.CV_32F).var()))
@@ -83,7 +83,7 @@ class KeyframeChoice:
         return Candidate(crop, quality, small, pixels_of(points))
 
     def add(self, crop: UInt8) -> None:
-        """Look at a crop, and remember it."""
+        """Judge a crop, and keep it as a candidate."""
         self.candidates = [*self.candidates, self.judge(crop)][-KEPT:]
         self.tried += 1
 

@@ -1,8 +1,8 @@
-"""How unlike two pictures of a face look: cheap enough to be asked for every second of a call.
+"""How different two pictures of a face look: cheap enough to be computed every second of a call.
 
-Gradient magnitude similarity (Xue et al., "Gradient Magnitude Similarity Deviation", IEEE TIP 2014,
-equation 4), its mean, at three scales. Of frames drawn from five keyframes it puts the best where
-LPIPS does within 3 % (docs/decisions.md).
+The mean gradient magnitude similarity (Xue et al., "Gradient Magnitude Similarity Deviation", IEEE TIP
+2014, equation 4) at three scales. Of five keyframes it chooses one whose rendered frame has an LPIPS
+within 3 % of the best, on average (docs/decisions.md).
 """
 
 import cv2
@@ -12,7 +12,7 @@ from codec.media.types import Float32, UInt8
 
 SCALES = (128, 64, 32)
 STABLE = 680.0
-"""Keeps flat places from counting; what the comparison with LPIPS was made with."""
+"""Keeps flat areas from counting; the comparison with LPIPS was made with this value."""
 
 
 def _slope(grey: Float32) -> Float32:
@@ -20,7 +20,7 @@ def _slope(grey: Float32) -> Float32:
 
 
 def distance(a: UInt8, b: UInt8) -> float:
-    """0 for the same picture, towards 1 for nothing alike; both RGB (256, 256, 3)."""
+    """Distance of two RGB pictures (256, 256, 3): 0 for equal ones, close to 1 where nothing matches."""
     grey_a, grey_b = (cv2.cvtColor(x, cv2.COLOR_RGB2GRAY).astype(np.float32) for x in (a, b))
     total = 0.0
     for side in SCALES:

@@ -1,4 +1,4 @@
-"""The keyframes that one side has sent, by slot, and which of them the other side is known to hold."""
+"""The keyframes that this side has sent, by slot, and which of them the peer is known to hold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,8 +13,8 @@ from codec.pictures.sampling import sample
 
 @dataclass(frozen=True)
 class Held:
-    """What a stream knows of keyframes: by slot, the slots that the other side holds, the one in
-    use, and whether another may be sent now."""
+    """What a stream knows about its keyframes: the keyframes by slot, the slots that the peer holds, the
+    one in use, and whether another may be sent now."""
 
     keyframes: Mapping[int, Keyframe]
     slots: frozenset[int]
@@ -35,17 +35,17 @@ def nearest(crop: UInt8, keyframes: Mapping[int, Keyframe]) -> tuple[int, float]
 
 
 class Gallery:
-    """Sixteen slots. A slot is given to a new keyframe when it is free, or else when it was used longest ago."""
+    """Sixteen slots. A new keyframe gets a free slot, or else the one that was used longest ago."""
 
     def __init__(self) -> None:
         self.keyframes: dict[int, Keyframe] = {}
         self.held: set[int] = set()
-        """Slots whose keyframe the other side has said it holds."""
+        """Slots whose keyframe the peer has confirmed."""
         self._order: list[int] = []  # the slot used longest ago first
 
     def add(self, keyframe: Keyframe, current: int | None) -> int:
-        """Keep a keyframe; gives its slot, never ``current``. Until :meth:`confirm` is called,
-        the other side is assumed not to have it."""
+        """Keep a keyframe; returns its slot, never ``current``. Until :meth:`confirm` is called,
+        the peer is assumed not to have it."""
         slot = next((s for s in range(SLOTS) if s not in self.keyframes), None)
         if slot is None:
             slot = next(s for s in self._order if s != current)
@@ -55,12 +55,12 @@ class Gallery:
         return slot
 
     def used(self, slot: int) -> None:
-        """A picture refers to the slot: it is the last to be given away."""
+        """A picture refers to the slot: it becomes the last to be reused."""
         if not self._order or self._order[-1] != slot:
             self._order = [s for s in self._order if s != slot] + [slot]
 
     def confirm(self, slot: int, digest: bytes) -> bool:
-        """The other side holds this keyframe in this slot; False where the slot has another by now, or none."""
+        """The peer holds this keyframe in this slot; False if the slot now has another, or none."""
         keyframe = self.keyframes.get(slot)
         if keyframe is None or keyframe.digest != digest:
             return False
@@ -68,5 +68,5 @@ class Gallery:
         return True
 
     def reconnected(self) -> None:
-        """The other side may have started anew: what it holds must be said again."""
+        """The peer may have restarted: it must confirm again what it holds."""
         self.held.clear()

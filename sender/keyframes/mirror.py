@@ -1,4 +1,4 @@
-"""The refresh of a live stream, in a thread of its own: what is sent and shown must never wait for it."""
+"""The refresh of a live stream, in a separate thread: what is sent and shown must never wait for it."""
 
 import contextlib
 import logging
@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 
 
 BEHIND = 2
-"""Ticks that may wait; where more do, they are decoded but not looked at until the thread has caught up."""
+"""Ticks that may wait; if more do, they are decoded but not rendered until the thread has caught up."""
 NICENESS = 10
-"""Of the thread, and of those that its networks start."""
+"""Nice value of the thread, and of those that its networks start."""
 PAUSE_MS = 5_000
-"""Between two keyframes that are sent: each must first show what it is worth."""
+"""Milliseconds between two keyframes that are sent: each must first prove its worth."""
 
 
 def _yield_to_others() -> None:
-    """Let this thread have what the others leave, on Linux, where a thread can be nice."""
+    """Lower this thread's priority, on Linux, where a single thread can have its own nice value."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         with contextlib.suppress(OSError):  # a sandbox may forbid it
@@ -36,7 +36,7 @@ class Mirror:
     """Runs :class:`Refresh` in a background thread: :meth:`tick` queues work, :meth:`advice` returns the latest advice once."""
 
     def __init__(self, make: Callable[[], Refresh]) -> None:
-        """``make`` is called in the mirror's thread, so that what it loads has its priority; ticks wait for it."""
+        """``make`` is called in the mirror's thread, so that threads it starts get its priority; ticks wait until it returns."""
         self.refresh: Refresh | None = None
         self._pool = ThreadPoolExecutor(1, "mirror", initializer=_yield_to_others)
         self._waiting = 0
@@ -48,12 +48,12 @@ class Mirror:
     def _open(self, make: Callable[[], Refresh]) -> None:
         try:
             self.refresh = make()
-        except Exception:  # a call without it is still a call
+        except Exception:  # the call works without it
             log.exception("the mirror's networks could not be loaded: the keyframe stays")
 
     @property
     def switched(self) -> int:
-        """How often a keyframe that the other side held was used again."""
+        """How often the stream switched back to a keyframe that the peer held."""
         return self.refresh.count.switched if self.refresh else 0
 
     def tick(self, at_ms: int, tick_ms: int, bundle: Bundle | None, crop: UInt8 | None, held: Held) -> None:
@@ -72,7 +72,7 @@ class Mirror:
             crop = None
         try:
             found = self.refresh.tick(at_ms, tick_ms, bundle, crop, held.limited(at_ms - self._sent_ms >= PAUSE_MS))
-        except Exception:  # the call goes on with the keyframe it has
+        except Exception:  # the call continues with its current keyframe
             log.exception("the tick at %d ms could not be mirrored", at_ms)
             return
         if found and hidden == self._hidden:
@@ -80,7 +80,7 @@ class Mirror:
             self._advice = found
 
     def advice(self) -> Advice | None:
-        """What to do before the next picture, once."""
+        """What to do before the next picture; each advice is returned once."""
         found, self._advice = self._advice, None
         return found
 

@@ -1,4 +1,4 @@
-"""A stream's keyframes: chosen, kept by slot, and used once the other side holds them."""
+"""A stream's keyframes: chosen, kept by slot, and used once the peer holds them."""
 
 from typing import Literal
 
@@ -23,11 +23,11 @@ GLIMPSES_MIN = 3
 
 
 class OutgoingKeyframes:
-    """Which keyframe the pictures of one stream rest on.
+    """Chooses the keyframe to which one stream's pictures refer.
 
     Attributes:
-        newest: the last keyframe made, None before the first; ``slot`` is its place.
-        choice: the choice that is going on, None when it is made.
+        newest: the last keyframe made, None before the first; ``slot`` is its slot.
+        choice: the choice in progress, None once it is made.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class OutgoingKeyframes:
         quality: int, shape: bool = True,
     ) -> None:  # fmt: skip
         """``mode``: "auto" chooses from what was seen before, or within the first second; "first" takes the first picture.
-        ``count``: what keyframes cost is added to it. ``quality``: AV1's.
+        ``count``: the keyframes' bytes are added to it. ``quality``: AV1's.
         ``shape``: they carry their face's points."""
         self._pictures, self._count, self._detector, self._mesh = pictures, count, detector, mesh
         self._shape = shape
@@ -58,7 +58,7 @@ class OutgoingKeyframes:
             self.choice.add(crop)
 
     def choose_early(self) -> None:
-        """The stream starts: end the choice if enough was seen of a face before."""
+        """The stream starts: end the choice if enough candidates were seen and one shows a face."""
         choice = self.choice
         if choice and choice.has_face and choice.tried >= GLIMPSES_MIN and self._mode == "auto":
             self.choose()
@@ -71,7 +71,7 @@ class OutgoingKeyframes:
             self.choice = None
 
     def settle(self) -> None:
-        """End a choice that goes on: a keyframe was set or taken up by other means."""
+        """End a choice in progress: a keyframe was set, or used again, by other means."""
         self.choice, self._faceless = None, False
 
     def see(self, crop: UInt8 | None, face: Face) -> None:
@@ -89,10 +89,10 @@ class OutgoingKeyframes:
             self.choose()
 
     def set(self, crop: UInt8 | Keyframe) -> None:
-        """Make this crop (256, 256, 3), or what it was encoded to, the next keyframe, in a slot of its own.
+        """Make this crop (256, 256, 3), or a keyframe encoded from one, the next keyframe, in a slot of its own.
 
-        The first is used at once; a later one only when the other side has it (:meth:`confirm`), so
-        that no picture refers to a keyframe that is still under way.
+        The first is used at once; a later one only when the peer has it (:meth:`confirm`), so that no
+        picture refers to a keyframe that is still being sent.
         """
         keyframe = crop if isinstance(crop, Keyframe) else self._encoded(crop)
         self.newest, self.slot = keyframe, self.gallery.add(keyframe, self._pictures.slot)
@@ -110,14 +110,14 @@ class OutgoingKeyframes:
         self.gallery.used(slot)
 
     def confirm(self, slot: int, digest: bytes) -> None:
-        """The other side holds this keyframe. The newest is used from now on."""
+        """The peer holds this keyframe. If it is the newest, it is used from now on."""
         if self.gallery.confirm(slot, digest) and slot == self.slot and not self._newest_used:
             self._newest_used = True
             self._use(slot)
 
     def use(self, slot: int) -> bool:
-        """Refer to a keyframe that the other side holds, from the next picture on; False where it
-        doesn't hold it."""
+        """Refer to a keyframe that the peer holds, from the next picture on; False if the peer doesn't
+        hold it."""
         if slot not in self.gallery.held:
             return False
         self._use(slot)

@@ -1,12 +1,12 @@
-"""When another keyframe would serve the other side better: the sender draws what it sees, and
-compares with the camera.
+"""When another keyframe would be better for the peer: the sender renders what the peer sees, and
+compares it with the camera.
 
-The mirror decodes the stream's own bundles as the other side does and draws a frame now and then,
-from the keyframe in use and from others: those that the other side holds already, which cost
-only a few bits in the next picture's header, and a candidate, a recent picture of the camera
-that nobody has sent. A candidate is sent only when it has drawn *later* pictures better for some
-time: every keyframe draws well the moment at which it was taken. Where the keyframe in use explains next to nothing, a
-held one is tried first, and else a candidate is sent at once.
+The mirror decodes the stream's own bundles as the peer does. At every *look* it renders one frame from
+the keyframe in use and from others: one that the peer already holds, which costs only a few bits in the
+next picture's header, and a candidate, a recent picture of the camera that was never sent. A candidate is
+sent only when *later* pictures have been rendered better from it for some time: from every keyframe the
+moment at which it was taken is rendered well. Where the keyframe in use explains next to nothing, a held
+one is tried first; if that is no better, a candidate is sent at once.
 """
 
 from collections import OrderedDict
@@ -25,29 +25,29 @@ from sender.keyframes.gallery import Held, nearest
 from sender.shapes import points_of
 
 CHECK_MS = 1000
-"""Between two looks. Each draws up to three frames: from the keyframe in use, the nearest held one, and the candidate."""
+"""Milliseconds between looks. Each renders up to three frames: from the keyframe in use, the nearest held, and the candidate."""
 SWITCH = 0.06
-"""A keyframe that the other side holds is used when it lowers the smoothed distance to the camera's picture
+"""A keyframe that the peer holds is used when it lowers the smoothed distance to the camera's picture
 (:mod:`sender.keyframes.distance`) by this share."""
 SEND = 0.15
 """The same for a keyframe that has yet to be sent."""
 SMOOTH = 0.5
 """Weight of the newest look."""
 SEND_LOOKS = 4
-"""Looks that a candidate must be judged by before it is sent."""
+"""Looks in which a candidate must be judged before it is sent."""
 DOUBT = 0.5
-"""Doubt (:func:`models.networks.face_upsampler.doubt`) from which on the keyframe in use explains so little that
-a candidate is sent without having been compared: somebody else has come, or the face is seen from another side."""
+"""At this doubt (:func:`models.networks.face_upsampler.doubt`) or more, the keyframe in use explains so little that
+a candidate is sent without a comparison: another person has come, or the face is seen from another side."""
 LIFE = 8
-"""Looks after which a candidate that was not sent makes room for a newer one."""
+"""Looks after which a candidate that was not sent is replaced by a newer one."""
 IDENTITIES = 6
 """Keyframes whose features are kept: 3.5 MB each."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Use the keyframe in ``slot``, which the other side holds; or send ``keyframe``, and use it
-    when it is there."""
+    """Use the keyframe in ``slot``, which the peer holds; or send ``keyframe``, and use it once the
+    peer has it."""
 
     slot: int | None = None
     keyframe: Keyframe | None = None
@@ -70,7 +70,7 @@ class Candidate:
 
 @dataclass
 class RefreshCount:
-    """Looks taken, switches to a keyframe that was held, keyframes sent anew."""
+    """Looks taken, switches to a keyframe that was held, new keyframes sent; and the distance at each look."""
 
     looks: int = 0
     switched: int = 0
@@ -79,7 +79,7 @@ class RefreshCount:
 
 
 class Refresh:
-    """Feed it every bundle in order, with the crop it was made of. Drive it from one thread."""
+    """Pass it every bundle in order, with the crop it was made from. Call it from one thread only."""
 
     def __init__(
         self, upsampler: Upsampler, interpolator: Interpolator, quality: int = QUALITY, check_ms: int = CHECK_MS,
@@ -102,7 +102,7 @@ class Refresh:
         """A tick as sent (``bundle`` None: left out in silence), and its last picture as the camera
         has it (256, 256, 3).
 
-        Times in ms since the stream began. Gives advice when another keyframe has shown itself better.
+        Times in ms since the stream began. Returns advice when another keyframe has proved better.
         """
         for slot, keyframe in held.keyframes.items():
             if self._known.get(slot) is not keyframe:
@@ -125,7 +125,7 @@ class Refresh:
         return self._look(frame, crop, held)
 
     def _draw(self, keyframe: Keyframe, frame: FrameInput, crop: UInt8) -> float:
-        """Distance to the camera of the frame drawn from this keyframe."""
+        """Distance between the frame rendered from this keyframe and the camera's picture."""
         identity = self._identities.pop(keyframe.digest, None) or self._upsampler.identity(keyframe.rgb)
         self._identities[keyframe.digest] = identity
         while len(self._identities) > IDENTITIES:
@@ -147,7 +147,7 @@ class Refresh:
         self.count.distance.append(current)
         other = self._nearest(crop, held)
         if other is not None:
-            if doubted:  # how it did before says nothing now
+            if doubted:  # its earlier results mean nothing now
                 self._held_candidates.pop(other, None)
             candidate = self._held_candidates.setdefault(other, Candidate(held.keyframes[other]))
             candidate.judged(current, self._draw(candidate.keyframe, frame, crop))
@@ -166,7 +166,7 @@ class Refresh:
         candidate = self._new_candidate
         if candidate is None or doubted:
             if doubted and not self._detector.detect(crop):
-                return None  # nobody to be seen: an empty room must not become the keyframe
+                return None  # nobody is visible: an empty room must not become the keyframe
             points = points_of(crop, self._detector, self._mesh) if self._mesh else None
             self._new_candidate = Candidate(encode_keyframe(crop, self._quality, points=points))
             return self._send(self._new_candidate) if doubted else None
