@@ -1,10 +1,10 @@
 """What a call costs: payload bits per pixel as the paper counts them, and bytes on the wire with every header.
 
 BPP (paper section 4.4): video payload bits over 256·256 pixels a frame at 25 frames a second,
-whatever is really sent a second. On the wire a data-channel message costs its payload + 85 bytes
-over IPv4: 20 IP, 8 UDP, 13 + 16 DTLS (RFC 6347, ChaCha20-Poly1305 of RFC 7905), 12 SCTP + 16 DATA
-chunk (RFC 4960), and the answer is a SACK packet of 85 bytes, or 16 bytes in a bundle that goes the
-other way (:mod:`signaling.transport.patches.sctp_acks_and_probes`).
+however many pictures a second are sent. On the wire a data-channel message costs its payload + 85
+bytes over IPv4: 20 IP, 8 UDP, 13 + 16 DTLS (RFC 6347, ChaCha20-Poly1305 of RFC 7905), 12 SCTP + 16
+DATA chunk (RFC 4960). Its acknowledgement is a SACK packet of 85 bytes, or 16 bytes in the packet of
+a bundle in the other direction (:mod:`signaling.transport.patches.sctp_acks_and_probes`).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MESSAGE_OVERHEAD = 85
 
 @dataclass
 class BitCount:
-    """Sums of what one direction sent. Durations in seconds, sizes in bytes."""
+    """Totals of what was sent in one direction. Durations in seconds, sizes in bytes."""
 
     picture_bytes: int = 0
     shape_bytes: int = 0
@@ -31,7 +31,7 @@ class BitCount:
     seconds: float = 0.0
 
     def add_bundle(self, packed: int, bundle: Bundle, seconds: float) -> None:
-        """One bundle of ``packed`` bytes that stands for ``seconds`` of the call."""
+        """Count one bundle of ``packed`` bytes, which covers ``seconds`` of the call."""
         self.bundle_bytes += packed
         self.bundles += 1
         self.sound_bytes += sum(map(len, bundle.sound))
@@ -47,7 +47,7 @@ class BitCount:
 
     @property
     def video_bytes(self) -> int:
-        """Those of pictures and shapes."""
+        """Bytes of pictures and shapes."""
         return self.picture_bytes + self.shape_bytes
 
     @property
@@ -57,7 +57,7 @@ class BitCount:
 
     @property
     def bpp_shape(self) -> float:
-        """What the shape has of :attr:`bpp_video`."""
+        """The shape's part of :attr:`bpp_video`."""
         return self._bpp(self.shape_bytes)
 
     @property
@@ -70,7 +70,7 @@ class BitCount:
 
     @property
     def wire_kbps(self) -> float:
-        """Computed rate on the wire for the bundles alone (no keyframe, no acknowledgements), in
-        kbit/s over IPv4."""
+        """Computed rate on the wire of only the bundles (no keyframe, no acknowledgements), in kbit/s
+        over IPv4."""
         total = self.bundle_bytes + self.bundles * MESSAGE_OVERHEAD
         return total * 8 / 1000 / self.seconds if self.seconds else 0.0

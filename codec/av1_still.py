@@ -1,7 +1,7 @@
-"""AV1 still pictures without the file around them: a keyframe's picture as it is sent.
+"""AV1 still pictures without their AVIF container: a keyframe's picture as it is sent.
 
-An AVIF file of one picture is 275 bytes of boxes, which say the same for every keyframe, around the units of an AV1 stream.
-Only the units travel; who receives them puts them into the same boxes again (ISO/IEC 23008-12, AVIF 1.1).
+An AVIF file of one picture is the units (OBUs) of an AV1 stream in 275 bytes of boxes, the same for every keyframe.
+Only the units are sent; the receiver puts them back into these boxes (ISO/IEC 23008-12, AVIF 1.1).
 """
 
 SIDE = 256
@@ -15,7 +15,7 @@ def _box(kind: bytes, *parts: bytes) -> bytes:
 
 
 def _head(at: int, length: int) -> bytes:
-    """The boxes before ``mdat``; the units are ``length`` bytes from ``at`` on."""
+    """The boxes before ``mdat``; the units are ``length`` bytes, at file offset ``at``."""
     place = bytes.fromhex("00000000 4400 0001 0001 0000 0001") + at.to_bytes(4, "big") + length.to_bytes(4, "big")
     properties = (
         _box(b"ispe", bytes(4), SIDE.to_bytes(4, "big") * 2),
@@ -34,6 +34,6 @@ def _head(at: int, length: int) -> bytes:
 
 
 def with_file(units: bytes) -> bytes:
-    """The units of a picture of 256×256, 8 bits and 4:2:0 → an AVIF file."""
+    """The units of a 256×256 picture of 8 bits, 4:2:0 → an AVIF file."""
     begin = len(_head(0, 0)) + 8
     return _head(begin, len(units)) + _box(b"mdat", units)

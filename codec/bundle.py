@@ -28,7 +28,7 @@ _PAUSING = 32
 
 class Face(IntEnum):
     """What the sender's tracker sees; TRACKED is the usual case and costs nothing on the wire.
-    LEAVING: the face is partly outside the camera's picture. AWAY: the person has gone for a
+    LEAVING: the face is partly outside the camera's picture. AWAY: the person has left for a
     while, with camera and microphone off."""
 
     TRACKED = 0
@@ -60,7 +60,8 @@ class Bundle:
     end. ``sound`` and ``redundant`` are Opus packets (RFC 6716) of this and of the previous tick.
     ``pausing``: nobody speaks; the sender may omit the next tick's bundle. ``picture`` then belongs
     to the end of that omitted tick, and this tick ends halfway between the previous picture and this one.
-    ``shape``: how the face stands (:mod:`codec.shape`), only beside a picture, whose header it rests on.
+    ``shape``: positions of the face's points (:mod:`codec.shape`), only together with a picture, whose header it
+    depends on.
     """
 
     number: int
@@ -81,7 +82,7 @@ class Bundle:
 
     @property
     def only_reports(self) -> bool:
-        """Whether it holds nothing to play: its number and its time then mean nothing."""
+        """Whether it holds nothing to play; its number and time are then meaningless."""
         return self.picture is None and not (self.sound or self.pausing or self.face in NO_CAMERA)
 
     def pack(self) -> bytes:
@@ -102,7 +103,7 @@ class Bundle:
             parts.append(pack_length(len(self.picture)) + self.picture)
         if self.shape is not None:
             if self.picture is None:
-                raise SyntaxLimitError("a shape needs a picture beside it")
+                raise SyntaxLimitError("a shape needs a picture in the same bundle")
             flags |= _SHAPE
             parts.append(pack_length(len(self.shape)) + self.shape)
         for bit, packets in ((_SOUND, self.sound), (_REDUNDANT, self.redundant)):

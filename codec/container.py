@@ -27,14 +27,14 @@ class StoredKeyframe:
 
 @dataclass(frozen=True)
 class End:
-    """The end record: how many video frames at 25 FPS the recording lasts, so that a decoder gives
-    exactly as many."""
+    """The end record: how many video frames at 25 FPS the recording lasts, so that a decoder
+    outputs exactly as many."""
 
     frames: int
 
 
 class FileWriter:
-    """Writes records as they come; a file cut off anywhere can be read up to its last whole record."""
+    """Writes records as they arrive; a file cut off anywhere can be read up to its last complete record."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -61,8 +61,8 @@ def read_file(file: BinaryIO) -> Iterator[StoredKeyframe | Bundle | End]:
 
     Raises :class:`ContainerError` at once when it is not such a file. Iterating raises
     :class:`ContainerError` at the first damaged record, where reading ends, and other
-    :class:`CodecError` kinds for a whole record with bad contents; ``next`` may be called again
-    after those and goes on with the record behind.
+    :class:`CodecError` kinds for a complete record with bad contents; after those, ``next`` may be
+    called again and continues with the following record.
     """
     head = file.read(len(MAGIC) + 1)
     if head[: len(MAGIC)] != MAGIC:
@@ -73,7 +73,7 @@ def read_file(file: BinaryIO) -> Iterator[StoredKeyframe | Bundle | End]:
 
 
 class _Records(Iterator[StoredKeyframe | Bundle | End]):
-    """Not a generator, for a generator is over once it has raised."""
+    """Not a generator, because a generator ends once it has raised."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -81,7 +81,7 @@ class _Records(Iterator[StoredKeyframe | Bundle | End]):
 
     def __next__(self) -> StoredKeyframe | Bundle | End:
         while not self.over:
-            self.over = True  # what ends or is damaged here stays so
+            self.over = True  # stays so if the file ends or is damaged here
             start = self.file.read(4)
             if not start:
                 break
@@ -115,6 +115,6 @@ def _parse(kind: int, payload: bytes) -> StoredKeyframe | Bundle | End | None:
         return Bundle.parse(payload)
     if kind == ord("E"):
         if len(payload) != 4:
-            raise SyntaxLimitError("end record of a wrong length")
+            raise SyntaxLimitError("end record has the wrong length")
         return End(int.from_bytes(payload, "big"))
     return None

@@ -2,8 +2,8 @@
 for the bytes.
 
 A message of a type that this version does not know parses as None, so that versions can differ.
-Keyframes travel here in chunks; one is offered by its digest first, so that a side that has it in
-its cache answers "have" and is spared the bytes.
+Keyframes are sent here in chunks. Each is first offered by its digest: a peer that has it in its
+cache answers "have", and the transfer is skipped.
 """
 
 import hashlib
@@ -34,8 +34,8 @@ _NUMBER = 7
 
 @dataclass(frozen=True)
 class Hello:
-    """What a side speaks and can show: protocol version, picture side, ticks in milliseconds, network's name; ``pairs``:
-    whether it takes two bundles in one message (:mod:`codec.bundle_pair`)."""
+    """What a peer supports: protocol version, side of the pictures, tick lengths in milliseconds, name of its network;
+    ``pairs``: whether it accepts two bundles in one message (:mod:`codec.bundle_pair`)."""
 
     version: int = VERSION
     size: int = 8
@@ -87,7 +87,7 @@ class KeyframeChunk:
 
 
 class Verb(IntEnum):
-    """OFFER: I have this for you. HAVE: I hold it, use it. REQUEST: send it (digest of zeros:
+    """OFFER: I have this keyframe for you. HAVE: I hold it, use it. REQUEST: send it (a digest of zeros:
     whatever is in the slot)."""
 
     OFFER = 0
@@ -97,7 +97,7 @@ class Verb(IntEnum):
 
 @dataclass(frozen=True)
 class KeyframeNotice:
-    """A word about the keyframe ``digest`` in ``slot``."""
+    """Offers, confirms or requests the keyframe ``digest`` for ``slot``."""
 
     verb: Verb
     slot: int
@@ -120,7 +120,7 @@ class Bye:
 
 @dataclass(frozen=True)
 class SafetyCommitment:
-    """The hash of this side's random number for the safety code (:mod:`codec.safety_code`)."""
+    """The hash of the sender's random number for the safety code (:mod:`codec.safety_code`)."""
 
     digest: bytes
 
@@ -209,14 +209,14 @@ def _refuse(name: str) -> None:
 
 
 class KeyframeAssembler:
-    """Puts one keyframe at a time together from its chunks, which come in order. Holds at most 64 KiB."""
+    """Assembles one keyframe at a time from its chunks, which arrive in order. Holds at most 64 KiB."""
 
     def __init__(self) -> None:
         self._first: KeyframeChunk | None = None
         self._data = bytearray()
 
     def add(self, chunk: KeyframeChunk) -> tuple[int, Keyframe] | None:
-        """(slot, keyframe) once it is whole. A chunk at offset 0 begins anew.
+        """Add a chunk; returns (slot, keyframe) once the keyframe is complete. A chunk at offset 0 starts from scratch.
 
         Raises :class:`KeyframeError` for a chunk that does not follow the one before, a wrong
         digest or a bad keyframe, and drops what was collected.

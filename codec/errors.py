@@ -1,4 +1,4 @@
-"""Errors of the codec. Parsers of anything that came from outside raise only these."""
+"""Errors of the codec. Parsers of untrusted input raise only these."""
 
 
 class CodecError(ValueError):
@@ -26,16 +26,16 @@ class KeyframeError(CodecError):
 
 
 class ContainerError(CodecError):
-    """A ``.fw`` file is not one, or is damaged beyond its last good record."""
+    """A file is not a ``.fw`` file, or is damaged after its last good record."""
 
 
 def reason(error: BaseException) -> str:
-    """An exception in words, on one line, for people: its text, else its kind. Of a group all that it holds."""
+    """An exception as one line for users: its text, else its type; for a group, the lines of all its exceptions."""
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(dict.fromkeys(map(reason, error.exceptions)))
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        # Files are written beside their place first; people know only that.
+        # Files are first written under a .part name; users know only the final one.
         text = f"{str(error.filename).removesuffix('.part')}: {error.strerror[:1].lower()}{error.strerror[1:]}"
     elif isinstance(error, OSError) and error.errno is not None:
         text = text.removeprefix(f"[Errno {error.errno}] ")
@@ -43,6 +43,5 @@ def reason(error: BaseException) -> str:
 
 
 def system_reason(error: BaseException) -> str:
-    """:func:`reason` of an error of the system or of FFmpeg, without the number and the file's name
-    that its text begins with."""
+    """The :func:`reason` of a system or FFmpeg error, without the number and file name at the start of its text."""
     return getattr(error, "strerror", None) or reason(error)

@@ -1,4 +1,4 @@
-"""How to bring an optional part of facewire, in words for people."""
+"""How to install an optional part of facewire, as text for users."""
 
 import sys
 from pathlib import Path
@@ -14,8 +14,9 @@ def install_command(extra: str) -> str:
 
 
 def install_gpu_commands() -> str:
-    """The commands that install the extra ``gpu``. ``onnxruntime``, which facewire needs, and ``onnxruntime-gpu`` hold the
-    same module: the first is removed afterwards, and the files that go with it are written again."""
+    """The commands that install the extra ``gpu``. ``onnxruntime``, which facewire requires, and ``onnxruntime-gpu``
+    contain the same module, so the first is uninstalled afterwards, and the second reinstalled to restore the files
+    that this removes."""
     return (
         f"{install_command('gpu')} && {PIP} uninstall -y onnxruntime && {PIP} install --force-reinstall --no-deps onnxruntime-gpu"
     )

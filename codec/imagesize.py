@@ -1,9 +1,9 @@
 """The size of an AVIF or WebP picture, read from its bytes before any decoder sees them.
 
-A decoder believes what is inside: 60 KB of AV1 can hold a frame of 16384×16384 behind a box that
-says 256×256, and a WebP decoder allocates its canvas when it opens. So only the plain form that an
-encoder of one still picture writes is taken: no animation, alpha plane, second item, or metadata.
-For AV1 every sequence header is read, for it bounds every frame.
+A decoder trusts its input: 60 KB of AV1 can hold a frame of 16384×16384 behind a box that states
+256×256, and a WebP decoder allocates its canvas on opening. So only the plain form that an encoder
+writes for one still picture is accepted: no animation, alpha plane, second item, or metadata. For
+AV1 every sequence header is read, because it bounds the size of every frame.
 """
 
 from codec.av1_still import MARK
@@ -13,8 +13,8 @@ _OBU_SEQUENCE_HEADER = 1
 
 
 def image_size(data: bytes) -> tuple[str, int, int]:
-    """("avif", "av1" or "webp", width, height); "av1": the units of an AVIF file without it (:mod:`codec.av1_still`). Raises
-    :class:`KeyframeError` for anything but one plain picture."""
+    """("avif", "av1" or "webp", width, height); "av1": the units of an AVIF file without the container
+    (:mod:`codec.av1_still`). Raises :class:`KeyframeError` for anything but one plain picture."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return ("webp", *_webp_size(data))
     if data[4:12] == b"ftypavif":
@@ -47,7 +47,7 @@ def _boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int]]:
 
 
 def avif_units(data: bytes) -> bytes:
-    """The AV1 units in an AVIF file. Raises :class:`KeyframeError` for one that is not laid out as libavif does it."""
+    """The AV1 units in an AVIF file. Raises :class:`KeyframeError` for any other layout than libavif's."""
     boxes = _boxes(data, 0, len(data))
     if [kind for kind, _, _ in boxes] != [b"ftyp", b"meta", b"mdat"]:
         raise KeyframeError("keyframe image is not one plain AVIF picture")
@@ -60,15 +60,15 @@ def avif_units(data: bytes) -> bytes:
         or places[0][:8] != bytes.fromhex("0000000044000001")
         or places[0][10:14] != bytes.fromhex("00000001")
     ):
-        raise KeyframeError("keyframe image has more than one item, or it lies in pieces")
+        raise KeyframeError("keyframe image has more than one item, or its item is split")
     offset, length = int.from_bytes(places[0][14:18], "big"), int.from_bytes(places[0][18:22], "big")
     if offset < boxes[2][1] or offset + length > len(data):
-        raise KeyframeError("keyframe image's data lies outside its box")
+        raise KeyframeError("keyframe image's data is outside its box")
     return data[offset : offset + length]
 
 
 def _av1_size(data: bytes) -> tuple[int, int]:
-    """Greatest frame that the sequence headers among these OBUs allow (AV1 specification, sections
+    """Largest frame size that the sequence headers among these OBUs allow (AV1 specification, sections
     5.3 and 5.5)."""
     at, size = 0, (0, 0)
     while at < len(data):
@@ -94,8 +94,8 @@ def _av1_size(data: bytes) -> tuple[int, int]:
 
 
 def _sequence_size(data: bytes) -> tuple[int, int]:
-    """A frame may override the greatest size within the width of its fields, so these must be no
-    wider than the size needs."""
+    """(width, height) in a sequence header. A frame can override them with any value that fits the size
+    fields, so the fields must be no wider than this size needs."""
     if len(data) < 7 or not data[0] & 8:
         raise KeyframeError("keyframe image is not coded as a still picture")
     bits, left = int.from_bytes(data[:7], "big"), 56 - 10

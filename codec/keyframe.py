@@ -1,9 +1,9 @@
 """The keyframe: one sharp 256×256 picture of the person, as AV1 or WebP, with its own 8×8 picture
-and, where they are known, the places of its face's points.
+and, where they are known, the positions of its face's points.
 
-Its bytes carry the 8×8 picture explicitly (coded against grey at step 1), so that what later
-pictures are predicted from does not hang on how some version of some image library decodes. Layout
-in docs/format.md.
+Its bytes carry the 8×8 picture explicitly (coded against grey at step 1), so that the reference of
+later pictures does not depend on how a version of an image library decodes. Layout in
+docs/format.md.
 """
 
 import hashlib
@@ -28,14 +28,14 @@ MAX_KEYFRAME = 65_536
 HASH = 8
 """Bytes of SHA-256 that name a keyframe in the cache."""
 QUALITY = 65
-"""AV1's or WebP's quality of a keyframe: beyond it LPIPS of the drawn video hardly falls
-(``bench.picture.keyframe_curve``). The browser's own scale: signaling/web/peer/media/still.js."""
+"""AV1 or WebP quality of a keyframe: above it, LPIPS of the rendered video hardly falls
+(``bench.picture.keyframe_curve``). Browsers have their own scale: signaling/web/peer/media/still.js."""
 _MAGIC = b"FK2"
 _FORMATS = {"avif": "AVIF", "av1": "AVIF", "webp": "WEBP"}
 
 
 def default_format() -> str:
-    """AV1 where this Pillow has it, else WebP."""
+    """AV1 where this Pillow supports it, else WebP."""
     return "av1" if features.check("avif") else "webp"
 
 
@@ -56,7 +56,7 @@ class Keyframe:
 
 def encode_keyframe(rgb: UInt8, quality: int = QUALITY, form: str | None = None, points: Float32 | None = None) -> Keyframe:
     """Face crop (256, 256, 3) uint8 → keyframe. ``quality`` 1..100, ``form`` "av1", "avif" (the
-    same in a file) or "webp", ``points``: see :class:`Keyframe`.
+    same in its container) or "webp", ``points``: see :class:`Keyframe`.
 
     Raises :class:`KeyframeError` for another size or form, or when the result is over 64 KiB.
     """
@@ -76,7 +76,7 @@ def encode_keyframe(rgb: UInt8, quality: int = QUALITY, form: str | None = None,
 
 
 def parse_keyframe(data: bytes) -> Keyframe:
-    """Bytes from outside → keyframe. The image's size and format are checked before its pixels are decoded.
+    """Untrusted bytes → keyframe. The image's size and format are checked before its pixels are decoded.
 
     Raises :class:`KeyframeError` only.
     """
@@ -98,8 +98,8 @@ def parse_keyframe(data: bytes) -> Keyframe:
 
 
 def _without_file(avif: bytes) -> bytes:
-    """An AVIF file's units, where our own file around them gives the same picture; else the whole file, for an encoder may
-    choose other colours some day. Raises :class:`KeyframeError`."""
+    """An AVIF file's units, if they decode to the same picture in our own container; else the whole file, because an
+    encoder may choose other colour properties some day. Raises :class:`KeyframeError`."""
     units = avif_units(avif)
     if units.startswith(MARK) and np.array_equal(_decode_image(units), _decode_image(avif)):
         return units

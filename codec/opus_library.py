@@ -1,4 +1,4 @@
-"""libopus for the binding ``opuslib_next``: the one that PyAV's wheel brings, else the system's own."""
+"""libopus for the binding ``opuslib_next``: the one in PyAV's wheel, else the system's own."""
 
 import ctypes.util
 import importlib.util
@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _FOLDERS = ("../av.libs", ".dylibs", ".")
-"""Where PyAV's wheels for Linux and Windows, and for macOS, keep the libraries of FFmpeg; seen from
-the package."""
+"""Where PyAV's wheels for Linux and Windows, and for macOS, keep FFmpeg's libraries, relative to the package."""
 
 
 def bundled() -> Path | None:
@@ -24,8 +23,8 @@ def bundled() -> Path | None:
 
 @contextmanager
 def prefer_bundled_opus() -> Iterator[None]:
-    """Within it ``ctypes.util.find_library("opus")``, by which the binding looks for libopus, finds
-    the bundled one first."""
+    """In this context ``ctypes.util.find_library("opus")``, which the binding calls to locate libopus,
+    finds the bundled one first."""
     usual = ctypes.util.find_library
 
     def find(name: str) -> str | None:

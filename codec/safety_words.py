@@ -1,4 +1,4 @@
-"""The 256 words of :mod:`codec.safety_code`, one for each value of a byte: short, common, unlike each other to the ear."""
+"""The 256 words of :mod:`codec.safety_code`, one for each value of a byte: short, common, easy to tell apart by ear."""
 
 _TEXT = """
 acorn album alley amber anchor angel ankle apple apron arrow attic autumn bacon badge bagel baker balcony ballet bamboo

@@ -11,10 +11,10 @@ from codec.opus_library import prefer_bundled_opus
 MIN_BITRATE = 6_000
 MAX_BITRATE = 24_000
 LOOKAHEAD = 104
-"""Samples by which what libopus decodes at 16 kHz lags what was encoded: 6.5 ms, as
-:attr:`SpeechEncoder.lookahead` tells."""
+"""Samples by which sound decoded by libopus at 16 kHz lags the encoder's input: 6.5 ms, as
+:attr:`SpeechEncoder.lookahead` reports."""
 PACKET_MS = {200: 100, 100: 100, 60: 60}
-"""Length of an Opus packet by the tick's length, both in milliseconds: long packets waste least."""
+"""Length of an Opus packet by the tick's length, both in milliseconds: long packets have the least overhead."""
 MAX_PACKET_MS = 120
 """The longest Opus packet (RFC 6716 section 2.1.4)."""
 
@@ -30,7 +30,7 @@ def load_opus() -> Any:
             import opuslib_next
     except Exception as error:  # the binding raises a bare Exception when libopus is missing
         raise SpeechUnavailableError(
-            "libopus is missing: PyAV's wheels bring it (pip install --force-reinstall av); or apt-get install libopus0"
+            "libopus is missing: PyAV's wheels include it (pip install --force-reinstall av); or apt-get install libopus0"
         ) from error
     return opuslib_next
 
@@ -65,7 +65,7 @@ class SpeechEncoder:
         self._encoder.bitrate = bitrate
 
     def encode(self, samples: Float32) -> tuple[bytes, ...]:
-        """Samples (a whole number of packets) in [-1, 1] → packets. Raises ``ValueError`` for a broken length."""
+        """Samples (a whole number of packets) in [-1, 1] → packets. Raises ``ValueError`` for another length."""
         if len(samples) % self.packet_samples:
             raise ValueError(f"{len(samples)} samples are not a whole number of {self.packet_samples}")
         pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype("<i2")
@@ -74,7 +74,7 @@ class SpeechEncoder:
 
 
 class SpeechDecoder:
-    """Mono 16 kHz. Bytes that are no Opus packet are concealed like lost ones and counted in :attr:`bad`."""
+    """Decodes mono 16 kHz speech. Invalid packets are concealed like lost ones and counted in :attr:`bad`."""
 
     def __init__(self) -> None:
         opus = load_opus()
@@ -87,13 +87,13 @@ class SpeechDecoder:
         return np.frombuffer(bytes(raw), "<i2").astype(np.float32) / 32768.0
 
     def decode(self, packets: tuple[bytes, ...], samples: int) -> Float32:
-        """A tick's packets → exactly ``samples`` samples; none means silence kept up by concealment."""
+        """A tick's packets → exactly ``samples`` samples, all of them concealed if there is no packet."""
         if not packets:
             return self.conceal(samples)
         out = []
         for packet in packets:
             try:
-                # An empty packet asks libopus for concealment, of the share of the tick that it stood for.
+                # For an empty packet libopus conceals the part of the tick that it stands for.
                 wanted = RATE * MAX_PACKET_MS // 1000 if packet else samples // len(packets)
                 out.append(self._pcm(packet, wanted))
             except self._error:

@@ -1,13 +1,13 @@
-"""A bounded reader for bytes from outside, and the variable-length number of Opus (RFC 6716 section 3.2.1)."""
+"""A bounds-checked reader for untrusted bytes, and the variable-length number of Opus (RFC 6716 section 3.2.1)."""
 
 from codec.errors import SyntaxLimitError, TruncatedError
 
 MAX_LENGTH = 1275
-"""The greatest length that two bytes of the variable-length number can tell: 255 + 4 × 255."""
+"""The largest length that two bytes of the variable-length number can express: 255 + 4 × 255."""
 
 
 class Reader:
-    """Takes fields off the front of ``data``; raises :class:`TruncatedError` instead of giving short ones."""
+    """Reads fields from the front of ``data``; raises :class:`TruncatedError` instead of returning short ones."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0

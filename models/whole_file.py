@@ -1,14 +1,14 @@
-"""Files that are there whole or not at all, so that whoever finds one may believe it."""
+"""Writes files completely or not at all, so that an existing file is always complete."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file beside ``path``, then put it in its place. Where that fails, ``path`` stays as it was and
-    nothing is left beside it. Makes the folder. Raises what ``write`` raises, and ``OSError``."""
+    """Let ``write`` make a temporary file next to ``path``, then rename it to ``path``. On failure ``path`` stays as it was
+    and the temporary file is removed. Makes the folder. Raises what ``write`` raises, and ``OSError``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.stem}.part{path.suffix}")  # the ending stays: NumPy would add its own
+    part = path.with_name(f"{path.stem}.part{path.suffix}")  # keeps the suffix: NumPy would append its own
     try:
         write(part)
         part.replace(path)

@@ -1,4 +1,4 @@
-"""Pictures and sound as files and devices give them, made uniform: upright RGB frames, 16 kHz mono,
+"""Converts pictures and sound from files and devices to one form: upright RGB frames, 16 kHz mono,
 one time grid.
 
 Every package may import it.

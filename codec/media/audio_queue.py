@@ -20,7 +20,7 @@ class SoundQueue:
     FADE = RATE * 5 // 1000
 
     def __init__(self, spare: int) -> None:
-        """``spare``: samples that may lie there at every look."""
+        """``spare``: samples of the surplus that are never removed."""
         self._spare, self._samples = spare, np.zeros(0, np.float32)
         self._left: deque[int] = deque(maxlen=self.LOOKS)
 
@@ -32,12 +32,12 @@ class SoundQueue:
         self._samples = np.concatenate([self._samples, samples])
 
     def take(self, count: int) -> Float32:
-        """The oldest ``count``, or all there are."""
+        """Remove and return the oldest ``count`` samples, or all if there are fewer."""
         out, self._samples = self._samples[:count], self._samples[count:]
         return out
 
     def forget(self, extra: int) -> int:
-        """Drop the oldest ``extra`` at once, where that is more than none; gives how many."""
+        """Drop the oldest ``extra`` samples at once, none if ``extra`` is negative; returns how many."""
         if extra <= 0:
             return 0
         self._samples = self._samples[extra:]
@@ -45,7 +45,7 @@ class SoundQueue:
         return extra
 
     def settle(self, left: int) -> int:
-        """The look of this tick: ``left`` samples lie there that need not. Gives how many were taken away."""
+        """This tick's measurement: the surplus is ``left`` samples. Returns how many samples were removed."""
         self._left.append(max(0, left))
         extra = min(min(self._left) - self._spare, self.STEP)
         if len(self._left) < self.LOOKS or extra <= 0 or len(self) < extra + self.FADE:

@@ -1,4 +1,4 @@
-"""Video and sound files on the time grid: pictures at 25 FPS, sound mono at 16 kHz, both from the same zero."""
+"""Video and sound files on the time grid: pictures at 25 FPS, sound mono at 16 kHz, with a common time zero."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from codec.media.timing import FRAME_RATE, RATE
 from codec.media.types import Float32, UInt8
 
 GAP_LEAST = 0.2
-"""Seconds by which sound must lack for silence to stand for it."""
+"""Shortest gap in the sound, in seconds, that is filled with silence."""
 
 
 class SourceError(RuntimeError):
@@ -43,8 +43,8 @@ def _until_damaged(frames: Iterator[av.VideoFrame], path: Path) -> Iterator[av.V
 
 
 def file_frames(path: Path) -> Iterator[UInt8]:
-    """A file's pictures, RGB (H, W, 3) as :class:`codec.media.frames.Upright` gives them, held or
-    dropped so that they lie on the 25 FPS grid. Raises :class:`SourceError`."""
+    """A file's pictures, RGB (H, W, 3) as :class:`codec.media.frames.Upright` makes them, repeated or
+    dropped to fit the 25 FPS grid. Raises :class:`SourceError`."""
     with _open(path) as container:
         if not container.streams.video:
             raise SourceError(f"{path} has no video")
@@ -57,8 +57,8 @@ def file_frames(path: Path) -> Iterator[UInt8]:
 
 
 def _first_picture(path: Path) -> float:
-    """When the first picture that can be decoded is shown, in seconds of the file's clock: later than the stream's start where a
-    file was cut. 0 without one."""
+    """When the first picture that can be decoded is shown, in seconds of the file's clock: later than the stream's start
+    in a file that was cut. 0 if there is none."""
     with _open(path) as container:
         try:
             frame = next(decoded(container, threads=1), None) if container.streams.video else None
@@ -68,7 +68,7 @@ def _first_picture(path: Path) -> float:
 
 
 def expected_frames(path: Path) -> int | None:
-    """About how many pictures :func:`file_frames` will give; None where the file doesn't tell, or isn't one."""
+    """About how many pictures :func:`file_frames` will yield; None if the file states no duration or is no video."""
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
@@ -86,12 +86,12 @@ def file_sound(path: Path) -> Iterator[Float32]:
             return
         to_mono = _ToMono()
         skip: int | None = None
-        due: float | None = None  # when the next frame begins, by those before
+        due: float | None = None  # when the next frame should begin, by those before it
         try:
             for frame in readable(container, container.streams.audio[0]):
                 at, lasts = frame.time, frame.samples / frame.sample_rate
                 if skip is None:
-                    # The picture's first moment is zero for both: sound that begins later is padded, earlier is cut.
+                    # The first picture is time zero for both: sound that begins later is padded, earlier sound is cut.
                     skip = round((_first_picture(path) - (at or 0.0)) * RATE) if container.streams.video else 0
                     if skip < 0:
                         yield np.zeros(min(-skip, 600 * RATE), np.float32)
@@ -101,7 +101,7 @@ def file_sound(path: Path) -> Iterator[Float32]:
                     silence = np.zeros(round(lacking * RATE), np.float32)
                     yield silence[skip:]
                     skip = max(0, skip - len(silence))
-                # Less than that is left to add up: many small holes make one that counts.
+                # Smaller gaps accumulate: many of them make one that is filled.
                 due = at if due is None or abs(lacking) > GAP_LEAST else due
                 due = None if due is None else due + lasts
                 for samples in to_mono.convert(frame):
@@ -113,7 +113,7 @@ def file_sound(path: Path) -> Iterator[Float32]:
 
 
 class _ToMono:
-    """Any frames of sound → mono samples at 16 kHz. Rate and channels may change on the way, as in broadcasts."""
+    """Any sound frames → mono samples at 16 kHz. Rate and channels may change within a stream, as in broadcasts."""
 
     def __init__(self) -> None:
         self._resampler: av.AudioResampler | None = None
@@ -128,7 +128,7 @@ class _ToMono:
             yield piece.to_ndarray()[0]
 
     def rest(self) -> Iterator[Float32]:
-        """What is still held back."""
+        """The samples that the resampler still holds."""
         if self._resampler is not None:
             for piece in self._resampler.resample(None):
                 yield piece.to_ndarray()[0]

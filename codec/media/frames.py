@@ -1,6 +1,6 @@
-"""Decoded frames → pictures as one sees them: upright, square pixels, whole instead of interlaced, SDR, RGB.
+"""Decoded frames → pictures for display: upright, with square pixels, progressive, SDR, RGB.
 
-Wherever pictures of a file enter they come through here. Cameras and browsers deliver them upright.
+All pictures from files pass through here. Cameras and browsers deliver theirs upright.
 """
 
 import logging
@@ -19,15 +19,15 @@ from codec.media.types import UInt8
 log = logging.getLogger(__name__)
 
 ASPECT_MOST = Fraction(4)
-"""Pixels more oblong than this are a damaged header, and taken for square ones."""
+"""A larger pixel aspect ratio, either way, is a damaged header: the pixels are then taken as square."""
 SIDE_MOST = 8192
-"""Pixels that a side may come to by being stretched."""
+"""Longest side, in pixels, that stretching may produce."""
 
 
 def whole_frames(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-    """Each frame, those that are interlaced without combs (bwdif, with its neighbours' help): as many as came.
+    """The same number of frames, interlaced ones deinterlaced (bwdif, which also uses the neighbouring frames).
 
-    The filter is begun at the first interlaced frame, and then holds one frame back.
+    The filter starts at the first interlaced frame, and from then on delays the output by one frame.
     """
     graph: av.filter.Graph | None = None
     made_for: tuple[int, int, str] | None = None
@@ -75,7 +75,7 @@ def square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, 
     """Width and height once pixels are square; ``aspect`` is a pixel's width over its height. One
     side is stretched, none shrunk.
 
-    What can't be (:data:`ASPECT_MOST`, :data:`SIDE_MOST`) is left as it is.
+    A size beyond :data:`ASPECT_MOST` or :data:`SIDE_MOST` is left unchanged.
     """
     if not aspect or not 1 / ASPECT_MOST <= aspect <= ASPECT_MOST:
         return width, height
@@ -84,11 +84,11 @@ def square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, 
 
 
 class Upright:
-    """Converts the frames of one stream to pictures, on one thread, and keeps what that needs. Not thread-safe."""
+    """Converts the frames of one stream to pictures on the caller's thread, and keeps its converters. Not thread-safe."""
 
     def __init__(self, stream: av.VideoStream | None = None) -> None:
-        """``stream``: where the frames are from; it tells the shape of their pixels and HDR. None:
-        square and SDR."""
+        """``stream``: the stream of the frames, which states pixel aspect ratio and HDR. None: square
+        pixels, SDR."""
         self._stream = stream
         self._scaler, self._scaled = Scaler(), (0, 0)
         self._sdr: ToSdr | None = None
@@ -99,7 +99,7 @@ class Upright:
         return square_size(frame.width, frame.height, aspect)
 
     def size(self, frame: av.VideoFrame) -> tuple[int, int]:
-        """Width and height of the picture that :meth:`array` gives."""
+        """Width and height of the picture that :meth:`array` returns."""
         width, height = self._square(frame)
         return (height, width) if _turn(frame)[0] else (width, height)
 
@@ -132,10 +132,10 @@ class Upright:
 
 
 def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """What the frame's display matrix asks for, in this order: (rows become columns, mirrored left
-    to right, top to bottom).
+    """The steps of the frame's display matrix, in this order: (transpose, mirror left to right, mirror
+    top to bottom).
 
-    Angles between the right ones go to the nearest.
+    Angles are rounded to the nearest multiple of 90°.
     """
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
@@ -159,8 +159,8 @@ def decoded(container: av.container.InputContainer, threads: int = 0) -> Iterato
 
 
 def readable(container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream) -> Iterator[Any]:
-    """A stream's frames, but for those in damaged packets, as FFmpeg's own tools leave them out. Raises what PyAV raises, and
-    what it raised last where nothing could be decoded."""
+    """A stream's frames, without those in damaged packets, which FFmpeg's own tools skip, too. Raises what PyAV raises, and
+    the error of the last damaged packet if nothing could be decoded."""
     frames, damaged, error = 0, 0, None
     for packet in container.demux(stream):
         try:
@@ -173,4 +173,4 @@ def readable(container: av.container.InputContainer, stream: av.VideoStream | av
     if error and not frames:
         raise error
     if damaged:
-        log.warning("%s: %d damaged packets of its %s were left out", container.name, damaged, stream.type)
+        log.warning("%s: %d damaged packets of its %s were skipped", container.name, damaged, stream.type)

@@ -1,7 +1,7 @@
 """HDR pictures → SDR: from BT.2020 colours with PQ or HLG to BT.709 as screens show it.
 
-The way is computed once for a grid of colours; libavfilter's ``lut3d`` looks every pixel up in it.
-Reference: ITU-R BT.2100 (PQ, HLG, its OOTF), BT.2408 (HDR's reference white lies at 203 cd/m²),
+The conversion is computed once for a grid of colours; libavfilter's ``lut3d`` looks up every pixel
+in it. References: ITU-R BT.2100 (PQ, HLG, its OOTF), BT.2408 (HDR's reference white is 203 cd/m²),
 BT.2087 (BT.2020 to BT.709), BT.1886 (SDR screens).
 """
 
@@ -20,15 +20,15 @@ PQ = 16
 HLG = 18
 """Transfer characteristics of ARIB STD-B67 (ITU-T H.273)."""
 WIDE = 9
-"""Colour primaries of BT.2020, by their number there."""
+"""Colour primaries of BT.2020 (ITU-T H.273)."""
 WHITE = 203.0
-"""cd/m² that become SDR's white, were it not for the knee."""
+"""cd/m² that would become SDR's white if there were no knee."""
 PEAK = 1000.0
-"""cd/m² of the brightest that is told from other bright things: HLG's nominal screen, and what most
-PQ is made for."""
+"""cd/m² above which brighter light is not distinguished: the peak of HLG's nominal screen, and of
+most PQ material."""
 KNEE = 0.7
-"""Share of SDR's white up to which light stays as it is; the rest up to :data:`PEAK` is bent to fit
-under white."""
+"""Share of SDR's white up to which light stays unchanged; brighter light, up to :data:`PEAK`, is
+compressed to fit below white."""
 NODES = 33
 """Colours on each axis of the grid."""
 _LUMA = np.array([0.2627, 0.6780, 0.0593])
@@ -53,7 +53,7 @@ def _hlg(signal: Float64) -> Float64:
 def to_sdr(signal: Float64, transfer: int) -> Float64:
     """BT.2020 R'G'B' (..., 3) in [0, 1] with ``transfer`` → BT.709 R'G'B' in [0, 1].
 
-    Other transfers than :data:`PQ` and :data:`HLG` are taken for SDR's own: only the colours change then.
+    Any transfer other than :data:`PQ` and :data:`HLG` is taken as SDR's own: then only the primaries change.
     """
     if transfer in (PQ, HLG):
         light = (_pq(signal) if transfer == PQ else _hlg(signal)) / WHITE
@@ -76,7 +76,7 @@ def _cube(transfer: int) -> str:
 
 
 class ToSdr:
-    """Turns the pictures of one stream, all of one size, into SDR. Not thread-safe."""
+    """Converts the pictures of one stream to SDR. Not thread-safe."""
 
     def __init__(self, transfer: int) -> None:
         self._transfer = transfer
@@ -88,7 +88,7 @@ class ToSdr:
         with tempfile.TemporaryDirectory(prefix="facewire-") as folder:
             path = Path(folder) / "sdr.cube"
             path.write_text(_cube(self._transfer))
-            escaped = path.as_posix().replace(":", "\\:")  # libavfilter's own: on Windows a drive has a colon
+            escaped = path.as_posix().replace(":", "\\:")  # libavfilter's escaping: a Windows drive has a colon
             source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000))
             lut, sink = graph.add("lut3d", f"file={escaped}:interp=tetrahedral"), graph.add("buffersink")
             graph.link_nodes(source, lut, sink)

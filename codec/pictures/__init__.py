@@ -1,4 +1,4 @@
-"""The small picture (8×8 as a rule) as bits: sampling, prediction, contexts, range coder, rate control.
+"""Codes the small picture (usually 8×8): sampling, prediction, contexts, range coder, rate control.
 
 Imported by codec itself, by the tick decoder and by the sender's stream.
 """

@@ -1,7 +1,7 @@
 """Colour conversion between 8-bit RGB and full-range BT.601 YCbCr (JFIF), in integers only.
 
-Every machine gives the same bytes: fixed-point factors with 16 fractional bits, rounded by adding one half
-before the shift. Source: ITU-T T.871 (JFIF), section 7.
+Every machine computes the same bytes: fixed-point factors with 16 fractional bits, rounded by adding one
+half before the shift. Source: ITU-T T.871 (JFIF), section 7.
 """
 
 import numpy as np

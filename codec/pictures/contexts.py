@@ -1,11 +1,11 @@
 """Syntax elements of the picture and their contexts: which trained probability each bit has.
 
 A quantised difference is coded as its size, in unary with contexts and past 14 in Exp-Golomb, then
-its sign. How large it is likely to be is told by a weighted sum of the sizes around it, of what the
-reference left out, and of the other components (:mod:`codec.pictures.planes`); that sum falls into
-one of twenty bins. The probabilities in :mod:`codec.pictures.probabilities` are trained and stay as
-they are: a picture of 192 differences is too short to learn its own, and static ones are the least
-work for a decoder.
+its sign. Its likely size is estimated by a weighted sum of the neighbouring sizes, the thumbnail's
+distance from the reference, and the sizes of the other components (:mod:`codec.pictures.planes`);
+that sum falls into one of twenty bins. The probabilities in :mod:`codec.pictures.probabilities` are
+trained and static: a picture of 192 differences is too short to learn its own, and static ones are
+the least work for a decoder.
 """
 
 from codec.errors import SyntaxLimitError
@@ -14,7 +14,7 @@ from codec.pictures.rangecoder import Coder
 
 BINS = 20
 STEPS_OF_SIZE = 8
-"""Contexts of the unary size in a bin; the last serves for all further steps."""
+"""Contexts of the unary size within a bin; the last serves all further steps."""
 SIZE_AT = 0
 SIGN_AT = SIZE_AT + 3 * BINS * STEPS_OF_SIZE
 EMPTY_AT = SIGN_AT + 2 * 3 * 5 * 3
@@ -25,18 +25,18 @@ CONTEXTS = PLAIN_AT + 1
 ESCAPE = 15
 MAX_PREFIX = 8
 LARGEST = 20
-"""Sizes beyond it count as this in the weighted sum."""
+"""Larger sizes count as this in the weighted sum."""
 
 
 MOST = 256
-"""Weighted sums from here on fall into the last bin."""
+"""Weighted sums from this value upwards fall into the last bin."""
 BIN_OF = tuple(min(((total**5).bit_length() - 1) // 2, BINS - 1) if total else 0 for total in range(MOST))
 """Bin by weighted sum in 64ths: two and a half bins for each doubling, in integers (half of log2 of
 the fifth power)."""
 
 
 def code_size(coder: Coder, size: int, at: int) -> int:
-    """Code a size past 0, 1 .. ; ``at`` is the first of its bin's contexts. Raises :class:`SyntaxLimitError`."""
+    """Code a nonzero size, 1 upwards; ``at`` is the first of its bin's contexts. Raises :class:`SyntaxLimitError`."""
     found = 1
     while found < ESCAPE and coder.code(ZERO[at + (found if found < STEPS_OF_SIZE else STEPS_OF_SIZE - 1)], int(size > found)):
         found += 1

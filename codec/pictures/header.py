@@ -1,9 +1,9 @@
-"""The picture's header: what it rests on, and how it is coded. Range-coded like the rest; usually
+"""The picture's header: its reference and its coding parameters. Range-coded like the rest; usually
 two or three bits.
 
-A picture is predicted from an earlier one or from a keyframe's own picture. Whatever else it needs
-is mostly as it was in the picture that it rests on, and then one bit says so; that picture is held
-by both sides, so nothing hangs on what may be lost.
+A picture is predicted from an earlier one or from a keyframe's own picture. The other fields are
+mostly those of the reference's header, and then one bit signals that. Both peers hold the
+reference, so nothing depends on data that may be lost.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ RATES = (200, 100, 60, 40, 120, 80)
 STEPS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 """Quantiser steps by the number in the header, luma and chroma alike."""
 DISTANCE_MAX = 15
-"""How many pictures back a reference may lie; 0 means the keyframe."""
+"""How many pictures back a reference may be; 0 means the keyframe."""
 SLOTS = 16
 
 
@@ -55,7 +55,7 @@ class PictureHeader:
 
 
 def code_distance(coder: Coder, distance: int) -> int:
-    """How many pictures back the reference lies, in unary."""
+    """Code how many pictures back the reference is, in unary."""
     for i in range(DISTANCE_MAX):
         if not coder.code(ZERO[DISTANCE_AT + i], int(distance > i)):
             return i
@@ -63,9 +63,9 @@ def code_distance(coder: Coder, distance: int) -> int:
 
 
 def code_rest(coder: Coder, header: PictureHeader, before: PictureHeader) -> PictureHeader:
-    """The fields besides the distance, where they aren't those of ``before``, the reference's header.
+    """Code the fields other than the distance, if they differ from those of ``before``, the reference's header.
 
-    ``header``: what to write; a decoder gives one with its distance. Raises :class:`SyntaxLimitError`.
+    ``header``: what to write; when decoding, a header with the distance. Raises :class:`SyntaxLimitError`.
     """
     like = replace(before, distance=header.distance)
     if not coder.code(ZERO[PLAIN_AT], int(header != like)):

@@ -1,7 +1,7 @@
-"""The small picture, 8×8 as a rule: header, prediction, differences. See docs/format.md for the bytes.
+"""The small picture, usually 8×8: header, prediction, differences. See docs/format.md for the bytes.
 
-A picture is predicted from one that the other side is known to hold (the keyframe's own picture, or one it has
-acknowledged), never from one that may be lost. Encoder and decoder walk the same code, so they cannot disagree.
+A picture is predicted from one that the peer is known to hold (the keyframe's own picture, or one it has
+acknowledged), never from one that may be lost. Encoder and decoder run the same code, so they cannot disagree.
 """
 
 from dataclasses import replace
@@ -17,11 +17,12 @@ from codec.pictures.references import References, resized, side_of
 from codec.wirebytes import MAX_LENGTH, unsigned
 
 MAX_BYTES = MAX_LENGTH
-"""No picture is longer, for a bundle's length field cannot tell it. An 8×8 one never comes near
-(about 400 bytes of noise at step 1); a 32×32 one of much detail at a fine step would, and is coded
+"""Longest picture: a bundle's length field cannot express more. An 8×8 one never comes near (noise
+at step 1 takes about 400 bytes); a detailed 32×32 one at a fine step would exceed it, and is coded
 more coarsely."""
 COARSER = 6
-"""How much coarser than asked for the quantiser may get to meet a limit: the quality's floor."""
+"""How many steps coarser than requested the quantiser may become to meet a limit: this bounds the
+loss of quality."""
 
 
 def _planes(picture: UInt8) -> Int:
@@ -35,15 +36,15 @@ def _picture(planes: Int) -> UInt8:
 def encode_picture(
     picture: UInt8, reference: UInt8, own: UInt8, header: PictureHeader, before: PictureHeader, mode: int
 ) -> tuple[bytes, UInt8]:
-    """One try: ``picture`` (S, S, 3) YCbCr against ``reference`` → (bytes, what the decoder will have).
+    """Code ``picture`` (S, S, 3) YCbCr once, predicted from ``reference`` → (bytes, the decoded picture).
 
-    ``own``: the keyframe's own picture; both are brought to the header's size. ``before``: the
-    reference's header. Raises :class:`SyntaxLimitError` for another shape or mode, and when the
-    result is over :data:`MAX_BYTES`.
+    ``own``: the keyframe's own picture; it and the reference are resized to the header's size.
+    ``before``: the reference's header. Raises :class:`SyntaxLimitError` for another shape or mode,
+    and when the result is over :data:`MAX_BYTES`.
     """
     header.check()
     if picture.shape != (header.side, header.side, 3) or not 0 <= mode < MODES:
-        raise SyntaxLimitError(f"picture {picture.shape}, {header} and mode {mode} do not go together")
+        raise SyntaxLimitError(f"picture {picture.shape}, {header} and mode {mode} do not match")
     side_of(reference)
     coder = Encoder()
     code_distance(coder, header.distance)
@@ -63,14 +64,14 @@ def _checked(data: bytes) -> Decoder:
 
 
 def encode_alone(picture: UInt8) -> bytes:
-    """A picture (8, 8, 3) that rests on nothing but grey, without any loss: a keyframe's own."""
+    """Code a picture (8, 8, 3) without loss, predicted only from grey: a keyframe's own."""
     grey = np.full((8, 8, 3), 128, np.uint8)
     alone = PictureHeader(luma=0, chroma=0)
     return min((encode_picture(picture, grey, grey, alone, PictureHeader(), mode)[0] for mode in range(MODES)), key=len)
 
 
 def decode_alone(data: bytes) -> UInt8:
-    """What :func:`encode_alone` was given. Raises :class:`CodecError` kinds only."""
+    """Inverse of :func:`encode_alone`. Raises only :class:`CodecError` kinds."""
     coder, grey = _checked(data), np.full((8, 8, 3), 128, np.int64).transpose(2, 0, 1)
     header = code_rest(coder, PictureHeader(code_distance(coder, 0)), PictureHeader())
     if header.distance or header.size:
@@ -79,7 +80,7 @@ def decode_alone(data: bytes) -> UInt8:
 
 
 class PictureEncoder:
-    """A stream of pictures on the sending side; picks reference and prediction by what they would about cost."""
+    """Encodes a stream of pictures; chooses reference and prediction mode by their estimated cost."""
 
     def __init__(self, luma: int = 3, chroma: int = 3, size: int = 0, rate: int = 0) -> None:
         """``luma`` and ``chroma`` are quantiser numbers, indexes of
@@ -91,33 +92,32 @@ class PictureEncoder:
         self.acknowledged: int | None = None
         self.slot: int | None = None
         self.header = PictureHeader()
-        """The newest picture's."""
+        """Header of the newest picture."""
 
     def set_keyframe(self, slot: int, own: UInt8) -> None:
         """Use the keyframe in ``slot`` from now on; ``own`` is its 8×8 picture.
 
-        Take the slots in turn: a slot whose keyframe is replaced while pictures that refer to it
-        are under way would make the two sides differ. Nothing is decoded before the other side
-        holds the keyframe.
+        Use the slots in turn: replacing a slot's keyframe while pictures that refer to it are in
+        flight would make sender and receiver differ. The peer decodes nothing until it holds the
+        keyframe.
         """
         self.references.keep_keyframe(slot, own)
         self.slot = slot
 
     def acknowledge(self, number: int) -> None:
-        """The other side holds picture ``number``. Older acknowledgements that arrive late change nothing."""
+        """The peer holds picture ``number``. Older acknowledgements that arrive late change nothing."""
         if number in self.references.pictures and (self.acknowledged is None or (number - self.acknowledged) & 0xFFFF < 0x8000):
             self.acknowledged = number
 
     def encode(self, number: int, picture: UInt8, limit: int | None = None) -> tuple[bytes, UInt8]:
-        """Picture number (modulo 2^16, each used once a round) and YCbCr (S, S, 3) → (bytes, the
-        decoded picture).
+        """Picture number (modulo 2^16, each used once before the count wraps) and YCbCr (S, S, 3) →
+        (bytes, the decoded picture).
 
         With a ``limit`` in bytes the quantiser is made coarser, by :data:`COARSER` steps at most,
-        until the picture fits; and by as many as it takes until it has no more than
-        :data:`MAX_BYTES`.
+        until the picture fits; and by as many steps as it takes to stay within :data:`MAX_BYTES`.
 
         Raises :class:`SyntaxLimitError` for a picture of another size, :class:`PictureTooLongError`
-        for one of noise from black to white, and :class:`ReferenceMissingError` without a keyframe.
+        for one of black-to-white noise, and :class:`ReferenceMissingError` without a keyframe.
         """
         unsigned(number, 2, "picture number")
         if self.slot is None:
@@ -147,12 +147,12 @@ class PictureEncoder:
         distance = (number - self.acknowledged) & 0xFFFF
         if 0 < distance <= DISTANCE_MAX and self.acknowledged in self.references.pictures:
             return [0, distance]
-        # Out of reach for good. Forgotten, so that after a pause of hours no number stands for two pictures.
+        # Out of reach for good. Forget it: after hours of pause the count has wrapped and another picture has its number.
         self.acknowledged = None
         return [0]
 
     def _best(self, number: int, picture: UInt8, wanted: PictureHeader) -> tuple[bytes, UInt8, PictureHeader]:
-        """Coded with the reference and the mode that promise the fewest bits."""
+        """Code with the reference and the mode of the fewest estimated bits."""
         planes, own = _planes(picture), self.references.keyframe(wanted)
         tries = []
         for distance in self._distances(number):
@@ -166,18 +166,18 @@ class PictureEncoder:
 
 
 class PictureDecoder:
-    """A stream of pictures on the receiving side."""
+    """Decodes a stream of pictures."""
 
     def __init__(self) -> None:
         self.references = References()
 
     def set_keyframe(self, slot: int, own: UInt8) -> None:
-        """Hold ``own``, the 8×8 picture of the keyframe in ``slot``, for pictures that refer to it."""
+        """Keep ``own``, the 8×8 picture of the keyframe in ``slot``, for pictures that refer to it."""
         self.references.keep_keyframe(slot, own)
 
     def decode(self, number: int, data: bytes) -> tuple[UInt8, PictureHeader]:
-        """(picture YCbCr (S, S, 3), its header). Raises :class:`CodecError` kinds; the stream goes
-        on after one."""
+        """(picture YCbCr (S, S, 3), its header). Raises :class:`CodecError` kinds; the stream can
+        continue after one."""
         coder = _checked(data)
         distance = code_distance(coder, 0)
         header = code_rest(coder, PictureHeader(distance), self.references.header_before(number, distance))

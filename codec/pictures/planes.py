@@ -1,10 +1,10 @@
 """One picture's planes, Y then Cb then Cr: prediction, contexts, differences. Encoder and decoder
-walk the same code.
+run the same code.
 
-Every pixel is predicted from the reference and, in mode 1, from how the pixels around it have
-changed against theirs; the quantised difference is coded in a context that tells how large it will
-be. All is integers; weights are in 64ths, found by least squares on the training people
-(bench/picture_tables.py prints them anew).
+Every pixel is predicted from the reference and, in mode 1, from how the pixels around it changed
+relative to theirs; the quantised difference is coded in a context that reflects its expected size.
+All arithmetic is in integers; weights are in 64ths, fitted by least squares on the training people
+(bench/picture_tables.py computes them again).
 """
 
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ NEIGHBOUR_WEIGHTS = ((9, 12, -3, -1), (6, 14, 2, 3), (7, 9, 2, 3))
 """Mode 1, by channel: weights of the changes to the left, above, above left, above right."""
 CROSS_WEIGHTS = ((2,), (4, -3), (5, 3, -21))
 """Mode 1: weights of the thumbnail's pixel minus the reference's, and of the changes of the
-channels before, here."""
+previous channels at this pixel."""
 SIZE_NEIGHBOUR_WEIGHTS = ((11, 17, 4, 6, 4), (5, 11, 3, 3, 3), (2, 5, 1, 1, 2))
 """Weights of the sizes to the left, above, above left, above right, two above."""
 SIZE_CROSS_WEIGHTS = ((5,), (5, 2), (3, 2, 10))
-"""Weights of |thumbnail − reference| in steps, and of the sizes of the channels before, here."""
+"""Weights of |thumbnail − reference| in steps, and of the sizes of the previous channels at this pixel."""
 
 
 @dataclass
@@ -57,14 +57,14 @@ class Shared:
 
 
 def quantise(difference: int, step: int) -> int:
-    """Number of steps nearest to ``difference``, a little nearer to zero: it costs fewer bits and
-    little more error."""
+    """``difference`` in quantiser steps, rounded with a slight bias towards zero: that saves bits and
+    adds little error."""
     size = (abs(difference) * 20 + 9 * step) // (20 * step)
     return -size if difference < 0 else size
 
 
 def expected_bits(wanted: Int, known: Shared, mode: int) -> float:
-    """About what a mode would cost, by the sizes of its differences; no coding."""
+    """Estimated cost of a mode in bits, from the sizes of its differences, without coding."""
     change = (wanted - known.reference).astype(np.float64)
     if mode:
         pad = np.pad(change, ((0, 0), (1, 0), (1, 1)))
@@ -80,11 +80,11 @@ def expected_bits(wanted: Int, known: Shared, mode: int) -> float:
 
 
 def walk(coder: Coder, wanted: Int | None, known: Shared, mode: int) -> Int:
-    """Code a picture's planes (3, S, S); gives those that the decoder will have. ``wanted`` None: decode."""
+    """Code a picture's planes (3, S, S); returns the decoded planes. ``wanted`` None: decode."""
     mode = coder.code(ZERO[MODE_AT], mode)
     side, width = known.side, known.side + 2
     inner = [(y + 2) * width + x + 1 for y in range(side) for x in range(side)]
-    room = (side + 3) * width  # two rows above, one column left and right: no place is special
+    room = (side + 3) * width  # two rows above, one column left and right: borders need no special case
     gap = known.thumbnail - known.reference
     changes: list[Plane] = []
     sizes: list[Plane] = []
@@ -115,7 +115,7 @@ def walk(coder: Coder, wanted: Int | None, known: Shared, mode: int) -> Int:
 
 
 def _predicted(old: int, lean: int, change: Plane, at: int, width: int, weights: tuple[int, int, int, int]) -> int:
-    """Mode 1: what a pixel that was ``old`` becomes by what its neighbours became and by ``lean``."""
+    """Mode 1: the prediction of a pixel whose reference is ``old``, from its neighbours' changes and from ``lean``."""
     up, (wl, wa, wc, wr) = at - width, weights
     shift = lean + wl * change[at - 1] + wa * change[up] + wc * change[up - 1] + wr * change[up + 1]
     pixel = old + ((shift + 32) >> 6)
@@ -123,7 +123,7 @@ def _predicted(old: int, lean: int, change: Plane, at: int, width: int, weights:
 
 
 def _is_empty(target: Plane, reference: Plane, lean: Plane, inner: list[int], width: int, c: int, mode: int, step: int) -> int:
-    """1 where every difference of the plane is quantised to 0."""
+    """1 if every difference of the plane is quantised to 0, else 0."""
     change = [0] * (inner[-1] + width)
     for i, at in enumerate(inner):
         pixel = _predicted(reference[i], lean[i], change, at, width, NEIGHBOUR_WEIGHTS[c]) if mode else reference[i]

@@ -1,10 +1,10 @@
-"""Binary range coder in integers: the arithmetic of LZMA's coder, with probabilities that are given
-with every bit.
+"""Binary range coder in integers: the arithmetic of LZMA's coder, with a probability given for every
+bit.
 
-The encoder emits whole bytes, drops the byte that is always zero at the start and the trailing
-bytes that the decoder can supply as zeros, so that a nearly empty picture costs one or two bytes.
-Only 32-bit unsigned arithmetic is needed, so it can be written again in any language. Carry
-handling after Schindler / Pavlov (LZMA SDK).
+The encoder emits whole bytes. It drops the first byte, which is always zero, and the trailing bytes
+that the decoder can supply as zeros, so that a nearly empty picture costs one or two bytes. Only
+32-bit unsigned arithmetic is needed, so it can be reimplemented in any language. Carry handling
+after Schindler / Pavlov (LZMA SDK).
 """
 
 from typing import Protocol
@@ -16,7 +16,7 @@ BITS = 15
 
 
 class Coder(Protocol):
-    """What the picture syntax needs of either direction."""
+    """What the syntax needs from both encoder and decoder."""
 
     def code(self, zero: int, bit: int) -> int: ...
 
@@ -47,8 +47,8 @@ class Encoder:
         self._low = (self._low & 0x00FFFFFF) << 8
 
     def code(self, zero: int, bit: int) -> int:
-        """Write ``bit``, which is 0 with probability ``zero``; returns it, so that both directions
-        can walk the same syntax."""
+        """Write ``bit``, which is 0 with probability ``zero``; returns it, so that encoder and decoder
+        can run the same syntax code."""
         bound = (self._span >> BITS) * zero
         if bit:
             self._low += bound
@@ -72,7 +72,7 @@ class Encoder:
         return value
 
     def finish(self) -> bytes:
-        """The bytes, as few as let the decoder read the same bits when zeros follow."""
+        """The fewest bytes from which the decoder reads the same bits when zeros follow."""
         high = self._low + self._span - 1
         for zeros in (32, 24, 16, 8, 0):
             value = (high >> zeros) << zeros

@@ -9,8 +9,7 @@ from codec.media.types import UInt8
 from codec.pictures.header import SIZES, SLOTS, PictureHeader
 
 KEPT = 32
-"""Pictures remembered: the 15 that a header reaches back, and as many again for those that arrive out of order.
-"""
+"""Pictures remembered: the 15 that a header reaches back, and as many again for those that arrive out of order."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Reference:
 
 
 def side_of(picture: UInt8) -> int:
-    """The side of a picture. Raises :class:`SyntaxLimitError` for an array that is none."""
+    """The side of a picture. Raises :class:`SyntaxLimitError` for an array that is not a picture."""
     side = picture.shape[0] if picture.ndim else 0
     if side not in SIZES or picture.shape != (side, side, 3):
         raise SyntaxLimitError(f"array of shape {picture.shape} is not a picture of side {', '.join(map(str, SIZES))}")
@@ -30,13 +29,13 @@ def side_of(picture: UInt8) -> int:
 
 
 def resized(picture: UInt8, side: int) -> UInt8:
-    """The picture at another side, each pixel being the nearest above and to the left: exact on every machine."""
+    """The picture at another side, each pixel copied from the nearest above and to the left: exact on every machine."""
     index = np.arange(side) * len(picture) // side
     return picture if side == len(picture) else picture[index][:, index]
 
 
 class References:
-    """Held alike by both sides: what one has acknowledged, the other may refer to."""
+    """Kept identically by sender and receiver: the sender may refer to what the receiver has acknowledged."""
 
     def __init__(self) -> None:
         self.keyframes: dict[int, UInt8] = {}
@@ -51,11 +50,11 @@ class References:
         self.keyframes[slot] = own
 
     def remember(self, number: int, picture: UInt8, header: PictureHeader) -> None:
-        """Keep picture ``number``, in whatever order they come: one that comes late must not push
-        out newer ones.
+        """Keep picture ``number``. Pictures may arrive in any order: a late one must not push out newer
+        ones.
 
-        One further back than what is kept is taken for the newest, for after a long pause the count
-        has wrapped.
+        One further back than :data:`KEPT` is taken as the newest, because the count has then wrapped in
+        a long pause.
         """
         if self.newest is None or (self.newest - number) & 0xFFFF >= KEPT:
             self.newest = number
@@ -64,7 +63,7 @@ class References:
             del self.pictures[old]
 
     def header_before(self, number: int, distance: int) -> PictureHeader:
-        """The header that picture ``number``'s own is told against. Raises :class:`ReferenceMissingError`."""
+        """The header relative to which picture ``number``'s own is coded. Raises :class:`ReferenceMissingError`."""
         if not distance:
             return PictureHeader()
         if (back := (number - distance) & 0xFFFF) not in self.pictures:
@@ -72,13 +71,13 @@ class References:
         return self.pictures[back].header
 
     def keyframe(self, header: PictureHeader) -> UInt8:
-        """The own picture of the header's keyframe, at its size. Raises :class:`ReferenceMissingError`."""
+        """The own picture of the header's keyframe, at the header's size. Raises :class:`ReferenceMissingError`."""
         if header.slot not in self.keyframes:
             raise ReferenceMissingError(f"keyframe {header.slot} is missing")
         return resized(self.keyframes[header.slot], header.side)
 
     def find(self, number: int, header: PictureHeader) -> UInt8:
-        """What picture ``number`` is predicted from, at its size. Raises :class:`ReferenceMissingError`."""
+        """The reference of picture ``number``, at the header's size. Raises :class:`ReferenceMissingError`."""
         own = self.keyframe(header)
         if not header.distance:
             return own

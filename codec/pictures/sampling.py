@@ -15,8 +15,8 @@ def area_average(rgb: npt.NDArray[np.integer], size: int = SIZE) -> UInt8:
     """Mean of each block: RGB (H, W, 3) in 0..255 → RGB (size, size, 3) uint8, rounded to nearest.
 
     Three times H and W must be multiples of ``size`` (a crop is 256×256, a picture 8, 12, 16 or
-    32): then the sum is exact in integers, input pixels being laid out threefold where they are
-    shared. Raises :class:`SyntaxLimitError` otherwise.
+    32): then the sum is exact in integers; where blocks share input pixels, these are first repeated
+    three times along each axis. Raises :class:`SyntaxLimitError` otherwise.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or size < 1:
         raise SyntaxLimitError(f"cannot area-average an array of shape {rgb.shape} to {size}x{size}: not (H, W, 3)")
@@ -26,7 +26,7 @@ def area_average(rgb: npt.NDArray[np.integer], size: int = SIZE) -> UInt8:
     if height % size or width % size or not height or not width:
         raise SyntaxLimitError(f"cannot area-average {width}x{height} to {size}x{size}: not a multiple")
     bh, bw = height // size, width // size
-    # Rows first: one pass over the picture in the order that it lies in.
+    # Rows first: one pass over the picture in memory order.
     rows = np.add.reduce(rgb.reshape(size, bh, width * 3), axis=1, dtype=np.int64)
     sums = rows.reshape(size, size, bw, 3).sum(axis=2)
     count = bh * bw

@@ -1,4 +1,4 @@
-"""How mouth, lids and head stand against the keyframe, in a few bits: coefficients of the face's points.
+"""Codes the positions of mouth, lids and head relative to the keyframe in a few bits: coefficients of the face's points.
 
-Rests on :mod:`codec.pictures` for the range coder and for what the other side holds.
+Depends on :mod:`codec.pictures` for the range coder and for the references that the peer holds.
 """

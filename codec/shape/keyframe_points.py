@@ -1,4 +1,4 @@
-"""The keyframe's own points in bytes: what the shapes of later pictures are told against."""
+"""The keyframe's own points in bytes: the shapes of later pictures are coded relative to them."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from codec.media.types import Float32
 from codec.shape.basis import POINTS
 
 BITS = 10
-"""Of each coordinate, in quarters of a pixel; a point outside the picture is moved to its edge."""
+"""Bits of a coordinate, in quarters of a pixel; a point outside the picture is moved to its edge."""
 SIZE = 2 * POINTS * BITS // 8
 """Bytes of all points."""
 
@@ -15,7 +15,7 @@ SIZE = 2 * POINTS * BITS // 8
 def pack_points(points: Float32) -> bytes:
     """Points (54, 2), x and y in pixels of 256×256 → 135 bytes. Raises :class:`SyntaxLimitError` for anything else."""
     if points.shape != (POINTS, 2) or not np.isfinite(points).all():
-        raise SyntaxLimitError(f"points of shape {points.shape} are not {POINTS} places")
+        raise SyntaxLimitError(f"points of shape {points.shape} are not {POINTS} positions")
     values = np.rint(points.reshape(-1) * 4).clip(0, (1 << BITS) - 1).astype(">u2")
     bits = np.unpackbits(values.view(np.uint8).reshape(-1, 2), axis=1)[:, -BITS:]
     return np.packbits(bits).tobytes()

@@ -1,8 +1,8 @@
 """The shape of one tick: displacements of the face's points from the keyframe's, at the tick's end and at the four frames before.
 
-At the tick's end it is predicted from the shape that came with the picture's own reference, which the other side is known
-to hold; so nothing drifts. Each frame between is coded as a residual to linear interpolation from the previous tick's decoded
-shape; nothing is predicted from it. Encoder and decoder run the same code. Bytes in docs/format.md.
+At the tick's end it is predicted from the shape that came with the picture's own reference, which the peer is known to hold;
+so nothing drifts. Each frame between is coded as a residual to linear interpolation from the previous tick's decoded shape;
+nothing is predicted from it. Encoder and decoder run the same code. Bytes in docs/format.md.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Shape:
 
 
 def interpolate(before: np.ndarray, end: np.ndarray, count: int = BETWEEN + 1) -> Int32:
-    """Coefficients (count, 16) on the way from one tick's end to the next, that one the last; in integers, halves upwards."""
+    """Coefficients (count, 16) interpolated from one tick's end to the next, the last row; in integers, halves rounded up."""
     share = np.arange(1, count + 1)[:, None]
     return ((before * (count - share) * 2 + end * share * 2 + count) // (2 * count)).astype(np.int32)
 
@@ -77,7 +77,7 @@ def _walk(coder: Coder, step: int, end: Row, between: list[Row] | None) -> tuple
 
 
 class _Held:
-    """Shapes that both sides hold, by the number of the bundle that they came in."""
+    """Shapes that both sender and receiver hold, by the number of their bundle."""
 
     def __init__(self) -> None:
         self._ends: dict[int, tuple[int, Int32]] = {}
@@ -97,7 +97,7 @@ class _Held:
 
 
 class ShapeEncoder:
-    """One stream's shapes on the sending side."""
+    """Encodes the shapes of one stream."""
 
     def __init__(self, step: int = USUAL_STEP) -> None:
         """``step``: number of the quantiser step, an index of :data:`codec.shape.syntax.STEPS`; may be
@@ -109,12 +109,12 @@ class ShapeEncoder:
         self._last: tuple[int, Int32] | None = None
 
     def skip(self) -> None:
-        """A tick went out without a shape: the next one's way begins anew."""
+        """A tick was sent without a shape: the next shape is not interpolated from an earlier one."""
         self._last = None
 
     def encode(self, number: int, header: PictureHeader, frames: Float32) -> tuple[bytes, Shape]:
-        """Coefficients (1 or 5, 16) of a tick's frames, not rounded, the tick's end last → (bytes, what
-        the decoder will have). ``number`` and ``header`` are the picture's in the same bundle.
+        """Coefficients (1 or 5, 16) of a tick's frames, not rounded, the tick's end last → (bytes, the
+        decoded shape). ``number`` and ``header`` are those of the picture in the same bundle.
 
         Raises :class:`SyntaxLimitError` for another number of frames or coefficients.
         """
@@ -125,8 +125,8 @@ class ShapeEncoder:
         residual = [_rounded(float(v), step, ROUND_UP_END) for v in frames[-1] - predicted]
         end = _within(predicted + np.array(residual, np.int64) * step)
         before = self._last[1] if self._last and self._last[0] == header.slot else end
-        way = interpolate(before, end)[:-1]
-        between = [[_rounded(float(v), step, ROUND_UP_BETWEEN) for v in row] for row in frames[:-1] - way[: len(frames) - 1]]
+        line = interpolate(before, end)[:-1]
+        between = [[_rounded(float(v), step, ROUND_UP_BETWEEN) for v in row] for row in frames[:-1] - line[: len(frames) - 1]]
         coder = Encoder()
         _walk(coder, self.step, residual, between)
         data = coder.finish()
@@ -138,18 +138,18 @@ class ShapeEncoder:
 
 
 class ShapeDecoder:
-    """One stream's shapes on the receiving side."""
+    """Decodes the shapes of one stream."""
 
     def __init__(self) -> None:
         self._held = _Held()
 
     def forget(self, number: int) -> None:
-        """Picture ``number`` has no shape: nothing is predicted from one that an earlier picture of this number had."""
+        """Picture ``number`` has no shape: drop the shape of an earlier picture with this number."""
         self._held.forget(number)
 
     def decode(self, number: int, header: PictureHeader, data: bytes) -> Shape:
         """``number`` and ``header`` are those of the picture in the same bundle, which was decoded.
-        Raises :class:`SyntaxLimitError`; the stream goes on after one."""
+        Raises :class:`SyntaxLimitError`; the stream can continue after one."""
         if len(data) > MAX_LENGTH:
             raise SyntaxLimitError(f"shape of {len(data)} bytes is over {MAX_LENGTH}")
         index, residual, rows = _walk(Decoder(data), 0, [0] * COEFFICIENTS, None)
@@ -161,9 +161,9 @@ class ShapeDecoder:
 
 def frames_of(shape: Shape, before: Shape | None, count: int) -> Int32:
     """Coefficients (count, 16) of a tick's frames, its end last. ``before``: the shape at the end of the
-    tick before, None where it is not known; the face is then held where it is at the end."""
+    tick before, None where it is not known; the face then keeps its position at the end."""
     start = before.end if before is not None and before.slot == shape.slot else shape.end
-    way = interpolate(start, shape.end, count)
+    frames = interpolate(start, shape.end, count)
     if count == BETWEEN + 1 and len(shape.between):
-        way[:-1] += shape.between
-    return way
+        frames[:-1] += shape.between
+    return frames

@@ -1,8 +1,8 @@
 """Syntax elements of the shape and their contexts: which trained probability each bit has.
 
-A residual is coded as zero or not, its sign, and how much larger than one it is. How likely each is
-depends on the coefficient, on how much has changed before it in the same frame, and between ticks on
-the frame before. The probabilities in :mod:`codec.shape.probabilities` are trained and stay as they are.
+A residual is coded as a zero flag, its sign, and by how much its size exceeds one. Their contexts depend
+on the coefficient, on how much has changed before it in the same frame, and between ticks on the frame
+before. The probabilities in :mod:`codec.shape.probabilities` are trained and static.
 """
 
 from codec.errors import SyntaxLimitError
@@ -18,11 +18,11 @@ USUAL_STEP = 2
 BETWEEN = 4
 """Frames between two ticks of 200 ms at 25 FPS."""
 LARGEST = 4095
-"""No coefficient is larger, either way."""
+"""Largest absolute value of a coefficient."""
 ACTIVE = 4
-"""Classes of how much has changed: the sizes of the coefficients before, summed up, at most 3."""
+"""Classes of how much has changed: the sum of the sizes of the preceding coefficients, at most 3."""
 TAIL = 6
-"""Contexts for "larger still"; the last serves for all further steps."""
+"""Contexts for "larger still"; the last serves all further steps."""
 ESCAPE = 20
 """Sizes from here on are coded in Exp-Golomb."""
 MAX_PREFIX = 12
@@ -38,7 +38,7 @@ CONTEXTS = TAIL_AT + TAIL
 
 
 def _tail(coder: Coder, size: int, at: int) -> int:
-    """Code a size past 0; ``at`` is the first of its contexts."""
+    """Code a nonzero size; ``at`` is the first of its contexts."""
     found = 1
     while found < ESCAPE and coder.code(ZERO[at + min(found, TAIL) - 1], int(size > found)):
         found += 1
@@ -57,7 +57,7 @@ def _active(row: Row, at: int, back: int) -> int:
 
 
 def code_tick(coder: Coder, wanted: Row) -> Row:
-    """The residuals at a tick's end. ``wanted``: what to write; not used when decoding. Raises
+    """Code the residuals at a tick's end. ``wanted``: what to write; not used when decoding. Raises
     :class:`SyntaxLimitError`."""
     out: Row = []
     for i in range(COEFFICIENTS):
@@ -72,7 +72,7 @@ def code_tick(coder: Coder, wanted: Row) -> Row:
 
 
 def code_between(coder: Coder, wanted: Row, before: Row) -> Row:
-    """The residuals of a frame between two ticks; ``before``: those of the frame before it, zeros for the first."""
+    """Code the residuals of a frame between two ticks; ``before``: those of the frame before it, zeros for the first."""
     if not coder.code(ZERO[EMPTY_AT + int(any(before))], int(any(wanted))):
         return [0] * COEFFICIENTS
     out: Row = []

@@ -1,8 +1,8 @@
-"""Changes of colour and light for training batches, against the paper's failure (a): people met in
+"""Changes of colour and light for training batches, against the paper's failure (a): people filmed in
 one light are seen in many.
 
-Colours change linearly, so that making the picture small and changing its colours can be swapped:
-the 8×8 pictures are changed as their frames are.
+Colours change linearly, so shrinking a picture and changing its colours commute: the 8×8 pictures
+are changed as their frames are.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from models.data.batch import Batch
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 BOTH_SHARE = 0.5
-"""Share of samples whose keyframe and truth get the same other colours."""
+"""Share of samples whose keyframe and truth get the same change of colours."""
 TRUTH_SHARE = 0.12
 """Share of samples in which the light changes between keyframe and truth."""
 
@@ -52,7 +52,7 @@ class Light:
 
 
 def draw_light(rng: np.random.Generator, count: int) -> Light:
-    """Other colours for :data:`BOTH_SHARE` of the samples, other light for :data:`TRUTH_SHARE`."""
+    """Random changes of colours for :data:`BOTH_SHARE` of the samples, of light for :data:`TRUTH_SHARE`."""
     both, own = np.stack([np.eye(3)] * count), np.stack([np.eye(3)] * count)
     field = np.ones((count, 2, 2))
     for i in range(count):

@@ -1,4 +1,4 @@
-"""What a training step and an evaluation are given, and what makes it."""
+"""The input of a training step and of an evaluation, and what makes it."""
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Protocol
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 WINDOW = 5
 """Frames in a window, the paper's T."""
 PLACES = (1, 2, 3)
-"""Where a window's middle may lie in a tick, in frames after the tick before: all five frames'
-pictures are known then."""
+"""Where a window's middle may be in a tick, in frames after the tick before: the pictures of all five
+frames are then known."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Batch:
 
 
 class BatchSource(Protocol):
-    """What :class:`models.data.sampler.Sampler` is: batches by their number."""
+    """Makes batches by their number, as :class:`models.data.sampler.Sampler` does."""
 
     def draw(self, step: int) -> Batch: ...
 

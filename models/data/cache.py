@@ -2,7 +2,7 @@
 
 The cache holds, for each split, every frame three times: planar YUV 4:2:0 at 256×256 as the clip
 stores it, RGB at 64×64, and the codec's own 8×8 YCbCr picture; and every clip's log-mel. All clips
-are laid end to end in memory-mapped arrays; ``index.json`` tells where each one starts.
+are stored end to end in memory-mapped arrays; ``index.json`` lists where each one starts.
 """
 
 import csv
@@ -30,9 +30,9 @@ from models.runtime import mel as melmod
 from models.whole_file import write_whole
 
 COLUMNS = {"clip", "split", "identity", "frames", "audio"}
-"""What is read of ``clips.tsv``."""
+"""The columns that are read from ``clips.tsv``."""
 BT601 = {2, 5, 6}
-"""FFmpeg's numbers for BT.601, and for no word about it."""
+"""FFmpeg's numbers for BT.601, and for an unspecified colour space."""
 
 
 def _sound(path: Path) -> np.ndarray:
@@ -46,7 +46,7 @@ def _sound(path: Path) -> np.ndarray:
 
 
 def _allocated(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """A new array on disk whose room is taken at once: a full disk would end the process in the middle of writing."""
+    """A new array on disk whose space is allocated at once: otherwise a full disk would kill the process while it writes."""
     array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
@@ -55,10 +55,10 @@ def _allocated(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 class CacheWriter:
-    """Writes a split of the cache, clip after clip; :meth:`close` makes it whole."""
+    """Writes a split of the cache, clip after clip; :meth:`close` completes it."""
 
     def __init__(self, folder: Path, frames: int) -> None:
-        """``frames``: of all clips together, at least. Raises ``OSError`` where the disk has no room for them."""
+        """``frames``: those of all clips together, at least. Raises ``OSError`` if the disk has no room for them."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._full = _allocated(folder / "yuv256.npy", (frames, SIDE * 3 // 2, SIDE))
@@ -74,13 +74,13 @@ class CacheWriter:
         self._at += 1
 
     def end_clip(self, name: str, identity: str, mel: np.ndarray) -> None:
-        """The clip whose frames were just written is whole; ``mel`` (n, 80) is its log-mel."""
+        """The clip whose frames were just written is complete; ``mel`` (n, 80) is its log-mel."""
         self._clips.append(Clip(name, identity, self._begun, self._at - self._begun, self._mel_at, len(mel)))
         self._mels.append(mel)
         self._begun, self._mel_at = self._at, self._mel_at + len(mel)
 
     def close(self) -> None:
-        """Write log-mels and the index: the cache is whole once that is there. Raises ``ValueError`` where it holds no clip."""
+        """Write log-mels and the index: the cache is complete once that exists. Raises ``ValueError`` if it holds no clip."""
         empty = np.zeros((0, melmod.BANDS), np.float16)
         np.save(self._folder / "mel.npy", np.concatenate([empty, *(mel.astype(np.float16) for mel in self._mels)]))
         if not self._clips:
@@ -91,7 +91,7 @@ class CacheWriter:
 
 def prepare(data: Path, cache: Path, split: str, say: Callable[[str], None] = lambda _: None) -> None:
     """Decode every clip of ``split`` in ``data`` (with its ``clips.tsv``) into ``cache/split``;
-    ``say`` is told how far it is, and which clips are shorter than listed; what is longer is cut.
+    ``say`` is called with the progress and with clips that are shorter than listed; longer ones are cut.
 
     Raises ``ValueError`` where the list lacks a column or a clip can't be read.
     """
@@ -117,12 +117,12 @@ def prepare(data: Path, cache: Path, split: str, say: Callable[[str], None] = la
 
 
 def as_bt601(frame: av.VideoFrame, to_rgb: Scaler) -> av.VideoFrame:
-    """The frame in the colours that :meth:`Cache.rgb256` reads: those of BT.601, as untagged clips have."""
+    """The frame in the colours that :meth:`Cache.rgb256` assumes: those of BT.601, which untagged clips have."""
     return frame if frame.colorspace in BT601 else av.VideoFrame.from_ndarray(to_rgb.array(frame), format="rgb24")
 
 
 def _frames(path: Path, writer: CacheWriter, most: int) -> int:
-    """Write a clip's first pictures, ``most`` of them; how many there are."""
+    """Write a clip's first pictures, at most ``most``; returns how many there are."""
     rgb24, yuv, count = Scaler(), Scaler("yuv420p"), 0
     with av.open(str(path), metadata_errors="replace") as container:
         for frame in islice(container.decode(video=0), most):
@@ -139,8 +139,7 @@ class Cache:
     """A prepared split, opened for reading."""
 
     late: dict[str, int] | None = None
-    """Frames that each clip's own sound comes late; clips missing here are heard as silence. None: as they are.
-    """
+    """Frames by which each clip's own sound is late; clips missing here are silent. None: all sound is used as it is."""
 
     def __init__(self, folder: Path, in_memory: bool = True) -> None:
         self.clips = [Clip(**c) for c in json.loads((folder / "index.json").read_text())]
@@ -162,7 +161,7 @@ class Cache:
 
     def shape(self, clip: Clip, frame: int, phase: int | None = None) -> np.ndarray:
         """The face's points (54, 2) at a frame of ``clip``, zeros where they are not known; with
-        ``phase`` only those at its ticks count, and between them they are interpolated."""
+        ``phase`` only those at its ticks are used, and interpolated between."""
         if self.points is None:
             return np.zeros((COUNT, 2), np.float32)
         if phase is None:
@@ -180,8 +179,8 @@ class Cache:
     def speech(self, clip: Clip, frame: int, newest: int) -> np.ndarray:
         """The network's speech input (20, 80) for a frame of ``clip``; silence for a clip without sound.
 
-        Where ``sync.json`` (:mod:`models.lipsync.trainer`) tells it, sound that comes late in the
-        clip is moved back to its lips, and sound that isn't the face's is silence.
+        According to ``sync.json`` (:mod:`models.lipsync.trainer`), if there is one, late sound is
+        moved back to its lips, and sound that is not the face's is replaced by silence.
         """
         late = 0 if self.late is None else self.late.get(clip.name)
         if late is None:
@@ -196,8 +195,8 @@ def write_per_frame(
 ) -> Path:  # fmt: skip
     """Write ``file`` into the prepared split ``folder``: for each of its frames an array like ``like``.
 
-    ``of_clip`` gives a clip's, (frames, …); ``say`` is told how far it is, after ``what``. An
-    interrupted run leaves nothing that looks finished. Raises ``FileNotFoundError`` when the folder
+    ``of_clip`` returns a clip's, (frames, …); ``say`` is called with the progress, after ``what``. An
+    interrupted run leaves no file that looks finished. Raises ``FileNotFoundError`` when the folder
     holds no cache.
     """
     cache, path = Cache(folder, in_memory=False), folder / file
@@ -212,7 +211,7 @@ def write_per_frame(
 
 
 def quantise(ycbcr: np.ndarray, step: int) -> np.ndarray:
-    """What the codec's quantiser leaves of pictures (..., 3): YCbCr uint8 at ``step``, as the decoder gives it."""
+    """Pictures (..., 3), YCbCr uint8, quantised at ``step``: as the decoder returns them."""
     return np.clip(np.rint(ycbcr.astype(np.float32) / step) * step, 0, 255).astype(np.uint8)
 
 
@@ -220,8 +219,8 @@ def window_pictures(small: np.ndarray, frame: int, phase: int | None, step: int)
     """The five 8×8 pictures around ``frame`` of one clip: (5, 3, 8, 8) RGB in [0, 1].
 
     ``phase`` None gives the clip's own pictures at 25 FPS; otherwise only every fifth, from
-    ``phase`` on, is known and those between are interpolated linearly, as the receiver's
-    interpolator begins. Never looks past the tick's end.
+    ``phase`` on, is known and those between are interpolated linearly, from which the receiver's
+    interpolator starts. Uses nothing after the tick's end.
     """
     count = len(small)
     if phase is None:

@@ -1,4 +1,4 @@
-"""A clip as training knows it, and the sides and the tick of its frames. Needs no video library."""
+"""A clip of the training data, and the sides and the tick of its frames. Needs no video library."""
 
 from dataclasses import dataclass
 

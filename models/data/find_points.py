@@ -1,4 +1,4 @@
-"""The face mesh's points in every frame of a prepared cache: what the shape input is trained with."""
+"""Finds the face mesh's points in every frame of a prepared cache: the shape input is trained with them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ def follow(cache: Cache, clip: Clip, detector: Detector, mesh: FaceMesh) -> npt.
 
 def prepare_points(folder: Path, say: Callable[[str], None] = lambda _: None) -> Path:
     """Write ``points.npy``, (total frames, 468, 2) float16, into the prepared split ``folder``, and
-    give its path.
+    return its path.
 
     Does nothing when the file is there. Raises ``FileNotFoundError`` when the folder holds no
     cache. About 6 ms a frame on one core.

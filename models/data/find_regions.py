@@ -1,8 +1,8 @@
 """Finds the landmark regions of every frame of a prepared cache, once: ``python -m
 models.data.find_regions CACHE/train``.
 
-facewire's own detector and face mesh look at every fifth frame; between two finds near enough the
-boxes are interpolated.
+facewire's own detector and face mesh run on every fifth frame; between two detections that are near
+enough the boxes are interpolated.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,9 @@ from models.face.detector import BlazeFace, Detector
 from models.face.landmarks import FaceMesh
 
 EVERY = 5
-"""Frames between two looks."""
+"""Frames from one detection to the next."""
 FARTHEST = 10
-"""Frames between two finds that are still interpolated: one look may fail."""
+"""Most frames from one found face to the next to interpolate over: one detection may fail."""
 _PROBABILITY = 0.5
 
 
@@ -30,7 +30,7 @@ def spread(frames: int, looked: list[int], found: list[Float32 | None]) -> Int16
     """Boxes at the frames looked at (None: no face) → (frames, 4, 4) int16, interpolated over at
     most :data:`FARTHEST`.
 
-    Rounded outwards, so that a box keeps its margin. Frames out of reach of two finds are all zero.
+    Rounded outwards, so that a box keeps its margin. Frames that cannot be interpolated are all zero.
     """
     out = np.zeros((frames, len(NAMES), 4), np.float32)
     hits = [(at, boxes) for at, boxes in zip(looked, found, strict=True) if boxes is not None]
@@ -50,16 +50,16 @@ def find(rgb: npt.NDArray[np.uint8], detector: Detector, mesh: FaceMesh) -> Floa
         return None
     points, probability = mesh.points(rgb, faces[0])
     boxes = boxes_of(points)
-    # A face half out of the picture can lose a region wholly.
+    # A face half outside the picture can lose a whole region.
     return boxes if probability >= _PROBABILITY and (boxes[:, 2:] - boxes[:, :2]).min() >= 1 else None
 
 
 def prepare_regions(folder: Path, say: Callable[[str], None] = lambda _: None) -> Path:
-    """Write ``regions.npy``, (total frames, 4, 4) int16, into the prepared split ``folder``, and give its path.
+    """Write ``regions.npy``, (total frames, 4, 4) int16, into the prepared split ``folder``, and return its path.
 
     Boxes x0, y0, x1, y1 in pixels at 256×256, x1 and y1 exclusive; all zero where no face was
     found. Does nothing when the file is there. Raises ``FileNotFoundError`` when the folder holds
-    no cache. About 10 ms a look on one core.
+    no cache. About 10 ms a detection on one core.
     """
     path = folder / FILE
     if path.exists():

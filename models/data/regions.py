@@ -2,14 +2,10 @@
 cache keeps them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from codec.media.types import Float32, Int16
-
-if TYPE_CHECKING:
-    pass
 
 NAMES = ("lips", "nose", "eyes", "eyebrows")
 """The paper's R = 4 regions, in the order of the boxes."""
@@ -43,7 +39,7 @@ def boxes_of(points: Float32, side: int = 256) -> Float32:
 
 
 def mirrored_boxes(boxes: np.ndarray, side: int = 256) -> np.ndarray:
-    """Boxes (..., 4) as x0, y0, x1, y1 in the picture's mirror image; what wasn't found stays zero."""
+    """Boxes (..., 4) as x0, y0, x1, y1 in the picture's mirror image; boxes that were not found stay zero."""
     found = boxes[..., 2:3] > boxes[..., :1]
     turned = np.stack([side - boxes[..., 2], boxes[..., 1], side - boxes[..., 0], boxes[..., 3]], -1)
     return np.where(found, turned, boxes)

@@ -1,5 +1,5 @@
-"""Training batches, each a pure function of (seed, step), so that a resumed run sees what an
-unbroken one would."""
+"""Training batches, each a pure function of (seed, step), so that a resumed run gets the same ones as
+an uninterrupted one."""
 
 import contextlib
 import queue
@@ -36,8 +36,8 @@ def _image(cache: Cache, at: int, side: int) -> np.ndarray:
 
 
 def _larger(coarse: np.ndarray, frame: int, phase: int | None, step: int, size: int) -> np.ndarray:
-    """Frame ``frame`` as a picture of ``size``: (size, size, 3) RGB in [0, 1], quantised, between
-    ticks interpolated."""
+    """Frame ``frame`` as a picture of ``size``: (size, size, 3) RGB in [0, 1], quantised, interpolated
+    between ticks."""
     at = [(frame, 1.0)]
     if phase is not None:
         left, part = divmod(frame - phase, TICK)
@@ -61,11 +61,11 @@ def example(
     size: int = 8,
     shape_phase: int | None = None,
 ) -> tuple[np.ndarray, ...]:
-    """(keyframe, truth, pictures, mel, detail, boxes, shape) for frame ``frame`` of ``clip`` seen from its
-    frame ``key``.
+    """(keyframe, truth, pictures, mel, detail, boxes, shape) for frame ``frame`` of ``clip`` with its frame
+    ``key`` as keyframe.
 
-    ``size``: side of the pictures that are sent; 8, 16, 32 or 64. ``shape_phase``: the phase of the
-    ticks at which alone the face's points are known.
+    ``size``: side of the pictures that are sent; 8, 16, 32 or 64. ``shape_phase``: phase of the ticks
+    at which the face's points are known; None: they are known at every frame.
     """
     own = slice(clip.start, clip.start + clip.frames)
     newest = frame + 2 if phase is None else phase + -(-(frame - phase) // TICK) * TICK
@@ -90,14 +90,14 @@ def collate(examples: list[tuple[np.ndarray, ...]]) -> Batch:
 
 
 def mirrored(picked: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """An example seen in a mirror."""
+    """The mirror image of an example."""
     keyframe, truth, pictures, mel, detail, boxes, shape = picked
     turned = pictures[..., ::-1], mel, detail[..., ::-1], mirrored_boxes(boxes), mirrored_points(shape)
     return keyframe[:, ::-1], truth[:, ::-1], *turned
 
 
 def moved_keyframe(picked: tuple[np.ndarray, ...], rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """An example whose keyframe was turned, shifted and enlarged: large motion is rare in the clips."""
+    """An example whose keyframe is turned, shifted and scaled at random: large motion is rare in the clips."""
     keyframe, *rest, shape = picked
     side = keyframe.shape[0]
     angle, scale = rng.normal(0, 0.15), np.exp(rng.normal(0, 0.1))
@@ -115,11 +115,11 @@ def moved_keyframe(picked: tuple[np.ndarray, ...], rng: np.random.Generator) -> 
 
 
 class Sampler:
-    """Draws (keyframe, target) pairs of one clip, mirrored at random, people with little footage
-    not drowned out."""
+    """Draws (keyframe, target) pairs of one clip, mirrored at random, so that people with little footage
+    are drawn often enough."""
 
     def __init__(self, cache: Cache, side: int, batch: int, seed: int = 0, harder: bool = True) -> None:
-        """``harder``: also samples that a call hardly gives, with moved keyframes and larger pictures. Raises ``ValueError`` for
+        """``harder``: also samples that are rare in calls, with moved keyframes and larger pictures. Raises ``ValueError`` for
         a cache without a clip of ten frames."""
         self.cache, self.side, self.batch, self.seed = cache, side, batch, seed
         self._detail, self._moved = (DETAIL_SHARE, MOVED_SHARE) if harder else (0.0, 0.0)
@@ -135,19 +135,19 @@ class Sampler:
         self.weight = weight / weight.sum()
 
     def clip(self, rng: np.random.Generator) -> Clip:
-        """Somebody's clip: people by the root of their footage, their clips by length."""
+        """A random clip: people are weighted by the root of their footage, their clips by length."""
         person = rng.choice(len(self.people), p=self.weight)
         frames = self.frames[person]
         return self.people[person][rng.choice(len(frames), p=frames / frames.sum())]
 
     @cached_property
     def basis(self) -> Basis | None:
-        """Learnt when it is first asked for: other samplers than this never do."""
+        """Learnt on first use, because other samplers than this never use it."""
         return Basis.of(self.cache)
 
     def coder(self, rng: np.random.Generator, withheld: float = WITHHELD_SHARE) -> Callable[[np.ndarray], np.ndarray]:
-        """A coder of points (2, 54, 2), the keyframe's and the frame's, drawn at random: it gives them exactly, or without what
-        coding takes away, or, in the share ``withheld``, not at all."""
+        """A random coder of points (2, 54, 2), the keyframe's and the frame's: it returns them exactly, or with coding errors,
+        or, in a share ``withheld`` of all draws, as zeros."""
         share, basis = rng.random(), self.basis
         exact = basis is None or share > withheld + (1 - withheld) * 0.625  # without a basis nothing can be coded
         count, step = int(rng.choice([8, 12, 16, 24])), float(rng.uniform(2, 10)) / 128
@@ -195,7 +195,7 @@ class Prefetch:
         while not self._closed:
             try:
                 self.queue.put(sampler.draw(step))
-            except Exception as error:  # raised where the batch is wanted, or training would wait for ever
+            except Exception as error:  # raised by next(), or training would wait for ever
                 self.queue.put(error)
                 return
             step += 1

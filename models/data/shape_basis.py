@@ -1,5 +1,5 @@
-"""The few directions in which a face's points move against the keyframe's: principal components,
-learnt from the training people."""
+"""Principal components of the face points' displacements from the keyframe's, learnt from the training
+people."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,8 +23,8 @@ class Basis:
 
     @classmethod
     def of(cls, cache: "Cache", seed: int = 0) -> "Basis | None":
-        """Of displacements between two frames of one clip, clips by their length; None for a cache
-        without points."""
+        """Learn the basis from displacements between two frames of one clip, clips weighted by length; None
+        for a cache without points."""
         if cache.points is None:
             return None
         rng, out = np.random.default_rng(seed), []
@@ -40,14 +40,14 @@ class Basis:
         return cls(np.ascontiguousarray(vectors.T[::-1], np.float32))
 
     def coded(self, moved: Float32, count: int, step: float) -> Float32:
-        """What is left of displacements (54, 2) after ``count`` components were kept and rounded to ``step``."""
+        """Displacements (54, 2) as they are restored from their first ``count`` components, rounded to ``step``."""
         rows = self.rows[:count]
         values = np.rint(rows @ moved.reshape(-1) / step) * step
         return (values.astype(np.float32) @ rows).reshape(COUNT, 2)
 
 
 def coded_points(cache: "Cache") -> tuple[Float32, Basis]:
-    """A cache's points, and the basis of their movements. Raises ``ValueError`` where none were laid."""
+    """A cache's points, and the basis of their movements. Raises ``ValueError`` if it has no points."""
     basis = Basis.of(cache)
     if cache.points is None or basis is None:
         raise ValueError("the cache has no face points: run facewire train once to compute them")

@@ -1,13 +1,13 @@
 """Training batches from shards (:mod:`models.prepare`), read from front to back: for data too large
 for a cache.
 
-Decoding is what costs, so each clip is decoded once an epoch and several (keyframe, target) pairs
-are drawn from it, by the very sampler that draws from a cache; a shuffle buffer mixes the clips::
+Decoding costs most, so each clip is decoded once an epoch and several (keyframe, target) pairs are
+drawn from it, by the same sampler as from a cache; a shuffle buffer mixes the clips::
 
     shards, shuffled by (seed, epoch) ─► every n-th for this reader ─► clips ─► pairs of each ─► buffer ─► batches
 
 All of it is a pure function of (seed, epoch, rank, worker). The order is known before anything is
-read, so a resumed run goes on where it was and decodes only what it still needs.
+read, so a resumed run continues where it was and decodes only what it still needs.
 """
 
 import io
@@ -65,7 +65,7 @@ def find_shards(folder: Path, split: str) -> list[Shard]:
 
 
 class _Lazy:
-    """Pictures of a clip that are made when first looked at: few are, and an 8×8 one takes a millisecond."""
+    """Pictures of a clip, each made on first access: few are used, and an 8×8 one takes a millisecond."""
 
     def __init__(self, count: int, make: Callable[[int], np.ndarray]) -> None:
         self._count, self._make, self._made = count, make, dict[int, np.ndarray]()
@@ -86,8 +86,8 @@ class _Lazy:
 
 
 class OneClip(Cache):
-    """A clip of a shard, as a cache that holds it alone. Raises ``ValueError`` when its pictures
-    don't decode whole."""
+    """A clip of a shard, as a cache of only this clip. Raises ``ValueError`` when not all its pictures
+    can be decoded."""
 
     def __init__(self, sample: Sample) -> None:
         frames = _decode(sample)
@@ -115,13 +115,13 @@ def _decode(sample: Sample) -> list[av.VideoFrame]:
 
 
 Rows = list[Tensor]
-"""One example: of each of a batch's fields the rows that belong to it, in half precision, for many
-are held at a time."""
+"""One example: its rows of each of a batch's fields, in half precision, because many are held at a
+time."""
 
 
 def _split(batch: Batch, count: int) -> list[Rows]:
     parts = [getattr(batch, f.name).half().chunk(count) for f in fields(batch)]
-    # Copies, or each row would keep all its clip's alive.
+    # Copies, because a view would keep all rows of its clip in memory.
     return [[part.clone() for part in row] for row in zip(*parts, strict=True)]
 
 
@@ -131,8 +131,8 @@ def _join(examples: list[Rows]) -> Batch:
 
 
 def shuffled(stream: Iterator[Any], size: int, rng: np.random.Generator) -> Iterator[Any]:
-    """``stream`` mixed by a buffer of ``size``: what comes in may come out after any number of
-    others, on average ``size``."""
+    """``stream`` mixed by a buffer of ``size``: an item may come out after any number of others, on
+    average ``size``."""
     held: list[Any] = []
     for item in stream:
         held.append(item)
@@ -174,7 +174,7 @@ class ShardBatches(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
-        # The loader takes worker 0's batch first; that is the lane which the rank's batch ``first`` belongs to.
+        # The loader takes worker 0's batch first, so worker 0 gets the lane to which the rank's batch ``first`` belongs.
         lane = (worker + self.first) % workers
         done = (self.first - lane + workers - 1) // workers
         examples = self._examples(self.rank * workers + lane, self.world * workers, done * self.batch)
@@ -186,7 +186,7 @@ class ShardBatches(IterableDataset[Batch]):
         order = [int(i) for i in np.random.default_rng([self.seed, epoch]).permutation(len(self.shards))]
         if len(order) >= readers:
             return [(s, i) for s in order[reader::readers] for i in range(len(self.shards[s].clips))]
-        # Too few shards to go round: everyone reads all of them, and decodes every n-th clip.
+        # Fewer shards than readers: each reader reads all of them, and decodes every n-th clip.
         return [(s, i) for s in order for i in range(len(self.shards[s].clips))][reader::readers]
 
     def _examples(self, reader: int, readers: int, skip: int) -> Iterator[Rows]:
@@ -225,7 +225,7 @@ class ShardBatches(IterableDataset[Batch]):
 
 
 class ShardFeed:
-    """Batches made ahead of time in ``workers`` processes; takes the place of
+    """Batches made ahead of time in ``workers`` processes; used instead of
     :class:`models.data.sampler.Prefetch`."""
 
     def __init__(self, batches: ShardBatches, workers: int) -> None:
@@ -244,12 +244,11 @@ class ShardFeed:
 
 
 def cache_from_shards(shards: list[Path], cache: Path, clips: int | None = None) -> None:
-    """Write a split of the cache that :func:`models.data.cache.prepare` makes, with its
-    ``regions.npy``, from shards of one split.
+    """Write a split of a cache, as :func:`models.data.cache.prepare` does, with its ``regions.npy``,
+    from shards of one split.
 
-    For small sets, and for the dev split of large ones: a frame takes 111 KB. ``clips``: at most so
-    many, spread evenly over all. Raises ``FileNotFoundError``, and ``ValueError`` for damaged
-    shards.
+    For small sets, and for the dev split of large ones: a frame takes 111 KB. ``clips``: at most this
+    many, spread evenly over all. Raises ``FileNotFoundError``, and ``ValueError`` for damaged shards.
     """
     infos = [(path, number, info) for path in shards for number, info in enumerate(read_infos(path))]
     if clips is not None and clips < len(infos):
@@ -270,10 +269,10 @@ def cache_from_shards(shards: list[Path], cache: Path, clips: int | None = None)
 if __name__ == "__main__":
     import argparse
 
-    parser = argparse.ArgumentParser(description="Shards of one split to a cache: for small sets, and to judge on.")
-    parser.add_argument("shards", type=Path, help="folder that was prepared")
+    parser = argparse.ArgumentParser(description="Shards of one split to a cache: for small sets, and for evaluation.")
+    parser.add_argument("shards", type=Path, help="folder with the prepared shards")
     parser.add_argument("cache", type=Path, help="folder of the split to write, such as RUN/cache/dev")
     parser.add_argument("--split", default="dev")
-    parser.add_argument("--clips", type=int, help="at most so many, spread evenly")
+    parser.add_argument("--clips", type=int, help="at most this many clips, spread evenly")
     given = parser.parse_args()
     cache_from_shards([s.path for s in find_shards(given.shards, given.split)], given.cache, given.clips)

@@ -7,4 +7,4 @@ MOVED_SHARE = 0.3
 DETAIL_SHARE = 0.2
 """Share of training samples that are given a picture of 16×16, 32×32 or 64×64 besides the 8×8 ones."""
 SILENCED_SHARE = 0.15
-"""Share of training samples whose sound is taken away, so that the picture alone is enough."""
+"""Share of training samples whose sound is replaced by silence, so that the picture alone is enough."""

@@ -21,15 +21,15 @@ TALKING_SHARE = 0.75
 
 
 UNTOLD_SHARE = 0.5
-"""Share of the runs without the face's points: where they tell the lips, sound has nothing to add."""
+"""Share of the runs without the face's points: where these give the lips' positions, sound adds nothing."""
 
 
 class SpeechSampler(Sampler):
-    """Draws runs of five frames in a row and a keyframe from anywhere in the same clip, mirrored
-    and relit as one.
+    """Draws runs of five consecutive frames and a keyframe from anywhere in the same clip, mirrored and
+    relit as one.
 
     The batch has keyframe (N, 3, 256, 256) and, frame t of run n at n·5 + t, truth (N·5, 3, 256,
-    256), pictures, mel, detail, boxes and shape. All sound of a run is known to its middle frame. Raises
+    256), pictures, mel, detail, boxes and shape. At a run's middle frame all its sound is known. Raises
     ``ValueError`` for a cache without a clip of ten frames.
     """
 
@@ -42,7 +42,7 @@ class SpeechSampler(Sampler):
         self.talking_weight = weight / weight.sum() if self.talking else weight
 
     def talker(self, rng: np.random.Generator) -> Clip:
-        """A clip with sound of its own, drawn as :meth:`clip` draws among all; any clip where there is none."""
+        """A clip with sound of its own, drawn as :meth:`clip` draws from all clips; any clip if none has such sound."""
         if not self.talking:
             return self.clip(rng)
         clips = self.talking[rng.choice(len(self.talking), p=self.talking_weight)]
@@ -68,8 +68,8 @@ class SpeechSampler(Sampler):
 
 
 def collate(runs: list[list[tuple[np.ndarray, ...]]]) -> Batch:
-    """Runs of examples → a batch of runs: what a run's frames have lies one after the other in the
-    channels, so that they are relit alike, until :func:`unfold`."""
+    """Runs of examples → a batch of runs: a run's frames are one after the other in the channels, so
+    that they are relit alike, until :func:`unfold`."""
 
     def stacked(i: int) -> "Tensor":
         return torch.from_numpy(np.stack([np.stack([e[i] for e in run]) for run in runs]))
@@ -82,7 +82,7 @@ def collate(runs: list[list[tuple[np.ndarray, ...]]]) -> Batch:
 
 
 def unfold(batch: Batch) -> Batch:
-    """Frames out of the channels into the batch."""
+    """Move frames from the channels to the batch dimension."""
     last = torch.channels_last
     return Batch(
         batch.keyframe.contiguous(memory_format=last), batch.truth.reshape(-1, 3, SIDE, SIDE).contiguous(memory_format=last),

@@ -1,2 +1,2 @@
-"""Distillation: the network ``small`` is trained to draw what ``call`` draws.
-Only ``models`` and its command line import it; torch is needed."""
+"""Distillation: the network ``small`` is trained to render what ``call`` renders.
+Only ``models`` and its command line import it; it needs torch."""

@@ -1,7 +1,7 @@
 """``python -m models.distill CACHE LOSSES OUT --stage coarse``, then ``--stage full``: ``small`` out of ``call``.
 
 CACHE is what ``facewire train`` prepared (``RUN/cache``), LOSSES the folder of the perceptual losses. ``OUT/STAGE.pt`` is
-the checkpoint, from which the same command goes on; ``full`` begins with ``OUT/coarse.pt``.
+the checkpoint, from which the same command resumes; ``full`` starts from ``OUT/coarse.pt``.
 """
 
 import argparse
@@ -19,8 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("cache", "losses", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--stage", choices=tuple(STAGES), required=True)
-    parser.add_argument("--call", type=Path, help="weights to learn from; the shipped ones by default")
-    parser.add_argument("--from", dest="start", type=Path, help="a checkpoint, or step-small-int8.onnx, to begin with")
+    parser.add_argument("--call", type=Path, help="the teacher's weights; the shipped ones by default")
+    parser.add_argument("--from", dest="start", type=Path, help="a checkpoint, or step-small-int8.onnx, to start from")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--rate", type=float)
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = given.out / "coarse.pt"
     start = given.start or (before if given.stage == "full" and before.exists() else None)
 
-    def tell(row: dict[str, float]) -> None:
+    def report(row: dict[str, float]) -> None:
         print("  ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
 
     try:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.stage, given.cache, given.losses, given.out, given.steps or steps, given.batch or batch, given.rate or rate,
             threads=given.threads, call=given.call or weights_folder(),
         )  # fmt: skip
-        Distiller(config, start).run(tell)
+        Distiller(config, start).run(report)
     except (OSError, ValueError, KeyError, WeightsMissingError) as error:
         print(f"distill: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

@@ -23,7 +23,7 @@ def _flow_loss(small: Coarse, call: Coarse, where: Tensor) -> Tensor:
 
 
 def coarse_distance(small: FaceUpsamplerNet, call: FaceUpsamplerNet, batch: Batch) -> tuple[Tensor, Metrics]:
-    """At 64×64: L1 of picture and warp to the truth, of the picture, flow, F_int and mask to ``call``'s."""
+    """At 64×64: L1 of picture and warp to the truth, and of picture, flow, F_int and mask to ``call``'s."""
     with torch.no_grad():
         parts = call.identity.small(batch.keyframe, call.predictor.attend)
         given = (batch.pictures, batch.mel, batch.detail, hint(batch.shape))

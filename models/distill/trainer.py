@@ -41,8 +41,8 @@ class DistillConfig(LoopConfig):
 
 
 class Distiller(Loop[DistillConfig, FaceUpsamplerNet]):
-    """One run of a stage. ``start``: a checkpoint, or the int8 file, that it begins with; without one it is a part of
-    ``call``."""
+    """One run of a stage. ``start``: a checkpoint, or the int8 file, to start from; without one ``small`` starts as a
+    part of ``call``."""
 
     def __init__(self, config: DistillConfig, start: Path | None = None) -> None:
         torch.manual_seed(config.seed)
@@ -63,7 +63,7 @@ class Distiller(Loop[DistillConfig, FaceUpsamplerNet]):
 
     @property
     def full(self) -> bool:
-        """Whether whole frames are drawn."""
+        """Whether whole frames are rendered."""
         return self.config.stage == "full"
 
     def maker(self) -> "MakeBatchSource":
@@ -76,8 +76,8 @@ class Distiller(Loop[DistillConfig, FaceUpsamplerNet]):
         return full_distance(self.model, self.call, batch, self.perceptual, config.perceptual, config.crop, rng)
 
     def evaluate(self, dev: Cache) -> dict[str, float]:
-        """Of ``small`` and, as ``call_…``, of ``call``: without points, and with those of every frame (``shape_…``)."""
-        if not self._of_call:  # which never changes
+        """Figures of ``small`` and, as ``call_…``, of ``call``: without points, and with those of every frame (``shape_…``)."""
+        if not self._of_call:  # the teacher never changes
             self._of_call = {f"call_{k}": v for k, v in self._judge(self.call, dev).items()}
         return self._judge(self.ema.model, dev) | self._of_call
 

@@ -1,4 +1,4 @@
-"""``small`` as it ships: ``step-small-int8.onnx``, written and read again.
+"""``small`` as it ships: writes ``step-small-int8.onnx``, and reads its weights back.
 
 ``python -m models.distill.weights CHECKPOINT CACHE FOLDER`` writes it into FOLDER, which holds ``identity.onnx``.
 """
@@ -25,18 +25,18 @@ from models.training.checkpoint import PREFIX, fill, learnt, onnx_tensors, renam
 
 NAME = "step-small-int8.onnx"
 FEATURES = "features-of-sha256"
-"""Metadata: the digest of the ``identity.onnx`` whose features it takes."""
+"""Key in the file's metadata: the digest of the ``identity.onnx`` whose features ``small`` takes."""
 
 
 def load_call(path: Path) -> FaceUpsamplerNet:
-    """``call`` with its weights, not to be trained. Raises ``FileNotFoundError``, ``ValueError``."""
+    """``call`` with its weights, frozen. Raises ``FileNotFoundError``, ``ValueError``."""
     call = FaceUpsamplerNet()
     fill(call, call.state_dict() | learnt(path, call.named_parameters()), path)
     return call.requires_grad_(False).eval()
 
 
 def load_small(path: Path, call: FaceUpsamplerNet) -> FaceUpsamplerNet:
-    """``small`` out of a checkpoint, or of its int8 file, with the keyframe's features of ``call``. Raises
+    """``small`` from a checkpoint, or from its int8 file, with the keyframe features of ``call``. Raises
     ``FileNotFoundError``, and ``ValueError`` for other files."""
     small = FaceUpsamplerNet(SMALL)
     known = {k: v for k, v in call.state_dict().items() if k.startswith(SHARED)}
@@ -66,7 +66,7 @@ def _from_int8(path: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write(checkpoint: Path, cache: Path, folder: Path, samples: int = SAMPLES) -> Path:
-    """Make ``FOLDER/step-small-int8.onnx``, whole or not at all. Raises ``OSError``, ``ValueError``."""
+    """Make ``FOLDER/step-small-int8.onnx``, completely or not at all. Raises ``OSError``, ``ValueError``."""
     call, small = load_call(folder), FaceUpsamplerNet(SMALL)
     state = learnt(checkpoint, small.named_parameters())
     fill(small, state, checkpoint)

@@ -1,7 +1,7 @@
-"""What a frame costs, counted on shapes alone: GFLOP, a multiplication and an addition being two operations.
+"""What a frame costs, computed only from shapes: GFLOP, a multiplication and an addition being two operations.
 
-Convolutions and matrix products are counted, as is usual; what depends on the keyframe alone comes
-once and isn't.
+Convolutions and matrix products are counted, as is usual; what depends only on the keyframe is
+computed once and is not counted.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""A 1×1 convolution over a concatenation, taken apart: what is enlarged or moved only for it is multiplied before.
+"""Splits a 1×1 convolution over a concatenation: inputs enlarged or warped only for it are multiplied before that.
 
-Bilinear enlargement and sampling are linear and the same for every channel, so a product of channels may come before them. There
-it has fewer pixels, and fewer channels are enlarged or moved afterwards. The generator's first convolution is of this kind.
+Bilinear enlargement and sampling are linear and the same for every channel, so a product of channels may come before them. It
+then has fewer pixels, and fewer channels are enlarged or warped afterwards. The generator's first convolution is of this kind.
 """
 
 from collections import Counter
@@ -17,8 +17,8 @@ Chain = list[onnx.NodeProto]
 
 
 def _chain(name: str, made_by: Mapping[str, onnx.NodeProto], used: Counter[str]) -> Chain:
-    """The node that enlarges or moves what ``name`` holds, and the casts to fp32 after it; none where another node takes any of
-    it."""
+    """The node that enlarges or warps to make ``name``, and the casts to fp32 after it; empty where another node uses any of
+    their outputs."""
     chain = Chain()
     while (node := made_by.get(name)) is not None and used[name] == 1:
         chain.insert(0, node)
@@ -38,9 +38,9 @@ def _is_product(node: onnx.NodeProto) -> bool:
 
 
 def multiply_early(model: onnx.ModelProto) -> int:
-    """Rewrite every 1×1 convolution over a concatenation of which some parts, not all, are enlarged or moved for it alone and
-    have at least as many channels as it gives, in place; gives how many. The weights stay whole, and are cut in the graph,
-    which runtimes do once, at load."""
+    """Rewrite every 1×1 convolution over a concatenation of which some parts, not all, are enlarged or warped only for it and
+    have at least as many channels as its output, in place; returns how many. The stored weights stay whole; the graph splits
+    them, which runtimes do once, at load."""
     done = 0
     while _rewrite_one(model):
         done += 1
@@ -68,7 +68,7 @@ def _rewrite_one(model: onnx.ModelProto) -> bool:
 def _take_apart(
     graph: onnx.GraphProto, conv: onnx.NodeProto, joined: onnx.NodeProto, channels: Sequence[int], chains: Sequence[Chain]
 ) -> None:
-    """``chains``: of each input of ``joined`` the nodes that come after the product from now on; none where it stays."""
+    """``chains``: for each input of ``joined`` the nodes to move behind the product; empty where the input stays."""
     w = Writer(graph, conv.name)
     ends = np.cumsum(channels).tolist()
     places = [list(range(end - count, end)) for end, count in zip(ends, channels, strict=True)]
@@ -94,7 +94,7 @@ def _take_apart(
 
 
 def _in_order(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """The nodes, each after those whose outputs it takes. Raises ``ValueError`` where there is no such order."""
+    """The nodes, each after those whose outputs it takes. Raises ``ValueError`` if there is no such order."""
     ready = {t.name for t in graph.initializer} | {v.name for v in graph.input} | {""}
     ordered = list[onnx.NodeProto]()
     while nodes:
@@ -104,6 +104,6 @@ def _in_order(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> list[onnx.
             (ordered if free else later).append(node)
             ready.update(node.output if free else ())
         if len(later) == len(nodes):
-            raise ValueError(f"{later[0].name} takes what nothing gives")
+            raise ValueError(f"{later[0].name} takes an input that nothing produces")
         nodes = later
     return ordered

@@ -65,8 +65,8 @@ class StepGraph(nn.Module):
 
 def _trace(model: nn.Module, inputs: tuple[Tensor, ...], names: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
-        # The TorchScript exporter is deprecated, but the other needs onnxscript; shapes are fixed, so its warnings that
-        # Python numbers become constants say what is wanted.
+        # The TorchScript exporter is deprecated, but the other needs onnxscript; shapes are fixed, so what its warnings
+        # report, Python numbers that become constants, is intended.
         warnings.simplefilter("ignore")
         path = Path(folder) / "graph.onnx"
         torch.onnx.export(
@@ -126,13 +126,13 @@ def _interpolator_file(path: Path) -> onnx.ModelProto:
 def export(
     checkpoint: Path, interpolator: Path, out: Path, half: bool = True, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, int]:
-    """Write ``identity.onnx``, ``step.onnx`` and ``interpolator.onnx`` into ``out``; gives their
+    """Write ``identity.onnx``, ``step.onnx`` and ``interpolator.onnx`` into ``out``; returns their
     sizes in bytes.
 
     ``checkpoint`` is what :meth:`models.training.trainer.Trainer.save` wrote (its averaged weights
     are taken), ``interpolator`` a state dict, or an ONNX file that is taken as it is. All files are
-    there before the first one replaces another. Raises ``FileNotFoundError``, and ``ValueError`` for files that are
-    not those, such as ``ExportError``.
+    written before the first one replaces an older one. Raises ``FileNotFoundError``, and ``ValueError``, such as
+    ``ExportError``, for other files.
     """
     call = FaceUpsamplerNet(FaceUpsamplerConfig())
     fill(call, averaged(checkpoint), checkpoint)

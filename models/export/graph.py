@@ -1,4 +1,4 @@
-"""Small passes over an ONNX graph: fold what never changes, keep weights as fp16, refuse what a runtime lacks."""
+"""Small passes over an ONNX graph: fold constants, store weights as fp16, reject operators that a runtime lacks."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ _SIZED_AT_RUN_TIME = ("Shape", "Range", "NonZero", "Loop", "If", "Expand", "Cons
 
 
 class ExportError(ValueError):
-    """The exported graph is not what the runtimes can take, or the weights don't survive fp16."""
+    """The runtimes cannot take the exported graph, or a weight is not finite in fp16."""
 
 
 def fixed_shapes(model: onnx.ModelProto) -> dict[str, list[int] | None]:
@@ -32,7 +32,7 @@ def attributes(node: onnx.NodeProto) -> dict[str, object]:
 
 
 class Writer:
-    """Collects the nodes and constants that replace one node, ``prefix`` before their names."""
+    """Collects the nodes and constants that replace one node; their names begin with ``prefix``."""
 
     def __init__(self, graph: onnx.GraphProto, prefix: str) -> None:
         self.graph, self.prefix, self.nodes = graph, prefix, list[onnx.NodeProto]()
@@ -83,7 +83,7 @@ def fold(model: onnx.ModelProto) -> None:
 
 
 def halve(model: onnx.ModelProto, learned: set[str]) -> None:
-    """Keep float initialisers as fp16 followed by a Cast to fp32, in place.
+    """Store float initialisers as fp16 followed by a Cast to fp32, in place.
 
     Those named in ``learned`` are rounded; others (sampling grids and the like) only where fp16
     holds them exactly. Raises :class:`ExportError` for a weight that is not finite in fp16.
@@ -110,12 +110,12 @@ def halve(model: onnx.ModelProto, learned: set[str]) -> None:
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
-    """Write ``path``, whole or not at all. Raises ``OSError``."""
+    """Write ``path``, completely or not at all. Raises ``OSError``."""
     write_whole(path, lambda part: part.write_bytes(model.SerializeToString()))
 
 
 def check(model: onnx.ModelProto) -> None:
-    """Refuse transposed convolution, any GridSample that isn't 4-D, and shapes computed at run time.
+    """Reject transposed convolution, any GridSample that is not 4-D, and shapes computed at run time.
 
     Raises :class:`ExportError`; what ONNX itself forbids raises ``onnx.checker.ValidationError``.
     """

@@ -1,6 +1,6 @@
 """GridSample as row gathers: the same numbers, several times faster on ONNX Runtime's CPU kernels.
 
-ONNX Runtime's GridSample works out positions, borders and weights anew for every channel, about 18
+ONNX Runtime's GridSample computes positions, borders and weights again for every channel, about 18
 ns a value (1.32, AVX-512). Laid out as one row of channels per pixel, a sample is four Gathers of
 contiguous rows and three interpolations: 7.8 ms become 1.8 ms for 24 channels at 128×128. With
 three channels the rows are too short to gain, so those stay.
@@ -16,7 +16,7 @@ LEAST_CHANNELS = 8
 
 
 class _Sampling(Writer):
-    """The parts of one GridSample."""
+    """Makes the nodes that replace one GridSample."""
 
     def position(self, grid: str, axis: str, side: int) -> tuple[str, str]:
         """Grid column in [-1, 1] → (lower pixel, part of the way to the next), clamped to the
@@ -46,7 +46,7 @@ def _rows(graph: onnx.GraphProto, node: onnx.NodeProto, image: list[int], grid: 
     w = _Sampling(graph, node.name)
     last = w.node("Transpose", [node.input[0]], "channels_last", perm=[0, 2, 3, 1])
     rows = w.node("Reshape", [last, w.constant("rows/shape", [height * width, channels], np.int64)], "rows")
-    # Positions are rows of `count`: with one value a row ONNX Runtime would work them out one by one.
+    # Positions are rows of `count`: with one value a row ONNX Runtime would compute them one by one.
     points = w.node("Transpose", [node.input[1]], "points", perm=[3, 0, 1, 2])
     sides = w.node("Reshape", [points, w.constant("sides/shape", [2, count], np.int64)], "sides")
     gx = w.node("Split", [sides], "xy", 2, axis=0, num_outputs=2)
@@ -55,7 +55,7 @@ def _rows(graph: onnx.GraphProto, node: onnx.NodeProto, image: list[int], grid: 
     line = w.node("Mul", [y, w.constant("width", float(width))], "line")
     whole = w.node("Cast", [w.node("Add", [line, x], "place")], "whole", to=TensorProto.INT32)
     flat = w.node("Reshape", [whole, w.constant("flat/shape", [count], np.int64)], "flat")
-    # A flow that isn't a number must not become an index outside the picture.
+    # A flow that is not a number must not become an index outside the picture.
     ends = [w.constant("first", 0, np.int32), w.constant("final", (height - 1) * width - 2, np.int32)]
     index = w.node("Clip", [flat, *ends], "index")
     corner = {}
@@ -72,7 +72,7 @@ def _rows(graph: onnx.GraphProto, node: onnx.NodeProto, image: list[int], grid: 
 
 
 def gather_rows(model: onnx.ModelProto, least: int = LEAST_CHANNELS) -> int:
-    """Rewrite every GridSample of at least ``least`` channels, in place; gives how many.
+    """Rewrite every GridSample of at least ``least`` channels, in place; returns how many.
 
     Handles what :func:`models.networks.blocks.warp` makes: batch 1, 4-D, bilinear, border padding,
     ``align_corners=False``. Raises :class:`ExportError` for another kind or a shape that isn't

@@ -2,8 +2,8 @@
 models.export.import_tflite IN.tflite OUT.onnx``.
 
 Run once to make ``models/weights/blazeface.onnx`` and ``face_landmark.onnx`` from the files in the
-PyPI wheel mediapipe 0.10.21; needs ``pip install tflite onnx``. Handles just the operators those
-two have. Tensors become NCHW; a RESHAPE goes back to NHWC first, so that the flattened order is
+PyPI wheel mediapipe 0.10.21; needs ``pip install tflite onnx``. Handles only the operators of these
+two. Tensors become NCHW; before a RESHAPE they become NHWC again, so that the flattened order is
 TFLite's.
 """
 
@@ -138,5 +138,5 @@ class Importer:
 
 if __name__ == "__main__":
     imported = Importer(Path(sys.argv[1]).read_bytes()).build()
-    halve(imported, set())  # MediaPipe keeps them as fp16, too
+    halve(imported, set())  # MediaPipe stores them as fp16, too
     onnx.save(imported, sys.argv[2])

@@ -1,11 +1,12 @@
 """``step.onnx`` → ``step-int8.onnx``, the same with most convolutions in int8: ``python -m
 models.export.int8 CACHE FOLDER``.
 
-CACHE is a training cache (``RUN/cache``), FOLDER that of the networks. A scale for each output
-channel of the weights and one for each convolution's input, the latter found on training people;
-what lies between the convolutions stays in fp32. The file names the very ``step.onnx`` that it was
-made of (:func:`models.runtime.backends.int8_of`), so that it is never used with another. Needs the
-``train`` extra; ``bench.speed.precision`` measures what it saves and costs.
+CACHE is a training cache (``RUN/cache``), FOLDER that of the networks. There is a scale for each
+output channel of the weights and one for each convolution's input, the latter calibrated on training
+people; everything between the convolutions stays in fp32. The file holds the digest of the
+``step.onnx`` that it was made from (:func:`models.runtime.backends.int8_of`), so that it is never
+used with another. Needs the ``train`` extra; ``bench.speed.precision`` measures what it saves and
+costs.
 """
 
 import argparse
@@ -39,10 +40,10 @@ EXACT = (
     "visual/net/net.0/", "fuse8.0/", "to16.0/", "fuse16.0/", "attend/query", "found", "flow", "detail", "predictor/shape",
     "predictor/head", "to64", "fuse64.0/", "generator/join", "generator/head",
 )  # fmt: skip
-"""Parts of the names of the convolutions that stay in fp32: where the pictures come in, where flow
-and picture go out, where a scale's features meet. Each alone in int8 moves the frame by more
-(2.5e-7 to 6e-6, squared) than most others, and all of them take a quarter of the multiplications.
-``generator/join`` has little to do by itself (:mod:`models.export.early_products`)."""
+"""Parts of the names of the convolutions that stay in fp32: those that take the pictures, that return
+flow and picture, and that join a scale's features. Each of them in int8 changes the frame by more
+(squared error 2.5e-7 to 6e-6) than most others, and together they take a quarter of the
+multiplications. ``generator/join`` itself computes little (:mod:`models.export.early_products`)."""
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -54,8 +55,8 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def widened(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same, changed in place, with fp32 weights instead of fp16 ones and casts, for the
-    quantiser takes a convolution's weights from where it finds them beside it."""
+    """The same, changed in place, with fp32 weights instead of fp16 ones and casts, because the
+    quantiser needs a convolution's weights to be its direct input."""
     graph = model.graph
     held = {tensor.name: tensor for tensor in graph.initializer}
     for node in [n for n in graph.node if n.op_type == "Cast" and n.input[0] in held]:
@@ -69,18 +70,18 @@ def widened(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def quantise(step: Path, inputs: Iterator[Inputs], exact: Sequence[str] = EXACT) -> onnx.ModelProto:
-    """``step.onnx`` with its convolutions but those of ``exact`` in int8, their inputs' scales, from
-    least to largest, found on ``inputs``, one frame each. Raises ``ValueError`` for no inputs, and
-    as ``onnx.load``."""
+    """``step.onnx`` with its convolutions, except those in ``exact``, in int8. The scales of their inputs
+    cover the range from least to largest value on ``inputs``, one frame each. Raises ``ValueError``
+    without inputs, and what ``onnx.load`` raises."""
     model, made = onnx.load(step), sha256(step)
-    drop_alignment(model)  # for WebGPU alone, which has no int8
+    drop_alignment(model)  # the alignment is only for WebGPU, which has no int8
     widened(model)
     nodes = [n.name for n in model.graph.node if n.op_type == "Conv" and not any(part in n.name for part in exact)]
     with tempfile.TemporaryDirectory() as folder:
         plain, out = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, plain)
         level = logging.getLogger().level
-        logging.getLogger().setLevel(logging.ERROR)  # it recommends a pass that this graph has been through
+        logging.getLogger().setLevel(logging.ERROR)  # it recommends a pass that this graph has already had
         try:
             quantize_static(
                 str(plain), str(out), _Reader(inputs), quant_format=QuantFormat.QDQ, nodes_to_quantize=nodes,
@@ -98,7 +99,7 @@ def quantise(step: Path, inputs: Iterator[Inputs], exact: Sequence[str] = EXACT)
 
 
 def keep_narrow(model: onnx.ModelProto, least: int = 4096) -> None:
-    """Keep the weights of convolutions that multiply in fp32 as int8 and a scale for each output channel, in place; the runtime
+    """Store the weights of convolutions that run in fp32 as int8 and a scale for each output channel, in place; the runtime
     folds them at load."""
     graph, before = model.graph, list[onnx.NodeProto]()
     weights = {n.input[1] for n in graph.node if n.op_type == "Conv"}
@@ -119,7 +120,7 @@ def keep_narrow(model: onnx.ModelProto, least: int = 4096) -> None:
 
 
 def shorten(model: onnx.ModelProto) -> None:
-    """Give the tensors short names, but inputs and outputs, and the nodes none: nothing asks for them."""
+    """Give all tensors except inputs and outputs short names, and the nodes none: nothing uses the names."""
     graph = model.graph
     del graph.value_info[:]
     short = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
@@ -133,9 +134,9 @@ def shorten(model: onnx.ModelProto) -> None:
 
 
 def training_inputs(cache: Path, folder: Path, seed: int = 0) -> Iterator[Inputs]:
-    """What ``step.onnx`` is given in a call for pairs of training frames, without end: ``CACHE/train``.
-    Samples that training makes harder than calls are (another keyframe's place, larger pictures) would widen
-    the scales: 0.02 dB. Raises ``FileNotFoundError``."""
+    """Endless inputs of ``step.onnx`` as in a call, for pairs of training frames of ``CACHE/train``. Samples that
+    training makes harder than calls are (moved keyframes, larger pictures) would widen the scales, which costs
+    0.02 dB. Raises ``FileNotFoundError``."""
     identity, names = load(folder / "identity.onnx", "cpu", 2, exact=True), _inputs(folder / "step.onnx")
     sampler, step = Sampler(Cache(cache / "train", in_memory=False), SIDE, 1, seed, harder=False), 0
     while True:
@@ -151,7 +152,7 @@ def _inputs(step: Path) -> list[str]:
 
 
 def write(cache: Path, folder: Path, samples: int = SAMPLES, seed: int = 0) -> Path:
-    """Make ``FOLDER/step-int8.onnx``, whole or not at all. Raises ``OSError``, and as those above."""
+    """Make ``FOLDER/step-int8.onnx``, completely or not at all. Raises ``OSError``, and what the functions above raise."""
     step = folder / "step.onnx"
     model, path = quantise(step, islice(training_inputs(cache, folder, seed), samples)), int8_path(step)
     shorten(model)
@@ -164,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m models.export.int8", description=__doc__)
     for name in ("cache", "folder"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="pairs of frames to find the scales on")
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="pairs of frames to calibrate the scales on")
     given = parser.parse_args(arguments)
     if given.samples < 1:
         parser.error(f"{given.samples} samples: at least 1")

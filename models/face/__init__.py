@@ -1,4 +1,4 @@
 """Finding and following one face: BlazeFace detector, face mesh, finder, crop tracker. No torch.
 
-Every package behind models may import it.
+Every package after models in the import order may import it.
 """

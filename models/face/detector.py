@@ -86,7 +86,7 @@ class BlazeFace:
 
 
 def _clusters(boxes: Float32, anchors: Float32, scores: Float32) -> list[tuple[Float32, float]]:
-    """Blend overlapping boxes by their scores (BlazeFace's tie resolution, steadier than dropping all but one)."""
+    """Blend overlapping boxes by their scores (BlazeFace's tie resolution, steadier than keeping only the best)."""
     absolute = boxes.copy()
     absolute[:, :2] += anchors
     absolute[:, 4:] += np.tile(anchors, 6)

@@ -1,10 +1,10 @@
-"""Finds a face from a twentieth of the picture's height on, and keeps the one it has: where to
-look, and how closely.
+"""Finds faces from a twentieth of the picture's height upwards, and keeps to the one found before:
+where to look, and at which scale.
 
-BlazeFace sees 128×128 pixels. In a whole picture of 1280×720 it misses faces below a quarter of the
-height; in parts of it it finds far smaller ones. All parts at once take too long for a call:
-:class:`FaceFinder` goes through them by turns while nobody is seen, and afterwards looks closely
-where the face was.
+BlazeFace takes 128×128 pixels. In a whole picture of 1280×720 it misses faces below a quarter of the
+height; in parts of the picture it finds far smaller ones. Searching all parts at once takes too long
+for a call: :class:`FaceFinder` searches a few of them per picture while nobody is seen, and
+afterwards looks closely where the face was.
 """
 
 from collections.abc import Iterator
@@ -19,26 +19,26 @@ from codec.media.types import UInt8
 from models.face.detector import Detection, Detector
 
 SMALLEST = 0.05
-"""Height of the smallest face that is looked for, as a share of the picture's shorter side."""
+"""Height of the smallest face that is searched for, as a share of the picture's shorter side."""
 TILE = 7
-"""Side of a tile over the height of the smallest face in it. BlazeFace finds 98 % of faces of an
-eighth of what it looks at, 87 % of a ninth, 38 % of an eleventh (60 people)."""
+"""Side of a tile over the height of the smallest face in it. BlazeFace finds 98 % of the faces that
+are an eighth as high as its input, 87 % at a ninth, 38 % at an eleventh (60 people)."""
 TURN = 8
-"""Tiles looked at in one picture, of the five a second that are looked at."""
+"""Tiles searched in one picture; five pictures a second are searched."""
 AROUND = 3.6
-"""Side of what is looked at around a face that was seen before, over its height: as far as a head
-goes in a fifth of a second."""
+"""Side of the square searched around a face that was seen before, over its height: as far as a head
+moves in a fifth of a second."""
 FRAMED = 2.0
-"""The same for the look that confirms a find and measures it."""
+"""The same for the second detection, which confirms a face and measures it."""
 SURE = 1 / 4
-"""Height of a face over the longer side of what was looked at, under which a second look confirms
-and measures it."""
+"""Height of a face over the picture's longer side below which a second detection confirms and
+measures it."""
 PROBABLE = 0.5
-"""Probability that the face mesh must give a new face of which the detector is not certain."""
+"""Probability that the face mesh must give to a new face of which the detector is not certain."""
 CERTAIN = 0.8
 """The detector's score from which a face needs no confirmation by the mesh; of a small face, the score of the closer look."""
 SAME = 0.4
-"""Two finds that overlap by more than this share of the smaller one are one face."""
+"""Two detections that overlap by more than this share of the smaller one are one face."""
 
 
 def overlap(a: Detection, b: Detection) -> tuple[float, float]:
@@ -64,13 +64,13 @@ Tile = tuple[int, int, int]
 
 
 def tiles(width: int, height: int, smallest: float) -> list[Tile]:
-    """Parts in which every face from ``smallest`` pixels on lies whole, down from the largest,
-    until BlazeFace sees it in one of them; none where the whole picture suffices. The middle, where
-    people sit, comes first."""
+    """Parts of the picture, from the largest size down to the one in which BlazeFace sees a face of
+    ``smallest`` pixels; every such face lies wholly in one of them. None where the whole picture
+    suffices. In each size the middle, where people sit, comes first."""
     out: list[Tile] = []
     side = max(width, height)
     while side > 1.25 * TILE * smallest:
-        seen = side / TILE  # the smallest that is surely seen in parts of the size before
+        seen = side / TILE  # the smallest face that is reliably seen in parts of the previous size
         side = max(round(side / 2), round(TILE * smallest))
         shared = min(round(1.3 * seen), side // 2)
         level = [(x, y, side) for y in starts(height, side, shared) for x in starts(width, side, shared)]
@@ -91,10 +91,10 @@ def look_at(rgb: UInt8, part: Tile, detector: Detector) -> list[Detection]:
 
 
 def look_closer(rgb: UInt8, face: Detection, detector: Detector, share: float = FRAMED) -> Detection | None:
-    """``face`` as it is found in a square around it, ``share`` times as high; None where there is none.
+    """``face`` as it is found in a square around it, ``share`` times as high; None where it is not found.
 
-    A face of an eighth of what was looked at comes out 15 % too large with a spread of 10 %, in its
-    crop within 3 % (39 people).
+    A face an eighth as high as the detector's input is measured 15 % too large with a spread of 10 %,
+    in its own square within 3 % (39 people).
     """
     side = max(2, round(face.height * share))
     x, y = face.centre
@@ -104,8 +104,8 @@ def look_closer(rgb: UInt8, face: Detection, detector: Detector, share: float = 
 
 
 def distinct(faces: list[Detection]) -> list[Detection]:
-    """The faces, each once, highest first: of two finds of one face the larger is whole, for a
-    tile's edge can cut it in two."""
+    """The faces without duplicates, highest first: of two detections of one face the larger is kept,
+    because a tile's edge can cut a face in two."""
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda f: -f.height):
         if all(overlap(face, other)[1] <= SAME for other in kept):
@@ -118,7 +118,7 @@ def _same(face: Detection, near: Detection | None) -> bool:
 
 
 class Mesh(Protocol):
-    """What tells a face from what only looks like one: :class:`models.face.landmarks.FaceMesh`."""
+    """What distinguishes a face from what only looks like one: :class:`models.face.landmarks.FaceMesh`."""
 
     def points(self, rgb: UInt8, face: Detection) -> tuple[npt.NDArray[np.float32], float]:
         """(points, probability that it is a face)."""
@@ -128,14 +128,14 @@ class FaceFinder:
     """Looks for faces in the pictures of one stream, in order, about five times a second."""
 
     def __init__(self, detector: Detector, mesh: Mesh | None = None) -> None:
-        """``mesh``: has a say on new faces that are small or doubtful; without it all count."""
+        """``mesh``: confirms new faces that are small or doubtful; without it all count."""
         self.detector, self._mesh = detector, mesh
         self._turn: Iterator[Tile] = iter(())
         self._size = (0, 0)
 
     def find(self, rgb: UInt8, near: Detection | None = None) -> list[Detection]:
-        """Faces in RGB (H, W, 3): those that the whole picture shows, and the one at ``near``,
-        where a face was before; where there are none, those in the next few tiles."""
+        """Faces in RGB (H, W, 3): those found in the whole picture, and the one at ``near``, where a
+        face was before; if there are none, those in the next few tiles."""
         found = [f for f in self._whole(rgb) if f.score >= CERTAIN or _same(f, near) or self._is_face(rgb, f)]
         if near is not None and not any(_same(f, near) for f in found):
             again = look_closer(rgb, near, self.detector, AROUND)

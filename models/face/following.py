@@ -1,5 +1,5 @@
-"""The face mesh's points from picture to picture: looked for where they were, turned upright by the
-line between the eyes; the detector finds the face where it was lost."""
+"""Follows the face mesh's points from picture to picture: it looks where they were, turned so that the
+eyes are level; the detector finds a face that was lost."""
 
 import numpy as np
 
@@ -9,18 +9,18 @@ from models.face.landmarks import FaceMesh, Region, region_of
 from models.face.tracker import ABOVE, SCALE, SIDE, Crop
 
 PROBABLE = 0.5
-"""What the mesh must think of a face for its points to count."""
+"""Probability of a face that the mesh must give for its points to count."""
 
 
 def _off_centre(face: Detection) -> float:
-    """How far a face lies from where the tracker's crops have theirs, in place and size."""
+    """How far a face is, in position and size, from the usual face in the tracker's crops."""
     usual = SIDE / SCALE
     x, y = face.centre
     return float(np.hypot(x - SIDE / 2, y - SIDE * ABOVE) / usual + abs(np.log(face.height / usual)))
 
 
 def _seen_in(region: Region, crop: Crop | None) -> Region:
-    """A region of the picture, in pixels of its crop."""
+    """A region of the picture → the same in pixels of its crop."""
     if crop is None:
         return region
     x, y = crop.inside(np.array((region.x, region.y), np.float32)).tolist()
@@ -28,19 +28,19 @@ def _seen_in(region: Region, crop: Crop | None) -> Region:
 
 
 class PointFollower:
-    """Follows the one face of a steady crop. Feed it the camera's pictures in order; 2 to 5 ms each."""
+    """Follows the one face of a steady crop. Pass it the camera's pictures in order; 2 to 5 ms each."""
 
     def __init__(self, detector: Detector, mesh: FaceMesh) -> None:
         self._detector, self._mesh = detector, mesh
         self._region: Region | None = None
 
     def reset(self) -> None:
-        """The next picture shows another place or person."""
+        """Forget the face: the next picture shows another place or person."""
         self._region = None
 
     def see(self, rgb: UInt8, crop: Crop | None = None) -> Float32 | None:
-        """Picture (H, W, 3) → the mesh's points (468, 2) in its pixels; None where no face is found. ``crop``: what
-        is looked at of it, which may move from one picture to the next; None: the picture is a crop (256, 256, 3) itself."""
+        """Picture (H, W, 3) → the mesh's points (468, 2) in its pixels; None where no face is found. ``crop``: the
+        part to look at, which may move from one picture to the next; None: the picture is a crop (256, 256, 3) itself."""
         view = crop.cut(rgb) if crop else rgb
         region = self._find(view) if self._region is None else _seen_in(self._region, crop)
         points, probability = self._mesh.within(view, region) if region else (np.zeros((468, 3), np.float32), 0.0)

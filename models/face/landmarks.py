@@ -1,5 +1,5 @@
 """Face landmarks: 468 points from MediaPipe's face mesh (Kartynnik et al., 2019; Apache-2.0), for
-the keyframe's choice and for the face's shape."""
+choosing keyframes and for the face's shape."""
 
 from dataclasses import dataclass
 from importlib import resources
@@ -32,8 +32,8 @@ class Region:
 
 
 def region_of(points: Float32) -> Region:
-    """Where to look for a face again that had these points (468, 2 or 3): around it, upright by the
-    line between the eyes."""
+    """Where to look again for a face that had these points (468, 2 or 3): a square around it, turned so
+    that the eyes are level."""
     across = points[LEFT_EYE[0], :2] - points[RIGHT_EYE[0], :2]
     angle = float(np.arctan2(across[1], across[0]))
     c, s = np.cos(angle), np.sin(angle)
@@ -58,9 +58,9 @@ class FaceMesh:
         return self.within(rgb, Region(x, y, 0.75 * max(face.width, face.height)))
 
     def within(self, rgb: UInt8, region: Region) -> tuple[Float32, float]:
-        """The same of the face in ``region``."""
+        """As :meth:`points`, for the face in ``region``."""
         c, s = np.cos(region.angle), np.sin(region.angle)
-        turn = np.array([[c, s], [-s, c]], np.float32)  # of rows
+        turn = np.array([[c, s], [-s, c]], np.float32)  # turns row vectors
         centre = np.array([region.x, region.y], np.float32)
         source = centre + np.array([[-1, -1], [1, -1], [-1, 1]], np.float32) * np.float32(region.half) @ turn
         target = np.array([[0, 0], [INPUT, 0], [0, INPUT]], np.float32)

@@ -1,5 +1,5 @@
-"""The points of the face mesh that tell how mouth, lids and head stand: which they are, their
-mirror image, their groups.
+"""The points of the face mesh that describe the positions of mouth, lids and head: their indices,
+mirror images and groups.
 
 Points are (54, 2) x, y in [-1, 1], the corners of the crop's 256×256 pixels; all zero where no face was found.
 """
@@ -20,7 +20,7 @@ NOSE = (1, 168, 98, 327)
 OUTLINE = (10, 152, 234, 454, 172, 397, 103, 332)
 GROUPS = (OUTER_LIPS, INNER_LIPS_ABOVE, INNER_LIPS_BELOW, LIDS_ABOVE, LIDS_BELOW, EYE_CORNERS, BROWS, NOSE, OUTLINE)
 MESH = tuple(point for group in GROUPS for point in group)
-"""Where each of the points lies in the mesh's 468."""
+"""Index of each of the points among the mesh's 468."""
 COUNT = len(MESH)
 
 _LEFT_RIGHT = (
@@ -30,21 +30,21 @@ _LEFT_RIGHT = (
 )  # fmt: skip
 _OTHER = {a: b for pair in _LEFT_RIGHT for a, b in (pair, pair[::-1])}
 MIRROR = tuple(MESH.index(_OTHER.get(point, point)) for point in MESH)
-"""For each point the one that it becomes in a mirror."""
+"""For each point the one that it becomes in a mirror image."""
 
 DRAWN = (INNER_LIPS_ABOVE, INNER_LIPS_BELOW, LIDS_ABOVE, LIDS_BELOW, OUTER_LIPS, BROWS)
-"""Groups whose own places the network is shown, each as a soft blot."""
+"""Groups whose positions are also given to the network as images, each point as a soft blob."""
 
 
 def from_mesh(points: npt.NDArray[np.floating]) -> Float32:
-    """Mesh points (..., 468, 2 or 3) in pixels at 256×256 → (..., 54, 2) in [-1, 1]; what is all zero stays so."""
+    """Mesh points (..., 468, 2 or 3) in pixels at 256×256 → (..., 54, 2) in [-1, 1]; points that are all zero stay so."""
     picked = pixels_of(points)
     known = picked.any((-1, -2), keepdims=True)
     return np.where(known, network_points(picked), 0).astype(np.float32)
 
 
 def pixels_of(mesh: npt.NDArray[np.floating]) -> Float32:
-    """Mesh points (..., 468, 2 or 3) → the 54 that are told, (..., 54, 2), still in pixels."""
+    """Mesh points (..., 468, 2 or 3) → the 54 that are coded, (..., 54, 2), still in pixels."""
     return np.asarray(mesh[..., list(MESH), :2], np.float32)
 
 

@@ -1,4 +1,4 @@
-"""From detections to a steady square crop, and to what the other side is told about the face."""
+"""From detections to a steady square crop, and to the face status that is sent to the peer."""
 
 from dataclasses import dataclass
 
@@ -16,17 +16,17 @@ SCALE = 1.97
 ABOVE = 0.567
 """Where the face's centre lies in the crop, from its top: the median of the same clips."""
 SLACK = 0.07
-"""The crop rests until the face has moved by this share of its side: a still background helps the
-picture and the bits."""
+"""The crop stays until the face has moved by this share of its side: a still background improves the
+picture and saves bits."""
 PULL = 0.35
-"""Share of the way that the crop goes at each update once it moves."""
+"""Share of the remaining distance that the crop covers at each update once it moves."""
 REMEMBERED = 10
-"""Pictures for which a face that isn't seen is looked for where it was: two seconds."""
+"""For how many pictures a face that is not seen is still searched for where it was: two seconds."""
 HEAD = 1.3
 """Side of a head over that of the face's box."""
 MARGIN = 0.08
-"""Share of the head outside the picture from which it counts as leaving. That is told while the
-detector still sees the face, which it doesn't once much of it is cut off."""
+"""Share of the head outside the picture from which it counts as leaving. This is reported while the
+detector still sees the face; it no longer does once much of it is cut off."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Crop:
         return np.asarray(cv2.resize(inside, (SIDE, SIDE), interpolation=method), np.uint8)
 
     def inside(self, points: Float32) -> Float32:
-        """Points (..., 2) of the source picture, in pixels, where :meth:`cut` puts them."""
+        """Points (..., 2) of the source picture, in pixels → their positions in what :meth:`cut` returns."""
         corner = np.array((round(self.x), round(self.y)), np.float32)
         return np.asarray((points + 0.5 - corner) / np.float32(self.scale) - 0.5, np.float32)
 
@@ -66,7 +66,7 @@ class Crop:
 
     @property
     def scale(self) -> float:
-        """Pixels of the source picture in one of the crop's."""
+        """Pixels of the source picture for each pixel of the crop."""
         return max(2, round(self.side)) / SIDE
 
     def towards(self, other: "Crop", share: float) -> "Crop":
@@ -83,7 +83,7 @@ def crop_around(face: Detection) -> Crop:
 
 
 def whole(rgb: UInt8) -> Crop:
-    """The largest centred square: what is shown while no face was ever seen."""
+    """The largest centred square: what is shown until a face is first seen."""
     height, width = rgb.shape[:2]
     side = min(height, width)
     return Crop((width - side) / 2, (height - side) / 2, side)
@@ -97,17 +97,17 @@ class Tracker:
         self.detector, self._finder = detector, FaceFinder(detector, mesh)
         self.crop: Crop | None = None
         self.face: Detection | None = None
-        self._near: Detection | None = None  # the face, or where it was until it was missed
+        self._near: Detection | None = None  # the face, or where it was before it was missed
         self._missed = 0
         self._moving = False
 
     def reset(self) -> None:
-        """Forget the person, as after the camera was off."""
+        """Forget the person, for example after the camera was off."""
         self.crop, self.face, self._near, self._moving = None, None, None, False
 
     def rewind(self) -> None:
-        """Begin anew with the same person, who is looked for first where they are now: a file is
-        read a second time."""
+        """Start again with the same person, first searched for where they are now: for reading a file
+        a second time."""
         near = self._near
         self.reset()
         self._near, self._missed = near, 0
@@ -124,7 +124,7 @@ class Tracker:
         return min(faces, key=distance)
 
     def update(self, rgb: UInt8) -> tuple[Crop, Face]:
-        """RGB (H, W, 3) → (crop to use, what to tell the other side). Without a face the last crop stays."""
+        """RGB (H, W, 3) → (crop to use, face status for the peer). Without a face the last crop stays."""
         faces = self._finder.find(rgb, self._near)
         if not faces:
             self.face, self._missed = None, self._missed + 1

@@ -39,29 +39,31 @@ def _rates(given: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m models.gpu_training", description="Training on a GPU that is there for minutes."
+        prog="python -m models.gpu_training", description="Training on a GPU that is available only for minutes."
     )
     commands = parser.add_subparsers(required=True)
-    pack = commands.add_parser("pack", help="lay all that training needs into pieces that can be carried")
-    for name, told in (
-        ("data", "folder of clips with clips.tsv"), ("cache", "what facewire train has prepared of it"),
-        ("losses", "folder with lpips_vgg16.pth"), ("start", "checkpoint or folder of ONNX files to begin with"),
+    pack = commands.add_parser("pack", help="pack all that training needs into pieces small enough to copy")
+    for name, text in (
+        ("data", "folder of clips with clips.tsv"), ("cache", "cache that facewire train has prepared from it"),
+        ("losses", "folder with lpips_vgg16.pth"), ("start", "checkpoint or folder of ONNX files to start from"),
         ("out", "folder for the pieces"),
     ):  # fmt: skip
-        pack.add_argument(name, type=Path, help=told)
-    pack.add_argument("--first", type=float, default=60, help="megabytes of the first piece")
-    pack.add_argument("--most", type=float, default=60, help="megabytes of the others")
+        pack.add_argument(name, type=Path, help=text)
+    pack.add_argument("--first", type=float, default=60, help="largest size of the first piece, in megabytes")
+    pack.add_argument("--most", type=float, default=60, help="largest size of the others, in megabytes")
     pack.set_defaults(run=_pack)
     train = commands.add_parser("train", help="train for the minutes given; writes call.pt (fp16) and call.jsonl")
-    train.add_argument("pieces", type=Path, help="folder with the pieces that are there")
+    train.add_argument("pieces", type=Path, help="folder with the pieces that are available")
     train.add_argument("out", type=Path, help="folder for weights and log")
-    train.add_argument("--minutes", type=float, default=8, help="how long, without loading")
-    train.add_argument("--small-minutes", type=float, default=0, help="afterwards the small network, a part of it")
+    train.add_argument("--minutes", type=float, default=8, help="minutes of training, without loading")
+    train.add_argument(
+        "--small-minutes", type=float, default=0, help="minutes of training the small network, a part of call, afterwards"
+    )
     train.add_argument("--batch", type=int, default=64)
     train.set_defaults(run=_train)
-    rates = commands.add_parser("rates", help="frames a second that a CUDA GPU draws for 1 to 64 calls at once")
+    rates = commands.add_parser("rates", help="frames a second that a CUDA GPU renders for 1 to 64 calls at once")
     rates.add_argument("--network", choices=("call", "small"), default="call")
-    rates.add_argument("--seconds", type=float, default=1, help="for each number of calls")
+    rates.add_argument("--seconds", type=float, default=1, help="duration for each number of calls")
     rates.set_defaults(run=_rates)
     given = parser.parse_args()
     try:

@@ -1,4 +1,4 @@
-"""The batches of a lent GPU, made on the CPU from a prepared cache: for training on with its recipe where no GPU is lent."""
+"""The batches of GPU training, made on the CPU from a prepared cache: to continue with its recipe where there is no GPU."""
 
 from typing import cast
 
@@ -14,7 +14,7 @@ from models.gpu_training.footage import Footage, Span
 
 
 class CachedFrames:
-    """Frames that stay on disk, memory-mapped, and are indexed as the tensor that they stand for; see :class:`Footage`."""
+    """Frames that stay on disk, memory-mapped, and are indexed like the tensor that they replace; see :class:`Footage`."""
 
     device = torch.device("cpu")
 
@@ -22,7 +22,7 @@ class CachedFrames:
         self._cache, self._coarse = cache, coarse
 
     def __getitem__(self, rows: Tensor) -> Tensor:
-        """Those of ``rows``: (..., 3, 64, 64), or of the full side (N, 256, 256, 3)."""
+        """The frames of ``rows``: (..., 3, 64, 64), or at full size (N, 256, 256, 3)."""
         at = rows.numpy()
         if self._coarse:
             return torch.from_numpy(np.moveaxis(self._cache.coarse[at], -1, -3).copy())
@@ -30,7 +30,7 @@ class CachedFrames:
 
 
 def footage(cache: Cache) -> Footage:
-    """What ``cache`` holds. Raises ``ValueError`` where the face's points were not laid."""
+    """The footage in ``cache``. Raises ``ValueError`` where the face's points are missing."""
     points, basis = coded_points(cache)
     late = cache.late
     spans = [Span(**clip.__dict__, late=0 if late is None else late.get(clip.name)) for clip in cache.clips]
@@ -40,7 +40,7 @@ def footage(cache: Cache) -> Footage:
 
 
 class DeformingSampler:
-    """Draws as :class:`GpuSampler` does, each batch by its number, so that a run can be taken up again."""
+    """Draws as :class:`GpuSampler` does, each batch seeded by its number, so that a run can be resumed."""
 
     def __init__(self, cache: Cache, *, batch: int, seed: int) -> None:
         self._sampler, self._batch, self._seed = GpuSampler(footage(cache)), batch, seed

@@ -1,8 +1,8 @@
 """Smooth random deformations of whole samples: faces of other proportions, seen from other sides,
-so that a network trained long on few people does not learn them by heart.
+so that a network trained long on few people does not memorise them.
 
-Keyframe and target of a sample are deformed alike, points with them; the pictures that are sent
-are made of deformed frames.
+Keyframe, target and points of a sample are deformed alike; the pictures that are sent are made from
+deformed frames.
 """
 
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from models.networks.blocks import base_grid
 CONTROL = 5
 """Control points of the smooth field along a side."""
 ROUNDS = 5
-"""Steps of the fixed point that inverts a deformation at the face's points."""
+"""Fixed-point iterations that invert a deformation at the face's points."""
 
 
 def on(device: torch.device, array: np.ndarray) -> Tensor:
-    """A small array on the GPU, without waiting for what the GPU still has to do."""
+    """A small array on the GPU, without waiting for the GPU's pending work."""
     kind = {"f": np.float32, "b": np.bool_}.get(array.dtype.kind, np.int64)
     return torch.from_numpy(array.astype(kind)).to(device, non_blocking=True)
 
 
 @cache
 def index(device: torch.device, places: tuple[int, ...]) -> Tensor:
-    """Places in a dimension, kept on the device."""
+    """Indices along a dimension, kept on the device."""
     return torch.tensor(places, device=device)
 
 
@@ -76,8 +76,8 @@ def draw_affine(rng: np.random.Generator, some: np.ndarray, strength: Strength, 
 
 @dataclass
 class Deformation:
-    """Where in the source each place of the result is found. ``field`` (N, 2, 5, 5): the smooth
-    part at control points; ``flip`` (N,): -1 in a mirror, else 1."""
+    """Maps each position in the result to its position in the source. ``field`` (N, 2, 5, 5): the smooth
+    part at control points; ``flip`` (N,): -1 where mirrored, else 1."""
 
     affine: Affine
     field: Tensor
@@ -90,7 +90,7 @@ class Deformation:
         return found[:, :, 0].reshape(places.shape)
 
     def source(self, places: Tensor) -> Tensor:
-        """Places of the result (N, 2, …), in half-sides → places of the source."""
+        """Positions in the result (N, 2, …), in half-sides → positions in the source."""
         found = self.affine(places) + self._smooth(places)
         x = found[:, :1] * self.flip.reshape(-1, 1, *[1] * (places.dim() - 2))
         return torch.cat([x, found[:, 1:]], 1)
@@ -110,7 +110,7 @@ class Deformation:
 
 def draw_deformation(rng: np.random.Generator, count: int, share: float, mirror: float, strength: Strength,
                      device: torch.device) -> Deformation:  # fmt: skip
-    """``share`` of ``count`` samples are deformed, ``mirror`` of them mirrored."""
+    """Of ``count`` samples a share ``share`` is deformed, and independently a share ``mirror`` is mirrored."""
     some = rng.random(count) < share
     field = rng.normal(0, strength.smooth, (count, 2, CONTROL, CONTROL)) * some[:, None, None, None]
     flip = np.where(rng.random(count) < mirror, -1.0, 1.0)
@@ -118,7 +118,7 @@ def draw_deformation(rng: np.random.Generator, count: int, share: float, mirror:
 
 
 def take(images: Tensor, places: Tensor) -> Tensor:
-    """Images (N, C, S, S) seen at ``places`` (N, 2, H, W), bicubic: what is not moved stays as it is."""
+    """Images (N, C, S, S) sampled at ``places`` (N, 2, H, W), bicubic: what is not moved stays as it is."""
     grid = places.permute(0, 2, 3, 1)
     return F.grid_sample(images, grid, mode="bicubic", padding_mode="border", align_corners=False).clamp(0, 1)
 

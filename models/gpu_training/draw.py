@@ -1,5 +1,5 @@
-"""Training batches made on the GPU: what :class:`models.data.sampler.Sampler` draws one by one, drawn
-at once, with deformed faces and keyframes that do not fit."""
+"""Training batches made on the GPU: what :class:`models.data.sampler.Sampler` draws one by one is drawn
+at once, with deformed faces and some keyframes of other clips."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ from models.runtime.mel import LOOKAHEAD_FRAMES, SILENCE, WINDOW_FRAMES
 
 DEFORMED_SHARE = 0.5
 FOREIGN_SHARE = 0.04
-"""Share of samples whose keyframe is of another clip: of the same person where there is one, else of somebody."""
+"""Share of samples whose keyframe is of another clip: of the same person where there is one, else of anyone."""
 FAR_SHARE = 0.4
-"""Share of samples whose keyframe is the farther one of two: large motion is rare in the clips."""
+"""Share of samples whose keyframe is the less similar of two, by the points: large motion is rare in the clips."""
 MOVED = Strength(turn=0.15, size=0.1, aspect=0.0, shift=0.12, smooth=0.0)
 _LIPS = tuple(MESH.index(p) for p in OUTER_LIPS)
 _EYES = tuple(MESH.index(p) for p in (*LIDS_ABOVE, *LIDS_BELOW, *EYE_CORNERS))
@@ -29,7 +29,7 @@ _EYES = tuple(MESH.index(p) for p in (*LIDS_ABOVE, *LIDS_BELOW, *EYE_CORNERS))
 
 @dataclass
 class Wanted:
-    """What a batch is made of, on the CPU; each (N,) unless told otherwise.
+    """What a batch is made of, on the CPU; each (N,).
 
     ``key``, ``frame``: rows of the footage. ``clip``: the target's. ``phase``: the first tick's frame offset, -1
     for a picture at every frame; ``step``: the quantiser's step; ``size``: side of the picture that is sent;
@@ -46,8 +46,8 @@ class Wanted:
 
 
 def ticks_around(frame: np.ndarray, phase: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of frames (...,) of clips that end with frame ``last``: the ticks left and right of each, and
-    how far it has come from one to the other; with ``phase`` -1 the frame itself."""
+    """For frames (...,) of clips that end with frame ``last``: the ticks before and after each, and how
+    far it is from one to the other, in [0, 1); with ``phase`` -1 the frame itself."""
     left, part = np.divmod(frame - phase, TICK)
     every = phase < 0
     a, b = (np.clip(np.where(every, frame, phase + (left + i) * TICK), 0, last) for i in (0, 1))
@@ -55,8 +55,8 @@ def ticks_around(frame: np.ndarray, phase: np.ndarray, last: np.ndarray) -> tupl
 
 
 def window(frame: np.ndarray, phase: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The five pictures around each frame (N,), as :func:`models.data.cache.window_pictures` takes
-    them: ticks left and right and the share, (N, 5) each, and the newest frame that is known, (N,)."""
+    """The five pictures around each frame (N,), as :func:`models.data.cache.window_pictures` makes them:
+    ticks before and after and the share between, (N, 5) each, and the newest frame that is known, (N,)."""
     tick_end = phase + -(-(frame - phase) // TICK) * TICK
     newest = np.where(phase < 0, np.minimum(last, frame + 2), tick_end)
     wanted = np.minimum(frame[:, None] + np.arange(-2, 3), newest[:, None])
@@ -65,7 +65,7 @@ def window(frame: np.ndarray, phase: np.ndarray, last: np.ndarray) -> tuple[np.n
 
 
 def to_ycbcr(rgb: Tensor) -> Tensor:
-    """RGB (..., 3, H, W) in whole numbers 0..255, float → YCbCr likewise, as the codec computes it."""
+    """RGB (..., 3, H, W), integers 0..255 as float → YCbCr in the same form, as the codec computes it."""
     r, g, b = (x.long() for x in rgb.unbind(-3))
     y = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16
     cb = ((-11059 * r - 21709 * g + 32768 * b + 32768) >> 16) + 128
@@ -82,7 +82,7 @@ def to_rgb(ycbcr: Tensor) -> Tensor:
 
 
 def sent(frames: Tensor, size: int, step: Tensor) -> Tensor:
-    """Frames (N, T, 3, 64, 64) in [0, 1] → what arrives of them at ``size``, quantised by ``step`` (N,)."""
+    """Frames (N, T, 3, 64, 64) in [0, 1] → the pictures received from them, of ``size``, quantised by ``step`` (N,)."""
     n, t = frames.shape[:2]
     small = F.avg_pool2d(frames.flatten(0, 1), 64 // size).mul(255).round().unflatten(0, (n, t))
     by = step.reshape(-1, 1, 1, 1, 1)
@@ -116,7 +116,7 @@ class GpuSampler:
         people = {c.identity for c in clips}
         self.of_person = {p: np.array([i for i, c in enumerate(clips) if c.identity == p]) for p in people}
         footage_of = {p: self.frames[at].sum() for p, at in self.of_person.items()}
-        # People by the root of their footage, their clips by length.
+        # People are weighted by the root of their footage, their clips by length.
         weight = np.array([c.frames / footage_of[c.identity] ** 0.5 if c.frames >= 10 else 0.0 for c in clips])
         self.weight = weight / weight.sum()
         self.difficulty = np.ones(len(clips))
@@ -172,7 +172,7 @@ class GpuSampler:
         return both * known[:, None, None, None]
 
     def _coded(self, shape: Tensor) -> Tensor:
-        """Points as they come out of a coder: exactly, or with what it takes away, or not at all."""
+        """Points as a decoder may have them: exact, or with coding errors, or not at all."""
         rng, n = self.rng, len(shape)
         share = rng.random(n)
         count, step = rng.choice([8, 12, 16, 24], n), rng.uniform(2, 10, n) / 128
@@ -189,7 +189,7 @@ class GpuSampler:
 
     @torch.no_grad()
     def batch(self, wanted: Wanted, plain: bool = False) -> Batch:
-        """The samples asked for. ``plain``: as they are, neither deformed nor moved nor relit; for judging."""
+        """The batch of ``wanted``. ``plain``: neither deformed nor moved nor relit, for evaluation."""
         n, rng, device = len(wanted.clip), self.rng, self.footage.device
         begin, last = self.start[wanted.clip], self.frames[wanted.clip] - 1
         a, b, part, newest = window(wanted.frame - begin, wanted.phase, last)

@@ -1,4 +1,4 @@
-"""Pieces → every frame, point and sound of a split in the GPU's memory, so that batches cost no CPU."""
+"""Pieces → every frame, point and sound of a split in the GPU's memory, so that batches cost no CPU time."""
 
 import io
 import json
@@ -24,12 +24,12 @@ from models.gpu_training.format import ARRAYS, POINT_STEP, PREFIX, mel_of
 CHUNK = 2048
 """Frames that are sent to the GPU at once."""
 SPARE = 2
-"""Frames that a clip's video may be shorter than its index says."""
+"""By how many frames a clip's video may be shorter than its index states."""
 
 
 @dataclass(frozen=True)
 class Span(Clip):
-    """A clip and ``late``: frames that its sound comes late, None where the sound isn't its own."""
+    """A clip and ``late``: frames by which its sound is late, None where the sound is not its own."""
 
     late: int | None
 
@@ -53,7 +53,7 @@ class Footage:
 
 
 def find_pieces(folder: Path) -> list[Path]:
-    """Raises ``FileNotFoundError`` where there is none."""
+    """The pieces in ``folder``, in order. Raises ``FileNotFoundError`` where there is none."""
     found = sorted(folder.glob(f"{PREFIX}*.tar"))
     if not found:
         raise FileNotFoundError(f"no {PREFIX}0.tar in {folder}")
@@ -71,15 +71,15 @@ def read_member(pieces: list[Path], name: str) -> bytes:
 
 def _read(tar: tarfile.TarFile, name: str) -> bytes:
     content = tar.extractfile(name)
-    assert content is not None, "pieces hold files alone"
+    assert content is not None, "pieces hold only files"
     return content.read()
 
 
 def decode(video: bytes, frames: int) -> UInt8:
-    """The first ``frames`` frames of an MP4 of 256×256, RGB (frames, 256, 256, 3); the last one
-    again where one or two are missing. Raises ``ValueError`` for a video of another size, or of fewer frames."""
+    """The first ``frames`` frames of an MP4 of 256×256, RGB (frames, 256, 256, 3); the last one is
+    repeated where one or two are missing. Raises ``ValueError`` for a video of another size, or of fewer frames."""
     out = np.empty((frames, SIDE, SIDE, 3), np.uint8)
-    with tempfile.NamedTemporaryFile(suffix=".mp4") as file:  # OpenCV reads videos from files alone
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as file:  # OpenCV reads videos only from files
         file.write(video)
         file.flush()
         reader, count = cv2.VideoCapture(file.name), 0
@@ -96,11 +96,11 @@ def decode(video: bytes, frames: int) -> UInt8:
 
 
 def _spans(index: bytes, have: set[str], split: str) -> list[Span]:
-    """The clips that the present pieces hold, with their new places in one sequence."""
-    told, spans, start = json.loads(index), [], 0
-    for clip in told["clips"]:
+    """The clips that the present pieces hold, with their new positions in one sequence."""
+    stored, spans, start = json.loads(index), [], 0
+    for clip in stored["clips"]:
         if f"{split}/{clip['name']}" in have:
-            late = 0 if told["late"] is None else told["late"].get(clip["name"])
+            late = 0 if stored["late"] is None else stored["late"].get(clip["name"])
             spans.append(Span(clip["name"], clip["identity"], start, clip["frames"], clip["mel_start"], clip["mel_frames"], late))
             start += clip["frames"]
     return spans
@@ -146,7 +146,7 @@ def load(folder: Path, split: str, device: torch.device, say: Callable[[str], No
 
 
 def _on_device(frames: UInt8, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The frames, and what is left of them at 64×64."""
+    """The frames, and their averages at 64×64."""
     full = torch.empty(frames.shape, dtype=torch.uint8, device=device)
     coarse = torch.empty((len(frames), 3, COARSE, COARSE), dtype=torch.uint8, device=device)
     for at in range(0, len(frames), CHUNK):

@@ -1,4 +1,4 @@
-"""Names and number formats within the pieces, for both sides: whoever packs, and whoever trains."""
+"""Names and number formats within the pieces, shared by packing and training."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,9 +8,9 @@ from codec.media.types import Float32, UInt8
 PREFIX = "piece-"
 VGG, WEIGHTS, ARRAYS = "vgg16.pt", "start.pt", "arrays.npz"
 POINT_STEP = 1 / 2048
-"""Points are whole numbers of it, in half-sides: a sixteenth of a pixel."""
+"""Points are stored as multiples of this, in half-sides: a sixteenth of a pixel."""
 MEL_STEP = 3 / 255
-"""Log-mel lies in [-1, 2]."""
+"""Step of a stored byte of log-mel, which is in [-1, 2]."""
 
 
 def mel_bytes(mel: npt.NDArray[np.floating]) -> UInt8:
@@ -19,5 +19,5 @@ def mel_bytes(mel: npt.NDArray[np.floating]) -> UInt8:
 
 
 def mel_of(stored: UInt8) -> Float32:
-    """Inverse of :func:`mel_bytes`; silence, -1, comes back exactly."""
+    """Inverse of :func:`mel_bytes`; silence, -1, is restored exactly."""
     return stored.astype(np.float32) * np.float32(MEL_STEP) - 1

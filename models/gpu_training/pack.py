@@ -21,7 +21,7 @@ from models.training.trainer import SHAPE
 from models.whole_file import write_whole
 
 MOST = 60_000_000
-"""Bytes of a piece."""
+"""Largest size of a piece, in bytes."""
 VGG_LAYERS = 23
 """Convolutions up to relu4_3: the loss looks no deeper."""
 
@@ -49,7 +49,7 @@ def _npz(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def _arrays(cache: Cache) -> bytes:
-    """Everything of a split but its pictures: index, speech, points, and where the sound belongs."""
+    """Everything of a split except its pictures: index, speech, points, and the sound's offsets."""
     points, basis = coded_points(cache)
     steps = np.rint(points.reshape(len(points), -1) / POINT_STEP).astype(np.int16)
     # Changes from frame to frame are small numbers, which compress.
@@ -63,7 +63,7 @@ def _arrays(cache: Cache) -> bytes:
 
 
 def half_weights(start: Path) -> bytes:
-    """Weights that a run begins with (a checkpoint or a folder of ONNX files), as fp16."""
+    """Weights that a run starts from (a checkpoint or a folder of ONNX files), as fp16."""
     model = FaceUpsamplerNet()
     own, known = model.state_dict(), learnt(start, model.named_parameters(), SHAPE)
     fitting = {k: v.half() for k, v in known.items() if k in own and v.shape == own[k].shape}
@@ -83,7 +83,7 @@ def _losses(folder: Path) -> bytes:
 
 
 def members(data: Path, cache: Path, losses: Path, start: Path) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of all that is packed, what a run cannot do without first."""
+    """(name, content) of all that is packed; what every run needs comes first."""
     yield VGG, _losses(losses)
     yield WEIGHTS, half_weights(start)
     splits = {split: Cache(cache / split, in_memory=False) for split in ("dev", "train")}
@@ -95,11 +95,11 @@ def members(data: Path, cache: Path, losses: Path, start: Path) -> Iterator[tupl
 
 
 def pack(data: Path, cache: Path, losses: Path, start: Path, out: Path, first: int = MOST, most: int = MOST) -> list[Path]:
-    """Write ``OUT/piece-0.tar`` (of at most ``first`` bytes), ``OUT/piece-1.tar`` …; gives their paths.
+    """Write ``OUT/piece-0.tar`` (of at most ``first`` bytes), ``OUT/piece-1.tar`` … (of at most ``most``); returns their paths.
 
-    ``data``: the folder of clips; ``cache``: what ``facewire train`` has prepared of it, with
-    points; ``losses``: ``lpips_vgg16.pth``. Pieces of an earlier packing are removed. Raises
-    ``FileNotFoundError``, ``ValueError``.
+    ``data``: the folder of clips; ``cache``: what ``facewire train`` has prepared from it, with
+    points; ``losses``: the folder with ``lpips_vgg16.pth``. Pieces of an earlier packing are removed.
+    Raises ``FileNotFoundError``, ``ValueError``.
     """
     paths: list[Path] = []
     for piece in _pieces(members(data, cache, losses, start), first, most):
@@ -119,7 +119,7 @@ def _write_tar(piece: list[tuple[str, bytes]], path: Path) -> None:
 
 
 def _pieces(content: Iterable[tuple[str, bytes]], first: int, most: int) -> Iterator[list[tuple[str, bytes]]]:
-    """What fits into a tar of at most ``first`` bytes, then of ``most``."""
+    """Files that fit into a tar of at most ``first`` bytes, then into tars of at most ``most``."""
     piece: list[tuple[str, bytes]] = []
     size, limit = tarfile.RECORDSIZE, first
     for name, data in content:

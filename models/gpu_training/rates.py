@@ -1,4 +1,4 @@
-"""How many calls' frames a second a GPU draws in one batch: the network's step in fp16, replayed as a CUDA graph."""
+"""How many calls' frames a second a GPU renders in one batch: the network's step in fp16, replayed as a CUDA graph."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ CALLS = (1, 2, 4, 8, 16, 32, 64)
 
 @dataclass(frozen=True)
 class Rate:
-    """``frames``: a second, of all calls together; ``live``: how often each call's 25 FPS that is."""
+    """``frames``: frames a second of all calls together; ``live``: how many times 25 FPS that is for each call."""
 
     calls: int
     milliseconds: float
@@ -27,12 +27,12 @@ class Rate:
 
 
 def measure(network: str, seconds: float) -> Iterator[Rate]:
-    """Raises ``ValueError`` where there is no CUDA GPU."""
+    """Rates for each of :data:`CALLS`, measured for ``seconds``. Raises ``ValueError`` where there is no CUDA GPU."""
     if not torch.cuda.is_available():
         raise ValueError("there is no CUDA GPU here")
     model = FaceUpsamplerNet(CONFIGS[network]).eval().cuda().half()
     attend = model.predictor.attend
-    attend.grid = attend.grid.float()  # places do not bear being halved
+    attend.grid = attend.grid.float()  # positions must not be rounded to fp16
     channels_last(model)
     for calls in CALLS:
         yield _rate(model, calls, seconds)
@@ -48,7 +48,7 @@ def _rate(model: FaceUpsamplerNet, calls: int, seconds: float) -> Rate:
     given = random(5, 3, 8, 8), random(20, 80), random(3, 64, 64)
     shape = random(2, 54, 2)
 
-    def draw() -> torch.Tensor:
+    def render() -> torch.Tensor:
         with torch.autocast("cuda", torch.float16, cache_enabled=False):
             picture = model.step(parts, *given, shape=shape)[0]
         return picture.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
@@ -56,11 +56,11 @@ def _rate(model: FaceUpsamplerNet, calls: int, seconds: float) -> Rate:
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):  # type: ignore[no-untyped-call]
         for _ in range(3):
-            draw()
+            render()
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        draw()
+        render()
     count, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
         for _ in range(10):

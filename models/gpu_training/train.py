@@ -1,4 +1,4 @@
-"""``call`` trained at 256×256 for as many minutes as there are: all batches are made on the GPU, nothing waits for the CPU."""
+"""Trains ``call`` at 256×256 for a given number of minutes: all batches are made on the GPU, nothing waits for the CPU."""
 
 import io
 import json
@@ -50,12 +50,12 @@ class GpuTrainConfig:
 
 
 def rate_at(highest: float, step: int, done: float) -> float:
-    """Rises over 200 steps; falls along a straight line to 2 % from 40 % of the time on."""
+    """Rises over 200 steps; falls linearly to 2 % over the last 60 % of the time."""
     return highest * min(1.0, (step + 1) / 200) * min(1.0, max(0.02, (1 - done) / 0.6))
 
 
 def places(boxes: Tensor, crop: int, face: float, rng: np.random.Generator) -> Tensor:
-    """Left upper corners (N, 2), x and y in whole pixels, of crops around lips, eyes or anywhere."""
+    """Top left corners (N, 2), x and y in whole pixels, of crops around lips, eyes or anywhere."""
     n, most, device = len(boxes), 256 - crop, boxes.device
     anywhere, jitter = on(device, rng.integers(0, most + 1, (n, 2))), on(device, rng.normal(0, crop / 8, (n, 2)))
     eyes, wanted = on(device, rng.random(n) < 0.5), on(device, rng.random(n) < face)
@@ -65,7 +65,7 @@ def places(boxes: Tensor, crop: int, face: float, rng: np.random.Generator) -> T
 
 
 def cut(images: Tensor, corners: Tensor, crop: int) -> Tensor:
-    """The crops (N, 3, crop, crop): pixels as they are."""
+    """The crops (N, 3, crop, crop), their pixels unchanged."""
     at = (torch.arange(crop, device=images.device) + 0.5) / 128 - 1
     x, y = (at[None] + corners[:, i, None] / 128 for i in (0, 1))
     grid = torch.stack([x[:, None].expand(-1, crop, -1), y[:, :, None].expand(-1, -1, crop)], 3)
@@ -73,8 +73,8 @@ def cut(images: Tensor, corners: Tensor, crop: int) -> Tensor:
 
 
 class GpuTrainer:
-    """One run. ``footage`` is trained on, ``dev`` judged on. It begins with ``call``, weights by name, or with what was
-    packed; ``small`` with a part of that, and its keyframe's features stay ``call``'s."""
+    """One run, trained on ``footage`` and evaluated on ``dev``. It starts from ``call``, weights by name, or else from the
+    packed weights; ``small`` starts from a part of them and keeps ``call``'s keyframe features."""
 
     def __init__(
         self, config: GpuTrainConfig, pieces: Path, footage: Footage, dev: Footage | None, call: dict[str, Tensor] | None = None
@@ -135,7 +135,7 @@ class GpuTrainer:
         loss.backward()
         norm = nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.requires_grad], 1.0)
         if self.device.type == "cuda":
-            # The fused optimiser leaves the weights alone where this is one; asking for the norm would stop the GPU.
+            # The fused optimiser skips the step where this is one; reading the norm on the CPU would stall the GPU.
             self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
             self.optimiser.step()
         elif torch.isfinite(norm):
@@ -147,7 +147,7 @@ class GpuTrainer:
         return parts
 
     def look_up_difficulty(self) -> None:
-        """Clips whose frames come out worst are drawn more often."""
+        """Let clips with the largest errors be drawn more often from now on."""
         seen = self.seen.cpu().numpy()
         error = np.where(seen > 0, self.error.cpu().numpy() / np.maximum(seen, 1), np.nan)
         self.sampler.note(error)
@@ -155,7 +155,7 @@ class GpuTrainer:
         self.seen *= 0.5
 
     def run(self, out: Path, say: Callable[[str], None]) -> dict[str, float]:
-        """Train; writes ``NETWORK.pt`` (the average, fp16) at every judgement and ``NETWORK.jsonl``; gives the last figures."""
+        """Train; writes ``NETWORK.pt`` (the average, fp16) at every evaluation and ``NETWORK.jsonl``; returns last figures."""
         config, began = self.config, time.monotonic()
         limit, step, judged = config.minutes * 60, 0, began
         parts: list[Tensor] = []
@@ -212,7 +212,7 @@ class GpuTrainer:
 
 
 def psnr(output: Tensor, truth: Tensor, where: Tensor) -> Tensor:
-    """Of each sample where ``where`` is one, in dB; nan where it is so nowhere."""
+    """PSNR in dB of each sample, where ``where`` is one; nan if it is one nowhere."""
     count = where.sum((1, 2, 3))
     error = (((output - truth) ** 2).mean(1, keepdim=True) * where).sum((1, 2, 3)) / count
     return -10 * torch.log10(error.clamp_min(1e-7))
@@ -230,7 +230,7 @@ def judged_frames(footage: Footage, every: int, batch: int) -> list[Wanted]:
 
 
 def run(pieces: Path, out: Path, runs: Sequence[GpuTrainConfig], say: Callable[[str], None], device: torch.device) -> None:
-    """Load once, then train and write each. Raises ``FileNotFoundError``, ``ValueError``."""
+    """Load once, then train and write each network. Raises ``FileNotFoundError``, ``ValueError``."""
     out.mkdir(parents=True, exist_ok=True)
     footage, dev = (load(pieces, split, device, say) for split in ("train", "dev"))
     call = None

@@ -1,5 +1,5 @@
-"""Lets the networks begin with what the lip-sync expert has learnt about sound: little speech is at
-hand to learn it anew."""
+"""Initialises an audio encoder from the lip-sync expert: there is too little speech to learn it from
+scratch."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """Mouths, lips and sound for the lip-sync expert: cached once, then drawn as runs of frames and
-varied at random.
+augmented at random.
 
-A run is some frames in a row of one clip with all the sound that belongs to them: every window in
-it is in sync with its own sound and out of sync with that of the others.
+A run is several consecutive frames of one clip with all their sound: every window in it is in sync
+with its own sound and out of sync with that of the others.
 """
 
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ LIPS_SCALE = 10.0
 
 
 def lips_of(points: np.ndarray) -> np.ndarray:
-    """Mesh points (468, 3) → lips and chin (41, 2) from under the nose, the eyes level and their
-    distance the unit."""
+    """Mesh points (468, 3) → lips and chin (41, 2) relative to the point under the nose, turned so that
+    the eyes are level, in units of the eyes' distance."""
     eyes = points[_LEFT_EYE, :2] - points[_RIGHT_EYE, :2]
     across = float(np.linalg.norm(eyes)) + 1e-3
     x, y = eyes / across
@@ -58,7 +58,7 @@ def prepare_mouths(folder: Path) -> None:
     """Write ``mouths.npy`` (total frames, 56, 84) uint8 luma and ``lips.npy`` (total frames, 41, 2)
     float16 into the split.
 
-    Zeros where a clip has no sound or no face was found. Does nothing when they are there. Needs
+    Zeros where a clip has no sound or no face was found. Does nothing when both files exist. Needs
     ``regions.npy`` (:func:`models.data.find_regions.prepare_regions`), raises ``FileNotFoundError``
     without. About 10 ms a frame on one core.
     """
@@ -94,7 +94,7 @@ def prepare_mouths(folder: Path) -> None:
 
 
 def has_audio(cache: Cache, clip: Clip) -> bool:
-    """Whether a clip has sound that isn't silence: many have a sound track of nothing but zeros."""
+    """Whether a clip has sound that is not silence: many have a sound track of only zeros."""
     mel = cache.mel[clip.mel_start : clip.mel_start + clip.mel_frames].astype(np.float32)
     return clip.mel_frames > 0 and float(mel.std()) > 0.01
 
@@ -111,7 +111,7 @@ def _crop(rgb: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Runs:
-    """Mouths (N, L, 48, 72) luma in [0, 1], lips (N, L, 82) about their clip's median, log-mel (N, 4L, 80)."""
+    """Mouths (N, L, 48, 72) luma in [0, 1], lips (N, L, 82) relative to their clip's median, log-mel (N, 4L, 80)."""
 
     mouths: Tensor
     lips: Tensor
@@ -119,7 +119,7 @@ class Runs:
 
 
 class SyncData:
-    """The clips that aren't silent of a prepared split, after :func:`prepare_mouths`."""
+    """The clips of a prepared split that are not silent, after :func:`prepare_mouths`."""
 
     def __init__(self, folder: Path) -> None:
         self.cache = Cache(folder, in_memory=False)
@@ -129,7 +129,7 @@ class SyncData:
         self.clips = [c for c in self.cache.clips if has_audio(self.cache, c)]
         for clip in self.clips:
             lips, found = (a[clip.start : clip.start + clip.frames] for a in (self.lips, self.faces))
-            if found.any():  # how the mouth is shaped says who it is, how it departs from that what is said
+            if found.any():  # the median shape is the person's; the deviations from it are speech
                 lips -= np.median(lips[found], 0)
         self.lips *= LIPS_SCALE * self.faces[:, None, None]
 
@@ -147,7 +147,7 @@ class SyncData:
         return mel
 
     def plain(self, clip: Clip, mouths: bool = True) -> Runs:
-        """A whole clip, unvaried, as a batch of one; without its mouths (N, 0, …) unless ``mouths``."""
+        """A whole clip, not augmented, as a batch of one; without its mouths (N, 0, …) unless ``mouths``."""
         frames = slice(clip.start, clip.start + clip.frames)
         top, left = ((a - b) // 2 for a, b in zip(STORED, MOUTH, strict=True))
         seen = self.mouths[frames if mouths else slice(0), top : top + MOUTH[0], left : left + MOUTH[1]]
@@ -156,12 +156,12 @@ class SyncData:
 
 
 class SyncSampler:
-    """Draws ``batch`` varied runs of ``length`` frames; a batch is a pure function of (seed, step)
+    """Draws ``batch`` augmented runs of ``length`` frames; a batch is a pure function of (seed, step)
     and of ``clips``.
 
-    ``clips``: name of each clip to draw from and the frames its sound comes late (negative: early),
-    which is put right. ``mouths`` False leaves the mouths out. Raises ``ValueError`` when no clip
-    is long enough.
+    ``clips``: name of each clip to draw from and by how many frames its sound is late (negative:
+    early), which is corrected. ``mouths`` False leaves the mouths out. Raises ``ValueError`` when no
+    clip is long enough.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class SyncSampler:
         if not people:
             raise ValueError(f"no clip with sound and a face in {length} frames in a row")
         self.people = list(people.values())
-        # By the square root, so that people with little footage are not drowned out.
+        # The square root, so that people with little footage are drawn often enough.
         weight = np.sqrt([sum(c.frames for c, _ in p) for p in self.people])
         self.weight = weight / weight.sum()
 
@@ -200,8 +200,8 @@ class SyncSampler:
 
 @dataclass
 class Placement:
-    """How each run's picture is cut out: turn in radians, share of the stored crop, ±1 for
-    mirrored, shift; (N,) each."""
+    """How each run's picture is cut out: ``turn`` in radians, ``scale`` as a share of the stored crop,
+    ``mirror`` −1 if mirrored, else 1, each (N,); ``shift`` (N, 2)."""
 
     turn: np.ndarray
     scale: np.ndarray
@@ -223,8 +223,8 @@ def move_lips(lips: np.ndarray, place: Placement) -> np.ndarray:
 
 
 def vary_mouths(stored: Tensor, place: Placement, rng: np.random.Generator) -> Tensor:
-    """Cached crops (N, L, 56, 84) in [0, 1] → (N, L, 48, 72), cut out by ``place``; each run lit
-    and blurred as a whole."""
+    """Cached crops (N, L, 56, 84) in [0, 1] → (N, L, 48, 72), cut out by ``place``; light and blur are
+    changed for a whole run alike."""
     n, length = stored.shape[:2]
     cos, sin, shape = place.scale * np.cos(place.turn), place.scale * np.sin(place.turn), STORED[1] / STORED[0]
     theta = np.zeros((n, 2, 3), np.float32)
@@ -233,7 +233,7 @@ def vary_mouths(stored: Tensor, place: Placement, rng: np.random.Generator) -> T
     theta[:, :, 2] = place.shift
     grid = F.affine_grid(torch.from_numpy(theta), [n, 1, *MOUTH], align_corners=False)
     out = F.grid_sample(stored, grid, padding_mode="border", align_corners=False)
-    # Generated frames are softer than real ones: sharpness must not be what tells.
+    # Generated frames are softer than real ones: sharpness must not give them away.
     for i in np.flatnonzero(rng.random(n) < 0.3):
         side = (int(rng.integers(20, 40)), int(rng.integers(30, 60)))
         out[i] = F.interpolate(F.interpolate(out[i : i + 1], side, mode="area"), MOUTH, mode="bilinear")[0]
@@ -246,7 +246,7 @@ def vary_mouths(stored: Tensor, place: Placement, rng: np.random.Generator) -> T
 
 
 def vary_sound(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Log-mel (R, 80) louder or softer, through another microphone, pitched, over noise, some bands missing."""
+    """Log-mel (R, 80) with its volume, microphone response and pitch changed, noise added, some bands removed."""
     bands = np.arange(BANDS)
     shift = int(rng.integers(-3, 4))
     curve = np.interp(bands, np.linspace(0, BANDS - 1, 5), rng.uniform(-0.15, 0.15, 5)) + rng.uniform(-0.2, 0.2)

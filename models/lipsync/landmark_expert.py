@@ -1,10 +1,10 @@
-"""Which clips' sound is the visible person's, and how late it comes: told by a small expert that
-sees only lip landmarks.
+"""Finds which clips' sound is the visible person's, and how late it is, by a small expert that sees
+only lip landmarks.
 
 It learns within a minute what takes an expert that sees pixels far longer, so it can be trained
-several times: each person is judged by one that was trained on the others, for an expert believes
-whatever it was trained on. A second round trains on the clips that the first one kept, their sound
-moved to where it belongs, and judges all anew.
+several times: each person is judged by an expert that was trained on the others, because an expert
+accepts whatever it was trained on. A second round trains on the clips that the first one kept, with
+their sound offsets corrected, and judges all of them again.
 """
 
 from collections.abc import Callable
@@ -37,19 +37,19 @@ class LipsConfig:
     folds: int = 3
     rounds: int = 2
     least_confidence: float = LEAST_CONFIDENCE
-    """Below it a clip's sound isn't its own."""
+    """Below this confidence a clip's sound is taken as not its own."""
     most_late: int = MOST_LATE
-    """Frames that a sound may come late or early and still be put right: more is chance."""
+    """Largest offset in frames, late or early, that is corrected: a larger one is chance."""
     seed: int = 0
 
 
 def features_of(lips: Tensor) -> Tensor:
-    """Lips (N, L, 82) → what :class:`Matcher` takes, (N, L, 128): the rest is left for what only pixels show."""
+    """Lips (N, L, 82) → what :class:`Matcher` takes, (N, L, 128): the other features are for what only pixels show."""
     return F.pad(lips, (0, FEATURES - lips.shape[-1]))
 
 
 def train_lips(data: SyncData, clips: dict[str, int], config: LipsConfig, seed: int) -> Matcher:
-    """Train a landmark expert on ``clips`` (with the frames their sound comes late); frozen, for evaluation."""
+    """Train a landmark expert on ``clips`` (with the frames that their sound is late); returns it frozen."""
     torch.manual_seed(seed)
     model = Matcher(config.times)
     sampler = SyncSampler(data, clips, config.batch, config.length, seed, mouths=False)
@@ -76,7 +76,7 @@ def by_lips(model: Matcher, data: SyncData) -> Embed:
 
 
 def judge_clips(data: SyncData, config: LipsConfig, say: Callable[[str], None] = lambda _: None) -> dict[str, Score]:
-    """Confidence and offset of every clip that isn't silent, each by an expert that wasn't trained
+    """Confidence and offset of every clip that is not silent, each by an expert that was not trained
     on its person."""
     people = sorted({c.identity for c in data.clips})
     order = np.random.default_rng(config.seed).permutation(len(people))

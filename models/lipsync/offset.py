@@ -1,4 +1,4 @@
-"""The offset between lips and sound, from how far apart they are at each shift (as SyncNet's LSE-C and offset)."""
+"""The offset between lips and sound, from their distance at each shift (as SyncNet's LSE-C and offset)."""
 
 import numpy as np
 
@@ -10,9 +10,9 @@ REACH = 15
 
 def nearest(means: Float64) -> tuple[int, float]:
     """Mean distances (2·reach + 1,) at shifts −reach … +reach → (the shift of the smallest, the
-    median less the smallest).
+    median minus the smallest).
 
-    NaN entries are ignored. The second is the confidence: the larger, the clearer the shift.
+    NaN entries are ignored. The second value is the confidence: the larger, the clearer the shift.
     """
     best = int(np.nanargmin(means))
     return best - len(means) // 2, float(np.nanmedian(means) - means[best])

@@ -1,5 +1,5 @@
-"""How well an expert tells sounds in sync from shifted ones; how late a clip's sound comes, and
-whether it is its own."""
+"""How well an expert distinguishes sounds in sync from shifted ones; how late a clip's sound is, and
+whether it is the clip's own."""
 
 from collections.abc import Callable
 
@@ -14,9 +14,9 @@ from models.lipsync.sync_file import Score
 from models.lipsync.syncnet import EPSILON, SyncNet
 
 APART = 5
-"""Frames from which on a shifted sound counts as wrong: the window's own length."""
+"""Shift, in frames, from which a sound counts as wrong: the window's own length."""
 NEAR = 1
-"""Frames that a found offset may be off: 40 ms, below what people notice."""
+"""Frames by which a found offset may be wrong: 40 ms, less than people notice."""
 
 Embed = Callable[[Clip], tuple[Tensor, Tensor]]
 """A clip → embeddings (P, E) of its P windows and of their sounds."""
@@ -27,7 +27,7 @@ def distances(embed: Embed, data: SyncData, clip: Clip) -> np.ndarray:
     """Distances (P, 31) of each window of a clip to the sound −15 … +15 frames from its own; NaN
     beyond the clip's ends.
 
-    A distance is that of the two embeddings brought to length 1, in [0, √2]. Windows without a face
+    A distance is that of the two embeddings normalised to length 1, in [0, √2]. Windows without a face
     are left out.
     """
     face, sound = (x / x.norm(dim=1, keepdim=True).clamp_min(EPSILON) for x in embed(clip))
@@ -48,9 +48,9 @@ def curve(rows: np.ndarray) -> np.ndarray:
 
 
 def clip_score(rows: np.ndarray) -> Score:
-    """From :func:`distances`: ``offset``, how many frames the sound comes late, and ``confidence``,
-    like SyncNet's LSE-C the median distance over all shifts less the smallest, the distances being
-    averaged over the clip's windows first.
+    """From :func:`distances`: ``offset``, by how many frames the sound is late, and ``confidence``,
+    which like SyncNet's LSE-C is the median distance over all shifts minus the smallest, of distances
+    averaged over the clip's windows.
 
     Both 0 for a clip too short to be judged.
     """  # fmt: skip
@@ -75,8 +75,8 @@ def evaluate_sync(embed: Embed, data: SyncData, late: dict[str, int]) -> Score:
     """Accuracies in [0, 1] over the clips named in ``late``, each against the offset given there.
 
     ``two_way``: of a window's own sound and one at least :data:`APART` frames off, its own is
-    nearer. ``offset_window``, ``offset_clip``: the nearest sound within ±:data:`REACH` frames lies
-    within ±:data:`NEAR`, for one window alone and averaged over the clip. ``cosine`` and
+    nearer. ``offset_window``, ``offset_clip``: the nearest sound within ±:data:`REACH` frames is
+    within ±:data:`NEAR`, for a single window and averaged over the clip. ``cosine`` and
     ``cosine_shifted``: mean cosine of pairs in sync and of pairs that are not.
     """
     found: dict[str, list[np.ndarray]] = {}
@@ -102,5 +102,5 @@ def evaluate_sync(embed: Embed, data: SyncData, late: dict[str, int]) -> Score:
 
 
 def score_clips(embed: Embed, data: SyncData) -> dict[str, Score]:
-    """:func:`clip_score` of every clip that isn't silent, by name."""
+    """:func:`clip_score` of every clip that is not silent, by name."""
     return {c.name: clip_score(distances(embed, data, c)) for c in data.clips}

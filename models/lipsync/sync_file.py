@@ -1,5 +1,5 @@
-"""``sync.json`` in a prepared split: how sure the lip-sync expert is that a clip's sound is its
-face's, and how late it comes."""
+"""``sync.json`` in a prepared split: how certain the lip-sync expert is that a clip's sound is its
+face's, and how late the sound is."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from models.whole_file import write_whole
 
 FILE = "sync.json"
 LEAST_CONFIDENCE = 0.05
-"""Below this confidence a clip's sound isn't its own."""
+"""Below this confidence a clip's sound is taken as not its own."""
 MOST_LATE = 8
 """An offset of more frames, either way, is chance."""
 
@@ -22,13 +22,13 @@ def write_scores(scores: dict[str, Score], folder: Path) -> None:
 
 
 def read_scores(folder: Path) -> dict[str, Score] | None:
-    """The clips' scores; None where the expert hasn't been asked."""
+    """The clips' scores; None if the expert has not scored them."""
     path = folder / FILE
     return json.loads(path.read_text()) if path.exists() else None
 
 
 def in_sync(scores: dict[str, Score], least_confidence: float = LEAST_CONFIDENCE, most_late: int = MOST_LATE) -> dict[str, int]:
-    """The clips whose sound is their own, with the frames that it comes late; the rest is music,
-    voice-over or dubbing."""
+    """The clips whose sound is their own, with the number of frames that it is late; the others have
+    music, voice-over or dubbing."""
     good = {name: s for name, s in scores.items() if s["confidence"] >= least_confidence}
     return {name: int(s["offset"]) for name, s in good.items() if abs(s["offset"]) <= most_late}

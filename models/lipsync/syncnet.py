@@ -1,10 +1,10 @@
 """Lip-sync expert: do these five frames' mouths and this sound belong together? (paper section 3.2)
 
-Two networks whose embeddings meet, as in SyncNet (Chung & Zisserman, 2016) and Wav2Lip (2020),
-trained by :mod:`models.lipsync.trainer` and then frozen as L_sync. Unlike there both run along a
-whole clip at once, each mouth being looked at once for all the windows it lies in, and the mouth's
-features are taught where the lips are: with minutes of speech instead of hundreds of hours, sound
-alone doesn't teach a network to see them.
+Two networks with a common embedding space, as in SyncNet (Chung & Zisserman, 2016) and Wav2Lip
+(2020), trained by :mod:`models.lipsync.trainer` and then frozen as L_sync. Unlike those, both run
+along a whole clip at once, so that each mouth is processed once for all its windows, and the mouth's
+features are also trained to give the lips' landmarks: with minutes of speech instead of hundreds of
+hours, sound alone does not teach a network to see them.
 
     frames, boxes → mouths_of → MouthNet (each frame) → Matcher.faces (T frames) → embedding
     log-mel ──────────────────────────────────────────→ Matcher.sounds (4T rows) → embedding
@@ -20,14 +20,14 @@ from models.training.checkpoint import load_state
 
 EPSILON = 1e-6
 MOUTH = (48, 72)
-"""Height and width that a mouth is looked at in."""
+"""Height and width of a mouth's picture."""
 MEL_ROWS = 4
-"""Rows of log-mel in a video frame."""
+"""Rows of log-mel for a video frame."""
 FEATURES = 128
 HIDDEN = 128
 EMBEDDING = 256
 USUAL_BOX = (79.0, 139.0, 175.0, 203.0)
-"""Where a mouth lies in most of the training pictures (256×256): looked at where no landmarks are given."""
+"""Where a mouth is in most of the training pictures (256×256): used where no landmarks are given."""
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -35,12 +35,12 @@ def mouth_box(boxes: Tensor) -> Tensor:
     """Region boxes (..., 4, 4) of :mod:`models.data.regions` → (..., 4) mouth and chin, x0, y0, x1,
     y1, three wide to two high.
 
-    Hung on the nose and the eyes' distance, which speech doesn't move: a box around the lips would
-    follow them and hide how far the mouth opens. Where nothing was found it is :data:`USUAL_BOX`.
+    Placed by the nose and the eyes' distance, which speech does not change: a box around the lips would
+    follow them and hide how far the mouth opens. Where no face was found it is :data:`USUAL_BOX`.
     """
     boxes = boxes.float()
     lips, nose, eyes = boxes[..., 0, :], boxes[..., 1, :], boxes[..., 2, :]
-    # The eyes come nearer to one another as the head turns, and eyes and nose as it nods; seldom both.
+    # When the head turns, the eyes come closer to each other; when it nods, eyes and nose do; seldom both.
     size = torch.maximum(eyes[..., 2] - eyes[..., 0], 1.8 * (nose[..., 3] - (eyes[..., 1] + eyes[..., 3]) / 2))
     x, y = (lips[..., 0] + lips[..., 2]) / 2, nose[..., 3] + 0.25 * size
     box = torch.stack([x - 0.525 * size, y - 0.35 * size, x + 0.525 * size, y + 0.35 * size], -1)
@@ -81,7 +81,7 @@ class _Same(nn.Module):
 
 
 class MouthNet(nn.Module):
-    """Mouths (N, L, 48, 72) luma in [0, 1] → features (N, L, 128), of each frame alone; 13 MMAC a
+    """Mouths (N, L, 48, 72) luma in [0, 1] → features (N, L, 128), for each frame separately; 13 MMAC a
     frame at ``width`` 16."""
 
     def __init__(self, width: int) -> None:
@@ -99,7 +99,7 @@ class MouthNet(nn.Module):
 
 class Matcher(nn.Module):
     """Features (N, L, 128) of frames and log-mel (N, 4L, 80) → two embeddings (N, L − times + 1,
-    256), none negative."""
+    256) without negative entries."""
 
     def __init__(self, times: int = 5) -> None:
         super().__init__()
@@ -121,11 +121,11 @@ class Matcher(nn.Module):
 
 class SyncNet(nn.Module):
     """Frames (N, T, 3, S, S) RGB in [0, 1] and log-mel (N, 4T, 80) → two embeddings (N, 256)
-    without negative parts.
+    without negative entries.
 
-    The sound's rows are those that :meth:`models.data.cache.Cache.speech` gives for the middle
-    frame. ``boxes`` (N, T, 4, 4) are the landmark regions at 256×256; without them the mouth is
-    looked for where it usually is, which is less reliable. No entry is negative, so the cosine of
+    The sound's rows are those that :meth:`models.data.cache.Cache.speech` returns for the middle
+    frame. ``boxes`` (N, T, 4, 4) are the landmark regions at 256×256; without them the mouth's usual
+    position is taken, which is less reliable. No entry is negative, so the cosine of
     two embeddings lies in [0, 1] and its logarithm is defined. Differentiable in the frames. Raises
     ``ValueError`` for another number of frames than ``times`` (at least 3).
     """
@@ -161,10 +161,10 @@ def sync_loss(face: Tensor, sound: Tensor) -> Tensor:
 
 
 def match_loss(face: Tensor, sound: Tensor, sharpness: float) -> Tensor:
-    """Embeddings (N, P, E) of N runs' windows and sounds → how badly they are told apart within each run.
+    """Embeddings (N, P, E) of N runs' windows and sounds → how badly they are distinguished within each run.
 
-    Cross-entropy of picking a window's own sound among all of its run's, and the other way round, cosines times
-    ``sharpness`` being the logits. The sounds one frame off are left out: no label is that exact.
+    Cross-entropy of picking a window's own sound among all of its run's, and the other way round; the logits are
+    cosines times ``sharpness``. The sounds one frame off are left out: no label is that exact.
     """
     face, sound = (x.float() / x.float().norm(dim=2, keepdim=True).clamp_min(EPSILON) for x in (face, sound))
     place = torch.arange(face.shape[1], device=face.device)
@@ -175,7 +175,7 @@ def match_loss(face: Tensor, sound: Tensor, sharpness: float) -> Tensor:
 
 
 def load_sync(path: Path) -> SyncNet:
-    """The trained expert, frozen, for evaluation; the weights that :class:`SyncTrainer` saved in ``OUT.pt``. Raises
+    """The trained expert, frozen, in evaluation mode, with the weights that ``SyncTrainer`` saved in ``OUT.pt``. Raises
     ``FileNotFoundError``, and ``ValueError`` for another file."""
     state = load_state(path)
     try:

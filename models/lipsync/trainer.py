@@ -1,10 +1,10 @@
 """Training of the lip-sync expert: ``python -m models.lipsync.trainer CACHE OUT.pt`` (CACHE:
 prepared ``train`` and ``dev``).
 
-In two stages, on the clips whose sound is their own, moved to where it belongs
-(:mod:`models.lipsync.landmark_expert`, kept as ``sync.json`` in each split): first an expert that
-sees only lip landmarks, then the one that sees pixels. That one begins with the first one's
-knowledge of sound and learns to see the lips, and then whatever else in a mouth tells what is said.
+In two stages, on the clips whose sound is their own, with its offset corrected
+(:mod:`models.lipsync.landmark_expert`; stored as ``sync.json`` in each split): first an expert that
+sees only lip landmarks, then the one that sees pixels. The second starts with the first one's network
+for sound and learns to see the lips, and then whatever else in a mouth shows what is said.
 """
 
 import argparse
@@ -52,21 +52,21 @@ class SyncConfig:
     lips_weight: float = 2.0
     """Weight of the features' distance from the lip landmarks."""
     still: float = 0.15
-    """Share of the steps in which what the landmark expert learnt stays as it is: until the mouths'
-    features mean something."""
+    """Share of the steps in which the landmark expert's part stays frozen: until the mouths' features
+    mean something."""
     learnt_rate: float = 0.3
-    """Share of the learning rate for it afterwards."""
+    """Share of the learning rate for that part afterwards."""
     seed: int = 0
     threads: int = 2
     save_minutes: float = 2.0
 
 
 class SyncTrainer:
-    """One run: its state is (model, average, optimiser, step, seconds) and can be saved and taken
-    up again exactly.
+    """One run: its state is (model, average, optimiser, step, seconds) and can be saved and resumed
+    exactly.
 
-    The checkpoint ``OUT.state.pt`` lies beside the result ``OUT.pt``. ``learnt``: the landmark
-    expert to begin with.
+    The checkpoint ``OUT.state.pt`` is next to the result ``OUT.pt``. ``learnt``: the landmark expert
+    to start from.
     """
 
     def __init__(self, config: SyncConfig, out: Path, learnt: Matcher | None = None) -> None:
@@ -94,7 +94,7 @@ class SyncTrainer:
         write_whole(self.out, partial(torch.save, result))
 
     def train_step(self, runs: Runs) -> dict[str, float]:
-        """One optimiser step; gives the loss's parts."""
+        """One optimiser step; returns the loss's parts."""
         config, done = self.config, self.step / self.config.steps
         rate = cosine_rate(config.rate, self.step, config.steps)
         self.optimiser.param_groups[0]["lr"] = rate
@@ -109,7 +109,7 @@ class SyncTrainer:
         return {"match": float(match.detach()), "lips": float(lips.detach())}
 
     def run(self, sampler: SyncSampler, say: Callable[[str], None]) -> None:
-        """Train until ``steps`` are done, the next batch being drawn meanwhile."""
+        """Train until ``steps`` are done; the next batch is drawn during each step."""
         saved, sums = self.seconds, {"match": 0.0, "lips": 0.0}
         with ThreadPoolExecutor(1) as pool:
             coming = pool.submit(sampler.draw, self.step)
@@ -131,11 +131,11 @@ class SyncTrainer:
 def train_sync(
     cache: Path, out: Path, config: SyncConfig, lips: LipsConfig, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:  # fmt: skip
-    """Prepare what is missing in ``cache``, train on ``train``, judge on ``dev``; writes ``out``
-    and a ``.json`` beside it.
+    """Prepare what is missing in ``cache``, train on ``train``, evaluate on ``dev``; writes ``out``
+    and a ``.json`` next to it.
 
-    The accuracies on ``dev`` (:func:`evaluate_sync`) are against the offset that the landmark
-    expert finds for each clip, which is trained on other people, and against none. Raises
+    The accuracies on ``dev`` (:func:`evaluate_sync`) are against the offset of each clip found by the
+    landmark expert, which is trained on other people, and against no offset. Raises
     ``FileNotFoundError`` where there is no cache.
     """
     torch.set_num_threads(config.threads)

@@ -30,7 +30,7 @@ def zero_conv(cin: int, cout: int, bias: float = 0.0) -> nn.Conv2d:
 
 
 def unrounded(like: Tensor) -> AbstractContextManager[object]:
-    """Arithmetic as the tensors have it, within an autocast to 16 bits."""
+    """Within an autocast to 16 bits: a context for arithmetic in the tensors' own type."""
     kind = like.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
@@ -43,8 +43,8 @@ def base_grid(height: int, width: int, like: Tensor) -> Tensor:
 
 
 def displaced(flow: Tensor) -> Tensor:
-    """:func:`base_grid` + ``flow``, both (N, 2, H, W). The grid as a row and a column: exported as it is it would be a third
-    of a megabyte."""
+    """:func:`base_grid` + ``flow``, both (N, 2, H, W). The grid is built from a row and a column: exported
+    whole it would take a third of a megabyte."""
     grid = base_grid(flow.shape[2], flow.shape[3], flow)
     across, down = grid[:, :1, :1], grid[:, 1:, :, :1]
     return flow.float() + torch.cat([across, across * 0], 1) + torch.cat([down * 0, down], 1)
@@ -64,7 +64,7 @@ def up(x: Tensor, factor: int) -> Tensor:
 
 
 class CrossAttention(nn.Module):
-    """Each place of the target asks every place of the keyframe; gives features and the places it found.
+    """Each position of the frame attends to every position of the keyframe.
 
     Four heads. Returns the update (N, C, H, W) and, for each head, the expected displacement
     towards the keyframe, (N, 8, H, W), in the units of :func:`warp`.
@@ -79,7 +79,7 @@ class CrossAttention(nn.Module):
         self.key = nn.Conv2d(key_channels, key_channels, 1)
         self.value = nn.Conv2d(key_channels, key_channels, 1)
         self.merge = nn.Conv2d(key_channels, channels, 1)
-        # Strong enough that each place first finds itself: displacements begin near zero, not at the middle.
+        # Strong enough that each position first attends to itself: displacements begin near zero, not at the middle.
         self.place_q = nn.Parameter(torch.randn(1, key_channels, size, size) * 1.1)
         self.place_k = nn.Parameter(self.place_q.detach().clone())
         grid = base_grid(size, size, self.place_q)
@@ -90,7 +90,7 @@ class CrossAttention(nn.Module):
         return x.reshape(n, self.HEADS, self.width, self.size * self.size)
 
     def keys(self, identity: Tensor) -> tuple[Tensor, Tensor]:
-        """What depends on the keyframe alone: key and value, each (N, C, H, W)."""
+        """What depends only on the keyframe: key and value, each (N, C, H, W)."""
         return self.key(identity) + self.place_k.to(identity.dtype), self.value(identity)
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,14 +100,14 @@ class CrossAttention(nn.Module):
         found = (weight @ self._split(value).transpose(2, 3)).transpose(2, 3)
         update = self.merge(found.reshape(n, -1, self.size, self.size))
         grid: Tensor = self.grid  # type: ignore[assignment]
-        with unrounded(x):  # a place rounded to bf16 would be half a pixel off
+        with unrounded(x):  # a position rounded to bf16 would be half a pixel off
             places = weight.float() @ grid.reshape(1, 1, 2, -1).transpose(2, 3)
         shift = places.transpose(2, 3) - grid.reshape(1, 1, 2, -1)
         return update, shift.reshape(n, 2 * self.HEADS, self.size, self.size)
 
 
 def channels_last(model: nn.Module) -> None:
-    """Lay out the weights of 2-D convolutions as the fast kernels want them."""
+    """Lay out the weights of 2-D convolutions as the fast kernels require."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)

@@ -24,8 +24,8 @@ _EYE = 3
 
 
 def _own_movements() -> Tensor:
-    """(54, 54): movement of every point → those that are emphasised. Of lids it is how far they move from the
-    mean of their eye's, which moves with the head."""
+    """(54, 54): movement of every point → the movements that are emphasised. For lids that is the movement relative to
+    the mean of their eye's lids, which moves with the head."""
     out = torch.zeros(len(MESH), len(MESH))
     lips = [MESH.index(p) for p in (*OUTER_LIPS, *INNER_LIPS_ABOVE, *INNER_LIPS_BELOW)]
     out[lips, lips] = 1
@@ -45,8 +45,8 @@ def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def emphasised(shape: Tensor | None) -> Tensor | None:
-    """Points (N, 2, 54, 2), the keyframe's and then now's, in [-1, 1] → the same with lips and lids moved further. What an affine
-    map tells of all points, the head's movement, is left as it is; so are unknown points, None or all zero."""
+    """Points (N, 2, 54, 2), the keyframe's and then now's, in [-1, 1] → the same with lips and lids moved further. The affine
+    part of all points' movement, the head's, is left as it is; so are unknown points, None or all zero."""
     if shape is None:
         return None
     with unrounded(shape):

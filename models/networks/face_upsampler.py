@@ -9,8 +9,8 @@ The paper's idea (pictures and speech drive the keyframe) with a dense flow in p
                                                                                               │            step.onnx
     keyframe 256 ── warped by the flow ─► + light from the 8×8 ─► generator at 128 ─► residual and mask at 256
 
-The part that runs for every frame is small, so a frame costs few GFLOP. ``FaceUpsamplerNet.coarse`` alone
-is what is trained first, at 64×64. The points may be missing; pictures of 16×16 or 32×32 add their detail.
+The part that runs for every frame is small, so a frame costs few GFLOP. Training begins with only
+``FaceUpsamplerNet.coarse``, at 64×64. The points may be missing; pictures of 16×16 or 32×32 add their detail.
 """
 
 from dataclasses import dataclass, replace
@@ -27,8 +27,8 @@ from models.networks.shape_hint import hint
 
 @dataclass(frozen=True)
 class FaceUpsamplerConfig:
-    """Channels of the keyframe's features at each scale (``c…``), and of what is made of them for each frame (``p…``,
-    None: as many). The defaults are what ships as ``call``."""
+    """Channels of the keyframe's features at each scale (``c…``), and of the features computed for each frame (``p…``,
+    None: as many). The defaults are those of the shipped ``call``."""
 
     c128: int = 24
     c64: int = 32
@@ -77,7 +77,7 @@ class IdentityEncoder(nn.Module):
 
 class VisualEncoder(nn.Module):
     """Five pictures (N, 5, 3, 8, 8) and the keyframe's own (N, 3, 8, 8) → (N, C, 8, 8); time is
-    laid into the channels."""
+    folded into the channels."""
 
     def __init__(self, c: FaceUpsamplerConfig) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class VisualEncoder(nn.Module):
 
 
 LEAK = 0.1
-"""Slope of the audio encoder's units below zero. Without one they died in training at a high rate, all of a layer."""
+"""Negative slope of the audio encoder's units. Without one, all units of a layer died at a high learning rate."""
 
 
 class AudioEncoder(nn.Module):
@@ -117,7 +117,7 @@ class AudioEncoder(nn.Module):
 
 @dataclass
 class Coarse:
-    """What the coarse half gives: flow (N, 2, 64, 64), F_int (N, 3, 64, 64), mask (N, 1, 64, 64),
+    """Output of the coarse half: flow (N, 2, 64, 64), F_int (N, 3, 64, 64), mask (N, 1, 64, 64),
     features at 64."""
 
     flow: Tensor
@@ -126,7 +126,7 @@ class Coarse:
     features: Tensor
 
     def painted(self, keyframe: Tensor, picture: Tensor) -> tuple[Tensor, Tensor]:
-        """From the keyframe at S×S, S a multiple of 64, and what was sent: (picture at S×S, warped keyframe with light)."""
+        """Keyframe at S×S, S a multiple of 64, and the sent picture → (picture at S×S, warped keyframe with light)."""
         scale = keyframe.shape[-1] // 64
         flow, f_int, mask = (x if scale == 1 else up(x, scale) for x in (self.flow, self.f_int, self.mask))
         moved = warp(keyframe, flow)
@@ -137,8 +137,8 @@ class Coarse:
 class CoarsePredictor(nn.Module):
     """Pictures, speech and the keyframe's features → flow, intermediate picture F_int and mask at 64×64.
 
-    ``detail`` (N, 3, 64, 64) is what a picture larger than 8×8 shows beyond the 8×8 one, enlarged;
-    zero where 8×8 is all.
+    ``detail`` (N, 3, 64, 64) is what a picture larger than 8×8 adds to the 8×8 one, both enlarged;
+    zero where there is only the 8×8 one.
     """
 
     def __init__(self, c: FaceUpsamplerConfig) -> None:
@@ -161,12 +161,12 @@ class CoarsePredictor(nn.Module):
         self.head = zero_conv(p64, 4)
         nn.init.constant_(self.head.bias[3:], 2.0)  # type: ignore[index]
         self.shape16, self.shape32, self.shape64 = (zero_conv(HINT, width) for width in (p16, p32, p64))
-        # One parameter each: as one vector the exporter would fold it into constants without a name.
+        # One parameter each: the exporter would fold a vector into constants without names.
         self.lean16, self.lean32, self.lean64 = (nn.Parameter(torch.tensor(share)) for share in (0.5, 0.5, 0.3))
 
     @staticmethod
     def _blend_hint(flow: Tensor, shape: Tensor, lean: Tensor) -> Tensor:
-        """The flow, moved towards the hint by the hint's confidence and a learnt share."""
+        """The flow, blended towards the hint by the hint's confidence times a learnt share."""
         return flow + lean * shape[:, 2:3] * (shape[:, :2] - flow)
 
     def forward(
@@ -195,10 +195,10 @@ class CoarsePredictor(nn.Module):
 
 
 GENERATED_SHARE = 0.85
-"""How far the finished picture goes from the moved keyframe to what the generator makes of it.
-Chosen on training people for LPIPS (docs/decisions.md); the losses see the picture without it."""
+"""Share of the generator's picture in the finished one; the rest is the warped keyframe. Chosen on
+training people for LPIPS (docs/decisions.md); the losses are computed without it."""
 SHARPENING = 0.3
-"""How much is then sharpened; chosen likewise, and by DISTS."""
+"""Strength of the sharpening that follows; chosen in the same way, and by DISTS."""
 
 
 def finished(picture: Tensor, warped: Tensor) -> Tensor:
@@ -213,17 +213,17 @@ DOUBT_FROM, DOUBT_WHOLE = 0.10, 0.16
 
 
 def doubt(light: Tensor, mask: Tensor) -> Tensor:
-    """How little the keyframe explains the face, in [0, 1], of each sample (N, 1, 1, 1).
+    """How little the keyframe explains the face, in [0, 1], for each sample (N, 1, 1, 1).
 
-    ``light`` (N, 3, 8, 8): what the moved keyframe lacks of the sent picture; ``mask`` (N, 1, S, S):
-    how far the network itself relies on it.
+    ``light`` (N, 3, 8, 8): the sent picture minus the warped keyframe's means; ``mask`` (N, 1, S, S):
+    how far the network itself relies on the warped keyframe.
     """
     lacking = (light * light).mean((1, 2, 3), keepdim=True).sqrt() * (1 - mask.mean((1, 2, 3), keepdim=True))
     return ((lacking - DOUBT_FROM) * (1 / (DOUBT_WHOLE - DOUBT_FROM))).clamp(0, 1)
 
 
 def no_detail(pictures: Tensor) -> Tensor:
-    """The detail input (N, 3, 64, 64) where there is nothing but 8×8 pictures."""
+    """The detail input (N, 3, 64, 64) where there are only 8×8 pictures."""
     return pictures.new_zeros(len(pictures), 3, 64, 64)
 
 
@@ -233,8 +233,8 @@ def no_shape(pictures: Tensor) -> Tensor:
 
 
 def lit(warped: Tensor, picture: Tensor) -> Tensor:
-    """What must be added to ``warped`` so that its 8×8 means follow ``picture``, enlarged: colour
-    and light changes."""
+    """What to add to ``warped`` so that its 8×8 means follow ``picture``: changes of colour and light,
+    enlarged."""
     side = warped.shape[-1]
     return up(picture - F.avg_pool2d(warped, side // 8), side // 8)
 
@@ -290,9 +290,9 @@ class FaceUpsamplerNet(nn.Module):
         return *result.painted(keyframe, pictures[:, 2]), result
 
     def set_identity(self, keyframe: Tensor) -> tuple[Tensor, ...]:
-        """Keyframe (N, 3, 256, 256) → the inputs of :meth:`step` that depend on it alone.
+        """Keyframe (N, 3, 256, 256) → the inputs of :meth:`step` that depend only on it.
 
-        The last is the keyframe as it is moved: made crisper here, once, for what moving it will blur.
+        The last is the keyframe to be warped: it is sharpened here, once, because warping will blur it.
         """
         small = self.identity.small(F.avg_pool2d(keyframe, 4), self.predictor.attend)
         f128 = self.identity.s128(F.pixel_unshuffle(keyframe, 2) * 2 - 1)
@@ -322,10 +322,10 @@ class FaceUpsamplerNet(nn.Module):
         self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, still: bool = False,
         shape: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-        """(picture before :func:`finished`, warped keyframe with light; what it lacked of the sent picture
-        (N, 3, 8, 8), mask and F_int at 64×64).
+        """(picture before :func:`finished`, warped keyframe with light; the sent picture minus its means
+        before the light (N, 3, 8, 8), mask and F_int at 64×64).
 
-        ``detail``: see :class:`CoarsePredictor`. ``still``: without motion, to measure what it gives.
+        ``detail``: see :class:`CoarsePredictor`. ``still``: without motion, to measure what motion adds.
         """
         shape_hint = no_shape(pictures) if shape is None else hint(shape)
         c = self.predictor(pictures, mel, no_detail(pictures) if detail is None else detail, shape_hint, *parts[:-2])

@@ -6,8 +6,8 @@ An encoder–decoder of 3-D convolutions, ≤ 0.2 M parameters (paper section 3.
                               └─► linear interpolation ────────────────────────────────────────┴─► (N, 25, 3, 8, 8)
 
 Output group ``i`` (frames 5i … 5i+4) is the tick that *ends* with picture ``i``: frame 5i+4 is
-picture ``i`` itself, frame 5i+j lies (j+1)/5 of the way there from picture i−1. Live, only the last
-group is used.
+picture ``i`` itself, frame 5i+j lies (j+1)/5 of the way there from picture i−1. In a call only the
+last group is used.
 """
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 PICTURES = 5
 """Pictures in a window: the paper's T."""
 TICK = 5
-"""Frames that a picture stands for: 25 FPS over 5."""
+"""Frames for each picture: 25 FPS over 5."""
 
 
 def linear_interpolate(pictures: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class _Residual(nn.Module):
 class InterpolatorNet(nn.Module):
     """(N, 5, 3, 8, 8) RGB in [0, 1] at 5 FPS → (N, 25, 3, 8, 8) in [0, 1] at 25 FPS.
 
-    What it learns is a residual on :func:`linear_interpolate`, zero at the pictures' own times by
+    It learns a residual to :func:`linear_interpolate`, which is zero at the pictures' own times by
     construction and zero everywhere before training. ``full`` and ``low`` are the channels at 8×8
     and at 4×4.
     """
@@ -68,7 +68,7 @@ class InterpolatorNet(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         n, t = pictures.shape[:2]
         x = pictures.transpose(1, 2)
-        # Differences between neighbours are small numbers; scaled up, motion isn't drowned by the picture.
+        # Differences between neighbours are small numbers: they are scaled up, or the picture would outweigh the motion.
         change = torch.cat([torch.zeros_like(x[:, :, :1]), x[:, :, 1:] - x[:, :, :-1]], 2)
         fine = F.leaky_relu(self.enter(torch.cat([x * 2 - 1, change * 8], 1)), 0.2)
         low = self.middle(self.down(fine))

@@ -1,8 +1,8 @@
-"""From the face's points, now and in the keyframe, to a dense hint of the flow: what
-:class:`models.networks.face_upsampler.CoarsePredictor` is given.
+"""From the face's points, now and in the keyframe, to a dense hint of the flow: an input of
+:class:`models.networks.face_upsampler.CoarsePredictor`.
 
-Arithmetic that ONNX Runtime has everywhere: matrix products and exponentials, no inverse beyond
-that of a 2×2 matrix.
+Uses only arithmetic that ONNX Runtime has everywhere: matrix products and exponentials, and no
+inverse except of a 2×2 matrix.
 """
 
 from functools import cache
@@ -26,10 +26,10 @@ CHANNELS = 3 + len(DRAWN)
 
 def hint(shape: Tensor) -> Tensor:
     """Points (N, 2, 54, 2), the keyframe's and then now's, in [-1, 1] → (N, 9, 64, 64): flow (x, y,
-    in half-sides), confidence in [0, 1], and the soft places of
-    :data:`models.face.shape_points.DRAWN`. Unknown points are given as zeros;
+    in half-sides), confidence in [0, 1], and the points of each group of
+    :data:`models.face.shape_points.DRAWN` as soft blobs. Unknown points are given as zeros;
     all channels are zero then."""
-    # Squares of places do not bear being rounded to bf16.
+    # Squared positions must not be rounded to bf16.
     with unrounded(shape):
         return _hint(shape.float())
 

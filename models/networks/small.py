@@ -1,5 +1,5 @@
 """``small``: ``call`` with fewer channels and layers for each frame, for browsers without a GPU. It takes the same
-keyframe's features, so that ``identity.onnx`` serves both, and begins as a part of ``call``."""
+keyframe features, so that ``identity.onnx`` serves both, and is initialised from a part of ``call``."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,19 +15,19 @@ SMALL = FaceUpsamplerConfig(
 )  # fmt: skip
 """About a third of ``call``'s operations per frame."""
 SHARED = ("identity.", "predictor.attend.key.", "predictor.attend.value.", "predictor.attend.place_k")
-"""Beginnings of the names of the parameters that make the keyframe's features: the same in both."""
+"""Prefixes of the names of the parameters that compute the keyframe's features: the same in both."""
 
 Kept = Sequence[int]
-"""Channels of ``call`` that ``small`` has as well."""
+"""Channels of ``call`` that ``small`` keeps."""
 
 
 def own_parameters(small: FaceUpsamplerNet) -> list[nn.Parameter]:
-    """Those that are trained."""
+    """The parameters that are trained."""
     return [p for name, p in small.named_parameters() if not name.startswith(SHARED)]
 
 
 def fix_features(small: FaceUpsamplerNet) -> list[nn.Parameter]:
-    """Let training leave the keyframe's features alone; gives what it may move."""
+    """Freeze the parameters of the keyframe's features; returns those that are trained."""
     small.requires_grad_(False)
     own = own_parameters(small)
     for parameter in own:
@@ -36,7 +36,7 @@ def fix_features(small: FaceUpsamplerNet) -> list[nn.Parameter]:
 
 
 def _activation_std(call: FaceUpsamplerNet, run: Callable[[], object]) -> dict[nn.Module, Tensor]:
-    """Standard deviation of each output channel of every convolution and block while ``run`` draws with ``call``."""
+    """Standard deviation of each output channel of every convolution and block while ``run`` renders with ``call``."""
     found: dict[nn.Module, Tensor] = {}
 
     def note(module: nn.Module, _: object, out: Tensor) -> None:
@@ -52,21 +52,21 @@ def _activation_std(call: FaceUpsamplerNet, run: Callable[[], object]) -> dict[n
 
 
 class _Shrinking:
-    """Copies parts of ``call`` into ``small``: of each layer the channels that contribute most to the next."""
+    """Copies parts of ``call`` into ``small``: from each layer, the channels that contribute most to the next."""
 
     def __init__(self, std: dict[nn.Module, Tensor]) -> None:
         self._std = std
 
     def best(self, maker: nn.Module, users: Sequence[Tensor], count: int) -> Kept:
-        """The channels that ``maker`` gives, judged by how much they move and by the weights (OUT, channels, …) that take
-        them."""
+        """The ``count`` most important output channels of ``maker``, by their variance and by the weights (OUT, channels, …)
+        that take them."""
         weight = sum((u.flatten(2) if u.dim() > 2 else u[..., None]).square().sum((0, 2)) for u in users)
         score = self._std[maker].square() * weight
         return sorted(score.topk(count).indices.tolist())
 
     @staticmethod
     def take(small: nn.Conv2d, call: nn.Conv2d, out: Kept | None, given: Kept | None) -> None:
-        """The convolution between kept channels; None: all."""
+        """Copy the convolution between kept channels; None: all."""
         weight, bias = call.weight.data, call.bias.data  # type: ignore[union-attr]
         if out is not None:
             weight, bias = weight[list(out)], bias[list(out)]
@@ -74,7 +74,7 @@ class _Shrinking:
         small.bias.data.copy_(bias)  # type: ignore[union-attr]
 
     def blocks(self, small: nn.Sequential, call: nn.Sequential, kept: Kept) -> None:
-        """The first residual blocks over the kept channels."""
+        """Copy the first residual blocks for the kept channels."""
         pairs = zip((m for m in small if isinstance(m, ResBlock)), (m for m in call if isinstance(m, ResBlock)), strict=False)
         for mine, theirs in pairs:
             inner = self.best(theirs.a, [theirs.b.weight], len(kept))
@@ -82,7 +82,7 @@ class _Shrinking:
             self.take(mine.b, theirs.b, kept, inner)
 
     def tower(self, small: nn.Sequential, call: nn.Sequential, kept: Kept, given: Kept) -> None:
-        """A convolution and what residual blocks follow it."""
+        """Copy a convolution and the residual blocks after it."""
         self.take(_entry(small), _entry(call), kept, given)
         self.blocks(small, call, kept)
 
@@ -94,7 +94,7 @@ def _entry(tower: nn.Sequential) -> nn.Conv2d:
 
 
 def shrunk(call: FaceUpsamplerNet, run: Callable[[], object], config: FaceUpsamplerConfig = SMALL) -> FaceUpsamplerNet:
-    """``small`` as a part of ``call``; ``run`` draws frames with ``call``, by which its channels are judged."""
+    """``small`` as a part of ``call``; ``run`` renders frames with ``call``, on which its channels are ranked."""
     small = FaceUpsamplerNet(config)
     known, own = call.state_dict(), small.state_dict()
     small.load_state_dict({k: known[k] if known[k].shape == v.shape else v for k, v in own.items()})
@@ -112,7 +112,7 @@ def shrunk(call: FaceUpsamplerNet, run: Callable[[], object], config: FaceUpsamp
 
 
 def _shrink_predictor(s: _Shrinking, small: FaceUpsamplerNet, call: FaceUpsamplerNet) -> Kept:
-    """The predictor's layers from 8 to 64; gives the kept channels at 64."""
+    """Copy the predictor's layers from 8 to 64; returns the kept channels at 64."""
     a, b, c, n = call.predictor, small.predictor, call.config, small.config
     p64, p32, p16, p8 = n.predicted
     first = _entry(a.fuse8).weight
@@ -146,7 +146,7 @@ def _shrink_predictor(s: _Shrinking, small: FaceUpsamplerNet, call: FaceUpsample
 
 
 def _shrink_scale(s: _Shrinking, b: CoarsePredictor, a: CoarsePredictor, side: int, width: int, kept: Kept) -> Kept:
-    """The layers at 32 or 64: ``kept`` are the channels that come from the scale before."""
+    """Copy the layers at 32 or 64; ``kept`` are the channels from the previous scale. Returns those kept here."""
     entry, fuse, flow = (a.to32, a.fuse32, a.flow32) if side == 32 else (a.to64, a.fuse64, a.flow64)
     wide, coarser = _entry(fuse).out_channels, _entry(entry).in_channels - 2
     came = s.best(entry, [_entry(fuse).weight[:, :wide]], width)

@@ -1,2 +1,2 @@
-"""The paper's network, whole, at its own size and at one that trains on a desk; see
-:mod:`models.paper.network`."""
+"""The paper's complete network, at its own size and at one that can be trained on a desktop computer;
+see :mod:`models.paper.network`."""

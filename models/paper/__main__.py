@@ -1,4 +1,4 @@
-"""``python -m models.paper``: where the paper's 143 M parameters lie, at both widths, and what a frame costs."""
+"""``python -m models.paper``: how the 143 M parameters are distributed, at both widths, and what a frame costs."""
 
 import torch
 
@@ -10,8 +10,8 @@ PAPER_MILLIONS = 143
 
 def main() -> None:
     print(
-        f"The paper gives {PAPER_MILLIONS} M parameters in all and 50 frames/s on an RTX 2080 Ti, not the widths inside. FOMM's\n"
-        "parts have their authors' own widths; the other widths are chosen to come to the sum. A GFLOP is 10⁹ additions and\n"
+        f"The paper gives {PAPER_MILLIONS} M parameters in all and 50 frames/s on an RTX 2080 Ti, not the layer widths. FOMM's\n"
+        "parts have their authors' own widths; the other widths are chosen to reach that total. A GFLOP is 10⁹ additions and\n"
         "multiplications, of convolutions and matrix products, for one more frame with the same keyframe.\n"
     )
     for name, config in (("full", PaperConfig.full()), ("reduced", PaperConfig.reduced())):

@@ -2,8 +2,8 @@
 256×256 (section 3.1.3).
 
 The units are those of Deep Back-Projection Networks (Haris, Shakhnarovich, Ukita, CVPR 2018), dense
-version: each unit sees all earlier ones of its side, and the output is made from all enlarged
-features. The paper doesn't say how 32× is reached; a single projection by 32 would need 36×36
+version: each unit takes all earlier features of its resolution, and the output is made from all
+enlarged features. The paper doesn't say how 32× is reached; a single projection by 32 would need 36×36
 kernels, so three stages are chained: ×4, ×4, ×2.
 """
 
@@ -31,7 +31,7 @@ class _LeakyWithSlope(torch.autograd.Function):
 
 
 class Prelu(nn.PReLU):
-    """PReLU with one slope. On a CPU torch's own backward is four times as slow as this one, a
+    """PReLU with one slope. On a CPU torch's own backward is four times as slow as this one, and took a
     seventh of a training step."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class _Scale(nn.Module):
 
 
 class Projection(nn.Module):
-    """A DBPN unit: go there, come back, send the error of the way back there too, and add it."""
+    """A DBPN unit: project to the other scale and back, project the error of that, too, and add it."""
 
     def __init__(self, cin: int, channels: int, scale: int, rising: bool) -> None:
         super().__init__()
@@ -99,8 +99,8 @@ class StructurePredictor(nn.Module):
             layers.append(ProjectionStage(cin, channels, scale, ups))
             cin = channels
         self.stages = nn.Sequential(*layers)
-        # As DBPN's authors do. Torch's default shrinks the signal to nothing over so many layers without normalisation: what
-        # came out hardly depended on the pictures, and the encoders' gradient was 1e-4 of this one's.
+        # As DBPN's authors do. Torch's default shrinks the signal to nothing over so many layers without normalisation: the
+        # output hardly depended on the pictures, and the encoders' gradient was 1e-4 of this one's.
         for module in self.stages.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight)

@@ -61,8 +61,8 @@ def equivariance_loss(
     """(places, Jacobians), each a mean absolute error, for ``image`` (B, 3, 256, 256) whose
     keypoints are ``found``.
 
-    A keypoint at z in the deformed image lies at move(z) in ``image``. In float32 but for the
-    detector, also under autocast.
+    A keypoint at z in the deformed image is at move(z) in ``image``. In float32 even under autocast,
+    except for the detector.
     """
     with in_float32(image.device):
         deformed = deformation.image(image)

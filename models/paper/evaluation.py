@@ -1,5 +1,5 @@
-"""Judging the paper's network as :func:`models.training.evaluate.evaluate_full` judges ``call``:
-the same frames, pictures and figures."""
+"""Evaluates the paper's network as :func:`models.training.evaluate.evaluate_full` evaluates ``call``:
+with the same frames, pictures and figures."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from models.training.losses import PerceptualDistance
 from models.training.precision import autocast
 
 MIDDLE = 2
-"""The frame of a window that is judged."""
+"""The frame of a window that is evaluated."""
 
 
 @torch.no_grad()

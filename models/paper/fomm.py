@@ -1,14 +1,14 @@
-"""First Order Motion Model for image animation (Siarohin et al., NeurIPS 2019), as the paper puts
-it on top of F_int.
+"""First Order Motion Model for image animation (Siarohin et al., NeurIPS 2019), as the paper applies
+it to F_int.
 
 Keypoints with Jacobians are found in the identity image and in each F_int; their local affine
 motions, weighted by a dense-motion network, warp the identity's features; an occlusion map hides
-what the identity doesn't show. In FOMM the generator draws the picture; in the paper (section
-3.1.4) what it draws is a residual with a mask on F_int.
+what the identity doesn't show. In FOMM the generator makes the picture; in the paper (section
+3.1.4) it makes a residual to F_int and a mask.
 
 Coordinates are x then y in [-1, 1] at pixel centres (``align_corners=False``), as in
 :func:`models.networks.blocks.warp`, and stay in float32 under autocast: bfloat16 would place a
-keypoint to half a pixel only.
+keypoint only to half a pixel.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -36,22 +36,22 @@ class Keypoints:
 
 @dataclass
 class Motion:
-    """``grid`` (B, 64, 64, 2), where each place of the frame lies in the identity; ``occlusion``
-    (B, 1, 64, 64)."""
+    """``grid`` (B, 64, 64, 2): for each position of the frame its position in the identity image;
+    ``occlusion`` (B, 1, 64, 64)."""
 
     grid: Tensor
     occlusion: Tensor
 
 
 def in_float32(device: torch.device) -> AbstractContextManager[object]:
-    """A block that autocast leaves alone."""
+    """A context without autocast."""
     kind = device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 def inverse2x2(m: Tensor) -> Tensor:
-    """Inverse of (..., 2, 2) in closed form; a singular one is held off zero, so that no NaN
-    reaches the optimiser."""
+    """Inverse of (..., 2, 2) in closed form; a determinant near zero is moved away from it, so that no
+    NaN reaches the optimiser."""
     a, b, c, d = m[..., 0, 0], m[..., 0, 1], m[..., 1, 0], m[..., 1, 1]
     det = a * d - b * c
     det = torch.where(det.abs() < 1e-4, torch.where(det < 0, -1e-4, 1e-4).to(det.dtype), det)
@@ -148,7 +148,7 @@ class ResidualGenerator(nn.Module):
     def forward(self, image: Tensor, motion: Motion) -> tuple[Tensor, Tensor]:
         features = self.encode(image)  # once per identity, not per frame
         features = features.repeat_interleave(len(motion.grid) // len(image), 0)
-        # In float32, for the grid's sake; the next convolution takes it back.
+        # In float32, which the grid needs; the next convolution casts it back.
         h = F.grid_sample(features.float(), motion.grid.float(), padding_mode="border", align_corners=False) * motion.occlusion
         h = self.head(self.decode(self.body(h))).float()
         return torch.tanh(h[:, :3]), torch.sigmoid(h[:, 3:])

@@ -1,4 +1,4 @@
-"""The paper's network whole (section 3.1)::
+"""The paper's complete network (section 3.1)::
 
     5 × 8×8 ─► VisualEncoder ─► f_v (512) ─┐
     mel ─────► AudioEncoder ──► f_a (512) ─┴► f_cat (1024) ─► StructurePredictor (DBPN) ─► F_int 256×256
@@ -6,9 +6,9 @@
     keyframe 256 ─► keypoints ─────────────────► dense motion, occlusion ◄───── keypoints ◄──┤
          └────────► features ─ warped, hidden ──► residual, mask ──────────────────────────► + ─► F_hr 256×256
 
-The paper gives 143 M parameters and the sizes of f_v, f_a and f_cat, not the widths inside. FOMM's
-parts have its authors' own widths (60 M); the rest is chosen to come to the paper's sum.
-:func:`parameter_table` tells where they lie.
+The paper gives 143 M parameters and the sizes of f_v, f_a and f_cat, not the layer widths. FOMM's
+parts have its authors' own widths (60 M); the others are chosen to reach the paper's total.
+:func:`parameter_table` lists the parameters by part.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ class PaperConfig:
     """Widths. ``stages``: (channels, scale, up-projections) of each DBPN stage, scales multiplying to 32.
 
     ``enlarged``: F_int is the bicubically enlarged picture plus what the structure predictor makes,
-    as DBPN's authors' code offers (``--residual``). The paper is silent on it. Without, short
-    trainings go by before F_int has the pictures' colours.
+    as DBPN's authors' code offers (``--residual``). The paper does not mention it. Without it, a short
+    training ends before F_int has the pictures' colours.
     """
 
     visual: tuple[int, ...]
@@ -64,7 +64,7 @@ class PaperConfig:
 @dataclass
 class PaperOutput:
     """For N windows of T pictures, frame t of window n at n·T + t; images in about [0, 1]. T is
-    less where fewer were asked for.
+    less where fewer frames were requested.
 
     ``f_int``, ``f_hr`` (N·T, 3, 256, 256); ``mask`` (N·T, 1, 256, 256); ``identity`` the keyframe's
     keypoints (N) and ``driving`` those of F_int (N·T).
@@ -100,7 +100,7 @@ class PaperNetwork(nn.Module):
         self.generator = ResidualGenerator(*config.generator)
 
     def backbone(self, pictures: Tensor, mel: Tensor, frames: Tensor | None = None) -> Tensor:
-        """F_int (N·T, 3, 256, 256) alone: what is pretrained first (Eq. 1).
+        """Only F_int (N·T, 3, 256, 256): what is pretrained first (Eq. 1).
 
         ``frames`` (N, F) picks F frames of each window, so that the others cost nothing beyond the encoders.
         """
@@ -135,7 +135,7 @@ _PARTS = {
 
 
 def parameter_counts(model: PaperNetwork) -> dict[str, int]:
-    """Learned numbers in each part, and their ``total``."""
+    """Learned parameters of each part, and their ``total``."""
     counts = {name: sum(p.numel() for p in getattr(model, name).parameters()) for name in _PARTS}
     return counts | {"total": sum(p.numel() for p in model.parameters())}
 

@@ -1,6 +1,6 @@
 """The paper's training objective, L = 50·L_rec + L_fomm + 100·L_region + 0.05·L_sync (section 3.2).
 
-Every part is optional where what it needs isn't given: no perceptual network, no landmark boxes, no
+A part is left out where its input is missing: the perceptual network, the landmark boxes or the
 lip-sync expert.
 """
 
@@ -54,7 +54,7 @@ def region_loss(output: Tensor, truth: Tensor, boxes: Tensor, output_boxes: Tens
     """L_region: mean squared difference of the patches around lips, nose, eyes and eyebrows.
 
     ``boxes`` (B, R, 4) lie around the truth's landmarks, ``output_boxes`` around the output's (the
-    same where None). A box without area (landmarks not found) counts for nothing.
+    same where None). A box without area (landmarks not found) is ignored.
     """
     error = (patches(output, boxes if output_boxes is None else output_boxes) - patches(truth, boxes)) ** 2
     usable = ((boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])).to(error.dtype)
@@ -62,14 +62,14 @@ def region_loss(output: Tensor, truth: Tensor, boxes: Tensor, output_boxes: Tens
 
 
 def backbone_loss(f_int: Tensor, truth: Tensor) -> Tensor:
-    """Eq. 1: L1 of F_int to the truth, what the backbone is pretrained with."""
+    """Eq. 1: L1 of F_int to the truth, the loss that pretrains the backbone."""
     return (f_int - truth).abs().mean()
 
 
 class PaperLoss:
     """The whole objective for one batch.
 
-    ``perceptual``: (B, 3, H, W) twice → (B,), looked at in FOMM's pyramid; ``sync``: a trained
+    ``perceptual``: (B, 3, H, W) twice → (B,), applied to FOMM's pyramid; ``sync``: a trained
     :class:`SyncNet`, which is frozen here.
     """
 
@@ -95,7 +95,7 @@ class PaperLoss:
         """(L, its parts before weighting).
 
         ``truth`` (N·T, 3, 256, 256) in the output's order; ``mel`` (N, 4T, 80) for L_sync;
-        ``boxes`` (N·T, 4, 4) for L_region. ``frames``: which of the N·T frames L_fomm looks at, all
+        ``boxes`` (N·T, 4, 4) for L_region. ``frames``: which of the N·T frames L_fomm uses, all
         where None; frames drawn at random estimate it without bias. The deformation is drawn from
         ``generator``.
         """
@@ -103,7 +103,7 @@ class PaperLoss:
         parts = {"rec": (output.f_hr - truth).abs().mean()}
         if frames is None:
             frames = torch.arange(len(truth), device=truth.device)
-        # Detached: the deformed picture teaches the detector, not the picture.
+        # Detached: the deformed picture trains the detector, not the picture.
         still, found = output.f_int[frames].detach(), Keypoints(output.driving.place[frames], output.driving.jacobian[frames])
         deformation = RandomDeformation(len(still), generator=generator)
         parts["place"], parts["jacobian"] = equivariance_loss(network.detector, still, found, deformation)
@@ -113,7 +113,7 @@ class PaperLoss:
             parts["region"] = region_loss(output.f_hr, truth, boxes)
         if self.sync is not None and mel is not None:
             heard = (mel > SILENCE).flatten(1).any(1)
-            if heard.any():  # a clip without sound has nothing to be in step with
+            if heard.any():  # a clip without sound has nothing to be in sync with
                 seen = output.f_hr.unflatten(0, (len(mel), -1))[heard]
                 where = None if boxes is None else boxes.unflatten(0, (len(mel), -1))[heard]
                 face, sound = self.sync(seen, mel[heard], where)

@@ -1,7 +1,7 @@
 """FOMM's perceptual loss: differences of VGG features at several resolutions (Siarohin et al., NeurIPS 2019).
 
-The paper and FOMM take VGG-19. VGG-16, whose weights are in the LPIPS file anyway, stands in for
-it: it has one convolution fewer in each of the last three of five blocks.
+The paper and FOMM use VGG-19. It is replaced by VGG-16, whose weights are in the LPIPS file anyway,
+and which has one convolution fewer in each of the last three of five blocks.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from models.training.losses import PerceptualDistance
 
 SCALES = (1, 2, 4, 8)
-"""Reductions at which the features are looked at, FOMM's pyramid."""
+"""Reductions at which the features are compared: FOMM's pyramid."""
 TAPS = (1, 6, 11, 18, 25)
 """relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1 among VGG-16's layers."""
 
@@ -23,7 +23,7 @@ class FeatureDistance(nn.Module):
     """Sum over :data:`TAPS` of the mean absolute difference of VGG-16 features, each with weight 1.
 
     ``path``: ``lpips_vgg16.pth``, of which only ``features.*`` is used. Inputs (B, 3, H, W) RGB in
-    [0, 1], H and W at least 16; gives (B,). Raises ``FileNotFoundError`` and ``KeyError``.
+    [0, 1], H and W at least 16; returns (B,). Raises ``FileNotFoundError`` and ``KeyError``.
     """
 
     def __init__(self, path: Path) -> None:

@@ -18,8 +18,8 @@ Window = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def window_example(cache: Cache, clip: Clip, key: int, middle: int, phase: int | None, step: int) -> Window:
-    """(keyframe, truth, pictures, mel, boxes) for the five frames around ``middle`` of ``clip``,
-    seen from its frame ``key``.
+    """(keyframe, truth, pictures, mel, boxes) for the five frames around ``middle`` of ``clip``, with
+    its frame ``key`` as keyframe.
 
     keyframe (256, 256, 3) and truth (5, 256, 256, 3) uint8; pictures (5, 3, 8, 8) in [0, 1],
     ``phase`` and ``step`` as in :func:`models.data.cache.window_pictures`; mel (20, 80); boxes (5,
@@ -37,14 +37,14 @@ def window_example(cache: Cache, clip: Clip, key: int, middle: int, phase: int |
 
 
 def mirrored(window: Window) -> Window:
-    """A window seen in a mirror."""
+    """The mirror image of a window."""
     keyframe, truth, pictures, mel, boxes = window
     return keyframe[:, ::-1], truth[:, :, ::-1], pictures[..., ::-1], mel, mirrored_boxes(boxes)
 
 
 def collate(windows: list[Window]) -> Batch:
     """Windows → a batch; truth (N, 15, 256, 256), a window's frames one after the other in the
-    channels, until they are laid into the batch by :func:`unfold`; boxes (N·5, 4, 4)."""
+    channels, until :func:`unfold` moves them to the batch dimension; boxes (N·5, 4, 4)."""
     keyframe, truth, pictures, mel, boxes = (torch.from_numpy(np.stack(part)) for part in zip(*windows, strict=True))
     return Batch(
         keyframe.permute(0, 3, 1, 2).float() / 255.0, truth.permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 255.0,
@@ -54,7 +54,7 @@ def collate(windows: list[Window]) -> Batch:
 
 
 def unfold(batch: Batch) -> Batch:
-    """Frames out of the channels into the batch: truth (N·5, 3, 256, 256), frame t of window n at n·5 + t."""
+    """Move frames from the channels to the batch dimension: truth (N·5, 3, 256, 256), frame t of window n at n·5 + t."""
     truth = batch.truth.reshape(-1, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
     return replace(batch, truth=truth, keyframe=batch.keyframe.contiguous(memory_format=torch.channels_last))
 

@@ -4,7 +4,7 @@ backbone``, then ``finetune``.
 First the backbone alone with L1 to the truth (Eq. 1), then everything end to end with the whole
 objective (:mod:`models.paper.paper_losses`). CACHE is a prepared data set
 (:mod:`models.data.cache`); LOSSES holds ``lpips_vgg16.pth`` and ``lpips_alexnet.pth``. L_region
-wants ``regions.npy`` in the cache (:mod:`models.data.find_regions`), L_sync a trained expert
+needs ``regions.npy`` in the cache (:mod:`models.data.find_regions`), L_sync a trained expert
 (:mod:`models.lipsync.trainer`); each is left out where that is missing.
 """
 
@@ -42,12 +42,12 @@ _BACKBONE = ("visual.", "audio.", "structure.")
 @dataclass(frozen=True)
 class PaperTrainConfig(LoopConfig):
     """``batch`` counts windows of five frames. ``frames``: how many of each, drawn at random, are
-    rendered and judged.
+    rendered and enter the loss.
 
     5 is the paper's. A window's frames are much alike: with 1 the losses are estimated without
     bias, and five times as many windows are seen in the same time. L_sync needs all five; where it
-    is wanted, ``frames`` are those that L_fomm looks at, whose VGG at four resolutions costs three
-    times what the reduced network does.
+    is used, ``frames`` counts those that L_fomm uses, whose VGG at four resolutions costs three
+    times as much as the reduced network.
     """
 
     network: PaperConfig = field(default_factory=PaperConfig.reduced)
@@ -75,7 +75,7 @@ class PaperTrainer(Loop[PaperTrainConfig, PaperNetwork]):
                 raise ValueError(f"{start} is of another width") from error
         super().__init__(config, model)
         if config.stage == "finetune":
-            # The objective's weights make norms of 1000 to 10 000 at first; outliers alone are cut off.
+            # The objective's weights make norms of 1000 to 10 000 at first; only outliers are clipped.
             self.clip = 5000.0
             perceptual = FeatureDistance(config.weights / "lpips_vgg16.pth").to(self.device)
             if self.bf16:
@@ -93,7 +93,7 @@ class PaperTrainer(Loop[PaperTrainConfig, PaperNetwork]):
         return WindowSampler
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        # From the step's number, not from torch's state, so that a resumed run draws the same.
+        # Seeded by the step's number, not by torch's state, so that a resumed run draws the same.
         rng = np.random.default_rng([self.group.seed(self.config.seed), self.step])
         windows = len(batch.keyframe)
         picked = np.stack([rng.permutation(WINDOW)[: self.config.frames] for _ in range(windows)])
@@ -120,7 +120,7 @@ def run_paper_training(
     cache: Path, losses: Path, out: Path, stage: str, width: str, steps: int, batch: int, rate: float | None, threads: int,
     sync: Path | None = None, say: Callable[[str], None] = print,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train ``stage`` to ``steps`` on the prepared data in ``cache``; a run found in ``out`` is taken up again.
+    """Train ``stage`` to ``steps`` on the prepared data in ``cache``; a run found in ``out`` is resumed.
 
     ``batch`` counts windows of five frames; ``rate`` None takes the stage's own. Raises
     ``ValueError`` for an unknown stage or width or a checkpoint of another width,
@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--width", choices=tuple(WIDTHS), default="reduced")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=PaperTrainConfig.batch, help="windows of five frames")
-    parser.add_argument("--rate", type=float, help="the stage's own by default")
+    parser.add_argument("--rate", type=float, help="learning rate; the stage's own by default")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sync", type=Path, help="a lip-sync expert's checkpoint; without one L_sync is left out")
     given = vars(parser.parse_args())

@@ -21,7 +21,7 @@ class Residual3d(nn.Module):
 
 class VisualEncoder(nn.Module):
     """Pictures (N, T, 3, 8, 8) RGB in [0, 1] → f_v (N, T, ``channels[-1]``, 8, 8); neither time nor
-    side is reduced.
+    size is reduced.
 
     ``channels`` are the widths, each reached by a 3×3×3 convolution and followed by ``blocks``
     residual blocks. The paper fixes only the last one, 512.

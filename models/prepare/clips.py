@@ -22,12 +22,12 @@ from models.runtime import mel as melmod
 CRF = "18"
 """Constant rate factor of a clip's H.264."""
 PRESET = "veryfast"
-"""At this rate the preset changes the size, not what is seen, and encoding is much of what
-preparing costs."""
+"""At this rate factor the preset changes the size, not the visible quality, and encoding takes much
+of the time of preparing."""
 
 
 class ClipWriter:
-    """Takes the source's pictures ``span.start .. span.stop`` one by one."""
+    """Encodes the source's pictures ``span.start .. span.stop``, given one by one, as a clip."""
 
     def __init__(self, span: Span, detector: Detector, mesh: FaceMesh, keep: bool = False) -> None:
         self.span, self.frames = span, 0
@@ -65,7 +65,7 @@ class ClipWriter:
         return np.stack(self._points).astype(np.float16)
 
     def finish(self) -> tuple[bytes, npt.NDArray[np.int16], float]:
-        """MP4, landmark boxes (frames, 4, 4), and the share of the looks in which the mesh lay on a face."""
+        """MP4, landmark boxes (frames, 4, 4), and the share of the detections that found a face."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
         boxes = spread(self.frames, self._looked, self._found)

@@ -40,7 +40,7 @@ def _leave_with_parent() -> None:
 
 def _begin(raw: Path, settings: Settings) -> None:
     global _preparer
-    # Ctrl-C reaches all processes of a terminal: an hour-long video isn't finished first, nor is a traceback wanted.
+    # Ctrl-C reaches all processes of a terminal: exit without first finishing an hour-long video, and without a traceback.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     # Workers of a killed run would wait for work for ever: each holds the others' queue open.
     Thread(target=_leave_with_parent, daemon=True).start()
@@ -65,10 +65,10 @@ def _pool(raw: Path, settings: Settings, workers: int) -> Iterator[ProcessPoolEx
 
 
 def outcomes(raw: Path, sources: list[str], settings: Settings, workers: int) -> Iterator[Outcome]:
-    """Prepare ``sources`` in ``workers`` processes; one by one, as they come.
+    """Prepare ``sources`` in ``workers`` processes; yields their outcomes as they are ready.
 
-    A file that kills its process (decoders have bugs) spoils the pool: those that were being worked
-    on are then tried again, each in a process of its own, and the one to blame is told as broken.
+    A file that kills its process (decoders have bugs) breaks the pool: the files in progress are then
+    tried again, each in a process of its own, and the one that caused it is reported as broken.
     """
     if workers == 1:
         preparer = Preparer(raw, settings)
@@ -104,12 +104,12 @@ def run_prepare(
     raw: Path, out: Path, workers: int | None = None, identity_from: str = "file", sync: Path | None = None,
     dev_share: float = 0.02, say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Prepare every video below ``raw`` that ``out`` doesn't hold yet; gives figures over all of ``out``.
+    """Prepare every video below ``raw`` that ``out`` does not hold yet; returns figures over all of ``out``.
 
-    ``workers`` None: one for each core. ``say`` is told each broken video, in one line, and how far
-    it is. Raises ``FileNotFoundError`` for a missing folder or file, ``ValueError`` for settings
-    that are wrong or not those that ``out`` was begun with, ``ImportError`` when ``sync`` is asked
-    for without torch.
+    ``workers`` None: one for each core. ``say`` is called with one line for each broken video, and
+    with the progress. Raises ``FileNotFoundError`` for a missing folder or file, ``ValueError`` for
+    settings that are wrong or differ from those with which ``out`` was begun, ``ImportError`` when
+    ``sync`` is requested without torch.
     """
     if not raw.is_dir():
         raise FileNotFoundError(f"no such folder: {raw}")
@@ -119,9 +119,9 @@ def run_prepare(
         raise ValueError(f"a dev share of {dev_share:g} is not in [0, 1)")
     workers = workers if workers is not None else os.cpu_count() or 1
     if workers < 1:
-        raise ValueError(f"{workers} workers cannot work")
+        raise ValueError(f"{workers} workers: at least 1 is needed")
     if sync:
-        load_score(sync)  # so that a wrong file is told once and here
+        load_score(sync)  # so that a wrong file is reported here, and once
     sources = find_videos(raw)
     if not sources:
         raise ValueError(f"no videos in {raw} ({', '.join(SUFFIXES)})")

@@ -1,4 +1,4 @@
-"""Faces of any size from ``min_face`` on: BlazeFace looks at the whole picture and, where that is
+"""Faces of any size from ``min_face`` upwards: BlazeFace looks at the whole picture and, where that is
 large, at tiles of it."""
 
 from codec.media.types import UInt8
@@ -7,10 +7,10 @@ from models.face.finder import TILE, distinct, look_at, look_closer, starts
 
 
 def find_faces(rgb: UInt8, detector: Detector, min_face: float) -> list[Detection]:
-    """Faces in RGB (H, W, 3), surest first, each once. Those under about ``min_face`` pixels high
+    """Faces in RGB (H, W, 3), each once, highest score first. Those under about ``min_face`` pixels high
     may be missed.
 
-    All tiles at once, unlike :class:`models.face.finder.FaceFinder`: nobody waits.
+    Searches all tiles at once, unlike :class:`models.face.finder.FaceFinder`: nobody waits.
     """
     height, width = rgb.shape[:2]
     found = list(detector.detect(rgb))

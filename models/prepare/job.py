@@ -29,8 +29,7 @@ from models.prepare.video import VideoError, grid_frames, sound_of
 
 @dataclass(frozen=True)
 class Settings:
-    """How videos are prepared. ``sync``: a trained SyncNet's file, or None to keep clips whatever
-    their sound is."""
+    """How videos are prepared. ``sync``: a trained SyncNet's file, or None to keep clips with any sound."""
 
     identity_from: str = "file"
     dev_share: float = 0.02
@@ -40,8 +39,8 @@ class Settings:
 
 @dataclass
 class Outcome:
-    """What came of one video. ``error`` is one line when it can't be used; ``dropped`` counts
-    frames by the reason."""
+    """The result of one video. ``error`` is one line when the video cannot be used; ``dropped`` counts
+    frames by reason."""
 
     source: str
     bytes: int
@@ -53,7 +52,7 @@ class Outcome:
 
 
 class Preparer:
-    """Holds the networks of one process. ``score`` takes the place of ``settings.sync``."""
+    """Holds the networks of one process. ``score`` is used instead of ``settings.sync``."""
 
     def __init__(self, raw: Path, settings: Settings, score: ScoreClip | None = None) -> None:
         cv2.setNumThreads(1)
@@ -62,8 +61,8 @@ class Preparer:
         self._score = score if score or not settings.sync else load_score(settings.sync)
 
     def run(self, source: str) -> Outcome:
-        """Prepare the video at ``source``, a path below ``raw``. What is wrong with the video is
-        told, not raised."""
+        """Prepare the video at ``source``, a path below ``raw``. An error of the video is returned in the
+        outcome, not raised."""
         path, identity = self._raw / source, identity_of(Path(source), self._settings.identity_from)
         outcome = Outcome(source, 0, split_of(identity, self._settings.dev_share))
         try:
@@ -96,8 +95,8 @@ class Preparer:
         return sorted(found, key=lambda s: (s.start, s.crop.x))
 
     def _cut(self, path: Path, wanted: list[Span]) -> Iterator[ClipWriter]:
-        """Second pass: each clip once its last picture is in. A whole video kept from the first
-        pass would fill the memory."""
+        """Second pass: yields each clip after its last picture. A whole video kept from the first pass
+        would fill the memory."""
         active: list[ClipWriter] = []
         waiting = wanted[::-1]
         for at, (frame, upright) in enumerate(grid_frames(path) if wanted else ()):
@@ -118,7 +117,7 @@ class Preparer:
             outcome.dropped["no mesh"] += clip.frames
             return
         mel, sync = mel_of(sound, span.start, span.stop), None
-        if self._score and clip.kept and len(mel):  # without sound there is none that could be wrong
+        if self._score and clip.kept and len(mel):  # without sound there is nothing to check
             sync = self._score(np.stack(clip.kept), mel, boxes)
             if not sync.good:
                 outcome.dropped["out of sync"] += clip.frames

@@ -15,12 +15,12 @@ def identity_of(source: Path, way: str) -> str:
     ``folder``: VoxCeleb2's ``…/id00012/VIDEO/00001.mp4`` gives ``id00012``, any other layout its
     first folder. ``file``: the YouTube id that the name begins with (AVSpeech's
     ``ID_START_END.mp4``), else the whole name without its suffix. Raises ``ValueError`` when
-    ``folder`` is asked for and there is none.
+    ``folder`` is requested and there is none.
     """
     if way == "folder":
         folders = source.parts[:-1]
         if not folders:
-            raise ValueError(f"{source} lies in no folder that names its person (--identity-from file?)")
+            raise ValueError(f"{source} is in no folder that names its person (--identity-from file?)")
         return next((f for f in folders if _VOXCELEB.fullmatch(f)), folders[0])
     found = _YOUTUBE.fullmatch(source.stem)
     return found[1] if found else source.stem
@@ -29,7 +29,7 @@ def identity_of(source: Path, way: str) -> str:
 def split_of(identity: str, dev_share: float) -> str:
     """``dev`` for the share ``dev_share`` in [0, 1] of all people, else ``train``.
 
-    A hash of the name alone decides, so a person is never in both and new data moves nobody.
+    Only a hash of the name decides, so a person is never in both and new data moves nobody.
     """
     number = int.from_bytes(blake2b(identity.encode(), digest_size=8).digest()) / 2.0**64
     return "dev" if number < dev_share else "train"

@@ -1,5 +1,5 @@
-"""A clip as members of a tar file, laid out as WebDataset's readers expect: what shares a name up
-to the first dot is one sample.
+"""A clip as members of a tar file, laid out as WebDataset's readers expect: members that share a name
+up to the first dot are one sample.
 
 | member | holds |
 |---|---|
@@ -7,7 +7,7 @@ to the first dot is one sample.
 | ``KEY.mp4`` | H.264, 256×256, 25 FPS, no sound |
 | ``KEY.npy`` | log-mel (4 · frames + 1, 80) float16 of :mod:`models.runtime.mel`; (0, 80) without sound |
 | ``KEY.boxes.npy`` | (frames, 4, 4) int16 of :mod:`models.data.regions` |
-| ``KEY.points.npy`` | (frames, 54, 2) float16 of :mod:`models.face.shape_points`; shards of before this was told lack it |
+| ``KEY.points.npy`` | (frames, 54, 2) float16 of :mod:`models.face.shape_points`; missing in older shards |
 
 No torch here: the processes that prepare don't need it.
 """  # noqa: E501
@@ -57,7 +57,7 @@ def write_sample(tar: tarfile.TarFile, sample: Sample) -> None:
 
 
 def read_samples(path: Path, wanted: set[int] | None = None) -> Iterator[Sample]:
-    """The samples of a shard in order; only those of the numbers ``wanted``, from 0, where it is given.
+    """The samples of a shard in order; if ``wanted`` is given, only those whose number, from 0, is in it.
 
     Raises ``FileNotFoundError``, and ``ValueError`` for a file that isn't a whole shard.
     """
@@ -83,7 +83,7 @@ def read_samples(path: Path, wanted: set[int] | None = None) -> Iterator[Sample]
 
 def read_infos(path: Path) -> list[dict[str, Any]]:
     """The ``info`` of every sample of a shard, in order, with its ``key``; the rest is skipped.
-    Raises as above."""
+    Raises as :func:`read_samples`."""
     found = []
     try:
         with tarfile.open(path, "r:") as tar:

@@ -2,8 +2,8 @@
 ``videos.jsonl``.
 
 A video is done once its journal line is written. A shard that is being filled is called
-``SPLIT-000000.tar.part``; the journal knows up to which byte it holds whole videos, so what a
-killed run left half written is cut off and filling goes on.
+``SPLIT-000000.tar.part``; the journal records up to which byte it holds complete videos, so what a
+killed run left half written is cut off and filling continues.
 """
 
 import json
@@ -34,7 +34,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def read_journal(out: Path) -> dict[str, dict[str, Any]]:
-    """What is known of each video that was dealt with, by its path below the raw folder; the last try counts."""
+    """The journal's row for each processed video, by its path below the raw folder; the last try counts."""
     return {row["source"]: row for row in read_lines(out / JOURNAL)}
 
 
@@ -67,7 +67,7 @@ class _Shard:
 
 
 class Store:
-    """The folder ``out``. ``settings`` are what all runs into it must share. Use it in a ``with`` statement.
+    """The folder ``out``. All runs into it must have the same ``settings``. Use it in a ``with`` statement.
 
     Raises ``ValueError`` when the folder was begun with other settings, or another process is filling it.
     """
@@ -98,7 +98,7 @@ class Store:
             self._shards[split] = _Shard(shard, end)
 
     def done(self, source: str, size: int) -> bool:
-        """Whether the video was dealt with. A broken one is tried again when its size has changed since."""
+        """Whether the video was processed. A broken one is tried again if its size has changed since."""
         row = self._done.get(source)
         return row is not None and (not row["error"] or row["bytes"] == size)
 

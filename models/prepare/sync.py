@@ -1,4 +1,4 @@
-"""Do lips and sound belong together? Voice-over, music, and pictures that lag are found by the lip-sync expert."""
+"""Do lips and sound belong together? The lip-sync expert finds voice-over, music, and pictures that lag."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from models.lipsync.offset import REACH, nearest
 from models.runtime.mel import LOOKAHEAD_FRAMES, WINDOW_FRAMES
 
 KEPT_CONFIDENCE = 0.07
-"""A clip with less confidence is dropped."""
+"""A clip with a lower confidence is dropped."""
 KEPT_OFFSET = 2
-"""A clip whose sound is more frames early or late is dropped."""
+"""A clip whose sound is early or late by more frames is dropped."""
 
 
 @dataclass(frozen=True)
 class Sync:
     """``confidence`` in [0, √2]: how much nearer the best fitting sound is than the median of
-    shifted ones. ``offset``: how many frames late it comes."""
+    shifted ones. ``offset``: by how many frames the sound is late."""
 
     confidence: float
     offset: int
@@ -34,8 +34,8 @@ ScoreClip = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.float16], npt.NDArra
 
 
 def load_score(path: Path) -> ScoreClip:
-    """The score by a trained SyncNet file. Raises ``FileNotFoundError``, ``ValueError``, and
-    ``ImportError`` without torch."""
+    """A function that scores clips by a trained SyncNet's file. Raises ``FileNotFoundError``,
+    ``ValueError``, and ``ImportError`` without torch."""
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     import torch
@@ -62,9 +62,9 @@ def load_score(path: Path) -> ScoreClip:
 
 
 def best_offset(distances: npt.NDArray[np.floating]) -> Sync:
-    """From how far window ``i`` is from sound ``j``, (n, n): the offset j − i that is nearest on
-    average, and how clearly."""
-    # At least a quarter of the windows, or the mean of two or three decides.
+    """Distances (n, n) of window ``i`` from sound ``j`` → the offset j − i with the smallest mean
+    distance, and its confidence."""
+    # Only offsets that a quarter of the windows have: a mean of two or three would be chance.
     reach = min(REACH, 3 * len(distances) // 4)
     means = np.array([np.diagonal(distances, offset).mean() for offset in range(-reach, reach + 1)])
     offset, confidence = nearest(means)

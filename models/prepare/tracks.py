@@ -1,4 +1,4 @@
-"""From looks at 5 FPS to tracks (one face, one shot), and from tracks to spans with one fixed crop each."""
+"""From detections at 5 FPS to tracks (one face, one shot), and from tracks to spans with one fixed crop each."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -12,16 +12,16 @@ from models.face.finder import overlap
 from models.face.tracker import Crop, crop_around
 
 EVERY = 5
-"""Frames between two looks: five a second, as often as the sender looks."""
+"""Frames from one detection to the next: five a second, as often as at the sender."""
 OVERLAP = 0.3
-"""Intersection over union from one look to the next that is still the same face."""
+"""Least intersection over union from one detection to the next of the same face."""
 PATIENCE = 2 * EVERY
 """Frames that a face may stay unseen before its track ends."""
 WANDER = 0.15
 """How far a face may stray from the middle of a fixed crop, in crop sides: the sender's crop would
-follow it, so the network never sees more of it."""
+follow it, so in a call the network never sees it stray further."""
 GROW = 0.25
-"""How much its size may change in a fixed crop (logarithm)."""
+"""How much a face's size may change in a fixed crop (logarithm)."""
 
 
 @dataclass
@@ -44,12 +44,12 @@ class Tracks:
         self._done: list[Track] = []
 
     def cut(self) -> None:
-        """A new shot begins: nobody in it is taken for somebody of the last."""
+        """A new shot begins: its faces do not continue tracks of the last one."""
         self._done += self._open
         self._open = []
 
     def look(self, frame: int, faces: list[Detection]) -> None:
-        """Give each face to the track that it overlaps most; the others begin tracks."""
+        """Add each face to the track that it overlaps most; the others begin new tracks."""
         self._done += [t for t in self._open if frame - t.frames[-1] > PATIENCE]
         self._open = [t for t in self._open if frame - t.frames[-1] <= PATIENCE]
         pairs = [(overlap(t.faces[-1], face)[0], i, j) for i, t in enumerate(self._open) for j, face in enumerate(faces)]
@@ -69,10 +69,10 @@ class Tracks:
 
 @dataclass(frozen=True)
 class SpanLimits:
-    """What a span must be. ``min_face`` in source pixels (BlazeFace's box, brows to chin), times in seconds.
+    """Requirements on a span. ``min_face`` in source pixels (BlazeFace's box, brows to chin), times in seconds.
 
-    ``seen``: share of the looks that found the face; ``outside``: share of the crop that may lie
-    beyond the picture.
+    ``seen``: least share of the detections that found the face; ``outside``: share of the crop that may
+    be outside the picture.
     """
 
     min_face: float = 80.0
@@ -112,10 +112,10 @@ def _outside(crop: Crop, width: int, height: int) -> float:
 
 
 def spans(track: Track, width: int, height: int, limits: SpanLimits, dropped: Counter[str]) -> list[Span]:
-    """Cut ``track`` of a ``width`` by ``height`` video into spans that keep to ``limits``, in order of time.
+    """Cut ``track`` of a ``width`` by ``height`` video into spans that meet ``limits``, in order of time.
 
     A span that is too long is cut evenly; one whose face strays too far for a fixed crop is halved
-    until it doesn't. ``dropped`` counts, by reason, the frames that are left out.
+    until it does not. ``dropped`` counts, by reason, the frames that are left out.
     """
     least, most = round(limits.min_seconds * FRAME_RATE), round(limits.max_seconds * FRAME_RATE)
     frames = [*track.frames, track.frames[-1] + 1]

@@ -1,4 +1,4 @@
-"""A video of any size and rate, laid on the 25 FPS grid: pictures one at a time, sound at 16 kHz."""
+"""A video of any size and rate, fitted to the 25 FPS grid: pictures one at a time, sound at 16 kHz."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from codec.media.types import Float32
 SAMPLES = RATE // FRAME_RATE
 """Sound samples in a frame of the grid."""
 LONGEST_GAP = 10 * FRAME_RATE
-"""Frames that one picture may be held for: more shows no face that moves."""
+"""Most frames for which one picture may be repeated: a longer one shows no moving face."""
 
 
 class VideoError(ValueError):
@@ -24,8 +24,8 @@ class VideoError(ValueError):
 
 
 def grid_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Upright]]:
-    """The frames of ``path``, held or dropped so that there are 25 a second, and what converts
-    them: few are looked at.
+    """The frames of ``path``, repeated or dropped so that there are 25 a second, each with what converts
+    it, because few are looked at.
 
     The grid is that of :func:`codec.media.files.file_frames`. Raises :class:`VideoError`, also
     in the middle of a damaged file.

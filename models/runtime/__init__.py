@@ -1,4 +1,4 @@
 """The trained networks as a call runs them: ONNX Runtime or OpenVINO, no torch.
 
-Every package behind models may import it.
+Every package after models in the import order may import it.
 """

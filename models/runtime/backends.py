@@ -1,11 +1,11 @@
 """What runs an exported network: ONNX Runtime (CPU or CUDA), or OpenVINO (CPU, ``pip install
-'facewire[openvino]'``), and how exactly it multiplies.
+'facewire[openvino]'``), and in which precision.
 
-bf16 everywhere would round the flow's coordinates to half a pixel, 31 dB from what fp32 draws. So
-only the convolutions multiply in it; what lies between them stays in fp32. That is OpenVINO's way
-where the processor has bf16, else it is fp32. ONNX Runtime alone is too slow in fp32 for 25 frames
-a second on two cores, so that most convolutions multiply int8 (``step-int8.onnx``,
-:mod:`models.export.int8`) where the processor is made for it; the motion is a little less even.
+bf16 everywhere would round the flow's coordinates to half a pixel: 31 dB from the frames of fp32. So
+only the convolutions use it; everything between them stays in fp32. OpenVINO does so where the
+processor has bf16, and elsewhere uses fp32. ONNX Runtime is too slow in fp32 for 25 frames a second
+on two cores, so most convolutions use int8 (``step-int8.onnx``, :mod:`models.export.int8`) where the
+processor has instructions for it; the motion is then a little less smooth.
 ``bench.speed.precision`` measures what each costs, ``bench.speed.frame_time`` what it saves.
 """
 
@@ -27,8 +27,8 @@ from codec.media.types import Float32
 from models.runtime.weight_files import made_from
 
 DEVICES = ("auto", "cpu", "cpu-fp32", "openvino", "openvino-int8", "openvino-fp32", "cuda")
-"""``cpu`` is in int8 and ``openvino`` in bf16 where that can be had, else in fp32; ``-fp32`` and
-``-int8`` are nothing else."""
+"""``cpu`` uses int8 and ``openvino`` bf16 where available, else fp32; the suffixes ``-fp32`` and
+``-int8`` allow no other precision."""
 
 
 class Network(Protocol):
@@ -43,7 +43,7 @@ class Network(Protocol):
 
 
 def ort_options(threads: int) -> ort.SessionOptions:
-    """ONNX Runtime's settings beside a call."""
+    """ONNX Runtime's settings for running during a call."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -53,7 +53,7 @@ def ort_options(threads: int) -> ort.SessionOptions:
 
 
 def load_cuda() -> None:
-    """Load CUDA and cuDNN from wheels, where they were installed as such: before the first session that wants them."""
+    """Load CUDA and cuDNN from their wheels, if installed as such. Call it before the first session that needs them."""
     if hasattr(ort, "preload_dlls"):
         ort.preload_dlls()
 
@@ -79,8 +79,8 @@ class OnnxRuntimeNetwork:
 
 
 def has_int8_dots() -> bool:
-    """Whether the processor adds up products of int8 in 32 bits at once (VNNI). Those that don't
-    saturate on the way, and the picture suffers; looked up on Linux, taken for missing elsewhere."""
+    """Whether the processor accumulates int8 products directly in 32 bits (VNNI). On others the sums
+    saturate, which degrades the picture. Detected on Linux, taken as missing elsewhere."""
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -89,17 +89,17 @@ def has_int8_dots() -> bool:
 
 
 def int8_path(path: Path) -> Path:
-    """Where a network's int8 version lies: ``step.onnx`` → ``step-int8.onnx``."""
+    """Path of a network's int8 version: ``step.onnx`` → ``step-int8.onnx``."""
     return path.with_name(f"{path.stem}-int8{path.suffix}")
 
 
 def int8_of(path: Path) -> Path | None:
-    """A network's int8 version: None where there is none, or it was made of other weights than these."""
+    """Path of a network's int8 version; None where there is none, or it was made from other weights."""
     return found if made_from(found := int8_path(path), path) else None
 
 
 def convolve_in_bf16(model: Any) -> int:
-    """Let an OpenVINO model's convolutions take bf16 and give fp32; all else stays as it is.
+    """Let an OpenVINO model's convolutions take bf16 and return fp32; everything else is unchanged.
     Returns how many there are."""
     from openvino import opset13 as ops
 
@@ -120,11 +120,11 @@ _INITIALISING = threading.Lock()
 
 
 def _initialise_numpy_types() -> None:
-    """Let OpenVINO learn NumPy's types in one thread alone.
+    """Let OpenVINO initialise its table of NumPy types in one thread at a time.
 
-    It does so in C++ statics, whose hidden lock it holds while it waits for the GIL: two threads
-    that come to them at the same time, as when two networks warm up, wait for each other for ever
-    (pybind11's pull request 4877 tells how).
+    It uses C++ statics, whose hidden lock it holds while it waits for the GIL: two threads that reach
+    them at the same time, as when two networks warm up, deadlock (explained in pybind11's pull request
+    4877).
     """
     import openvino
 
@@ -140,11 +140,11 @@ class _SignalStack(ctypes.Structure):
 
 @contextmanager
 def _own_signal_stack() -> Iterator[None]:
-    """Within it this thread's alternate signal stack may be replaced; afterwards it is as before.
+    """Restores this thread's alternate signal stack on exit.
 
-    OpenVINO gives the thread that compiles a network a stack of its own making, and frees it with the
-    network, whichever thread does that. The next signal with a Python handler, Ctrl-C say, then
-    found no memory where it was to be handled, and the process crashed.
+    OpenVINO gives the thread that compiles a network an alternate stack, and frees it with the network,
+    whichever thread does that. The next signal with a Python handler, such as Ctrl-C, was then handled
+    on freed memory, and the process crashed.
     """
     if sys.platform != "linux":
         yield
@@ -158,8 +158,8 @@ def _own_signal_stack() -> Iterator[None]:
 
 
 class OpenVinoNetwork:
-    """OpenVINO on the CPU, in fp32, with convolutions in bf16 where that is wanted, or in int8 if
-    the file says so."""
+    """OpenVINO on the CPU, in fp32, with convolutions in bf16 if requested, or in int8 if the file's
+    are."""
 
     def __init__(self, path: Path, threads: int, bf16: bool) -> None:
         import openvino
@@ -175,7 +175,7 @@ class OpenVinoNetwork:
         model = core.read_model(str(path))
         bf16 = bf16 and bool(convolve_in_bf16(model))
         self.name = "OpenVINO, bf16" if bf16 else "OpenVINO, int8" if path.stem.endswith("-int8") else "OpenVINO"
-        # Before it is compiled, for compiling gives them further names.
+        # Read before compiling, which adds further names.
         self.inputs, self.outputs = (tuple(v.get_any_name() for v in values) for values in (model.inputs, model.outputs))
         with _own_signal_stack():
             self._request: Any = core.compile_model(model, "CPU", settings).create_infer_request()
@@ -193,10 +193,10 @@ def _has_bf16() -> bool:
 
 
 def choose(device: str = "auto", cuda: bool = True) -> str:
-    """The device that ``auto`` means here: cuda (unless told not to), else openvino, else cpu;
-    another is checked.
+    """The device that ``auto`` means here: cuda (unless ``cuda`` is False), else openvino, else cpu. Any
+    other device is returned if it is available.
 
-    Raises ``ValueError`` with what to install for one that is unavailable.
+    Raises ``ValueError``, which names what to install, for an unavailable device.
     """
     if device not in DEVICES:
         raise ValueError(f"device {device!r} is not {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")

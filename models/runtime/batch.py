@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class FrameRequest:
-    """A frame that is wanted: whose, and what :meth:`models.runtime.upsampler.Upsampler.step` takes."""
+    """A request for one frame: its seat, and the arguments of :meth:`models.runtime.upsampler.Upsampler.step`."""
 
     seat: int
     pictures: Float32
@@ -31,15 +31,15 @@ class FrameRequest:
 
 
 class ManyUpsampler(Protocol):
-    """Draws for several seats. Not thread-safe."""
+    """Renders for several seats, one for each call. Not thread-safe."""
 
     runtime: str
 
     def set_identity(self, seat: int, keyframe: UInt8) -> None:
-        """Keyframe RGB (256, 256, 3) of a seat. Raises ``ValueError`` for another shape."""
+        """Use keyframe RGB (256, 256, 3) for a seat. Raises ``ValueError`` for another shape."""
 
     def step(self, wanted: Sequence[FrameRequest]) -> list[UInt8]:
-        """A frame RGB (256, 256, 3) for each. Raises ``KeyError`` for a seat without a keyframe."""
+        """A frame RGB (256, 256, 3) for each request. Raises ``KeyError`` for a seat without a keyframe."""
 
 
 class EachInTurn:
@@ -61,9 +61,9 @@ class EachInTurn:
 
 
 class AsBatch:
-    """ONNX Runtime with everything bound: the keyframes' features stay on the device until one of
-    them changes, a frame's few kilobytes go in, its bytes come out. Needs the package ``onnx``
-    (extra ``gpu``)."""
+    """ONNX Runtime with bound inputs and outputs: the keyframes' features stay on the device until one
+    of them changes; only a frame's few kilobytes of input and its pixels are copied. Needs the package
+    ``onnx`` (extra ``gpu``)."""
 
     def __init__(self, folder: Path | None, seats: int, cuda: bool, threads: int = 2) -> None:
         """``cuda`` False: the same on the CPU. Raises ``WeightsMissingError``, ``ValueError``."""
@@ -91,7 +91,7 @@ class AsBatch:
         self._on_device = None
 
     def warmup(self) -> None:
-        """Draw a frame for every seat once, so that none of a call is the slow one; forgets the keyframes."""
+        """Render one frame for every seat, so that a call's first frame is not slow; forgets the keyframes."""
         grey, quiet = np.full((256, 256, 3), 128, np.uint8), np.full((20, 80), -1.0, np.float32)
         for seat in range(self._seats):
             self.set_identity(seat, grey)
@@ -127,7 +127,7 @@ def _batched_session(path: Path, cuda: bool, threads: int) -> tuple[ort.Inferenc
     model = batched(model, driven)
     if cuda:
         load_cuda()
-    # The default searches for the best algorithm at every new size of a batch, in the middle of the call.
+    # The default searches for the best algorithm at every new batch size, in the middle of a call.
     gpu: list[Any] = [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"})] if cuda else []
     providers = [*gpu, "CPUExecutionProvider"]
     return ort.InferenceSession(model.SerializeToString(), ort_options(threads), providers=providers), driven
@@ -146,7 +146,7 @@ def _stacked(wanted: Sequence[FrameRequest]) -> dict[str, npt.NDArray[Any]]:
 
 
 def many_upsampler(folder: Path | None, device: str, seats: int, threads: int) -> ManyUpsampler:
-    """What suits ``device`` (:func:`models.runtime.backends.choose`), warm. Raises
+    """The upsampler that suits ``device`` (:func:`models.runtime.backends.choose`), warmed up. Raises
     ``WeightsMissingError``, ``ValueError``."""
     failed: ValueError | None = None
     if choose(device) == "cuda":

@@ -19,7 +19,7 @@ BANDS = 80
 WINDOW_FRAMES = 20
 """Mel frames given to the network for one video frame: 200 ms, as long as the five pictures."""
 LOOKAHEAD_FRAMES = 8
-"""How many of them lie after the video frame's own time."""
+"""How many of them are after the video frame's own time."""
 
 
 @cache

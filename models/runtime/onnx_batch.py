@@ -1,10 +1,10 @@
 """Turns the step graph of batch 1 into one that renders frames of several calls at once, from features that stay on the
 device.
 
-The shipped ``step.onnx`` is of batch 1, with samplings as row gathers, which is fastest on a CPU
-(:mod:`models.export.grid_sample`). For a GPU the gathers become GridSample again, leading sides of 1
-the batch's, what a keyframe gives is held for all seats in one tensor each, of which a frame takes
-its seat's row, and frames come out as bytes. Needs the package ``onnx``.
+The shipped ``step.onnx`` has batch 1 and samples by row gathers, which is fastest on a CPU
+(:mod:`models.export.grid_sample`). For a GPU the gathers become GridSample again, leading dimensions
+of 1 become the batch's, each kind of keyframe features is one tensor for all seats, from which a frame
+takes its seat's row, and frames are returned as bytes. Needs the package ``onnx``.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from models.runtime.upsampler import RGB, SEATS
 
 def batched(model: onnx.ModelProto, driven: Sequence[str]) -> onnx.ModelProto:
     """``model``: step.onnx, changed in place. ``driven``: its inputs that change with every frame,
-    which then have a leading N; the others have a leading number of seats. Raises ``ValueError``
-    for a graph of another make."""
+    whose first dimension becomes N; that of the others becomes the number of seats. Raises
+    ``ValueError`` for a graph of another structure."""
     graph = model.graph
     _sample_again(graph)
     _free_shapes(graph)
@@ -32,7 +32,7 @@ def batched(model: onnx.ModelProto, driven: Sequence[str]) -> onnx.ModelProto:
 
 def _sample_again(graph: onnx.GraphProto) -> None:
     """Put a GridSample in place of each group of nodes that
-    :func:`models.export.grid_sample.gather_rows` has made of one."""
+    :func:`models.export.grid_sample.gather_rows` made from one."""
     by_name = {node.name: node for node in graph.node}
     for name in [n.removesuffix("/rows/shape") for n in _constants(graph) if n.endswith("/rows/shape")]:
         image, grid, out = (by_name[f"{name}/{part}"] for part in ("channels_last", "points", "out"))
@@ -57,7 +57,7 @@ def _constants(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
 
 
 def _free_shapes(graph: onnx.GraphProto) -> None:
-    """Reshapes whose first side is 1 take that of what they reshape."""
+    """Let reshapes whose first dimension is 1 keep that of their input."""
     known = _constants(graph)
     for node in [n for n in graph.node if n.op_type == "Reshape"]:
         shape = known.get(node.input[1])

@@ -19,14 +19,14 @@ KeyframeFeatures = dict[str, Float32]
 FRAMES = 5
 """Frames in a tick of 200 ms, and pictures in the network's window."""
 DRIVEN = ("pictures", "speech", "detail", "shape")
-"""What changes with every frame."""
+"""The inputs that change with every frame."""
 NO_DETAIL = np.zeros((1, 3, 64, 64), np.float32)
 SEATS = "seats"
 """Input (N,) int64 of a step graph for batches (:mod:`models.runtime.onnx_batch`): the seat of each frame."""
 RGB = "rgb"
-"""Its output (N, 256, 256, 3) uint8."""
+"""Output (N, 256, 256, 3) uint8 of such a graph."""
 NO_SHAPE = np.zeros((1, 2, COUNT, 2), np.float32)
-"""The face's points where they are not known; networks from before shape have no such input."""
+"""Input for unknown face points; older networks, made before the shape existed, lack this input."""
 
 
 class WeightsMissingError(RuntimeError):
@@ -57,7 +57,7 @@ class Upsampler:
             raise ValueError(f"step.onnx needs {', '.join(sorted(lacking))}, which identity.onnx lacks: export both again")
         self._fixed: KeyframeFeatures = {}
         self.doubt = 0.0
-        """How little the keyframe explained the newest frame, in [0, 1]; from 1 on it is soft all over."""
+        """How little the keyframe explained the newest frame, in [0, 1]; at 1 the whole frame is soft."""
 
     @property
     def runtime(self) -> str:
@@ -74,8 +74,8 @@ class Upsampler:
         self.use(self.identity(keyframe))
 
     def identity(self, keyframe: UInt8) -> KeyframeFeatures:
-        """What a keyframe RGB (256, 256, 3) tells the network, to be kept for :meth:`use`. Raises
-        ``ValueError`` as above."""
+        """The features of a keyframe RGB (256, 256, 3), to be kept for :meth:`use`. Raises ``ValueError``
+        for another shape."""
         if keyframe.shape != (256, 256, 3):
             raise ValueError(f"keyframe is {keyframe.shape}, not (256, 256, 3)")
         image = np.ascontiguousarray(keyframe.transpose(2, 0, 1)[None], np.float32) / 255.0
@@ -83,15 +83,15 @@ class Upsampler:
         return {name: known[name] for name in self._step.inputs if name in known}
 
     def use(self, identity: KeyframeFeatures) -> None:
-        """Draw this person from now on; what :meth:`identity` gave, of the same networks."""
+        """Render this person from now on. ``identity``: what :meth:`identity` of the same networks returned."""
         self._fixed = identity
 
     def step(self, pictures: Float32, speech: Float32, detail: Float32 | None = None, shape: Float32 | None = None) -> UInt8:
         """Pictures (5, 3, 8, 8) RGB in [0, 1] around the frame and log-mel (20, 80) → frame RGB (256, 256, 3).
 
-        ``detail`` (3, 64, 64): what a picture larger than 8×8 shows beyond it, see
-        :func:`models.runtime.detail.detail_of`. Raises ``RuntimeError`` before the first
-        :meth:`set_identity`.
+        ``detail`` (3, 64, 64): what a picture larger than 8×8 adds, see
+        :func:`models.runtime.detail.detail_of`. ``shape`` (2, 54, 2): the face's points in the keyframe
+        and now, in [-1, 1]. Raises ``RuntimeError`` before the first :meth:`set_identity`.
         """
         if not self._fixed:
             raise RuntimeError("no identity is set")
@@ -105,14 +105,14 @@ class Upsampler:
         return np.ascontiguousarray((frame * 255.0 + 0.5).astype(np.uint8).transpose(1, 2, 0))
 
     def warmup(self) -> None:
-        """Run both networks once, so that the first frame of a call isn't the slow one; forgets the identity."""
+        """Run both networks once, so that the first frame of a call is not slow; forgets the identity."""
         self.set_identity(np.full((256, 256, 3), 128, np.uint8))
         self.step(np.full((FRAMES, 3, 8, 8), 0.5, np.float32), np.full((20, 80), -1.0, np.float32))
         self._fixed = {}
 
 
 class Interpolator:
-    """Pictures at 5 FPS → 25 FPS (paper section 3.3)."""
+    """Pictures at 5 FPS → 25 FPS (paper section 3.2)."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._network = load(weights_folder(folder) / "interpolator.onnx", "cpu", 1)

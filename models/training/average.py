@@ -1,8 +1,9 @@
 """Averages of two checkpoints' weights: ``python -m models.training.average A.pt B.pt OUT.pt
 [--share S]``, S of B and the rest of A.
 
-Of a network before and after a stage that gains one thing and loses another, a mixture keeps more
-of both than stopping half way (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
+When a training stage improves one thing and worsens another, a mixture of the weights before and
+after it keeps more of both than stopping half way (Wortsman et al., "Robust fine-tuning of
+zero-shot models", 2022).
 """
 
 import argparse
@@ -15,14 +16,14 @@ from models.training.checkpoint import averaged
 from models.whole_file import write_whole
 
 SHARE = 0.6
-"""Of the speech stage in the shipped weights; the rest is the finish stage's (docs/decisions.md)."""
+"""Share of the speech stage in the shipped weights; the rest is the finish stage's (docs/decisions.md)."""
 
 
 def mix(before: Path, after: Path, out: Path, share: float = SHARE) -> None:
     """Write the mixture of the averaged weights (``ema``) of two checkpoints of one network.
 
     Raises ``FileNotFoundError``, and ``ValueError`` for a share outside 0..1 or checkpoints that
-    don't go together.
+    do not match.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share {share} is outside 0..1")
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--share", type=float, default=SHARE, help="of the second")
+    parser.add_argument("--share", type=float, default=SHARE, help="share of the second checkpoint")
     given = parser.parse_args()
     try:
         mix(given.before, given.after, given.out, given.share)

@@ -1,5 +1,5 @@
-"""What a training run can be taken up from exactly: weights, their average, optimiser, random
-state; and trained weights back out of a checkpoint or of the ONNX files that were made of it.
+"""The state from which a training run resumes exactly: weights, their average, optimiser, random
+state; and trained weights read from a checkpoint or from the ONNX files made from it.
 
 The ONNX files hold every parameter, as fp16 (:func:`models.export.graph.halve`), nearly all under
 its name. So a lost checkpoint costs the optimiser's state and the last bits of the weights, not the
@@ -23,7 +23,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Ema(Generic[M]):
-    """Exponential moving average of weights and statistics; it is what is judged and shipped."""
+    """Exponential moving average of weights and statistics; the average is what is evaluated and shipped."""
 
     def __init__(self, model: M, decay: float = 0.998) -> None:
         self.model: M = copy.deepcopy(model).requires_grad_(False).eval()
@@ -40,8 +40,8 @@ class Ema(Generic[M]):
 
 
 def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """The dict that a file of PyTorch's holds, nothing in it being run. Raises ``FileNotFoundError``, and ``ValueError`` for
-    any other file; ``OSError`` for one that can't be read."""
+    """The dict in a PyTorch file, loaded without running code from it. Raises ``FileNotFoundError``, ``ValueError`` for
+    any other file, and ``OSError`` for one that cannot be read."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a checkpoint")
     try:
@@ -50,7 +50,7 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
         raise FileNotFoundError(f"no such file: {path}") from None
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # an unpickler raises whatever a broken file leads it to
+    except Exception as error:  # a broken file can make an unpickler raise anything
         raise ValueError(f"{path} is no checkpoint") from error
     if not isinstance(state, dict):
         raise ValueError(f"{path} is no checkpoint")
@@ -59,7 +59,7 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
 
 @dataclass
 class RunState:
-    """What a run can be taken up from exactly: model, average, optimiser, torch's random state,
+    """The state from which a run resumes exactly: model, average, optimiser, torch's random state,
     step and seconds."""
 
     model: nn.Module
@@ -69,7 +69,7 @@ class RunState:
     seconds: float = 0.0
 
     def load(self, path: Path, device: torch.device) -> None:
-        """Take up what :meth:`save` wrote. Raises ``ValueError`` when it is of another network, or no checkpoint."""
+        """Restore what :meth:`save` wrote. Raises ``ValueError`` when it is of another network, or no checkpoint."""
         state = load_state(path, device)
         try:
             self.model.load_state_dict(state["model"])
@@ -100,13 +100,12 @@ def fill(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
 PREFIX = "call."
 """What :class:`models.export.export.IdentityGraph` and ``StepGraph`` put before a parameter's name."""
 _KEPT_IN = {"predictor.attend.place_k": "identity.onnx"}
-"""Parameters that the exporter names anew, and which of the files they stay in; the others are in
-``step.onnx``."""
+"""Parameters that the exporter renames, and which file holds them; the others are in ``step.onnx``."""
 
 
 def onnx_tensors(path: Path) -> dict[str, np.ndarray]:
-    """What an ONNX file holds, by name, without ``.half``. Raises ``FileNotFoundError``, ``ValueError``."""
-    # Not above: benchmarks load checkpoints without onnx.
+    """The tensors of an ONNX file by name, without the suffix ``.half``. Raises ``FileNotFoundError``, ``ValueError``."""
+    # Not at the module's top: benchmarks load checkpoints without onnx.
     import onnx
     from onnx import numpy_helper
 
@@ -120,7 +119,7 @@ def onnx_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def renamed(tensors: dict[str, np.ndarray], name: str, like: Tensor, path: Path) -> np.ndarray:
-    """A parameter that the exporter has named anew: the one tensor of its shape without a parameter's name. Raises
+    """A parameter that the exporter has renamed: the only tensor of its shape without a parameter's name. Raises
     ``ValueError``."""
     fitting = [v for k, v in tensors.items() if not k.startswith(PREFIX) and v.shape == like.shape]
     if len(fitting) != 1:
@@ -129,10 +128,11 @@ def renamed(tensors: dict[str, np.ndarray], name: str, like: Tensor, path: Path)
 
 
 def from_onnx(folder: Path, parameters: Iterable[tuple[str, Tensor]], missing: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """The ``parameters`` of a ``Call`` (as ``named_parameters()`` gives them) out of
+    """The ``parameters`` of a ``FaceUpsamplerNet`` (as ``named_parameters()`` yields them) from
     ``identity.onnx`` and ``step.onnx``.
 
-    Raises ``FileNotFoundError``, and ``ValueError`` for files that don't hold every one of them.
+    ``missing``: prefixes of the names that may be absent. Raises ``FileNotFoundError``, and
+    ``ValueError`` for files that lack another one.
     """
     files = {name: onnx_tensors(folder / name) for name in ("identity.onnx", "step.onnx")}
     named = {k.removeprefix(PREFIX): v for tensors in files.values() for k, v in tensors.items() if k.startswith(PREFIX)}
@@ -151,7 +151,7 @@ def from_onnx(folder: Path, parameters: Iterable[tuple[str, Tensor]], missing: t
 
 
 def learnt(path: Path, parameters: Iterable[tuple[str, Tensor]], missing: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """Weights by name: of a checkpoint its average's, of a folder those in its ONNX files (:func:`from_onnx`).
+    """Weights by name: those of a checkpoint's average, or those in a folder's ONNX files (:func:`from_onnx`).
 
     Raises ``FileNotFoundError`` and ``ValueError``.
     """

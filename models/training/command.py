@@ -1,4 +1,4 @@
-"""What ``facewire train`` and ``facewire export`` do; torch is only imported here and below."""
+"""What ``facewire train`` does; torch is imported only within the functions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ def _check(wanted: TrainRequest) -> None:
 
 
 def run(wanted: TrainRequest, reproduce: bool, say: Callable[[str], None]) -> dict[str, Any]:
-    """What ``facewire train`` does; figures only from the first of many processes.
+    """Run ``facewire train``; of several processes only the first returns figures.
 
     Raises ``ValueError``, ``FileNotFoundError``, and ``ImportError`` without torch.
     """
@@ -28,12 +28,12 @@ def run(wanted: TrainRequest, reproduce: bool, say: Callable[[str], None]) -> di
 
     _check(wanted)
     first = join().first
-    tell = say if first else lambda _: None
+    report = say if first else lambda _: None
     if reproduce:
         given = (wanted.stage, wanted.steps, wanted.batch, wanted.rate)
         if wanted.network != "call" or any(g is not None for g in given):
             raise ValueError("--reproduce brings its own stages, steps, batches and rates, and trains call")
-        figures = run_recipe(wanted, tell)
+        figures = run_recipe(wanted, report)
     else:
-        figures = run_call(wanted, tell) if wanted.network == "call" else run_paper(wanted, tell)
+        figures = run_call(wanted, report) if wanted.network == "call" else run_paper(wanted, report)
     return figures if first else {}

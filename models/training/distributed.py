@@ -2,9 +2,9 @@
 gradients are averaged.
 
 Not ``DistributedDataParallel``, because that hooks into ``forward`` and the stages call other
-methods of their networks; for models of 10 to 150 M parameters what it would hide behind the
-backward pass is a few milliseconds. The mean of the gradients over all processes is that of one
-process with all their batches together. Outside ``torchrun`` everything here does nothing.
+methods of their networks; for models of 10 to 150 M parameters its overlap with the backward pass
+would save a few milliseconds. The mean of the gradients over all processes is that of one process
+with all their batches together. Outside ``torchrun`` everything here does nothing.
 """
 
 import atexit
@@ -18,14 +18,14 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 BUCKET = 8 << 20
-"""Numbers that are sent at once: many small tensors would wait for the network one by one."""
+"""Numbers that are sent at once: many small tensors would each wait for the network."""
 PATIENCE = timedelta(hours=2)
-"""How long the others wait while the first process judges or prepares."""
+"""How long the others wait while the first process evaluates or prepares."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """This process's place: ``rank`` of ``world``, ``local`` on its machine. The default is a process alone."""
+    """This process's place: ``rank`` of ``world``, ``local`` on its machine. The default is a single process."""
 
     rank: int = 0
     world: int = 1
@@ -33,7 +33,7 @@ class Group:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that saves, judges and talks."""
+        """Whether this process is the one that saves, evaluates and reports."""
         return self.rank == 0
 
     def seed(self, seed: int) -> int:
@@ -45,7 +45,7 @@ class Group:
         return torch.device("cuda", self.local) if torch.cuda.is_available() else torch.device("cpu")
 
     def barrier(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has reached this call."""
         if self.world > 1:
             dist.barrier()
 
@@ -55,7 +55,7 @@ class Group:
         if self.world > 1:
             for module in modules:
                 for tensor in (*module.parameters(), *module.buffers()):
-                    # Through a plain copy, since what is sent is memory, and its order may differ (channels last).
+                    # As a contiguous copy, because memory is sent as it is, and its order may differ (channels last).
                     sent = tensor.detach().clone(memory_format=torch.contiguous_format)
                     dist.broadcast(sent, 0)
                     tensor.copy_(sent)
@@ -64,7 +64,7 @@ class Group:
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace each gradient by its mean over all processes, after ``backward`` and before clipping.
 
-        Every process must have gradients for the same parameters; those without any are left alone.
+        Every process must have gradients for the same parameters; those without any are skipped.
         """
         if self.world == 1:
             return
@@ -87,7 +87,7 @@ class Group:
             grad.copy_(part.view(grad.shape))
 
     def mean(self, figures: dict[str, float]) -> dict[str, float]:
-        """The mean of each figure over all processes, which must have the same names in the same order."""
+        """The mean of each figure over all processes, which must pass the same names in the same order."""
         if self.world == 1:
             return figures
         values = torch.tensor(list(figures.values()), dtype=torch.float32, device=self.device())
@@ -96,10 +96,10 @@ class Group:
 
 
 def join() -> Group:
-    """This process's place as ``torchrun`` tells it (``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``);
-    alone where it doesn't.
+    """This process's place as set by ``torchrun`` (``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``); without
+    it, a single process.
 
-    The first call meets the other processes: NCCL where there are GPUs, gloo elsewhere. Raises
+    The first call connects the processes: by NCCL where there are GPUs, else by gloo. Raises
     ``ValueError`` when there are fewer GPUs than processes on this machine.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -117,6 +117,6 @@ def join() -> Group:
 
 
 def leave() -> None:
-    """Part from the other processes. Happens by itself when the process ends."""
+    """Disconnect from the other processes. Called automatically when the process ends."""
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Judging on people that were not trained on, and the three baselines: held, difference, bicubic."""
+"""Evaluation on people who were not trained on, and the three baselines: held, difference, bicubic."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from models.training.losses import EYES, LIPS, PerceptualDistance
 from models.training.precision import autocast
 
 STEP = 2
-"""Quantiser step of the 8×8 pictures judged with: about 48 dB."""
+"""Quantiser step of the 8×8 pictures in evaluation: about 48 dB."""
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _within(output: Tensor, truth: Tensor, box: Tensor) -> float:
-    """PSNR within a box in 256ths of the side; nan where there is none."""
+    """PSNR within a box in 256ths of the side; nan for an empty box."""
     x0, y0, x1, y1 = (round(float(v) * output.shape[-1] / 256) for v in box)
     if x1 <= x0 or y1 <= y0:
         return float("nan")
@@ -67,13 +67,13 @@ def _rows(picture: Tensor, warped: Tensor, truth: Tensor, boxes: Tensor) -> list
 
 @torch.no_grad()
 def evaluate_coarse(model: FaceUpsamplerNet, cache: Cache, every: int = 12, bf16: bool | None = None) -> dict[str, float]:
-    """PSNR at 64×64 of picture (``psnr``) and warp alone, and of the picture at ``mouth`` and ``eyes``.
+    """PSNR at 64×64 of the picture (``psnr``), of the warp (``psnr_warp``), and of the picture at ``mouth`` and ``eyes``.
 
     Without the face's points; where the cache has them, also with them at every frame
-    (``shape_…``) and at the ticks alone, interpolated between (``shape5_…``).
+    (``shape_…``) and only at the ticks, interpolated between (``shape5_…``).
     """
     device, out = next(model.parameters()).device, dict[str, float]()
-    # Pictures are the same in all: those with the points of every frame serve "without" as well.
+    # All variants have the same pictures: batches with the points of every frame also serve the one without points.
     ways: tuple[tuple[int | None, tuple[str, ...]], ...] = ((None, ("",)),)
     if cache.points is not None:
         ways = ((None, ("", "shape_")), (0, ("shape5_",)))
@@ -95,7 +95,7 @@ def evaluate_full(
     model: FaceUpsamplerNet, cache: Cache, judge: PerceptualDistance, every: int = 23, bf16: bool | None = None,
     points: bool = False,
 ) -> dict[str, float]:  # fmt: skip
-    """PSNR and LPIPS (AlexNet) at 256×256 of picture and warp alone; ``points``: those of every frame are known."""
+    """PSNR and LPIPS (AlexNet) at 256×256 of the picture and of the warp (``warp_…``); ``points``: with those of every frame."""
     device, rows = next(model.parameters()).device, []
     for batch in batches(cache, 256, every, 8):
         truth = batch.truth.to(device)

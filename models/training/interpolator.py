@@ -1,9 +1,9 @@
 """Training of the frame interpolator on the cache's 8×8 pictures: ``python -m
 models.training.interpolator CACHE OUT.pt``.
 
-The whole set is a few tens of MB and lies in memory. Each example is 25 frames in a row of one
-clip; the pictures are every fifth of them, ending with the last, as the codec's quantiser leaves
-them; the truth is all 25, unquantised.
+The whole set is a few tens of MB and is kept in memory. Each example is 25 consecutive frames of
+one clip; the pictures are every fifth of them, ending with the last, quantised as in the codec; the
+truth is all 25, unquantised.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from models.whole_file import write_whole
 
 WINDOW = PICTURES * TICK
 JUDGED_STEP = 2
-"""Quantiser step that the headline figure is told at, as in :mod:`models.training.evaluate`."""
+"""Quantiser step of the headline figure, as in :mod:`models.training.evaluate`."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class InterpolatorConfig:
     batch: int = 48
     rate: float = 3e-3
     last_weight: float = 8.0
-    """Weight of the last group, the only one used live, against 1 for each of the others."""
+    """Weight of the last group, the only one used in a call; the others each have 1."""
     seed: int = 0
     threads: int = 1
 
 
 class Windows:
-    """All windows of 25 frames in a row that lie wholly within one clip of ``cache``. Raises ``ValueError`` where none do."""
+    """All windows of 25 consecutive frames that lie wholly within one clip of ``cache``. Raises ``ValueError`` where none do."""
 
     def __init__(self, cache: Cache) -> None:
         self.small = np.asarray(cache.small)
@@ -74,7 +74,7 @@ def hold(pictures: Tensor) -> Tensor:
 def evaluate(model: nn.Module, windows: Windows, step: int, every: int = 5) -> dict[str, float]:
     """PSNR in dB, RGB at 8×8, of the last group's four inner frames, from pictures at quantiser ``step``.
 
-    ``NAME`` is that of the pooled squared error; ``NAME_mean`` the mean over frames, each capped at 70 dB.
+    ``NAME`` is the PSNR of the pooled squared error; ``NAME_mean`` the mean over frames, each capped at 70 dB.
     """
     errors: dict[str, list[Tensor]] = {"held": [], "linear": [], "network": []}
     starts = windows.starts[::every]
@@ -95,9 +95,9 @@ def loss(model: nn.Module, pictures: Tensor, truth: Tensor, last_weight: float) 
     """Mean logarithm of the inner frames' squared errors, the last group's weighted ``last_weight``
     times the others'.
 
-    A logarithm, since it is decibels that are judged; the plain error looks only at the few windows
-    with fast motion and adds noise to all the quiet ones. Below about 50 dB of error a frame counts
-    as done.
+    A logarithm, because the evaluation is in decibels; with the plain error only the few windows with
+    fast motion would count, and all the quiet ones would get noisier. Above about 50 dB a frame counts
+    as good enough.
     """
     error = ((model(pictures) - truth) ** 2).mean((2, 3, 4)).reshape(-1, PICTURES, TICK)[..., :-1]
     weight = torch.ones(PICTURES)
@@ -106,8 +106,8 @@ def loss(model: nn.Module, pictures: Tensor, truth: Tensor, last_weight: float) 
 
 
 def train(cache: Path, out: Path, config: InterpolatorConfig) -> dict[str, object]:
-    """Train on ``cache/train``, judge on ``cache/dev``; writes ``out`` (a state dict) and a
-    ``.json`` beside it."""
+    """Train on ``cache/train``, evaluate on ``cache/dev``; writes ``out`` (a state dict) and a
+    ``.json`` next to it."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)

@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from models.data.shards import ShardFeed
 
 HEARTBEAT = 60.0
-"""Seconds after which a run says where it is, however few its steps; the log file has whole intervals alone."""
+"""Seconds after which a run reports its progress, however few its steps; the log file has only whole intervals."""
 
 
 @dataclass(frozen=True)
 class LoopConfig:
     """A run of ``steps`` optimiser steps over all resumes; the learning rate falls in the last two fifths.
 
-    Nothing that is learnt depends on the clock, so a resumed run ends where an unbroken one would.
+    Training does not depend on the clock, so a resumed run ends where an uninterrupted one would.
     ``cache`` holds ``train/`` and ``dev/`` (:func:`models.data.cache.prepare`), ``weights`` the
     losses' networks; ``out`` gets ``STAGE.pt``, the checkpoint, and ``STAGE.jsonl``, the log. With
     ``shards`` (:mod:`models.prepare`) training people come from there, read by ``loaders``
-    processes, and the cache needs ``dev/`` alone. ``bf16`` None: where the device multiplies in it
-    itself. A step's gradient is the mean over ``batches`` batches, which need the memory of one.
+    processes, and the cache needs only ``dev/``. ``bf16`` None: used where the device supports it
+    natively. A step's gradient is the mean over ``batches`` batches, which need the memory of one.
     """
 
     stage: str
@@ -63,18 +63,18 @@ class LoopConfig:
 
 
 LEAST_DEV = 25
-"""Frames that the longest dev clip must have more of: of shorter ones some figures take none."""
+"""The longest dev clip must have more frames than this: some figures use no frame of a shorter one."""
 
 C = TypeVar("C", bound=LoopConfig)
 M = TypeVar("M", bound=nn.Module)
 
 
 class Loop(ABC, Generic[C, M]):
-    """One run of one stage: its state is (model, average, optimiser, step, seconds), taken up again
-    from ``STAGE.pt``.
+    """One run of one stage: its state is (model, average, optimiser, step, seconds), resumed from
+    ``STAGE.pt``.
 
-    ``seconds`` counts training alone, without judging. Raises ``ValueError`` when the checkpoint is
-    of another network.
+    ``seconds`` counts only training, not evaluation. Raises ``ValueError`` when the checkpoint is of
+    another network.
     """
 
     clip = CLIP
@@ -107,7 +107,7 @@ class Loop(ABC, Generic[C, M]):
 
     @abstractmethod
     def maker(self) -> "MakeBatchSource":
-        """What makes a sampler of a cache: called with (cache, batch=, seed=)."""
+        """What makes a sampler for a cache: called with (cache, batch=, seed=)."""
 
     def sampler(self, cache: Cache) -> "BatchSource":
         """Where this process's batches come from."""
@@ -126,7 +126,7 @@ class Loop(ABC, Generic[C, M]):
 
     @abstractmethod
     def evaluate(self, dev: Cache) -> dict[str, float]:
-        """Figures of the average on people not trained on."""
+        """Figures of the averaged model on people not trained on."""
 
     def save(self) -> None:
         """Write ``STAGE.pt``."""
@@ -136,7 +136,7 @@ class Loop(ABC, Generic[C, M]):
         return learning_rate(self.config.rate, self.step, self.step / self.config.steps)
 
     def _train_step(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """One step; gives the means of the losses' parts."""
+        """One step; returns the means of the losses' parts."""
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate() * group["scale"]
         self.model.train()
@@ -161,11 +161,11 @@ class Loop(ABC, Generic[C, M]):
         report(row)
 
     def run(self, report: Callable[[dict[str, float]], None] = lambda _: None) -> dict[str, float]:
-        """Train until ``steps`` are done, then judge; gives the last figures.
+        """Train until ``steps`` are done, then evaluate; returns the last figures.
 
         Appends to ``STAGE.jsonl``, keeps ``STAGE.pt`` up to date, writes ``STAGE.json``. Of many
-        processes only the first saves, judges and tells; the others wait for it at the next step's
-        gradients. Raises ``ValueError`` where the dev split has nothing to judge on.
+        processes only the first saves, evaluates and reports; the others wait for it at the next
+        step's gradients. Raises ``ValueError`` where the dev split has nothing to evaluate on.
         """
         config = self.config
         torch.set_num_threads(config.threads)
@@ -173,17 +173,17 @@ class Loop(ABC, Generic[C, M]):
             keep_memory()
         dev = Cache(config.cache / "dev")
         if max(clip.frames for clip in dev.clips) <= LEAST_DEV:
-            raise ValueError(f"{config.cache / 'dev'} has no clip of more than {LEAST_DEV} frames to judge on")
+            raise ValueError(f"{config.cache / 'dev'} has no clip of more than {LEAST_DEV} frames to evaluate on")
         config.out.mkdir(parents=True, exist_ok=True)
         with closing(self._feed()) as feed:
             self._train(feed, dev, report)
         final = self._finish(dev, report) if self.group.first else {}
-        self.group.barrier()  # the next stage begins with what this one has saved
+        self.group.barrier()  # the next stage starts from what this one has saved
         return final
 
     def _train(self, feed: "Prefetch | ShardFeed", dev: Cache, report: Callable[[dict[str, float]], None]) -> None:
-        config, told = self.config, time.monotonic()
-        saved = judged = self.seconds
+        config, reported = self.config, time.monotonic()
+        saved = evaluated = self.seconds
         sums: dict[str, list[float]] = {}
         while self.step < config.steps:
             began = time.perf_counter()
@@ -198,14 +198,14 @@ class Loop(ABC, Generic[C, M]):
             if self.step % config.log_steps == 0 or last:
                 row = {"step": self.step, "minutes": self.seconds / 60} | {k: sum(v) / len(v) for k, v in sums.items()}
                 sums = {}
-                if self.seconds - judged > config.evaluate_minutes * 60 and not last:
+                if self.seconds - evaluated > config.evaluate_minutes * 60 and not last:
                     row |= self.evaluate(dev)
-                    judged = self.seconds
+                    evaluated = self.seconds
                 self._note(row, report)
-                told = time.monotonic()
-            elif time.monotonic() - told > HEARTBEAT:
+                reported = time.monotonic()
+            elif time.monotonic() - reported > HEARTBEAT:
                 report({"step": self.step, "minutes": self.seconds / 60} | {k: sum(v) / len(v) for k, v in sums.items()})
-                told = time.monotonic()
+                reported = time.monotonic()
             if self.seconds - saved > config.save_minutes * 60:
                 self.save()
                 saved = self.seconds

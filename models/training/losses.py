@@ -1,5 +1,5 @@
-"""The losses of each stage of training, and what they are made of. The weight of LPIPS stands in stages.py, the terms of
-speech in speech_losses.py, the sum that the GPU part trained with in models/gpu_training/train.py.
+"""The losses of each stage of training, and their parts. The weight of LPIPS is in stages.py, the terms of speech are in
+speech_losses.py, and the sum that was used for training on a GPU is in models/gpu_training/train.py.
 
 The perceptual network's weights come from a file that the user names; they are not part of facewire.
 """
@@ -16,7 +16,7 @@ from models.data.batch import WINDOW, Batch
 from models.networks.face_upsampler import FaceUpsamplerNet
 
 SpeechTerm = Callable[[Tensor, Batch], tuple[Tensor, dict[str, float]]]
-"""Output and batch → what its mouths and motion lack, and its parts:
+"""Output and batch → the loss of its mouths and motion, and its parts:
 :class:`models.training.speech_losses.SpeechLoss`."""
 
 _VGG16 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)
@@ -43,11 +43,12 @@ def _alexnet() -> tuple[nn.Sequential, tuple[int, ...]]:
 
 
 class PerceptualDistance(nn.Module):
-    """LPIPS v0.1 (Zhang et al., CVPR 2018): ``vgg16`` as the training loss, ``alexnet`` to judge with.
+    """LPIPS v0.1 (Zhang et al., CVPR 2018): ``vgg16`` as the training loss, ``alexnet`` for evaluation.
 
-    ``path``: a file with the state dict, or that itself: ``features.*`` and ``lin0.weight`` …
-    ``lin4.weight``. Inputs are NCHW RGB in [0, 1]; gives one value per pair. ``taps`` limits how
-    deep it looks, and what is needed of the state. Raises ``FileNotFoundError`` and ``KeyError``.
+    ``path``: a file with the state dict, or the dict itself: ``features.*`` and ``lin0.weight`` …
+    ``lin4.weight``. Inputs are NCHW RGB in [0, 1]; returns one value per pair. ``taps``: how many of
+    the five feature levels are compared; the dict may lack deeper ones. Raises ``FileNotFoundError``
+    and ``KeyError``.
     """
 
     def __init__(self, path: Path | dict[str, Tensor], net: str, taps: int = 5) -> None:
@@ -98,7 +99,7 @@ def inside(boxes: Tensor, side: int) -> Tensor:
 def importance(boxes: Tensor, side: int) -> Tensor:
     """Weights (N, 1, side, side) of mean 1 for a loss: three times as much in lips and eyes as elsewhere.
 
-    People look at mouths and eyes; in a mean over the picture they hardly count.
+    People look at mouths and eyes, which hardly count in a mean over the picture.
     """
     weight = torch.ones(len(boxes), side, side, device=boxes.device)
     for row in (LIPS, EYES):
@@ -126,7 +127,7 @@ def cut(images: Tensor, places: list[tuple[int, int]], crop: int) -> Tensor:
 
 
 def consistency(output: Tensor, truth: Tensor) -> Tensor:
-    """L1 between the 8×8 means of both: the output, averaged again, must be what was sent."""
+    """L1 between the 8×8 means of both: the output, averaged to 8×8, must match the sent picture."""
     side = output.shape[-1] // 8
     return (F.avg_pool2d(output, side) - F.avg_pool2d(truth, side)).abs().mean()
 
@@ -134,8 +135,8 @@ def consistency(output: Tensor, truth: Tensor) -> Tensor:
 def coarse_loss(
     model: FaceUpsamplerNet, batch: Batch, perceptual: PerceptualDistance, weight: float, crop: int, rng: np.random.Generator
 ) -> tuple[Tensor, dict[str, float]]:
-    """L1 on picture and warp, LPIPS-VGG on crops of half the batch's warps (so that the flow alone
-    is good), 8×8 consistency."""
+    """L1 on picture and warp, LPIPS-VGG on crops of half the batch's warps (so that the flow is
+    good by itself), 8×8 consistency."""
     out, warped, _ = model.coarse(batch.keyframe, batch.pictures, batch.mel, batch.detail, batch.shape)
     where = importance(batch.boxes, out.shape[-1])
     rec, warp = ((x - batch.truth).abs().mul(where).mean() for x in (out, warped))
@@ -179,10 +180,10 @@ def speech_loss(
     model: FaceUpsamplerNet, batch: Batch, perceptual: PerceptualDistance, speech: SpeechTerm, weight: float, crop: int,
     rng: np.random.Generator, face: float,
 ) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
-    """:func:`full_loss` of runs of five frames, and what their mouths and motion lack
+    """:func:`full_loss` of runs of five frames, plus the loss of their mouths and motion
     (:mod:`models.training.speech_losses`)."""
     parts = tuple(part.repeat_interleave(WINDOW, 0) for part in model.set_identity(batch.keyframe))
     out, warped = model.step(parts, batch.pictures, batch.mel, batch.detail, shape=batch.shape)
-    loss, told = _picture_loss(out, warped, batch, perceptual, weight, crop, rng, face)
-    more, of_speech = speech(out, batch)
-    return loss + more, told | of_speech
+    loss, picture_terms = _picture_loss(out, warped, batch, perceptual, weight, crop, rng, face)
+    more, speech_terms = speech(out, batch)
+    return loss + more, picture_terms | speech_terms

@@ -1,6 +1,6 @@
-"""In which arithmetic training multiplies: bf16 where the processor or GPU has instructions for it, else fp32.
+"""The precision of training: bf16 where the processor or GPU has instructions for it, else fp32.
 
-Without such instructions bf16 is emulated: slower than fp32, and rounded otherwise on every kind of processor.
+Without such instructions bf16 is emulated: slower than fp32, and rounded differently on every kind of processor.
 """
 
 from pathlib import Path
@@ -11,8 +11,8 @@ _FLAGS = ("avx512_bf16", "amx_bf16", "avx_ne_convert", " bf16")
 
 
 def has_bf16(kind: str) -> bool:
-    """Whether a device of this kind ("cpu", "cuda", …) multiplies in bf16 itself. A CPU's flags
-    are only known on Linux; elsewhere no."""
+    """Whether a device of this kind ("cpu", "cuda", …) supports bf16 natively. A CPU's flags are known
+    only on Linux; False elsewhere."""
     if kind == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     try:
@@ -23,10 +23,10 @@ def has_bf16(kind: str) -> bool:
 
 
 def uses_bf16(kind: str, wanted: bool | None = None) -> bool:
-    """``wanted``, or where that is None what :func:`has_bf16` says."""
+    """``wanted``, or :func:`has_bf16` if that is None."""
     return has_bf16(kind) if wanted is None else wanted
 
 
 def autocast(kind: str, bf16: bool | None = None) -> torch.autocast:
-    """The context that training and judging run in; ``bf16`` as :func:`uses_bf16` takes it."""
+    """The context for training and evaluation; ``bf16`` as :func:`uses_bf16` takes it."""
     return torch.autocast(kind, torch.bfloat16, enabled=uses_bf16(kind, bf16))

@@ -1,5 +1,5 @@
 """The CPU part of how the shipped weights were made, from clips to ONNX: ``facewire train --reproduce``. The GPU part is
-:mod:`models.gpu_training.train`; models/weights/README.md tells both."""
+:mod:`models.gpu_training.train`; models/weights/README.md describes both."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +14,8 @@ INTERPOLATOR_STEPS = 1000
 
 
 def run_recipe(wanted: "TrainRequest", say: Callable[[str], None], scale: float = 1.0) -> dict[str, Any]:
-    """Every stage in turn, each taken up where it stopped, then ``OUT/weights``. ``scale`` shortens
-    all stages alike.
+    """Run every stage in turn, each resumed where it stopped, then write ``OUT/weights``. ``scale``
+    shortens all stages alike.
 
     Raises ``ValueError``, ``FileNotFoundError``, ``ImportError``.
     """
@@ -28,7 +28,7 @@ def run_recipe(wanted: "TrainRequest", say: Callable[[str], None], scale: float 
         name = stage.name
         steps = max(1, round(stage.steps * scale))
         say(f"stage {name}: {steps} steps")
-        # What the user names takes the place of what comes before the first stage; each other begins with the one before it.
+        # The weights that the user names start the first stage; every other stage starts from the one before it.
         start = wanted.start if stage is stages[0] else None
         figures[name] = run_call(replace(wanted, stage=name, steps=steps, start=start), say)
     group = join()
@@ -57,10 +57,10 @@ def _rest(wanted: "TrainRequest", last: str, scale: float, say: Callable[[str], 
     checkpoint = wanted.out / f"{last}.pt"
     if last == "speech":
         checkpoint = wanted.out / "call.pt"
-        say(f"mixing: {SHARE:g} of the speech stage, the rest of the one before")
+        say(f"mixing: {SHARE:g} of the speech stage, the rest from the stage before it")
         mix(wanted.out / f"{before(last)}.pt", wanted.out / f"{last}.pt", checkpoint)
     figures["weights"] = run_export(checkpoint, interpolator, wanted.out / "weights")
-    say("int8: scales are found on training people")
+    say("int8: calibrating the scales on training people")
     small = int8.write(wanted.out / "cache", wanted.out / "weights", max(1, round(int8.SAMPLES * scale)))
     figures["weights"][small.name] = small.stat().st_size
     return figures

@@ -1,4 +1,4 @@
-"""One training run or export as it was asked for; torch is only imported within the functions."""
+"""One training run or export as requested; torch is imported only within the functions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from codec.extras import install_command
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What the user asked ``facewire train`` for; None takes the recipe's. ``start``: a checkpoint or a folder
-    of ONNX weights to begin with, instead of the stage before."""
+    """The options of ``facewire train``; None takes the recipe's value. ``start``: a checkpoint or a folder
+    of ONNX weights to start from, instead of the stage before."""
 
     data: Path
     losses: Path
@@ -46,7 +46,7 @@ def sharded(data: Path) -> bool:
 
 
 def prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
-    """Decode every clip of ``data`` once, and find the landmark regions in it; what is there already is kept.
+    """Decode every clip of ``data`` once, and find the landmark regions in it; existing files are kept.
 
     From shards only the dev people are taken. Of many processes the first does it, and the others wait.
     """
@@ -68,10 +68,10 @@ def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
         return prepare_shard_points(cache, "dev", say)
     for split in ("train", "dev"):
         if not (cache / split / "index.json").exists():
-            say(f"preparing {split}: every clip is decoded once")
+            say(f"preparing {split}: decoding every clip once")
             prepare(data, cache, split, say)
         if not (cache / split / "regions.npy").exists():
-            say(f"preparing {split}: lips, nose, eyes and eyebrows are looked for")
+            say(f"preparing {split}: finding lips, nose, eyes and eyebrows")
             prepare_regions(cache / split, say)
         if not (cache / split / "points.npy").exists():
             say(f"preparing {split}: detecting face landmarks in every frame")
@@ -79,7 +79,7 @@ def _prepare_cache(data: Path, cache: Path, say: Callable[[str], None]) -> None:
 
 
 def prepare_shard_points(cache: Path, split: str, say: Callable[[str], None]) -> None:
-    """Lay the mesh on every frame of a split that came out of shards, where that hasn't been done."""
+    """Detect face landmarks in every frame of a split that was taken from shards, unless that is done."""
     from models.data.find_points import prepare_points
 
     if not (cache / split / "points.npy").exists():
@@ -88,11 +88,11 @@ def prepare_shard_points(cache: Path, split: str, say: Callable[[str], None]) ->
 
 
 def cache_shards(data: Path, cache: Path, split: str, clips: int, say: Callable[[str], None]) -> None:
-    """Take ``clips`` clips of a split from shards into the cache, where it isn't there yet."""
+    """Copy at most ``clips`` clips of a split from shards into the cache, unless the split is there."""
     from models.data.shards import cache_from_shards, find_shards
 
     if not (cache / split / "index.json").exists():
-        say(f"preparing {split}: {clips} clips at most are taken from the shards")
+        say(f"preparing {split}: taking at most {clips} clips from the shards")
         cache_from_shards([s.path for s in find_shards(data, split)], cache / split, clips)
 
 
@@ -114,9 +114,9 @@ def run_call(wanted: TrainRequest, say: Callable[[str], None]) -> dict[str, Any]
     if (stage := wanted.stage or "coarse") not in stages:
         raise ValueError(f"stage {stage!r} is not {', '.join(STAGES)} or {FURTHER.name}")
     if stage == FURTHER.name and wanted.start is None:
-        raise ValueError(f"the stage {stage} needs weights to begin with: --from (models/weights holds those that ship)")
+        raise ValueError(f"the stage {stage} needs weights to begin with: --from (models/weights holds the shipped ones)")
     if stage == FURTHER.name and sharded(wanted.data):
-        raise ValueError(f"the stage {stage} takes keyframes of other clips: it wants clips.tsv and its folders, not shards")
+        raise ValueError(f"the stage {stage} takes keyframes of other clips: it needs clips.tsv and its folders, not shards")
     if stage == "speech" and wanted.sync is None:
         raise ValueError("the speech stage needs a trained lip-sync expert: --sync (python -m models.lipsync.trainer makes one)")
     usual, out, first = stages[stage], wanted.out, before(stage)
@@ -170,7 +170,7 @@ _REMADE = {
 
 
 def run_export(checkpoint: Path, interpolator: Path, out: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Checkpoints → ONNX files in ``out``; gives their sizes in bytes. Raises
+    """Checkpoints → ONNX files in ``out``; returns their sizes in bytes. Raises
     ``FileNotFoundError``, ``ImportError``."""
     need_torch()
     from models.export.export import export

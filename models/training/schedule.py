@@ -1,4 +1,4 @@
-"""An optimiser step: how large it is over a run, and how it is made."""
+"""The learning rate over a run, and one optimiser step."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -28,9 +28,9 @@ def optimise(
     losses: Tensor | Iterable[Tensor], model: nn.Module, optimiser: torch.optim.Optimizer, average: Ema | None, step: int,
     clip: float = CLIP, share: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
-    """Move the model against the gradient of a loss, or of the sum of several, each of which is asked for when the one
-    before is done with; and its average (None: there is none) after it. A gradient that is not finite changes nothing.
-    ``share``: called with the gradients there, where several processes train together."""
+    """Take one optimiser step for a loss, or for the sum of several, each computed once the one before has been
+    backpropagated; then update the average (None: there is none). A gradient that is not finite changes nothing.
+    ``share``: called once the gradients are there, to average them where several processes train together."""
     optimiser.zero_grad(set_to_none=True)
     for loss in [losses] if isinstance(losses, Tensor) else losses:
         loss.backward()

@@ -1,5 +1,5 @@
-"""What the ``speech`` stage of ``call`` adds to the losses: lips that are where the truth's are and
-in step with the sound, and motion that is the truth's."""
+"""The losses that the ``speech`` stage of ``call`` adds: for lips like the truth's and in sync with
+the sound, and for motion like the truth's."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from models.training.losses import LIPS, inside
 
 @dataclass(frozen=True)
 class SpeechWeights:
-    """Of the mouths' features, L_sync, the changes from frame to frame, and the squared error of the lips."""
+    """Weights of the mouths' features, L_sync, the changes from frame to frame, and the squared error of the lips."""
 
     lips: float = 1.0
     sync: float = 0.1
@@ -30,15 +30,15 @@ def motion_loss(output: Tensor, truth: Tensor) -> Tensor:
 
 def mouth_error(output: Tensor, truth: Tensor, boxes: Tensor) -> Tensor:
     """Mean squared error within the lips' boxes (N, 4, 4) of pictures (N, 3, S, S); pictures
-    without lips count for nothing."""
+    without lips are ignored."""
     where = inside(boxes[:, LIPS], output.shape[-1]).to(output.dtype)
     error = ((output - truth) ** 2).mean(1) * where
     return error.sum() / where.sum().clamp_min(1)
 
 
 class SpeechLoss:
-    """``expert``: a trained :class:`SyncNet`, which is frozen here; what it sees in a mouth is a
-    loss of its own."""
+    """``expert``: a trained :class:`SyncNet`, which is frozen here; the distance of its mouth features
+    is a loss of its own."""
 
     def __init__(self, expert: SyncNet, weights: SpeechWeights | None = None) -> None:
         self.expert = expert.eval().requires_grad_(False)
@@ -60,8 +60,8 @@ class SpeechLoss:
     def in_step(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """(L1 of the mouths' features, L_sync).
 
-        L_sync (paper section 3.2) is of the runs with sound, 0 where there is none. Where no lips
-        were found (boxes without area) a mouth's features count for nothing.
+        L_sync (paper section 3.2) covers the runs with sound; it is 0 if there are none. Mouths in
+        which no lips were found (boxes without area) are ignored.
         """
         runs = (-1, WINDOW)
         where = batch.boxes.unflatten(0, runs)
@@ -73,7 +73,7 @@ class SpeechLoss:
         lips = (error * found).sum() / found.sum().clamp_min(1)
         middle = batch.mel[WINDOW // 2 :: WINDOW]
         heard = (middle > SILENCE).flatten(1).any(1) & (found.min(1).values > 0)
-        if not heard.any():  # a clip without sound has nothing to be in step with
+        if not heard.any():  # a clip without sound has nothing to be in sync with
             return lips, lips.new_zeros(())
         face, sound = self.expert.matcher.faces(seen[heard])[:, 0], self.expert.embed_sounds(middle[heard])[:, 0]
         return lips, sync_loss(face.float(), sound.float())

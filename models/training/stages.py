@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stage:
-    """Settings of one stage of ``call``: ``side`` is the picture's, ``crop`` what LPIPS-VGG sees of
-    it, ``perceptual`` its weight in the loss, ``face`` the share of the crops around lips or eyes.
-    Each begins with the weights of the one before. A step's gradient is the mean over ``batches`` batches of ``batch``;
-    ``deformed``: they are drawn as on a lent GPU (:mod:`models.gpu_training.draw`)."""
+    """Settings of one stage of ``call``: ``side`` of the picture and of the ``crop`` that LPIPS-VGG sees, in pixels,
+    ``perceptual`` its weight in the loss, ``face`` the share of the crops around lips or eyes. Each stage starts from
+    the weights of the one before. A step's gradient is the mean over ``batches`` batches of ``batch``; ``deformed``:
+    batches are drawn as in training on a GPU (:mod:`models.gpu_training.draw`)."""
 
     name: str
     side: int
@@ -30,14 +30,15 @@ STAGES = {
     "speech": Stage("speech", 256, 2350, 2, 1.4e-4, 14.0, 128, 1 / 3),
 }
 """``speech``, whose batch counts runs of five frames, needs a lip-sync expert, and is left out
-without. Steps are about those that the shipped weights have seen on CPUs, in sessions with
-pauses (models/weights/README.md)."""
+without one. The steps are about those of the shipped weights' training on CPUs, which was in
+sessions with pauses (models/weights/README.md)."""
 FURTHER = Stage("further", 256, 600, 16, 1.5e-4, 14.0, 128, 0.5, batches=4, deformed=True)
-"""Not of the recipe: trains weights further that a GPU's large batches have made. Small batches unlearn those."""
+"""Not part of the recipe: continues the training of weights made with a GPU's large batches, which small batches
+would unlearn."""
 
 
 def before(stage: str) -> str | None:
-    """The stage that ``stage`` begins with the weights of; None for the first, and for :data:`FURTHER`."""
+    """The stage from whose weights ``stage`` starts; None for the first, and for :data:`FURTHER`."""
     names = list(STAGES)
     at = names.index(stage) if stage in STAGES else 0
     return names[at - 1] if at else None

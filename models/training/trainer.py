@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class TrainConfig(LoopConfig):
     """``perceptual``: weight of LPIPS-VGG; ``crop``: side of the crops that it sees, in pixels;
     ``face``: share of them that lie around lips or eyes; ``side``: the picture's; ``deformed``: batches are drawn
-    as on a lent GPU. ``sync``: a trained SyncNet, whose knowledge of sound the coarse stage begins with, and by
-    which the speech stage is judged. In that one ``batch`` counts runs of five frames.
+    as in training on a GPU. ``sync``: a trained SyncNet, which initialises the audio encoder in the coarse stage and
+    computes losses in the speech stage. In the speech stage ``batch`` counts runs of five frames.
     """
 
     perceptual: float = 0.6
@@ -45,23 +45,23 @@ class TrainConfig(LoopConfig):
 
 
 SHAPE = ("predictor.shape", "predictor.lean")
-"""What the weights of before, which knew no points, lack."""
+"""Prefixes of parameters that older weights, trained without points, lack."""
 WHOLE = ("full", "finish", "speech", "further")
 """Stages that train the whole network at 256×256."""
 FRESH = ("generator.", "identity.s128.", "identity.crisp.")
-"""What the coarse stage never runs: in the full stage it learns at the whole rate."""
+"""Prefixes of parameters that the coarse stage does not use; the full stage trains them at the full rate."""
 LEARNT_RATE = {"full": 0.2, "finish": 0.2, "speech": 0.6}
 """Share of the learning rate for what the coarse stage has learnt. At the full rate and a third of
 the batch it was unlearnt: both L1 and LPIPS on the training people rose by a tenth within 300
-steps. What sound moves is learnt there, too."""
+steps. The movements that follow the sound are also learnt in that part."""
 
 
 class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
-    """One run of a stage of ``call``. ``start``: the weights it begins with, as
+    """One run of a stage of ``call``. ``start``: the weights it starts from, as
     :func:`models.training.checkpoint.learnt` reads them. Raises ``ValueError`` for those of another network."""
 
     untrained: tuple[str, ...] = ()
-    """Parameters that ``start`` lacks, which begin as untrained ones do."""
+    """Parameters that ``start`` lacks, which start untrained."""
 
     def __init__(self, config: TrainConfig, start: Path | None = None) -> None:
         torch.manual_seed(config.seed)
@@ -95,7 +95,7 @@ class Trainer(Loop[TrainConfig, FaceUpsamplerNet]):
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         config = self.config
-        # Of the step, so that a resumed run draws the same crops; of the batch in it, so that no two draw the same.
+        # Seeded by the step, so that a resumed run draws the same crops, and by the batch in it, so that batches differ.
         seeds = [self.group.seed(config.seed), self.step, self.part]
         rng = np.random.default_rng(seeds if self.part else seeds[:2])
         if self.speech:

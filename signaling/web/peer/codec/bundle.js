@@ -84,7 +84,7 @@ export function packBundle(bundle) {
     parts.push(packLength(bundle.picture.length), bundle.picture);
   }
   if (bundle.shape) {
-    if (!bundle.picture) throw new SyntaxLimitError("a shape needs a picture beside it");
+    if (!bundle.picture) throw new SyntaxLimitError("a shape needs a picture in the same bundle");
     flags |= SHAPE;
     parts.push(packLength(bundle.shape.length), bundle.shape);
   }

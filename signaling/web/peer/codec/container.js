@@ -50,7 +50,7 @@ async function parse(kind, payload) {
   }
   if (kind === "B") return { kind: "bundle", bundle: parseBundle(payload) };
   if (kind !== "E") return null;
-  if (payload.length !== 4) throw new SyntaxLimitError("end record of a wrong length");
+  if (payload.length !== 4) throw new SyntaxLimitError("end record has the wrong length");
   return { kind: "end", frames: new Reader(payload).number(4) };
 }
 

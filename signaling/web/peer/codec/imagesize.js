@@ -76,11 +76,11 @@ function avifSize(data) {
     big(place, 4, 4) !== 0x44000001 ||
     big(place, 10, 4) !== 1
   ) {
-    throw new KeyframeError("keyframe image has more than one item, or it lies in pieces");
+    throw new KeyframeError("keyframe image has more than one item, or its item is split");
   }
   const [offset, length] = [big(place, 14, 4), big(place, 18, 4)];
   if (offset < mdat.start || offset + length > data.length)
-    throw new KeyframeError("keyframe image's data lies outside its box");
+    throw new KeyframeError("keyframe image's data is outside its box");
   return av1Size(data.subarray(offset, offset + length));
 }
 
