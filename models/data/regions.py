@@ -46,7 +46,7 @@ def mirrored_boxes(boxes: np.ndarray, side: int = 256) -> np.ndarray:
 
 
 def load_regions(folder: Path) -> Int16 | None:
-    """What :func:`prepare_regions` wrote into the prepared split ``folder``, (total frames, 4, 4);
+    """What :func:`models.data.find_regions.prepare_regions` wrote into the prepared split ``folder``, (total frames, 4, 4);
     None where it hasn't run."""
     path = folder / FILE
     return np.load(path) if path.exists() else None

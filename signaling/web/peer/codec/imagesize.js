@@ -79,8 +79,7 @@ function avifSize(data) {
     throw new KeyframeError("keyframe image has more than one item, or its item is split");
   }
   const [offset, length] = [big(place, 14, 4), big(place, 18, 4)];
-  if (offset < mdat.start || offset + length > data.length)
-    throw new KeyframeError("keyframe image's data is outside its box");
+  if (offset < mdat.start || offset + length > data.length) throw new KeyframeError("keyframe image's data is outside its box");
   return av1Size(data.subarray(offset, offset + length));
 }
 

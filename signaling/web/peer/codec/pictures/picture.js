@@ -32,9 +32,7 @@ export function encodePicture(picture, reference, own, header, before, mode) {
   checkHeader(header);
   const side = sideOf(header);
   if (picture.side !== side || picture.ycbcr.length !== 3 * side * side || !(mode >= 0 && mode < MODES)) {
-    throw new SyntaxLimitError(
-      `picture of side ${picture.side}, ${JSON.stringify(header)} and mode ${mode} do not match`,
-    );
+    throw new SyntaxLimitError(`picture of side ${picture.side}, ${JSON.stringify(header)} and mode ${mode} do not match`);
   }
   const coder = new Encoder();
   codeDistance(coder, header.distance);
