@@ -1,4 +1,4 @@
-"""What all tests share: the shipped clip, and an event loop with a clock of its own for those that ask for it."""
+"""Fixtures shared by all tests: the shipped clip, and an event loop with a virtual clock for tests that request it."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from sender.capture.sources import file_ticks
 from sender.stream import SenderStream, StreamConfig
 from tests.virtual_time import VirtualLoop
 
-# The same examples on every machine, and no limit of time for one: another process may hold the core.
+# The same examples on every machine, without a time limit for one: another process may occupy the core.
 settings.register_profile("any machine", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
@@ -26,7 +26,7 @@ settings.load_profile("any machine")
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop of a test: the usual one, but for tests marked ``virtual_time``."""
+    """The event loop of a test: a virtual one for tests marked ``virtual_time``, else the usual one."""
     return {"virtual": VirtualLoop} if item.get_closest_marker("virtual_time") else {"usual": asyncio.new_event_loop}
 
 
@@ -49,7 +49,7 @@ def interpolator() -> Interpolator:
 
 @pytest.fixture(scope="session")
 def recorded() -> tuple[Keyframe, list[Bundle], list[np.ndarray]]:
-    """Keyframe, 20 bundles (4 s) each predicted from the keyframe alone, and the sender's decoded pictures."""
+    """(keyframe, 20 bundles (4 s) predicted only from the keyframe, the sender's decoded pictures)"""
     stream, bundles, pictures = SenderStream(StreamConfig(keyframe="first")), [], []
     for tick in islice(file_ticks(shipped_clip()), 20):
         bundles.append(stream.bundle(tick))

@@ -1,4 +1,4 @@
-"""Skips a test, with a line that names the package, where the machine lacks what it needs."""
+"""Skips tests whose Debian packages are missing, with a reason that names the packages."""
 
 import pytest
 

@@ -1,9 +1,9 @@
-"""Runs the whole suite in parts and sums it up: ``python tests/run.py [PYTEST ARGUMENTS]``; with
-arguments that one pytest alone.
+"""Runs the whole suite in parts and sums up the results: ``python tests/run.py [PYTEST ARGUMENTS]``.
+With arguments, it runs only a single pytest with them.
 
-A process for each part, for in one process after all the others a thread of libswscale crashed
-(docs/decisions.md). First what keeps a core busy, then what mostly waits, two parts at once; last
-the real calls, which want the machine to themselves.
+Each part is a process of its own, because a thread of libswscale crashed in a single process for
+everything (docs/decisions.md). First come the parts that keep a core busy, then those that mostly
+wait, two at a time. The real calls come last, because they need the machine to themselves.
 """
 
 import contextlib
@@ -32,17 +32,17 @@ BUSY = (
 WAITING = ("tests/sender", "tests/signaling/[!t_]*/", "tests/signaling/transport", "tests/signaling/test_*.py")
 CALLS = ("tests/bench", "tests/signaling", "tests/e2e")
 LONGEST = 1500.0
-"""Seconds that a part may take."""
+"""Limit in seconds for a part."""
 _print = Lock()
 
 
 def paths(part: str) -> list[str]:
-    """A part's files or folder, as pytest takes them."""
+    """The files or the folder of a part, as arguments for pytest."""
     return sorted(glob(part, root_dir=ROOT)) or [part]
 
 
 class Total:
-    """What all parts gave together."""
+    """The summed results of all parts."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._numbers = folder, itertools.count()
@@ -51,7 +51,7 @@ class Total:
         self.codes: list[int] = []
 
     def run(self, part: str, mark: str) -> None:
-        """One pytest, what it says printed when it has ended."""
+        """Run pytest on one part; its output is printed when it has ended."""
         record = self._folder / f"{next(self._numbers)}.xml"
         words = [sys.executable, "-m", "pytest", "-m", mark, "--durations=5", f"--junitxml={record}", *paths(part)]
         began = time.monotonic()
@@ -62,7 +62,7 @@ class Total:
             said, _ = process.communicate(timeout=LONGEST)
             code = process.returncode
         except subprocess.TimeoutExpired:
-            for pid in family(process.pid):  # browsers and peers that a test has started would slow all others
+            for pid in family(process.pid):  # browsers and peers started by a test would slow down all others
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             said, code = f"{process.communicate()[0]}\nended: it took more than {LONGEST:.0f} s", 1
@@ -81,8 +81,8 @@ class Total:
             if outcome == "skipped":
                 self.skipped[case.find("skipped").get("message", "no reason given")] += 1  # type: ignore[union-attr]
 
-    def tell(self) -> int:
-        """Print the sum, the skipped by their reason; 0 where all went well."""
+    def report(self) -> int:
+        """Print the totals, and the skipped tests by reason; returns 0 if all parts succeeded."""
         for why, count in self.skipped.most_common():
             print(f"skipped {count}: {why}")
         print(f"{self.counts['passed']} passed, {self.counts['failed']} failed, {self.counts['skipped']} skipped")
@@ -90,7 +90,7 @@ class Total:
 
 
 def run(busy: Sequence[str] = BUSY, waiting: Sequence[str] = WAITING, calls: Sequence[str] = CALLS) -> int:
-    """All parts → exit code."""
+    """Run all parts; returns the exit code."""
     with TemporaryDirectory(prefix="facewire-") as folder:
         total = Total(Path(folder))
         for parts in (busy, waiting):
@@ -98,7 +98,7 @@ def run(busy: Sequence[str] = BUSY, waiting: Sequence[str] = WAITING, calls: Seq
                 list(pool.map(lambda part: total.run(part, "not e2e"), parts))
         for part in calls:
             total.run(part, "e2e")
-        return total.tell()
+        return total.report()
 
 
 if __name__ == "__main__":

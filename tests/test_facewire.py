@@ -45,19 +45,19 @@ def test_every_subcommand_has_help(command: str) -> None:
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
-    # ONNX Runtime may add a line of its own on machines whose graphics card it can't make out.
+    # ONNX Runtime may add a line of its own on machines whose graphics card it can't identify.
     said = [line for line in done.stderr.strip().splitlines() if "onnxruntime" not in line]
     assert len(said) == 1, done.stderr
     assert all(w in done.stderr for w in words), done.stderr
 
 
-def test_bad_input_gets_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_gives_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     bad, clip = tmp_path / "bad.fw", str(shipped_clip())
     bad.write_bytes(b"nonsense")
     refused(run("decode", str(bad), str(tmp_path / "o.mp4")), "not a .fw file")
 
     def here(*arguments: str) -> subprocess.CompletedProcess[str]:
-        """The same in this process, which has loaded everything."""
+        """Run the command in this process, which has already loaded everything."""
         monkeypatch.setattr(sys, "argv", ["facewire", *arguments])
         with pytest.raises(SystemExit) as stopped:
             main()
@@ -81,7 +81,7 @@ def test_bad_input_gets_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.fw"]
 
 
-def test_brackets_in_a_file_s_name_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_brackets_in_file_names_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     show({"file": "talk [id123] [/y].fw"}, json=False)
     say("talk [id123] [/y].mp4: no face")
     said = capsys.readouterr()
@@ -124,8 +124,8 @@ def test_doctor_reports_in_json_and_by_exit_code() -> None:
     assert all(f["advice"] for f in found.values() if not f["good"])
 
 
-def test_doctor_names_missing_packages_and_what_brings_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))  # no programs
+def test_doctor_names_missing_packages_and_how_to_install_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # hides all programs
     (found,) = [f for f in json.loads(run("doctor", "--json").stdout) if f["name"] == "system packages"]
     assert not found["good"]
     assert not found["needed"]

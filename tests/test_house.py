@@ -1,5 +1,5 @@
-"""The packages: who imports whom, and how large folders, modules and functions are. CONTRIBUTING.md
-tells the rules in words."""
+"""The structure of the packages: which may import which, and how large folders, modules and functions may be.
+CONTRIBUTING.md explains the rules."""
 
 import ast
 import importlib
@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("codec", "models", "receiver", "sender", "signaling", "bench", "commands")
 """Each package imports only from those before it."""
 SIGNALING = ("protocol", "config", "static_files", "call_page", "client", "transport", "call", "web", "session")
-"""The same within signaling; ``rooms`` imports only the first four."""
+"""The same order within signaling; ``rooms`` imports only from the first four."""
 FOLDER, MODULE, FUNCTION = 16, 350, 60
-"""Most Python files in a folder, lines of a module, lines of a function."""
+"""The largest numbers of Python files in a folder, lines of a module, and lines of a function."""
 
 
 @cache
@@ -34,7 +34,7 @@ def name_of(path: Path) -> str:
 
 
 def imported(path: Path) -> set[str]:
-    """Modules that a file imports: at its top, within functions, and for type checking alone."""
+    """Modules that a file imports: at its top, within functions, or only for type checking."""
     out = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
@@ -81,7 +81,7 @@ def test_signaling_imports_in_one_direction():
     assert not wrong, "\n".join(wrong)
 
 
-def test_no_module_imports_itself_in_a_circle():
+def test_there_are_no_circular_imports():
     graph = {name_of(p): {n for n in imported(p) if n.split(".")[0] in PACKAGES} for p in modules(*PACKAGES)}
     done: set[str] = set()
 
@@ -138,7 +138,7 @@ def resolves(name: str) -> bool:
     return False
 
 
-def test_what_docstrings_refer_to_is_there():
+def test_references_in_docstrings_exist():
     pytest.importorskip("torch")
     role = re.compile(rf":(?:mod|class|func|meth|data|attr):`((?:{'|'.join(PACKAGES)})\.[\w.]+)`")
     named = {name: path for path in modules(*PACKAGES) for name in role.findall(path.read_text("utf-8"))}

@@ -26,7 +26,7 @@ def compose() -> dict[str, Any]:
 
 
 def test_compose_file_keeps_to_the_compose_specification(tmp_path: Path) -> None:
-    """By the specification's own JSON schema; the misspelt copy shows that the check would tell."""
+    """Checked with the specification's own JSON schema; a misspelt copy shows that the check can fail."""
     file = ROOT / "docker-compose.yml"
     result = subprocess.run([*SCHEMA, str(file)], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -46,12 +46,12 @@ def test_compose_services(compose: dict[str, Any]) -> None:
     (device,) = services["receiver"]["deploy"]["resources"]["reservations"]["devices"]
     assert device["driver"] == "nvidia"
     assert "gpu" in device["capabilities"]
-    # Only the receiver may be left out of a plain `up`.
+    # Only the receiver may be missing from a plain `up`.
     assert [name for name, service in services.items() if "profiles" in service] == ["receiver"]
 
 
 @pytest.mark.parametrize("service", ["signaling", "receiver"])
-def test_compose_commands_are_ones_that_facewire_knows(compose: dict[str, Any], service: str) -> None:
+def test_compose_commands_use_only_options_that_facewire_has(compose: dict[str, Any], service: str) -> None:
     command = compose["services"][service]["command"]
     plain = {k: v for k, v in os.environ.items() if k not in ("GITHUB_ACTIONS", "FORCE_COLOR")}
     done = subprocess.run(
@@ -80,7 +80,7 @@ def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
     wanted = {name for pair in pairs for name in pair if name}
     offered = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.M))
     assert set(offered) == wanted
-    assert offered["TURN_SECRET"] == offered["ROOM_SECRET"] == "", "an example with a secret would be used as it is"
+    assert offered["TURN_SECRET"] == offered["ROOM_SECRET"] == "", "the example must have no secrets, as users would keep them"
 
 
 def test_dockerfile_has_the_targets_that_compose_builds(compose: dict[str, Any]) -> None:
@@ -100,13 +100,13 @@ def test_ci_script_runs_and_ends_with_make_test() -> None:
 
 
 def found(part: str) -> list[Path]:
-    """The files of tests that pytest finds in a part."""
+    """The test files that pytest finds in a part."""
     named = [ROOT / path for path in runner.paths(part)]
     return [file for path in named for file in (path.rglob("test_*.py") if path.is_dir() else [path])]
 
 
 def planned(*targets: str) -> list[str]:
-    """The commands that make would run; not those of the make that this test is run by."""
+    """The commands that make would run, independently of a make that runs this test."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
     command = ["make", "--no-print-directory", "-n", "VENV=/nonexistent-venv", *targets]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True, timeout=60)
@@ -114,7 +114,7 @@ def planned(*targets: str) -> list[str]:
 
 
 @pytest.mark.parametrize("fails", ["busy", "waiting", "calls"])
-def test_the_suite_fails_where_a_part_fails(fails: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_suite_fails_if_a_part_fails(fails: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = tmp_path / "test_good.py"
     good.write_text("import pytest\ndef test_a(): pass\n@pytest.mark.e2e\ndef test_b(): pass\n")
     parts: dict[str, list[str]] = {"busy": [str(good)], "waiting": [], "calls": [str(good)]}
@@ -147,7 +147,7 @@ def test_no_test_is_left_out_and_none_runs_twice() -> None:
     assert whole | some <= calls
 
 
-def test_make_test_ends_with_the_suite_and_demo_needs_no_development_install() -> None:
+def test_make_test_ends_with_the_suite_and_demo_needs_no_development_packages() -> None:
     test, demo, both = planned("test"), planned("demo"), planned("-j2", "test", "demo")
     assert test[-1].split()[1:] == ["tests/run.py"]
     assert any("bench.system_packages --install" in line for line in test)
@@ -158,7 +158,7 @@ def test_make_test_ends_with_the_suite_and_demo_needs_no_development_install() -
     assert sum("-m venv" in line for line in both) == 1
 
 
-def test_licence_is_the_whole_apache_2_text_and_the_package_carries_it() -> None:
+def test_the_licence_is_the_full_apache_2_text_and_is_part_of_the_package() -> None:
     text = (ROOT / "LICENSE").read_bytes()
     assert hashlib.sha256(text).hexdigest() == "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -1,4 +1,4 @@
-"""Waiting for an event instead of a time: limits that only end a hang, and that say what was waited for."""
+"""Waiting for an event instead of for a fixed time. Limits only end a hang; the error shows the condition."""
 
 import asyncio
 import inspect
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 PATIENCE = 240.0
-"""Seconds after which what was waited for will never come, on however busy a machine."""
+"""Seconds after which a condition will not become true any more, even on a busy machine."""
 
 
 def _words(condition: Callable[[], Any]) -> str:
@@ -19,8 +19,8 @@ def _words(condition: Callable[[], Any]) -> str:
 
 
 async def until(condition: Callable[[], Any], seconds: float = PATIENCE, every: float = 0.02) -> Any:
-    """What ``condition`` gives once that is true, looked at ``every`` so many seconds. It may be a
-    coroutine function."""
+    """Wait until ``condition`` returns something true, and return that. It is called every ``every`` seconds
+    and may be a coroutine function. Raises ``AssertionError`` after ``seconds``."""
     end = time.monotonic() + seconds
     while True:
         found = condition()
@@ -35,7 +35,7 @@ async def until(condition: Callable[[], Any], seconds: float = PATIENCE, every: 
 
 @asynccontextmanager
 async def running(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
-    """Tasks of it, which are over in the end, whatever happens."""
+    """Run the coroutines as tasks, which are cancelled at the end in any case."""
     tasks = [asyncio.create_task(each) for each in work]
     try:
         yield tasks
@@ -46,7 +46,7 @@ async def running(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """As :func:`until`, where there is no event loop."""
+    """As :func:`until`, without an event loop."""
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, f"not within {seconds:g} s: {_words(condition)}"

@@ -1,5 +1,5 @@
-"""What the measures' tests share: a public-domain face, a short clip of it, and measuring networks
-of random numbers."""
+"""Fixtures of the bench's tests: a public-domain face, a short clip of it, and metric networks with
+random weights."""
 
 import math
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from codec.media.files import file_frames, file_sound
 from receiver.outputs.video_file import VideoFile
 
 FRAMES = 43
-"""Eight ticks and a part of one."""
+"""Eight ticks and a part of a ninth."""
 SPEAKS = 50
-"""A frame from which on the clip's face speaks without a pause."""
+"""The frame from which the face in the clip speaks without a pause."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
-    """Tests run beside other work: threads that wait for one another on a busy machine take many times as long."""
+    """Tests share the machine with other work: on a busy machine, threads that wait for one another are many times slower."""
     if find_spec("torch"):
         import torch
 
@@ -43,7 +43,7 @@ def data(faces, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def speaking(tmp_path_factory) -> Path:
-    """The same of 1.7 s in which the face speaks all the time."""
+    """A data folder as ``data``, made of 1.7 s in which the face speaks all the time."""
     return _data(tmp_path_factory.mktemp("speaking"), islice(file_frames(shipped_clip()), SPEAKS, SPEAKS + FRAMES), SPEAKS)
 
 
@@ -59,7 +59,8 @@ def _data(folder: Path, frames: Iterable[np.ndarray], first: int) -> Path:
 
 @pytest.fixture(scope="session")
 def losses(tmp_path_factory) -> Path:
-    """LPIPS, VGG-16 and DISTS state dicts of the right shapes: the real ones aren't part of facewire."""
+    """A folder with LPIPS, VGG-16 and DISTS state dicts of the right shapes and random weights: the real
+    ones aren't part of facewire."""
     torch = pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("losses")
     draw = torch.Generator().manual_seed(5)
@@ -85,5 +86,5 @@ def losses(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_progress_lines(monkeypatch):
-    """How many lines of progress come depends on how busy the machine is; test_progress.py asks for them."""
+    """The number of progress lines depends on how busy the machine is. Only test_progress.py switches them on."""
     monkeypatch.setattr("bench.progress.EVERY", math.inf)

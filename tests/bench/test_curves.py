@@ -1,4 +1,4 @@
-"""Logs follow one another; a plot comes out; bad logs are one line."""
+"""Logs are joined and plotted; a bad log gives a one-line error."""
 
 import json
 
@@ -14,7 +14,7 @@ def log(path, *rows):
     return path
 
 
-def test_steps_count_on_within_a_stage(tmp_path):
+def test_step_numbers_continue_within_a_stage(tmp_path):
     a = log(tmp_path / "a" / "coarse.jsonl", {"step": 50, "rec": 0.2}, {"step": 100, "rec": 0.1, "psnr": 20.0})
     b = log(tmp_path / "b" / "coarse.jsonl", {"step": 50, "rec": 0.05})
     c = log(tmp_path / "b" / "full.jsonl", {"step": 50, "rec": 0.05})
@@ -23,13 +23,13 @@ def test_steps_count_on_within_a_stage(tmp_path):
     assert [r["step"] for r in stages["full"]] == [50]
 
 
-def test_what_was_done_twice_counts_once(tmp_path):
+def test_repeated_steps_count_once(tmp_path):
     rows = [{"step": s, "rec": r} for s, r in ((50, 0.3), (100, 0.2), (150, 0.9), (100, 0.1), (150, 0.05))]
     stages = joined([log(tmp_path / "a" / "coarse.jsonl", *rows)])
     assert [(r["step"], r["rec"]) for r in stages["coarse"]] == [(50, 0.3), (100, 0.1), (150, 0.05)]
 
 
-def test_a_picture_is_written(tmp_path):
+def test_a_plot_is_written(tmp_path):
     pytest.importorskip("matplotlib")
     a = log(tmp_path / "coarse.jsonl", {"step": 50, "rec": 0.2}, {"step": 100, "rec": 0.1, "psnr": 20.0, "lpips": 0.1})
     assert main([str(tmp_path / "out.png"), str(a)]) == 0

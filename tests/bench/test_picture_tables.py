@@ -1,4 +1,4 @@
-"""The tables' training counts what the coder codes, and writes a module that the coder takes."""
+"""The training of the tables counts what the coder codes and writes a module that the coder can use."""
 
 import importlib
 import json
@@ -19,7 +19,7 @@ from codec.pictures.sampling import sample
 
 @pytest.fixture
 def cache(faces, tmp_path):
-    """The shipped clip's 8×8 pictures as a prepared split; the trainer looks at nothing else."""
+    """The shipped clip's 8×8 pictures as a prepared split; the trainer uses nothing else."""
     for split in ("train", "dev"):
         folder = tmp_path / split
         folder.mkdir()
@@ -33,13 +33,13 @@ def cache(faces, tmp_path):
 
 @pytest.fixture
 def restored():
-    """Counting puts numbers in the probabilities' place."""
+    """Counting replaces the probabilities with counters; put the probabilities back."""
     yield
     for room in (codec.pictures.contexts, codec.pictures.planes, codec.pictures.header):
         room.ZERO = ZERO
 
 
-def test_counts_become_a_module(cache, restored, tmp_path):
+def test_counts_are_written_as_a_module(cache, restored, tmp_path):
     counter = count(cache / "train")
     pictures = len(range(4, 43, 5))
     assert counter.seen[MODE_AT].sum() == pictures
@@ -57,7 +57,7 @@ def test_counts_become_a_module(cache, restored, tmp_path):
     assert list(made.ZERO) == found
 
 
-def test_the_present_tables_are_judged(cache):
+def test_the_current_tables_are_judged(cache):
     line = judge(cache / "dev", 3, 1)
     assert "step 4" in line
     size, quality = float(line.split(": ")[1].split(" bytes")[0]), float(line.split("BPP, ")[1].split(" dB")[0])

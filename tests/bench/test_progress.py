@@ -1,4 +1,4 @@
-"""Long work tells how far it is: a bar on a terminal, lines elsewhere, nothing where figures alone are wanted."""
+"""Progress of long work: a bar on a terminal, lines elsewhere, nothing where only figures are requested."""
 
 import io
 import json
@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_lines_come_now_and_then(monkeypatch, capsys):
+def test_progress_lines_come_at_intervals(monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(module, "EVERY", 5.0)
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
@@ -40,7 +40,7 @@ def test_a_terminal_has_a_bar(monkeypatch):
     assert "250 of 500 frames  24 FPS" in screen.getvalue()
 
 
-def test_who_wants_figures_alone_hears_nothing(capsys):
+def test_quiet_prints_no_progress(capsys):
     with progress("encoding", 500, "frames", quiet=True) as tell:
         tell(1, "much")
     with clock("calling", 1, quiet=True):
@@ -48,7 +48,7 @@ def test_who_wants_figures_alone_hears_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_clock_tells_what_is_known_and_ends_with_the_work(monkeypatch, capsys):
+def test_a_clock_shows_the_known_figures_and_stops_when_the_work_fails(monkeypatch, capsys):
     monkeypatch.setattr(module, "LOOK", 0.01)
     monkeypatch.setattr(module, "EVERY", 0.0)
     asked = threading.Event()
@@ -69,7 +69,7 @@ def test_a_clock_tells_what_is_known_and_ends_with_the_work(monkeypatch, capsys)
     assert not [t for t in threading.enumerate() if t.name == "progress"]
 
 
-def test_the_demo_tells_its_call(tmp_path):
+def test_the_demo_shows_the_figures_of_its_call(tmp_path):
     def sent(*lines: dict) -> None:
         (tmp_path / SENT).write_text("\n".join(map(json.dumps, lines)) + '\n{"t": 9.0, "out')
 

@@ -1,4 +1,4 @@
-"""The shape's tables: learnt from a cache with points, and judged."""
+"""The tables of the shape: trained from a cache with points, and judged."""
 
 import json
 
@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 
 
 def write_split(folder, frames: int) -> None:
-    """A prepared split without pictures: what the tables don't look at."""
+    """Write a prepared split without pictures, which the tables don't use."""
     folder.mkdir(parents=True)
     for name, shape in (("yuv256", (frames, 1)), ("rgb64", (frames, 1)), ("ycc8", (frames, 1)), ("mel", (0, 80))):
         np.save(folder / f"{name}.npy", np.zeros(shape, np.uint8))
@@ -38,7 +38,7 @@ def cache(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _own_tables(monkeypatch):
-    """Counting puts other tables in place: they go back."""
+    """Counting replaces the tables; put the original ones back."""
     for module in (codec.shape.shape, codec.shape.syntax):
         monkeypatch.setattr(module, "ZERO", ZERO)
     monkeypatch.setattr(codec.shape.shape, "Encoder", Encoder)
@@ -52,7 +52,7 @@ def test_the_basis_is_orthonormal_in_weighted_points(cache):
     assert np.array_equal(made["TABLE"], learn_basis(cache / "train"))
 
 
-def test_counts_become_a_module(cache):
+def test_counts_are_written_as_a_module(cache):
     found = count(cache / "train").probabilities()
     made: dict = {}
     exec(probabilities_module(found), made)
@@ -61,7 +61,7 @@ def test_counts_become_a_module(cache):
     assert len(set(found)) > 20
 
 
-def test_finer_costs_more_and_errs_less(cache):
+def test_finer_steps_cost_more_bits_and_have_smaller_errors(cache):
     def figures(line: str) -> tuple[float, float]:
         return float(line.split(" bits")[0].split()[-1]), float(line.split("error ")[1].split()[0])
 
@@ -70,7 +70,7 @@ def test_finer_costs_more_and_errs_less(cache):
     assert fine[1] < coarse[1] < sparse[1]
 
 
-def test_the_command_says_what_is_missing(tmp_path, capsys):
+def test_the_command_reports_missing_points(tmp_path, capsys):
     assert main([str(tmp_path), "judge"]) == 1
     for split in ("train", "dev"):
         write_split(tmp_path / split, 40)

@@ -1,4 +1,4 @@
-"""The sound of a clip is moved, and nothing else."""
+"""The sound of a clip is shifted, and nothing else."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def envelope(sound: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("late", [3, -4])
-def test_sound_moves_and_pictures_stay(tmp_path, late):
+def test_sound_is_shifted_and_pictures_are_unchanged(tmp_path, late):
     clip = shipped_clip()
     moved = shift_sound(clip, late, tmp_path)
     a, b = (np.concatenate(list(file_sound(p))) for p in (clip, moved))
@@ -28,5 +28,5 @@ def test_sound_moves_and_pictures_stay(tmp_path, late):
     assert all(np.array_equal(p, q) for p, q in zip(first[::25], second[::25], strict=True))
 
 
-def test_what_is_in_sync_is_left_alone(tmp_path):
+def test_a_clip_in_sync_is_left_unchanged(tmp_path):
     assert shift_sound(shipped_clip(), 0, tmp_path) == shipped_clip()

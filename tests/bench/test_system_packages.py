@@ -1,10 +1,10 @@
-"""What is installed is found, for every user."""
+"""Installed programs are found for every user."""
 
 from bench import system_packages
 from bench.system_packages import Package, program
 
 
-def test_a_server_program_is_found_that_is_not_in_path(tmp_path, monkeypatch):
+def test_a_server_program_outside_path_is_found(tmp_path, monkeypatch):
     (tmp_path / "sbin").mkdir()
     (server := tmp_path / "sbin" / "a-server").write_text("#!/bin/sh\n")
     server.chmod(0o755)

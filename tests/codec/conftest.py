@@ -1,4 +1,4 @@
-"""Pictures that the codec's tests share. Drawn with numpy; no real person."""
+"""Pictures shared by the codec's tests, drawn with numpy: they show no real person."""
 
 import numpy as np
 import pytest

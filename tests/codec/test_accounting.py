@@ -1,4 +1,4 @@
-"""codec.accounting: the paper's bits per pixel and the wire's kilobits, by hand."""
+"""codec.accounting: the paper's bits per pixel and the wire's kilobits, computed by hand."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_ten_seconds_by_hand() -> None:
     assert count.wire_kbps == pytest.approx(50 * (200 + 85) * 8 / 1000 / 10)
 
 
-def test_shapes_are_counted_as_video_and_told_by_themselves() -> None:
+def test_shapes_are_counted_as_video_and_also_separately() -> None:
     count = BitCount(keyframe_bytes=100)
     count.add_bundle(90, Bundle(0, 0, 0, bytes(40), shape=bytes(10)), 0.2)
     count.add_bundle(80, Bundle(1, 10, 0, bytes(40)), 0.2)

@@ -1,4 +1,4 @@
-"""codec.bundle: any legal bundle comes back; anything else is a typed error."""
+"""codec.bundle: any valid bundle round-trips; anything else is a typed error."""
 
 import pytest
 from hypothesis import given, settings
@@ -26,13 +26,13 @@ BUNDLES = st.builds(
 
 
 @given(BUNDLES)
-def test_any_legal_bundle_comes_back(bundle: Bundle) -> None:
+def test_any_valid_bundle_round_trips(bundle: Bundle) -> None:
     assert Bundle.parse(bundle.pack()) == bundle
 
 
 @given(BUNDLES)
 @settings(max_examples=20)
-def test_cut_off_anywhere_it_is_truncated(bundle: Bundle) -> None:
+def test_a_bundle_cut_off_anywhere_raises_truncated_error(bundle: Bundle) -> None:
     data = bundle.pack()
     for end in range(0, len(data), max(1, len(data) // 100)):
         with pytest.raises(TruncatedError):
@@ -42,7 +42,7 @@ def test_cut_off_anywhere_it_is_truncated(bundle: Bundle) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_parse_or_raise_a_codec_error_and_what_parses_says_the_same_again(data: bytes) -> None:
+def test_any_bytes_raise_a_codec_error_or_parse_to_a_bundle_that_round_trips(data: bytes) -> None:
     try:
         bundle = Bundle.parse(data)
     except CodecError:
@@ -51,7 +51,7 @@ def test_any_bytes_parse_or_raise_a_codec_error_and_what_parses_says_the_same_ag
 
 
 def test_bytes_of_a_small_bundle() -> None:
-    """As docs/format.md lays them out."""
+    """The bytes are those that docs/format.md specifies."""
     bundle = Bundle(0x1234, 0x5678, 1, b"\xaa\xbb", (b"\x01",), Report(0x0102, 3), (b"", b"\x02\x03"), Face.LEAVING, True)
     assert bundle.pack().hex(" ") == "3f 12 34 56 78 01 02 03 13 02 aa bb 01 01 01 02 00 02 02 03"
     assert Bundle(1, 2).pack().hex(" ") == "00 00 01 00 02"
@@ -83,7 +83,7 @@ def test_tick_lengths(tick_mode: int) -> None:
         Bundle(0, 0, redundant=(bytes(1000),) * 17),
     ],
 )
-def test_what_does_not_fit_is_refused_when_packing(bundle: Bundle) -> None:
+def test_fields_out_of_range_are_refused_when_packing(bundle: Bundle) -> None:
     with pytest.raises(SyntaxLimitError):
         bundle.pack()
 
@@ -92,11 +92,11 @@ def test_what_does_not_fit_is_refused_when_packing(bundle: Bundle) -> None:
     "data",
     ["80 0000 0000 00", "60 0000 0000", "10 0000 0000 06", "10 0000 0000 40", "02 0000 0000 00", "02 0000 0000 15" + " 00" * 21],
 )
-def test_flags_status_and_counts_that_are_not_known_are_refused(data: str) -> None:
+def test_undefined_flags_status_and_counts_are_refused(data: str) -> None:
     with pytest.raises(SyntaxLimitError):
         Bundle.parse(bytes.fromhex(data))
 
 
-def test_a_bundle_over_the_limit_is_refused_unread() -> None:
+def test_a_bundle_over_the_limit_is_refused_without_parsing() -> None:
     with pytest.raises(SyntaxLimitError, match="over"):
         Bundle.parse(bytes(MAX_BUNDLE + 1))

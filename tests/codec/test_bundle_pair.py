@@ -1,4 +1,4 @@
-"""codec.bundle_pair: two bundles come back as two, any other message as itself."""
+"""codec.bundle_pair: a pair is split into its two bundles, any other message is returned unchanged."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from tests.codec.test_bundle import BUNDLES
 
 
 @given(BUNDLES, BUNDLES)
-def test_a_pair_comes_back(first: Bundle, second: Bundle) -> None:
+def test_a_pair_round_trips(first: Bundle, second: Bundle) -> None:
     packed = first.pack(), second.pack()
     if sum(map(len, packed)) + OVERHEAD > MAX_BUNDLE:
         with pytest.raises(SyntaxLimitError):
@@ -22,22 +22,22 @@ def test_a_pair_comes_back(first: Bundle, second: Bundle) -> None:
 
 
 def test_bytes_of_a_pair() -> None:
-    """As docs/format.md lays them out."""
+    """The bytes are those that docs/format.md specifies."""
     assert join_bundles(Bundle(1, 2).pack(), Bundle(2, 12).pack()).hex(" ") == "60 00 05 00 00 01 00 02 00 00 02 00 0c"
 
 
-def test_no_bundle_begins_as_a_pair_does() -> None:
+def test_no_bundle_starts_with_the_mark_of_a_pair() -> None:
     with pytest.raises(SyntaxLimitError):
         Bundle.parse(bytes([MARK]) + bytes(20))
 
 
 @pytest.mark.parametrize("broken", [b"\x60", b"\x60\x00", b"\x60\x00\x06abcde", b"\x60\xff\xffab"])
-def test_a_pair_cut_off_is_truncated(broken: bytes) -> None:
+def test_a_pair_cut_off_raises_truncated_error(broken: bytes) -> None:
     with pytest.raises(TruncatedError):
         split_bundles(broken)
 
 
-def test_a_pair_of_pairs_is_none() -> None:
+def test_a_pair_of_pairs_is_refused() -> None:
     pair = join_bundles(Bundle(1, 2).pack(), Bundle(2, 3).pack())
     with pytest.raises(CodecError):
         Bundle.parse(split_bundles(join_bundles(pair, pair))[0])

@@ -1,4 +1,4 @@
-"""codec.container: records out as they went in, up to where a file is damaged."""
+"""codec.container: records are read as they were written, up to the first damage."""
 
 import io
 import zlib
@@ -26,7 +26,7 @@ def items(keyframe: Keyframe) -> list[Item]:
 
 @pytest.fixture(scope="module")
 def written(items: list[Item]) -> tuple[bytes, list[int]]:
-    """(the file, where each record ends)"""
+    """(the bytes of the file, the offset at which each record ends)"""
     file, ends = io.BytesIO(), []
     writer = FileWriter(file)
     for item in items:
@@ -44,14 +44,14 @@ def read(data: bytes) -> tuple[list[Item], CodecError | None]:
     got: list[Item] = []
     try:
         for item in read_file(io.BytesIO(data)):
-            got.append(item)  # extend() would keep nothing where an error comes
+            got.append(item)  # extend() would keep nothing if an error is raised
     except CodecError as error:
         return got, error
     return got, None
 
 
 def read_on(data: bytes) -> list[Item | type[CodecError]]:
-    """As a reader does that goes on after a bad record."""
+    """All items and error types, as seen by a reader that continues after a bad record."""
     got: list[Item | type[CodecError]] = []
     records = read_file(io.BytesIO(data))
     while True:
@@ -68,9 +68,9 @@ def test_round_trip(items: list[Item], written: tuple[bytes, list[int]]) -> None
     assert read(HEAD) == ([], None)
 
 
-def test_cut_off_at_every_byte_the_whole_records_are_read(items: list[Item], written: tuple[bytes, list[int]]) -> None:
+def test_of_a_file_cut_off_at_any_byte_all_whole_records_are_read(items: list[Item], written: tuple[bytes, list[int]]) -> None:
     data, ends = written
-    # Inside the keyframe every cut is alike, and parsing it is slow: each byte there once in 50.
+    # Cuts inside the keyframe are all equivalent and slow to parse, so only every 50th is tried.
     cuts = [*range(0, 30), *range(30, ends[0] - 8, 50), *range(ends[0] - 8, len(data))]
     for cut in cuts:
         got, error = read(data[:cut])
@@ -79,7 +79,7 @@ def test_cut_off_at_every_byte_the_whole_records_are_read(items: list[Item], wri
         assert error is None or isinstance(error, ContainerError)
 
 
-def test_every_damaged_byte_ends_reading_there(items: list[Item], written: tuple[bytes, list[int]]) -> None:
+def test_reading_ends_at_any_damaged_byte(items: list[Item], written: tuple[bytes, list[int]]) -> None:
     data, ends = written
     for at in range(ends[0], len(data)):
         got, error = read(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :])
@@ -99,7 +99,7 @@ def test_records_of_unknown_kind_are_skipped(items: list[Item]) -> None:
     assert read(data) == ([Bundle(1, 2)], None)
 
 
-def test_a_whole_record_with_bad_contents_is_reported_and_passed() -> None:
+def test_a_whole_record_with_bad_contents_is_reported_and_skipped() -> None:
     good = record(b"B", Bundle(1, 2).pack())
     bad = [record(b"B", b""), record(b"B", b"\x80" * 5), record(b"K", b""), record(b"K", b"\x10"), record(b"K", b"\0FK2")]
     data = HEAD + good + b"".join(bad) + record(b"E", b"\0\0\1") + good
@@ -107,7 +107,7 @@ def test_a_whole_record_with_bad_contents_is_reported_and_passed() -> None:
     assert read_on(data) == [Bundle(1, 2), *kinds, Bundle(1, 2)]
 
 
-def test_after_a_damaged_record_reading_is_over() -> None:
+def test_reading_ends_after_a_damaged_record() -> None:
     good = record(b"B", Bundle(1, 2).pack())
     assert read_on(HEAD + good + good[:-1] + b"\xee" + good) == [Bundle(1, 2), ContainerError]
 
@@ -118,7 +118,7 @@ def test_sizes_over_the_limit_are_refused_before_reading(kind: bytes, size: int)
         next(read_file(io.BytesIO(HEAD + kind + size.to_bytes(3, "big"))))
 
 
-def test_what_does_not_fit_is_refused_when_writing(keyframe: Keyframe) -> None:
+def test_fields_out_of_range_are_refused_when_writing(keyframe: Keyframe) -> None:
     file = io.BytesIO()
     writer = FileWriter(file)
     for slot in (-1, 16, 256):
@@ -129,4 +129,4 @@ def test_what_does_not_fit_is_refused_when_writing(keyframe: Keyframe) -> None:
             writer.end(frames)
     with pytest.raises(SyntaxLimitError):
         writer.bundle(Bundle(70000, 0))
-    assert file.getvalue() == HEAD, "nothing half written"
+    assert file.getvalue() == HEAD, "a refused record was partly written"

@@ -1,4 +1,4 @@
-"""codec.control: every message comes back, hostile ones are typed errors, keyframes assemble or fail clean."""
+"""codec.control: messages round-trip, hostile ones are typed errors, keyframes are assembled or fail cleanly."""
 
 import json
 
@@ -48,7 +48,7 @@ def chunks(keyframe: Keyframe, size: int) -> list[KeyframeChunk]:
 
 
 @given(MESSAGES)
-def test_every_message_comes_back(message: Message) -> None:
+def test_every_message_round_trips(message: Message) -> None:
     assert parse_message(message.pack()) == message
 
 
@@ -62,7 +62,7 @@ def test_any_bytes_parse_or_raise_a_codec_error(data: bytes) -> None:
 
 
 def test_bytes_of_each_message() -> None:
-    """As docs/format.md lays them out."""
+    """The bytes are those that docs/format.md specifies."""
     digest = bytes(range(8))
     hello = b'\x01{"version":4,"size":8,"rungs":[200,100,60],"model":"call-1"'
     assert Hello(model="call-1", pairs=False).pack() == hello + b"}"
@@ -78,7 +78,7 @@ def test_unknown_types_are_skipped() -> None:
         assert parse_message(bytes([kind]) + b"anything") is None
 
 
-def test_a_hello_s_numbers_are_read_as_javascript_reads_them() -> None:
+def test_numbers_in_hello_are_parsed_as_in_javascript() -> None:
     assert parse_message(hello(version=4.0, rungs=[2e2])) == Hello(4, 8, (200,), "call", pairs=False)
 
 
@@ -87,8 +87,8 @@ def test_unknown_members_of_hello_are_skipped() -> None:
 
 
 @pytest.mark.parametrize("told", [None, 1, "true", [True]])
-def test_only_who_says_so_takes_pairs(told: object) -> None:
-    """What a later version may say is no error."""
+def test_pairs_are_accepted_only_if_hello_says_true(told: object) -> None:
+    """Other values, which a later version may send, are not errors."""
     assert parse_message(hello(pairs=True)) == Hello(1, 8, (200,), "call")
     assert parse_message(hello(pairs=told)) == Hello(1, 8, (200,), "call", pairs=False)
 
@@ -128,7 +128,7 @@ def test_only_who_says_so_takes_pairs(told: object) -> None:
         b"\x05\x00",
     ],
 )
-def test_out_of_limits_is_refused(data: bytes) -> None:
+def test_messages_outside_the_limits_are_refused(data: bytes) -> None:
     with pytest.raises(SyntaxLimitError):
         parse_message(data)
 
@@ -146,33 +146,33 @@ def test_out_of_limits_is_refused(data: bytes) -> None:
         (0, bytes(8), MAX_KEYFRAME, 0, bytes(MAX_CHUNK + 1)),
     ],
 )
-def test_chunks_that_do_not_fit_are_refused(fields: tuple[int, bytes, int, int, bytes]) -> None:
+def test_chunks_with_fields_out_of_range_are_refused(fields: tuple[int, bytes, int, int, bytes]) -> None:
     with pytest.raises(SyntaxLimitError):
         KeyframeChunk(*fields)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x02", b"\x02\x00" + bytes(15), b"\x03\x00\x00" + bytes(7)])
-def test_cut_off_is_truncated(data: bytes) -> None:
+def test_a_message_cut_off_raises_truncated_error(data: bytes) -> None:
     with pytest.raises(TruncatedError):
         parse_message(data)
 
 
 @pytest.mark.parametrize("size", [500, 77, MAX_CHUNK])
-def test_a_keyframe_assembles(keyframe: Keyframe, size: int) -> None:
+def test_a_keyframe_is_assembled_from_chunks(keyframe: Keyframe, size: int) -> None:
     assembler = KeyframeAssembler()
     results = [assembler.add(chunk) for chunk in chunks(keyframe, size)]
     assert results[:-1] == [None] * (len(results) - 1)
     assert results[-1] == (5, keyframe)
 
 
-def test_a_chunk_at_0_begins_anew(keyframe: Keyframe) -> None:
+def test_a_chunk_at_offset_0_restarts_the_assembly(keyframe: Keyframe) -> None:
     assembler, parts = KeyframeAssembler(), chunks(keyframe, 500)
     for part in parts[:-1]:
         assembler.add(part)
     assert [assembler.add(part) for part in parts][-1] == (5, keyframe)
 
 
-def test_out_of_order_foreign_and_damaged_chunks_are_errors_that_leave_it_empty(keyframe: Keyframe) -> None:
+def test_chunks_that_do_not_continue_the_keyframe_are_errors_and_reset_the_assembler(keyframe: Keyframe) -> None:
     first, second, third = chunks(keyframe, 500)[:3]
     foreign = [
         third,
@@ -192,7 +192,7 @@ def test_out_of_order_foreign_and_damaged_chunks_are_errors_that_leave_it_empty(
         assert [assembler.add(part) for part in chunks(keyframe, 500)][-1] == (5, keyframe)
 
 
-def test_a_wrong_digest_and_a_bad_keyframe_are_errors(keyframe: Keyframe) -> None:
+def test_a_wrong_digest_and_an_invalid_keyframe_are_errors(keyframe: Keyframe) -> None:
     assembler = KeyframeAssembler()
     for digest, data in ((bytes(8), keyframe.data), (Keyframe(b"junk", keyframe.rgb, keyframe.thumbnail).digest, b"junk")):
         with pytest.raises(KeyframeError):

@@ -1,7 +1,7 @@
-"""Mutation fuzz: spoilt inputs only ever raise the codec's own errors, allocate little, and come to an end.
+"""Mutation fuzzing: mutated inputs raise only the codec's own errors, allocate little memory, and never hang.
 
-Seeded, so that a failure repeats. FACEWIRE_FUZZ sets how many inputs a quick parser gets (default
-2000: about 20 seconds in all).
+The random numbers are seeded, so that a failure can be reproduced. FACEWIRE_FUZZ sets the number of
+inputs for a fast parser (default 2000: about 20 seconds in all).
 """
 
 import io
@@ -51,8 +51,8 @@ Target = tuple[list[bytes], Callable[[bytes], object]]
 
 
 def mutate(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
-    """One to six of: bits flipped, bytes set, cut off, cut out, put in, repeated, spliced with
-    another valid input."""
+    """Apply one to six mutations: flip a bit, set a byte, truncate, delete, insert or repeat bytes, or
+    splice with another valid input."""
     out = bytearray(data)
     for _ in range(rng.choice([1, 1, 1, 2, 3, 6])):
         at = rng.randrange(len(out) + 1)
@@ -72,7 +72,7 @@ def mutate(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
         else:
             other = rng.choice(others)
             out[at:] = other[rng.randrange(len(other) + 1) :]
-    # Length fields at the front are worth more trials than chance gives them.
+    # Length fields at the front get more mutations than chance would give them.
     if out and rng.random() < 0.2:
         out[rng.randrange(min(len(out), 24))] = rng.randrange(256)
     return bytes(out)
@@ -176,7 +176,7 @@ def messages() -> Target:
 
 @contextmanager
 def limit(seconds: int) -> Iterator[None]:
-    """A hang becomes a failure with a trace of where, on systems that have alarms."""
+    """Turn a hang into a failure with a traceback, on systems that have SIGALRM."""
 
     def ring(signum: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"no end after {seconds} s")
@@ -194,15 +194,15 @@ def limit(seconds: int) -> Iterator[None]:
 
 
 def resident() -> int:
-    """The most memory this process has had, in bytes: sees what image libraries allocate and
-    tracemalloc does not."""
+    """The peak memory of this process in bytes. Unlike tracemalloc, it includes what image libraries
+    allocate."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 @pytest.mark.parametrize(
     ("make", "share"), [(bundles, 1), (pairs, 2), (pictures, 5), (shapes, 2), (keyframes, 5), (files, 5), (messages, 1)]
 )
-def test_spoilt_inputs_raise_codec_errors_only(make: Callable[[], Target], share: int) -> None:
+def test_mutated_inputs_raise_only_codec_errors(make: Callable[[], Target], share: int) -> None:
     valid, target = make()
     for data in valid:
         target(data)
@@ -230,5 +230,5 @@ def test_spoilt_inputs_raise_codec_errors_only(make: Callable[[], Target], share
         tracemalloc.stop()
     grown = resident() - resident_before
     print(f"{make.__name__}: {passed} still valid, slowest {slowest * 1000:.1f} ms, memory {grown >> 20} MiB")
-    # Twice the limit: the allocator's own slack and the image decoders' threads, one a core, come on top.
+    # Twice the limit plus 1 MiB a core: the allocator's slack and the image decoders' threads are included.
     assert grown < 2 * MEMORY + (os.cpu_count() or 1) * (1 << 20)

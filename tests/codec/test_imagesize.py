@@ -1,4 +1,4 @@
-"""codec.imagesize: what the bytes really hold, whatever their boxes say."""
+"""codec.imagesize: the size of the coded image itself, whatever the file's boxes claim."""
 
 import io
 from pathlib import Path
@@ -18,13 +18,13 @@ def saved(size: tuple[int, int], form: str, **options: object) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(256, 256), (255, 1), (16, 300), (1024, 512)])
-def test_sizes_as_pillow_sees_them(size: tuple[int, int]) -> None:
+def test_sizes_agree_with_pillow(size: tuple[int, int]) -> None:
     assert image_size(saved(size, "WEBP")) == ("webp", *size)
     assert image_size(saved(size, "WEBP", lossless=True)) == ("webp", *size)
     assert image_size(saved(size, "AVIF", subsampling="4:4:4")) == ("avif", *size)
 
 
-def test_a_large_frame_behind_a_box_that_says_256_is_seen() -> None:
+def test_a_large_frame_is_detected_although_the_box_claims_256() -> None:
     big = saved((2048, 1024), "AVIF")
     told = (2048).to_bytes(4, "big") + (1024).to_bytes(4, "big")
     assert big.count(told) == 1
@@ -34,7 +34,7 @@ def test_a_large_frame_behind_a_box_that_says_256_is_seen() -> None:
     assert image_size(liar) == ("avif", 2048, 1024)
 
 
-def test_units_without_a_file_are_measured_as_those_within() -> None:
+def test_bare_av1_units_are_measured_as_units_in_a_file() -> None:
     units = avif_units(saved((256, 256), "AVIF"))
     assert units.startswith(MARK)
     assert image_size(units) == ("av1", 256, 256)
@@ -42,16 +42,16 @@ def test_units_without_a_file_are_measured_as_those_within() -> None:
     for bad in (units[:-1], units[:3], MARK + b"\x32\x7f", units + units[2:3]):
         with pytest.raises(KeyframeError):
             image_size(bad)
-    assert image_size(MARK) == ("av1", 0, 0), "no sequence header: no keyframe takes that size"
+    assert image_size(MARK) == ("av1", 0, 0), "no sequence header: the size is 0, which no keyframe may have"
 
 
-def test_our_file_around_units_decodes_as_theirs() -> None:
+def test_units_wrapped_in_our_file_decode_as_in_pillows_file() -> None:
     whole = saved((256, 256), "AVIF")
     with Image.open(io.BytesIO(whole)) as theirs, Image.open(io.BytesIO(with_file(avif_units(whole)))) as ours:
         assert (ours.size, ours.mode, ours.tobytes()) == ((256, 256), "RGB", theirs.tobytes())
 
 
-def test_the_file_around_units_is_the_documents() -> None:
+def test_the_file_around_units_is_the_one_in_the_specification() -> None:
     text = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
     told = "".join(text.split("file around AV1 units -->")[1].split("<!--")[0].split())
     units = MARK + bytes(300)
@@ -67,7 +67,7 @@ def test_a_huge_webp_canvas_is_refused_before_anything_is_allocated() -> None:
 
 
 def sequence(width_bits: int, height_bits: int, width: int, height: int, flags: str = "00011") -> bytes:
-    """A sequence header's first fields: profile, still_picture, reduced_still_picture_header, level, sizes."""
+    """The first fields of a sequence header: profile, still_picture, reduced_still_picture_header, level, sizes."""
     bits = flags + "00000" + f"{width_bits - 1:04b}{height_bits - 1:04b}"
     bits += f"{width - 1:0{width_bits}b}{height - 1:0{height_bits}b}"
     return int(bits.ljust(96, "0"), 2).to_bytes(12, "big")
@@ -77,7 +77,7 @@ def test_sequence_headers() -> None:
     assert _sequence_size(sequence(8, 8, 256, 256)) == (256, 256)
     assert _sequence_size(sequence(16, 9, 65536, 300)) == (65536, 300)
     for bad in (sequence(16, 8, 256, 256), sequence(8, 16, 256, 256), sequence(8, 8, 256, 256, "00010"), b"\x18\x1d"):
-        # A frame could override a narrow size with one as large as its fields can tell.
+        # A frame could override the size with any size that fits into wider fields.
         with pytest.raises(KeyframeError):
             _sequence_size(bad)
 
@@ -102,4 +102,4 @@ def test_avif_in_another_layout_is_refused() -> None:
     assert image_size(good) == ("avif", 256, 256)
     for what, data in spoilt.items():
         with pytest.raises(KeyframeError):
-            pytest.fail(f"{what} was taken: {image_size(data)}")
+            pytest.fail(f"{what} was accepted: {image_size(data)}")

@@ -1,4 +1,4 @@
-"""codec.keyframe: both formats, the limits, and hostile bytes."""
+"""codec.keyframe: all formats, the limits, and hostile bytes."""
 
 import hashlib
 import io
@@ -41,19 +41,19 @@ def test_round_trip(face: np.ndarray, form: str) -> None:
     assert keyframe.digest == hashlib.sha256(keyframe.data).digest()[:8]
 
 
-def test_own_picture_is_the_crops_exactly_whatever_the_image_format(face: np.ndarray) -> None:
+def test_the_thumbnail_is_made_of_the_original_crop_in_every_image_format(face: np.ndarray) -> None:
     for form in ("av1", "avif", "webp"):
         assert np.array_equal(encode_keyframe(face, quality=5, form=form).thumbnail, sample(face))
 
 
-def test_av1_without_its_file_is_the_same_picture_in_fewer_bytes(face: np.ndarray) -> None:
+def test_bare_av1_units_give_the_same_picture_in_fewer_bytes(face: np.ndarray) -> None:
     bare, filed = encode_keyframe(face, form="av1"), encode_keyframe(face, form="avif")
     assert 200 < len(filed.data) - len(bare.data) < 400  # 275 with libavif 1.4
     assert np.array_equal(bare.rgb, filed.rgb)
 
 
-def test_an_encoder_that_chooses_other_colours_keeps_its_file(face: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our own file says how the colours are meant, which a later Pillow's may say otherwise."""
+def test_the_encoders_file_is_kept_if_its_colour_signalling_differs(face: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own file signals fixed colours; a later version of Pillow may signal others."""
     save = Image.Image.save
 
     def other(image: Image.Image, file: io.BytesIO, form: str, **options: object) -> None:
@@ -66,7 +66,7 @@ def test_an_encoder_that_chooses_other_colours_keeps_its_file(face: np.ndarray, 
     assert parse_keyframe(keyframe.data) == keyframe
 
 
-def test_av1_is_the_default_here_and_quality_changes_the_size(face: np.ndarray) -> None:
+def test_av1_is_the_default_and_quality_changes_the_size(face: np.ndarray) -> None:
     assert default_format() == "av1"
     low, high = encode_keyframe(face, 20), encode_keyframe(face, 90)
     assert low.data[20:] != high.data[20:]
@@ -90,7 +90,7 @@ def test_keyframes_compare_by_their_bytes(face: np.ndarray, keyframe: Keyframe) 
         (np.zeros((256, 256, 3), np.uint8), 101, "avif"),
     ],
 )
-def test_what_cannot_be_a_keyframe_is_refused(rgb: np.ndarray, quality: int, form: str) -> None:
+def test_arrays_qualities_and_formats_that_are_not_allowed_are_refused(rgb: np.ndarray, quality: int, form: str) -> None:
     with pytest.raises(KeyframeError, match="must be 256x256"):
         encode_keyframe(rgb, quality, form)
 
@@ -101,8 +101,8 @@ def test_noise_at_full_quality_is_over_the_limit() -> None:
         encode_keyframe(noise, 100)
 
 
-def test_cut_off_anywhere_it_is_a_keyframe_error(keyframe: Keyframe) -> None:
-    # A decoder of WebP may be content without the very last bytes, but the container's length is checked.
+def test_a_keyframe_cut_off_anywhere_raises_keyframe_error(keyframe: Keyframe) -> None:
+    # A WebP decoder may accept a file without its last bytes, but the length in the container is checked.
     for end in range(len(keyframe.data)):
         with pytest.raises(KeyframeError):
             parse_keyframe(keyframe.data[:end])
@@ -130,7 +130,7 @@ def test_animations_and_metadata_are_refused(form: str) -> None:
         parse_keyframe(wrap(saved((256, 256), form, exif=EXIF.tobytes())))
 
 
-def test_other_heads_are_refused(keyframe: Keyframe) -> None:
+def test_other_headers_are_refused(keyframe: Keyframe) -> None:
     for data in (b"", b"FK1" + keyframe.data[3:], keyframe.data[:3] + b"\x01\0" + keyframe.data[5:], bytes(MAX_KEYFRAME + 1)):
         with pytest.raises(KeyframeError):
             parse_keyframe(data)

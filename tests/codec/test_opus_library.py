@@ -1,4 +1,4 @@
-"""libopus comes from PyAV's wheel, else from the system."""
+"""libopus is loaded from PyAV's wheel, else from the system."""
 
 import ctypes
 import ctypes.util
@@ -25,14 +25,14 @@ except speech.SpeechUnavailableError as error:
 
 
 def run(before: str) -> str:
-    """What a process of its own says that encodes speech, for a binding that was imported stays."""
+    """The output of a separate process that encodes speech. It is separate because an imported binding stays loaded."""
     done = subprocess.run(
         [sys.executable, "-c", TRY.format(before=before)], capture_output=True, text=True, timeout=120, check=True
     )
     return done.stdout.strip()
 
 
-def test_the_wheel_s_own_is_found_and_works() -> None:
+def test_the_library_of_the_wheel_is_found_and_works() -> None:
     found = opus_library.bundled()
     if found is None:
         pytest.skip("this PyAV was built against the system's libopus")
@@ -42,14 +42,14 @@ def test_the_wheel_s_own_is_found_and_works() -> None:
     assert run("") == "2"
 
 
-def test_without_any_there_is_one_line() -> None:
-    # The binding itself looks in these places, too.
+def test_a_missing_libopus_is_reported() -> None:
+    # The binding itself also looks in these places.
     own = [Path("/usr/lib/x86_64-linux-gnu/libopus.so.0"), Path("/usr/local/lib/libopus.so.0")]
     said = run("opus_library.bundled = lambda: None")
     assert "libopus is missing" in said or (any(p.exists() for p in own) and said == "2")
 
 
-def test_the_usual_way_of_looking_is_back_afterwards() -> None:
+def test_find_library_is_restored_afterwards() -> None:
     usual = ctypes.util.find_library
     with opus_library.prefer_bundled_opus():
         assert ctypes.util.find_library is not usual
@@ -58,7 +58,7 @@ def test_the_usual_way_of_looking_is_back_afterwards() -> None:
 
 
 @pytest.mark.parametrize("folder", ["av.libs/libopus-114e2b1a.so.0.11.1", "av/.dylibs/libopus.0.dylib", "av.libs/libopus-0.dll"])
-def test_wheels_of_all_systems_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+def test_the_library_is_found_in_the_wheels_of_all_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
     (tmp_path / "av").mkdir()
     (tmp_path / folder).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / folder).touch()

@@ -24,19 +24,19 @@ def test_the_bitrate_is_kept(bitrate: int) -> None:
     assert 0.5 * bitrate < rate < 1.25 * bitrate
 
 
-def test_silence_costs_next_to_nothing() -> None:
+def test_silence_takes_less_than_600_bit_s() -> None:
     encoder = SpeechEncoder(6_000)
     encoder.encode(voice(1.0))
     packets = encoder.encode(np.zeros(4 * RATE, np.float32))
     assert sum(map(len, packets[10:])) * 8 / 3.0 < 600
 
 
-def test_packets_follow_the_tick() -> None:
+def test_the_number_of_packets_depends_on_the_tick_length() -> None:
     assert len(SpeechEncoder(6_000, 200).encode(voice(0.2))) == 2
     assert len(SpeechEncoder(6_000, 60).encode(voice(0.06))) == 1
 
 
-def test_round_trip_sounds_alike_and_lags_as_told(clip: Path) -> None:
+def test_decoded_speech_resembles_the_original_and_lags_by_the_lookahead(clip: Path) -> None:
     sound = np.concatenate(list(file_sound(clip)))[: 6 * RATE]
     encoder, decoder = SpeechEncoder(24_000), SpeechDecoder()
     heard = np.concatenate([decoder.decode(encoder.encode(sound[i : i + 3200]), 3200) for i in range(0, len(sound), 3200)])

@@ -1,5 +1,5 @@
-"""A stream of pictures over a link that loses, delays and reorders, both ways: nothing drifts,
-nothing gets stuck."""
+"""A stream of pictures over a link that loses, delays and reorders messages in both directions:
+encoder and decoder never drift apart, and the stream never stalls."""
 
 from collections import defaultdict
 
@@ -14,7 +14,7 @@ from codec.pictures.picture import PictureDecoder, PictureEncoder
 from codec.pictures.references import KEPT
 
 LINK = st.lists(st.one_of(st.none(), st.integers(0, 9)), min_size=40, max_size=40)
-"""For each message in turn: lost, or so many ticks under way."""
+"""For each message: None if it is lost, else its delay in ticks."""
 
 
 def pictures(seed: int, count: int) -> list[np.ndarray]:
@@ -37,7 +37,7 @@ def coders(luma: int = 1) -> tuple[PictureEncoder, PictureDecoder]:
 
 @given(seed=st.integers(0, 2**32 - 1), start=st.sampled_from([0, 100, 65510, 65535]), there=LINK, back=LINK, newest=st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_every_picture_that_arrives_decodes_to_the_encoders_own(
+def test_every_picture_that_arrives_decodes_to_the_encoders_result(
     seed: int, start: int, there: list[int | None], back: list[int | None], newest: bool
 ) -> None:
     encoder, decoder = coders()
@@ -55,19 +55,19 @@ def test_every_picture_that_arrives_decodes_to_the_encoders_own(
             if (delay := there[tick]) is not None:
                 arriving[tick + delay].append((number, data))
         for number, data in arriving.pop(tick, []):
-            picture, header = decoder.decode(number, data)  # never a missing reference: it rests on what was acknowledged
+            picture, header = decoder.decode(number, data)  # its reference is never missing, because it was acknowledged
             assert header.slot == 3
             assert np.array_equal(picture, expected[number])
             held.append((number - start) & 0xFFFF)
             if (delay := back[len(held) - 1]) is not None:
-                # Either the picture just decoded, or the newest so far.
+                # Acknowledge either the picture just decoded or the newest so far.
                 told = max(held) if newest else held[-1]
                 acknowledging[tick + 1 + delay].append((start + told) & 0xFFFF)
     assert len(encoder.references.pictures) <= KEPT
     assert len(decoder.references.pictures) <= KEPT
 
 
-def test_acknowledged_pictures_are_used_and_cheaper() -> None:
+def test_acknowledged_pictures_are_used_as_references() -> None:
     encoder, decoder = coders()
     sizes, distances = [], []
     for number, picture in enumerate(pictures(1, 12)):
@@ -91,7 +91,7 @@ def test_old_and_unknown_acknowledgements_change_nothing() -> None:
     assert encoder.acknowledged == 2
 
 
-def test_a_late_picture_does_not_push_out_newer_ones() -> None:
+def test_a_late_picture_does_not_replace_newer_references() -> None:
     encoder, decoder = coders()
     walk = pictures(3, 4)
     first, second = (encoder.encode(n, walk[n])[0] for n in (0, 1))
@@ -104,7 +104,7 @@ def test_a_late_picture_does_not_push_out_newer_ones() -> None:
     assert np.array_equal(picture, expected)
 
 
-def test_without_acknowledgements_for_long_the_keyframe_is_the_reference() -> None:
+def test_the_keyframe_is_the_reference_after_a_long_time_without_acknowledgements() -> None:
     encoder, decoder = coders()
     for number, picture in enumerate(pictures(4, DISTANCE_MAX + 3)):
         data, expected = encoder.encode(number, picture)
@@ -116,9 +116,9 @@ def test_without_acknowledgements_for_long_the_keyframe_is_the_reference() -> No
 
 
 @pytest.mark.parametrize("gap", [300, 0x7FFF, 0x8000, *range(65536 - 40, 65536 + 40, 3), 65536])
-def test_a_pause_of_any_length_heals(gap: int) -> None:
-    """No pictures for ``gap`` bundles (camera off), then the first one is lost: no stale number may
-    stand for it."""
+def test_the_stream_recovers_after_a_pause_of_any_length(gap: int) -> None:
+    """There are no pictures for ``gap`` bundles (camera off), and the first one after them is lost. An old
+    picture of the same number must not be used in its place."""
     encoder, decoder = coders()
     walk = pictures(5, 12)
     for number in range(5):
@@ -133,10 +133,10 @@ def test_a_pause_of_any_length_heals(gap: int) -> None:
         assert np.array_equal(picture, expected)
         encoder.acknowledge(number & 0xFFFF)
         distances.append(header.distance)
-    assert distances[-1] == 1, "acknowledgements count again after the pause"
+    assert distances[-1] == 1, "acknowledgements must count again after the pause"
 
 
-def test_a_newcomer_misses_only_what_rests_on_pictures_it_never_saw() -> None:
+def test_a_new_decoder_lacks_only_pictures_whose_references_it_never_had() -> None:
     encoder, decoder = coders()
     walk = pictures(6, 2)
     decoder.decode(0, encoder.encode(0, walk[0])[0])

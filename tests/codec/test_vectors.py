@@ -1,5 +1,5 @@
-"""The committed test vector: the codec, and a second decoder made from docs/format.md, give exactly
-what it says."""
+"""The committed test vector: the codec, and a second decoder written from docs/format.md, reproduce
+it exactly."""
 
 import hashlib
 import io
@@ -43,16 +43,16 @@ def expected() -> dict[str, Any]:
 
 
 def _pixels(expected: dict[str, Any]) -> list[np.ndarray]:
-    """The pictures of moving-face.npy, which holds their bytes end to end."""
+    """The pictures in moving-face.npy, which contains their bytes one after another."""
     ends = np.cumsum([3 * p["side"] ** 2 for p in expected["pictures"]])
     return np.split(np.load(VECTORS / "moving-face.npy"), ends[:-1])
 
 
-def test_the_file_is_the_one_described(data: bytes, expected: dict[str, Any]) -> None:
+def test_the_file_has_the_listed_hash(data: bytes, expected: dict[str, Any]) -> None:
     assert hashlib.sha256(data).hexdigest() == expected["file_sha256"]
 
 
-def test_the_codec_decodes_it_to_the_byte(data: bytes, expected: dict[str, Any]) -> None:
+def test_the_codec_decodes_it_bit_exactly(data: bytes, expected: dict[str, Any]) -> None:
     decoder, shapes, before = PictureDecoder(), ShapeDecoder(), None
     points: dict[int, np.ndarray] = {}
     wanted = iter(zip(expected["pictures"], _pixels(expected), strict=True))
@@ -92,8 +92,8 @@ def test_the_codec_decodes_it_to_the_byte(data: bytes, expected: dict[str, Any])
     assert frames == expected["frames"] == 5 * bundles
 
 
-def test_it_uses_every_part_of_the_syntax(data: bytes, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise a decoder could pass it with a part wrong."""
+def test_the_vector_uses_every_part_of_the_syntax(data: bytes, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a decoder with an error in an unused part could pass."""
     modes: set[int] = set()
     sizes: list[int] = []
 
@@ -130,7 +130,7 @@ def test_it_uses_every_part_of_the_syntax(data: bytes, expected: dict[str, Any],
     for item in read_file(io.BytesIO(data)):
         if isinstance(item, StoredKeyframe):
             decoder.set_keyframe(item.slot, item.keyframe.thumbnail)
-            sizes.clear()  # the keyframe's own picture, far from grey, is full of them
+            sizes.clear()  # the thumbnail of a keyframe, far from grey, has many of them
         elif isinstance(item, Bundle):
             bundles.append(item)
             if item.picture is not None:
@@ -149,18 +149,18 @@ def test_it_uses_every_part_of_the_syntax(data: bytes, expected: dict[str, Any],
     assert any(b.muted for b in bundles)
     ends = [p["shape"]["end"] for p in pictures if "shape" in p]
     assert any(b.picture is not None and b.shape is None for b in bundles)
-    assert any(max(map(abs, end)) > 300 for end in ends), "no residual is in Exp-Golomb"
+    assert any(max(map(abs, end)) > 300 for end in ends), "no residual uses Exp-Golomb"
     assert {0, 7, 5, 2} <= steps
     assert full == {0, 1}
     assert any(b.face for b in bundles)
     assert any(b.redundant for b in bundles)
     assert any(b.report for b in bundles)
     assert any(len(packet) > 251 for b in bundles for packet in b.sound)
-    assert any(later.number < sooner.number for sooner, later in pairwise(bundles)), "no wrap"
+    assert any(later.number < sooner.number for sooner, later in pairwise(bundles)), "no bundle number wraps"
 
 
 def test_the_second_decoder_agrees(expected: dict[str, Any]) -> None:
-    """Run as its own program with nothing of the codec at hand."""
+    """It runs as a separate program that cannot import the codec."""
     command = [sys.executable, "-I", str(VECTORS / "decode.py"), str(VECTORS / "moving-face.fw")]
     lines = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
     for line, picture in zip(lines, expected["pictures"], strict=True):
@@ -173,13 +173,13 @@ def test_the_second_decoder_agrees(expected: dict[str, Any]) -> None:
     ("name", "used"),
     [("table", ZERO), ("shape table", codec.shape.probabilities.ZERO), ("basis", tuple(BASIS.reshape(-1).tolist()))],
 )
-def test_the_page_prints_the_tables_in_use(name: str, used: tuple[int, ...]) -> None:
+def test_the_specification_prints_the_tables_in_use(name: str, used: tuple[int, ...]) -> None:
     text = (ROOT / "docs" / "format.md").read_text().split(f"<!-- {name} -->")[1].split(f"<!-- end of {name} -->")[0]
     numbers = [int(word) for line in text.splitlines() if ":" not in line for word in line.split()]
     assert tuple(numbers) == used
 
 
-def test_the_page_lists_the_points_in_use() -> None:
+def test_the_specification_lists_the_points_in_use() -> None:
     text = (ROOT / "docs" / "format.md").read_text().split("## Shape")[1].split("Coefficients c move")[0]
     rows = [line.split("|") for line in text.splitlines() if re.match(r"\| \d", line)]
     assert tuple(int(n) for row in rows for n in row[3].split(",")) == MESH

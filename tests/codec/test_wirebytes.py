@@ -8,7 +8,7 @@ from codec.errors import SyntaxLimitError, TruncatedError
 from codec.wirebytes import Reader, pack_length, unsigned
 
 
-def test_every_length_comes_back_and_has_one_coding() -> None:
+def test_every_length_round_trips_and_has_one_coding() -> None:
     codings = [pack_length(value) for value in range(1276)]
     assert len(set(codings)) == 1276
     for value, coding in enumerate(codings):
@@ -19,7 +19,7 @@ def test_every_length_comes_back_and_has_one_coding() -> None:
 
 
 def test_lengths_of_rfc_6716() -> None:
-    """RFC 6716 section 3.2.1: 252..255 and a second byte, which counts fours."""
+    """RFC 6716 section 3.2.1: a first byte of 252..255, then a second byte in units of four."""
     assert Reader(bytes([252, 1])).length() == 256
     assert Reader(bytes([255, 255])).length() == 1275
 
@@ -31,7 +31,7 @@ def test_other_lengths_are_refused(value: int) -> None:
 
 
 @given(data=st.binary(max_size=20), counts=st.lists(st.integers(0, 8), max_size=8))
-def test_reader_gives_all_bytes_in_order_or_says_truncated(data: bytes, counts: list[int]) -> None:
+def test_the_reader_returns_bytes_in_order_or_raises_truncated_error(data: bytes, counts: list[int]) -> None:
     reader, got = Reader(data), b""
     for count in counts:
         if count <= reader.left:
@@ -46,13 +46,13 @@ def test_reader_gives_all_bytes_in_order_or_says_truncated(data: bytes, counts: 
 
 
 @pytest.mark.parametrize("data", [b"", b"\xfc"])
-def test_a_length_that_ends_early_is_truncated(data: bytes) -> None:
+def test_a_length_that_ends_early_raises_truncated_error(data: bytes) -> None:
     with pytest.raises(TruncatedError):
         Reader(data).length()
 
 
 @pytest.mark.parametrize(("value", "size"), [(-1, 1), (256, 1), (65536, 2), (1 << 32, 4)])
-def test_unsigned_refuses_by_name(value: int, size: int) -> None:
+def test_unsigned_names_the_field_that_it_refuses(value: int, size: int) -> None:
     assert unsigned(255, size, "x")[-1] == 255
     with pytest.raises(SyntaxLimitError, match=f"thing {value}"):
         unsigned(value, size, "thing")

@@ -1,4 +1,4 @@
-"""The call's page in a browser, as tests see it: joining, what is drawn, whether it moves."""
+"""Helpers for tests of the call's page in a browser: joining, the pixels shown, whether the face moves."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from models.face.detector import BlazeFace
 from tests.waiting import until
 
 LONG = 240.0
-"""Seconds for what browsers do that share two cores with networks."""
+"""Limit in seconds for browsers that share two cores with networks."""
 LOUD = "const s = new Float32Array(2048); window.heard?.getFloatTimeDomainData(s); return Math.max(...s.map(Math.abs));"
 PIXELS = """
 const canvas = document.createElement('canvas');
@@ -27,7 +27,7 @@ CODE = "return document.getElementById('code').textContent"
 
 
 async def opened(browser: Browser | Firefox, url: str) -> None:
-    """The page of the room, joined as soon as it can be."""
+    """Open the page of the room and join as soon as possible."""
     await browser.before(EARS)
     await browser.open(url)
     await until(lambda: browser.run("return !document.getElementById('join').disabled && Boolean(document.querySelector('svg'))"))
@@ -35,7 +35,7 @@ async def opened(browser: Browser | Firefox, url: str) -> None:
 
 
 async def drawn(browser: Browser | Firefox) -> list[int]:
-    """What it shows of the other side, once that is drawn by the network."""
+    """The pixels that the page shows of the other person, once the network renders them."""
     await until(lambda: browser.run(STAGE), LONG, 0.5)
 
     async def bright() -> list[int] | None:
@@ -55,7 +55,8 @@ async def moves(browser: Browser | Firefox, first: list[int]) -> None:
 
 
 def figures_of(ended: tuple[int, str, str], code: str) -> dict[str, Any]:
-    """What a ``facewire call --json`` told at its end: it had the browser's safety code and keyframe, and nothing was broken."""
+    """The final figures of ``facewire call --json``, after checking that it had the browser's safety code and a keyframe, and
+    that no bundle was broken."""
     assert ended[0] == 0, ended[2][-2000:]
     figures: dict[str, Any] = json.loads(ended[1])
     assert figures["safety_code"] == code
@@ -65,9 +66,9 @@ def figures_of(ended: tuple[int, str, str], code: str) -> dict[str, Any]:
 
 
 def shows_a_face(film: Path) -> None:
-    """A call's ``--out`` shows one in most pictures; those that are grey all over, before the first one and while the camera is
-    off, don't count: how many they are depends on the machine."""
+    """Assert that a call's ``--out`` shows a face in most pictures. Plain grey pictures, before the first face and while the
+    camera is off, don't count: their number depends on the machine."""
     detector = BlazeFace()
     seen = [frame for frame in list(file_frames(film))[::10] if frame.std() > 10]
-    assert seen, "nothing was drawn of the browser's face"
-    assert sum(bool(detector.detect(frame)) for frame in seen) > len(seen) / 2, "what was drawn is no face"
+    assert seen, "no picture of the browser's face was rendered"
+    assert sum(bool(detector.detect(frame)) for frame in seen) > len(seen) / 2, "the rendered pictures show no face"

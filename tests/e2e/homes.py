@@ -1,5 +1,5 @@
-"""Two homes, each behind a router that translates addresses and lets nothing in that was not asked for, and a server that
-both reach: Linux network namespaces."""
+"""Two homes, each behind a router that translates addresses and lets in only replies, and a server that both can reach:
+Linux network namespaces."""
 
 import asyncio
 import subprocess
@@ -13,7 +13,7 @@ SERVER = "203.0.113.1"
 
 
 def possible() -> bool:
-    """Whether this process may make network namespaces whose routers translate addresses."""
+    """Whether this process may create network namespaces with routers that translate addresses."""
     name = f"fw-{uuid.uuid4().hex[:8]}"
     try:
         _run("ip", "netns", "add", name)
@@ -33,7 +33,7 @@ def _run(*words: str) -> None:
 
 
 def _translate(router: str, outside: str) -> None:
-    """Masquerade what goes ``outside``; let in from there only what belongs to what went out."""
+    """Masquerade what leaves through ``outside``; let in from there only packets of connections made from inside."""
     rules = (
         "add table ip home",
         "add chain ip home out { type nat hook postrouting priority 100 ; }",
@@ -47,7 +47,7 @@ def _translate(router: str, outside: str) -> None:
 
 
 class Homes:
-    """As a context manager. ``server``, ``here`` and ``there`` name namespaces for :meth:`start`."""
+    """A context manager. ``server``, ``here`` and ``there`` are names of namespaces for :meth:`start`."""
 
     def __init__(self) -> None:
         mark = uuid.uuid4().hex[:6]
@@ -80,7 +80,7 @@ class Homes:
             _translate(router, "outside")
 
     def _plug(self, name: str, number: int) -> None:
-        """Into the wire that joins the server and the routers."""
+        """Connect a namespace to the network that joins the server and the routers."""
         _run("ip", "-n", name, "link", "add", "outside", "type", "veth", "peer", "name", f"port{number}", "netns", self._wire)
         _run("ip", "-n", self._wire, "link", "set", f"port{number}", "master", "bridge", "up")
         _run("ip", "-n", name, "addr", "add", f"203.0.113.{number}/24", "dev", "outside")
@@ -95,7 +95,7 @@ class Homes:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
     async def start(self, name: str, *words: str, cwd: Path) -> asyncio.subprocess.Process:
-        """A program in one of the namespaces."""
+        """Start a program in one of the namespaces."""
         return await asyncio.create_subprocess_exec(
             "ip", "netns", "exec", name, *words, cwd=cwd, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 MOST = 180.0
-"""Seconds in which what a call does by itself must have happened, on however busy a machine."""
+"""Limit in seconds for what a call does by itself, enough for a busy machine."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -23,7 +23,7 @@ async def facewire(*arguments: str) -> asyncio.subprocess.Process:
 
 
 async def finish(process: asyncio.subprocess.Process, seconds: float = 30.0) -> tuple[int, str, str]:
-    """(exit code, stdout, stderr) of a process that ends by itself; it is ended when it doesn't."""
+    """(exit code, stdout, stderr) of a process that ends by itself. It is killed if it does not end within ``seconds``."""
     try:
         async with asyncio.timeout(seconds):
             out, err = await process.communicate()
@@ -36,7 +36,7 @@ async def finish(process: asyncio.subprocess.Process, seconds: float = 30.0) -> 
 
 
 async def finish_all(*processes: asyncio.subprocess.Process, seconds: float) -> list[tuple[int, str, str]]:
-    """:func:`finish` of each; where one fails none is left to take the cores from the next test."""
+    """:func:`finish` of each. If one fails, the others are killed so that they don't slow down the next test."""
     try:
         return await asyncio.gather(*(finish(process, seconds) for process in processes))
     finally:
@@ -47,7 +47,7 @@ async def finish_all(*processes: asyncio.subprocess.Process, seconds: float) -> 
 
 
 async def follow(stats: Path, process: asyncio.subprocess.Process, enough: Callable[[list[dict[str, Any]]], bool]) -> None:
-    """Wait until the lines of a call's ``--stats`` are enough, at most :data:`MOST` seconds, and then hang up."""
+    """Wait until ``enough`` is true of the lines of a call's ``--stats``, at most :data:`MOST` seconds, then hang up."""
     end = time.monotonic() + MOST
     while time.monotonic() < end and process.returncode is None:
         lines = stats.read_text().splitlines() if stats.exists() else []
@@ -59,12 +59,12 @@ async def follow(stats: Path, process: asyncio.subprocess.Process, enough: Calla
 
 
 async def page_of(process: asyncio.subprocess.Process) -> str:
-    """The address of the page that it tells of. Raises ``AssertionError`` with what it said where
-    it ends without."""
+    """The address of the page that the process prints. Raises ``AssertionError`` with its output if it
+    ends without one."""
     said = []
     assert process.stderr is not None
     async for line in process.stderr:
         said.append(line.decode(errors="replace").strip())
         if said[-1].startswith("page: "):
             return said[-1].removeprefix("page: ")
-    raise AssertionError(f"it told of no page: {said[-5:]}")
+    raise AssertionError(f"no page address was printed: {said[-5:]}")

@@ -1,4 +1,4 @@
-"""Somebody vanishes without a bye, and another comes into the room: nothing of the first is taken for the second's."""
+"""One person vanishes without a bye and another joins the room: nothing of the first is used for the second."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,11 +29,11 @@ from tests.waiting import until
 pytestmark = [pytest.mark.e2e, needs(*BROWSER), needs_runtime]
 
 FAR = 20_000
-"""The second's numbers begin here."""
+"""Added to the bundle numbers of the second person."""
 
 
 def recorded() -> tuple[Keyframe, list[Bundle]]:
-    """A keyframe and two seconds of bundles, each predicted from that alone."""
+    """A keyframe and two seconds of bundles, each predicted only from the keyframe."""
     stream = SenderStream(StreamConfig(keyframe="first"))
     bundles = [stream.bundle(tick) for tick in islice(file_ticks(shipped_clip()), 10)]
     return stream.keyframes.newest, [replace(b, number=b.number + FAR) for b in bundles if b]
@@ -41,7 +41,7 @@ def recorded() -> tuple[Keyframe, list[Bundle]]:
 
 @asynccontextmanager
 async def browser_in(server: str, room: str, folder: Path) -> AsyncIterator[None]:
-    """A browser, once it has drawn the first person, who then is gone."""
+    """Run a browser until it has rendered the first person, who then vanishes."""
     there = await facewire("send", room, "--server", server, "--video", str(shipped_clip()), "--loop")
     try:
         async with Browser(*chromium_options(shipped_clip(), folder)) as browser:
@@ -79,7 +79,7 @@ async def program_in(server: str, room: str, folder: Path) -> AsyncIterator[None
 
 
 @pytest.mark.parametrize("somebody_in", [browser_in, program_in])
-async def test_a_keyframe_of_who_is_gone_is_not_taken_for_anothers(server: str, tmp_path: Path, somebody_in) -> None:
+async def test_the_keyframe_of_a_person_who_vanished_is_not_used_for_the_next(server: str, tmp_path: Path, somebody_in) -> None:
     keyframe, bundles = recorded()
     acknowledged: set[int] = set()
 
@@ -103,7 +103,7 @@ async def test_a_keyframe_of_who_is_gone_is_not_taken_for_anothers(server: str, 
 
         await send()
         await asyncio.sleep(1.0)
-        assert not [number for number in acknowledged if number >= FAR], "decoded by the first one's keyframe"
+        assert not [number for number in acknowledged if number >= FAR], "decoded with the first person's keyframe"
         await peer.send_control(KeyframeChunk(0, keyframe.digest, len(keyframe.data), 0, keyframe.data).pack())
         await asyncio.sleep(1.0)
         await send()

@@ -1,5 +1,5 @@
-"""Two real peers through a relay with 10 % loss and 60 ± 30 ms: they survive a change of address
-and a blackout."""
+"""Two real peers through a relay with 10 % loss and a delay of 60 ± 30 ms: the call survives a change
+of address and a blackout."""
 
 import asyncio
 import json
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.e2e
 SECONDS = 34
 
 
-async def test_call_goes_on_through_loss_jitter_a_new_address_and_a_blackout(server: str, tmp_path: Path) -> None:
+async def test_a_call_survives_loss_jitter_a_new_address_and_a_blackout(server: str, tmp_path: Path) -> None:
     async with behind(server, Impairment(loss=0.10, delay=0.060, jitter=0.030)) as (relay, url):
         common = ("bad", "--server", url, "--trace", str(tmp_path), "--json")
         receiver = await facewire("receive", *common, "--out", str(tmp_path / "out.mp4"))
         sender = await facewire("send", *common, "--video", str(shipped_clip()), "--loop", "--seconds", str(SECONDS))
 
         async def trouble() -> None:
-            await until(lambda: relay.count.passed > 100)  # both have begun to talk
+            await until(lambda: relay.count.passed > 100)  # both peers are sending
             await asyncio.sleep(8.0)
             relay.cut()
             await asyncio.sleep(9.0)
@@ -45,12 +45,12 @@ async def test_call_goes_on_through_loss_jitter_a_new_address_and_a_blackout(ser
     shown = np.load(tmp_path / "shown.npz")
     times = shown["times"] - shown["times"][0]
     assert times[-1] > SECONDS - 8
-    # Pictures were shown in every two seconds of the call, the blackout included: what is lost is held, never waited for.
+    # Pictures were shown in every two seconds of the call, even in the blackout: a picture is held in place of lost ones.
     assert all(((times >= t) & (times < t + 2)).any() for t in range(0, int(times[-1]) - 1, 2))
-    # Of the two, and the loss, no more than ten seconds' sound had to be made up: without a new connection it would be twenty.
-    # A bundle that a busy machine sent or read too late was concealed as well, and is counted.
+    # New address, blackout and loss together conceal at most ten seconds of sound; without a new connection it would be
+    # twenty. Bundles that a busy machine sent or read too late were concealed as well, and are subtracted.
     assert figures["ticks_concealed"] - figures["bundles_late"] < 50 + 0.2 * figures["ticks"]
-    # And in the last five seconds the sender's own pictures came through again: on a busy machine some are held for long.
+    # In the last five seconds the sender's pictures arrive again; on a busy machine some are held for a long time.
     crops = np.load(tmp_path / "sent.npz")
     where = {int(n): i for i, n in enumerate(crops["numbers"])}
     late = [(where[int(n)], i) for i, n in enumerate(shown["numbers"]) if int(n) in where and times[i] > times[-1] - 5]

@@ -1,4 +1,4 @@
-"""Calls in a browser, which is the whole peer: two browsers, a browser and ``facewire call``, a peer that misbehaves."""
+"""Calls in which the browser is a complete peer: two browsers, a browser and ``facewire call``, a misbehaving peer."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ async def test_two_browsers_see_and_hear_each_other(server: str, tmp_path: Path)
     async with Browser(*red) as one, Browser(*blue) as other:
         await asyncio.gather(opened(one, url), opened(other, url))
         seen = await asyncio.gather(drawn(one), drawn(other))
-        assert mean(seen[0], 2) > mean(seen[0], 0), "the red one sees the blue one"
+        assert mean(seen[0], 2) > mean(seen[0], 0), "the red peer must see the blue one"
         assert mean(seen[1], 0) > mean(seen[1], 2)
         await asyncio.gather(*(moves(browser, first) for browser, first in zip((one, other), seen, strict=True)))
         for browser in (one, other):
@@ -68,7 +68,7 @@ async def test_a_browser_and_facewire_call(server: str, tmp_path: Path) -> None:
             await moves(browser, await drawn(browser))
             await until(lambda: browser.run(f"{LOUD[:-1]} > 0.02"), LONG, 0.2)
             code = await until(lambda: browser.run(CODE), LONG)
-            # The camera goes off: neither its light nor a picture stays; and comes back.
+            # The camera is switched off, so that its light goes out and no picture stays, and on again.
             await browser.click("#camera")
             await asyncio.sleep(1.5)
             await browser.click("#camera")
@@ -82,7 +82,7 @@ async def test_a_browser_and_facewire_call(server: str, tmp_path: Path) -> None:
     shows_a_face(film)
 
 
-async def test_a_peer_that_misbehaves_changes_nothing_on_the_page(server: str, tmp_path: Path) -> None:
+async def test_a_misbehaving_peer_changes_nothing_on_the_page(server: str, tmp_path: Path) -> None:
     url = server.replace("127.0.0.1", "localhost") + "/call/rude"
     rng = random.Random(3)
     async with Browser(*chromium_options(shipped_clip(), tmp_path)) as browser, SignalingClient(server, "rude") as client:
@@ -105,7 +105,7 @@ async def test_a_peer_that_misbehaves_changes_nothing_on_the_page(server: str, t
         assert await browser.run(STATE) == "connected"
         assert await browser.run(images) == before
         assert "onerror" not in await browser.run("return document.documentElement.outerHTML")
-        # It still works: a well-behaved end is told as such.
+        # The page still works, and shows the end of the call when the peer hangs up.
         await browser.click("#mute")
         assert await browser.run("return document.querySelector('#mute .name').innerText") == "Unmute"
         await peer.send_control(b"\x05")
@@ -113,7 +113,7 @@ async def test_a_peer_that_misbehaves_changes_nothing_on_the_page(server: str, t
         await peer.close()
 
 
-async def test_what_is_wrong_is_told_in_words(server: str, tmp_path: Path) -> None:
+async def test_errors_are_shown_in_words(server: str, tmp_path: Path) -> None:
     url = server.replace("127.0.0.1", "localhost")
     async with Browser(fake_devices=False) as browser:
         await browser.open(f"{url}/call/no%20room")

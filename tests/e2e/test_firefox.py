@@ -1,4 +1,4 @@
-"""The call's page in Firefox, which encodes no Opus packets of 100 ms, counts no packets, and reads cameras another way."""
+"""The call's page in Firefox, which can't encode Opus packets of 100 ms, counts no packets, and reads cameras differently."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.needs import needs
 from tests.signaling.web.peer.conftest import needs_runtime
 from tests.waiting import until
 
-# By hand, for Firefox is 60 MB that no other test needs.
+# Run only by hand: Firefox takes 60 MB, and no other test needs it.
 BY_HAND = pytest.mark.skipif(
     not available() or not os.environ.get("FACEWIRE_FIREFOX"),
     reason="run by hand: apt-get install firefox-esr, FACEWIRE_FIREFOX=1",
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.e2e, BY_HAND, needs("pulseaudio"), needs_runtime]
 NUMBERS = "return ['up', 'down'].map((name) => parseFloat(document.querySelector(`[data-stat=${name}]`).innerText))"
 
 SPEAKING = 9.0
-"""Kbit/s that are sent by who is heard; pictures alone take half of it."""
+"""The least rate in kbit/s of a peer that is heard; pictures without sound take half of it."""
 
 
 def told(stats: Path) -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ async def test_firefox_and_facewire_call(server: str, tmp_path: Path, hears: boo
     there = await facewire(
         "call", "fox", "--server", server, "--video", clip, "--loop", "--out", str(film), "--json", "--stats", str(stats)
     )  # fmt: skip
-    # Backwards: the page plays the same speech forwards, and Firefox would cancel it in its microphone as an echo.
+    # Reversed: the page plays the same speech forwards, and Firefox would cancel it as an echo in the microphone.
     voice = microphone(tmp_path, np.concatenate(list(file_sound(shipped_clip())))[::-1])
     try:
         async with AsyncExitStack() as stack:
@@ -70,7 +70,7 @@ async def test_firefox_and_facewire_call(server: str, tmp_path: Path, hears: boo
                 LONG,
                 0.5,
             )
-            code = await until(lambda: browser.run(CODE), LONG)  # a connection that was made anew has another
+            code = await until(lambda: browser.run(CODE), LONG)  # a re-established connection has another code
             await browser.click("#hangup")
             out = await finish(there, LONG)
     finally:

@@ -1,4 +1,4 @@
-"""A real call whose page is opened in headless Chromium: the video plays, moves, and is no black square."""
+"""A real call whose page is opened in headless Chromium: the video plays, the face moves, and the picture is not black."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.waiting import until
 pytestmark = [pytest.mark.e2e, needs(*BROWSER)]
 
 LONG = 240.0
-"""Seconds for what a browser does that shares two cores with two networks."""
+"""Limit in seconds for a browser that shares two cores with two networks."""
 PIXELS = """
 const video = document.getElementById('%s');
 const canvas = document.createElement('canvas');
@@ -46,7 +46,7 @@ async def test_both_faces_play_in_chromium(server: str, tmp_path: Path) -> None:
         url = await page_of(here)
         async with Browser(autoplay=False) as browser:
             await browser.open(url)
-            # Sound needs a touch, as in a user's browser.
+            # Sound needs a click, as in a user's browser.
             await until(lambda: browser.run(SOUND_OFF), LONG, 0.25)
             await browser.click("#sound-on")
             await until(lambda: browser.run(f"return !({SOUND_OFF.removeprefix('return ')})"), LONG, 0.25)

@@ -1,4 +1,5 @@
-"""Frames drawn by WebGPU in Chromium, where SwiftShader stands in for a GPU: what Python draws, until the GPU is lost."""
+"""Frames rendered by WebGPU in Chromium, with SwiftShader in place of a GPU: they equal Python's. When the GPU is lost,
+the small network continues."""
 
 import json
 from itertools import islice
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.e2e, needs(*BROWSER), needs_runtime]
 
 SOFTWARE_GPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
 LONG = 600.0
-"""Seconds for what a processor does in a GPU's place: a frame takes it ten seconds and more, on a busy machine a minute."""
+"""Limit in seconds: without a GPU, a processor takes ten seconds and more for a frame, on a busy machine a minute."""
 LOSSLESS = 101
 DRAW = """
 const given = %s;
@@ -56,7 +57,7 @@ def area(rgb: UInt8, side: int) -> UInt8:
     return np.asarray(cv2.resize(rgb, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-async def test_webgpu_draws_what_python_draws_and_its_loss_ends_nothing(server: str) -> None:
+async def test_webgpu_renders_the_same_frames_as_python_and_rendering_survives_its_loss(server: str) -> None:
     frames = list(islice(file_frames(shipped_clip()), 31))
     keyframe, target = (area(frames[i], 256) for i in (0, 30))
     file = cv2.imencode(".webp", keyframe[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS])[1]
@@ -67,7 +68,7 @@ async def test_webgpu_draws_what_python_draws_and_its_loss_ends_nothing(server: 
     upsampler = Upsampler(device="cpu-fp32")
     upsampler.set_identity(keyframe)
     wanted = upsampler.step(small, speech, shape=shape).astype(int)
-    assert np.abs(wanted - upsampler.step(small, speech)).mean() > 0.2  # the points move something
+    assert np.abs(wanted - upsampler.step(small, speech)).mean() > 0.2  # the points have an effect
 
     given: dict[str, np.ndarray] = {
         "keyframe": np.asarray(file), "pictures": small, "speech": speech, "shape": shape,
@@ -89,6 +90,6 @@ async def test_webgpu_draws_what_python_draws_and_its_loss_ends_nothing(server: 
         await until(lambda: browser.run("return window.gone === 1"), LONG, 0.5)
         count = await browser.run("return window.drawn.length")
         await until(lambda: drew(count), LONG, 0.5)
-        # It is the same face, by the small network.
+        # The small network renders the same face.
         frame = np.array(await browser.run("return window.drawn.at(-1)")).reshape(256, 256, 4)[..., :3]
         assert np.abs(frame - wanted).mean() < 8

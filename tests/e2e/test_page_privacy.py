@@ -1,4 +1,4 @@
-"""What is switched off does not leave the browser: the call's page before a peer that reads what it is sent."""
+"""What is switched off does not leave the browser: the call's page, connected to a peer that reads all it receives."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,14 +25,14 @@ from tests.waiting import until
 pytestmark = [pytest.mark.e2e, needs(*BROWSER), needs_runtime]
 
 WHILE_OFF = 8
-"""Bundles in a row that are looked at while something is off."""
+"""The number of consecutive bundles that are checked while something is off."""
 
 
 NOTE = "(({ hidden, textContent }) => hidden ? '' : textContent)(document.getElementById('local-face'))"
 
 
 class Listener:
-    """What a page sent: its bundles in order, and how many pieces of keyframes."""
+    """What a page sent: its bundles in order, and the number of keyframe chunks."""
 
     def __init__(self) -> None:
         self.bundles: list[Bundle] = []
@@ -45,7 +45,7 @@ class Listener:
         self.chunks += isinstance(parse_message(data), KeyframeChunk)
 
     async def next(self, count: int, first: Callable[[Bundle], bool]) -> list[Bundle]:
-        """The ``count`` bundles that follow the next one of which ``first`` holds."""
+        """The ``count`` bundles that follow the next one for which ``first`` is true."""
         begin = len(self.bundles)
         await until(lambda: any(map(first, self.bundles[begin:])), LONG)
         at = begin + next(i for i, b in enumerate(self.bundles[begin:]) if first(b)) + 1
@@ -55,7 +55,7 @@ class Listener:
 
 @asynccontextmanager
 async def called(server: str, room: str, folder: Path) -> AsyncIterator[tuple[Browser, Listener]]:
-    """A page in a call that shows its face and is heard."""
+    """A page in a call that sends face and sound, and the listener that receives them."""
     async with AsyncExitStack() as stack:
         browser = await stack.enter_async_context(Browser(*chromium_options(shipped_clip(), folder)))
         await opened(browser, f"{server.replace('127.0.0.1', 'localhost')}/call/{room}")
@@ -87,7 +87,7 @@ async def test_no_picture_leaves_while_the_camera_is_off(server: str, tmp_path: 
             assert all(b.muted for b in off)
             assert loudest(off) < 0.003
         await heard.next(WHILE_OFF, lambda _: True)
-        assert heard.chunks == chunks, "no keyframe either"
+        assert heard.chunks == chunks, "no keyframe may be sent either"
         await browser.click(f"#{button}")
         await heard.next(1, lambda b: b.face == Face.TRACKED and b.picture is not None)
 
@@ -97,9 +97,9 @@ async def test_no_sound_leaves_while_muted(server: str, tmp_path: Path) -> None:
         await browser.click("#mute")
         off = await heard.next(WHILE_OFF, lambda b: b.muted)
         assert all(b.muted for b in off)
-        assert loudest(off) < 0.003, "whatever the packets hold is silence"
-        assert any(b.picture is not None for b in off), "the picture goes on"
-        # Who speaks all the same is told.
+        assert loudest(off) < 0.003, "the packets may only contain silence"
+        assert any(b.picture is not None for b in off), "pictures must still be sent"
+        # A user who speaks while muted is notified.
         await until(lambda: browser.run(f"return {NOTE} === 'you are muted'"), LONG, 0.2)
         await browser.click("#mute")
         assert loudest(await heard.next(WHILE_OFF, lambda b: not b.muted)) > 0.02

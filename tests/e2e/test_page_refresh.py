@@ -1,4 +1,4 @@
-"""A face that changes before the page's camera gets another keyframe, beside the bundles."""
+"""A face that changes in front of the page's camera gets another keyframe, sent between the bundles."""
 
 import asyncio
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ from tests.waiting import until
 pytestmark = [pytest.mark.e2e, needs(*BROWSER), needs_runtime]
 
 LIGHT, DARK = 20, 100
-"""Seconds of the camera's film in which the face is as it is, and in the mirror in half the light."""
+"""Seconds of the camera's film: first the face as it is, then mirrored and at half the brightness."""
 MOST = 400.0
-"""Seconds, on however slow a machine: the page looks the more rarely the longer a look takes."""
+"""Limit in seconds for a slow machine: the longer the page takes to check a picture, the more rarely it does so."""
 
 
 def film() -> Iterator[UInt8]:
@@ -39,7 +39,7 @@ def film() -> Iterator[UInt8]:
 
 
 async def test_a_face_that_changes_gets_another_keyframe(server: str, tmp_path: Path) -> None:
-    # In silence there is room for a keyframe beside the bundles.
+    # Silence leaves bandwidth for a keyframe between the bundles.
     options = await asyncio.to_thread(lambda: devices(tmp_path, film(), np.zeros(16_000, np.float32)))
     player = Player(NullRenderer, Interpolator(), [])
     keyframes = player.decoder.pictures.references.keyframes

@@ -1,4 +1,4 @@
-"""What can go wrong around a call of the browser's page, in headless Chromium: it says so, and goes on when that is over."""
+"""Errors around a call of the browser's page, in headless Chromium: the page reports them, and continues once they end."""
 
 import asyncio
 import signal
@@ -120,7 +120,7 @@ def page(server: str, room: str) -> str:
 
 
 async def joined(stack: AsyncExitStack, server: str, room: str) -> list[Bundle]:
-    """Somebody else in the room, connected until the stack ends; gives what is heard from the page."""
+    """Connect another peer to the room until the stack ends; returns the list of bundles received from the page."""
     bundles: list[Bundle] = []
     client = await stack.enter_async_context(SignalingClient(server, room))
     peer = Peer(IceConfig(), lambda data: bundles.append(Bundle.parse(data)), lambda _: None)
@@ -137,14 +137,14 @@ async def test_devices_are_used_once_they_are_plugged_in(server: str, tmp_path: 
         bundles = await joined(stack, server, "bare")
         assert await browser.run(TROUBLE) == "No camera: there is none. No microphone: there is none."
         await until(lambda: bundles and bundles[-1].muted and bundles[-1].face in (Face.NONE, *NO_CAMERA), LONG)
-        assert await browser.run("return window.asked") == ["audio,video", "video", "audio"], "one question, where one will do"
+        assert await browser.run("return window.asked") == ["audio,video", "video", "audio"], "they must be requested together"
         await browser.run(PLUGGED)
         await until(lambda: browser.run(f"return !(() => {{ {TROUBLE} }})()"), LONG, 0.2)
         await until(lambda: not bundles[-1].muted and bundles[-1].face == Face.TRACKED, LONG)
         await until(lambda: browser.run("return document.getElementById('level').value > 0.2"), LONG, 0.1)
 
 
-async def test_a_connection_that_cannot_be_made_is_tried_again_and_a_call_can_follow(server: str, tmp_path: Path) -> None:
+async def test_a_failed_connection_is_tried_again_and_another_call_can_follow(server: str, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         browser = await stack.enter_async_context(Browser(*chromium_options(shipped_clip(), tmp_path)))
         await browser.before(FIRST_FAILS)
@@ -162,7 +162,7 @@ async def test_a_connection_that_cannot_be_made_is_tried_again_and_a_call_can_fo
         )
 
 
-async def test_a_connection_that_brings_nothing_is_told(server: str, tmp_path: Path) -> None:
+async def test_a_connection_without_data_is_shown_as_interrupted(server: str, tmp_path: Path) -> None:
     there = await facewire("send", "still", "--server", server, "--video", str(shipped_clip()), "--loop")
     try:
         async with Browser(*chromium_options(shipped_clip(), tmp_path)) as browser:
@@ -183,7 +183,7 @@ async def test_a_connection_that_brings_nothing_is_told(server: str, tmp_path: P
         await there.wait()
 
 
-async def test_who_waits_for_long_hears_that_somebody_comes(server: str, tmp_path: Path) -> None:
+async def test_a_sound_is_played_when_somebody_joins_after_a_long_wait(server: str, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         browser = await stack.enter_async_context(Browser(*chromium_options(shipped_clip(), tmp_path)))
         await browser.before(NOTES)
@@ -195,7 +195,7 @@ async def test_who_waits_for_long_hears_that_somebody_comes(server: str, tmp_pat
         await until(lambda: browser.run("return window.notes === 2"), LONG)
 
 
-async def test_a_microphone_that_was_refused_is_used_once_it_is_allowed(server: str, tmp_path: Path) -> None:
+async def test_a_denied_microphone_is_used_once_it_is_allowed(server: str, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         browser = await stack.enter_async_context(Browser(*chromium_options(shipped_clip(), tmp_path)))
         await browser.before(REFUSED)

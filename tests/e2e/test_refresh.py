@@ -1,9 +1,9 @@
-"""A face that changes during a call gets another keyframe, beside the bundles and under the cap;
-back in its light, the first.
+"""A face that changes during a call gets another keyframe, sent between the bundles and within the
+rate limit; when the face changes back, the first keyframe is used again.
 
-Two real peers over a real signaling server. The source waits for the mirror, which draws every
-look, so that on a slow machine the call takes longer but goes the same way; nothing is drawn where
-it is received, for that is not what this is about.
+Two real peers over a real signaling server. The source waits until the mirror has rendered each
+tick, so that on a slow machine the call takes longer but has the same course. The receiver renders
+nothing, because that is not tested here.
 """
 
 import asyncio
@@ -32,18 +32,18 @@ pytestmark = pytest.mark.e2e
 SECONDS = 10
 LIMIT = 24.0
 MOST = 400.0
-"""Seconds, on however slow a machine."""
+"""Limit in seconds that is enough for a slow machine."""
 
 
 def parts() -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
-    """(ten seconds of the shipped clip, the same mirrored and in half the light, their sound)."""
+    """(ten seconds of the shipped clip, the same mirrored and at half the brightness, their sound)."""
     frames = [whole(f).cut(f) for f, _ in zip(file_frames(shipped_clip()), range(SECONDS * 25), strict=False)]
     dark = [np.ascontiguousarray(f[:, ::-1] // 2 + 10) for f in frames]
     return frames, dark, np.concatenate(list(file_sound(shipped_clip())))[: SECONDS * 16_000]
 
 
 class Waiting:
-    """Light and dark in turn, a tick each time that the mirror has looked at the one before."""
+    """A source of the light and dark parts in turn; each tick waits until the mirror has judged the one before."""
 
     live, tick_ms = False, 200
 
@@ -82,7 +82,7 @@ async def test_a_face_that_changes_gets_another_keyframe(server: str) -> None:
             async with running(sending.run(here), receiving.run(there)) as calls:
                 received = player.decoder.pictures.references.keyframes
                 await until(lambda: len(received) >= 2 or any(c.done() for c in calls), MOST)
-                assert mirror.switched == 0  # the dark face has got one of its own
+                assert mirror.switched == 0  # the dark face has its own keyframe
                 second = stream.pictures.slot
                 await until(lambda: mirror.switched >= 1 or any(c.done() for c in calls), MOST)
                 await until(lambda: stream.pictures.slot != second or any(c.done() for c in calls), MOST)

@@ -1,4 +1,4 @@
-"""The page's player of sound (signaling/web/static/speaker.js), in a real browser, at its own clock."""
+"""The page's sound player (signaling/web/static/speaker.js) in a real browser, with the browser's own audio clock."""
 
 import numpy as np
 import pytest
@@ -34,12 +34,12 @@ const context = new OfflineAudioContext(1, seconds * 48000, 48000);
 
 
 def quantum(seconds: float) -> float:
-    """The nearest moment at which a context can be stopped."""
+    """The nearest time in seconds at which an audio context can be suspended."""
     return round(seconds * RATE / QUANTUM) * QUANTUM / RATE
 
 
-async def test_what_comes_late_leaves_a_gap_without_edges_and_is_not_late_for_good() -> None:
-    """Ticks of 200 ms; the third and all up to the tenth come 35 ms late, then all in time."""
+async def test_late_sound_leaves_a_gap_without_clicks_and_the_delay_shrinks_again() -> None:
+    """Ticks of 200 ms: the third to the tenth come 35 ms late, all others in time."""
     ticks = [quantum(0.2 + 0.2 * n + (0.035 if 2 <= n < 10 else 0.0)) for n in range(60)]
     runner, url = await serve(local_app())
     try:
@@ -50,19 +50,19 @@ async def test_what_comes_late_leaves_a_gap_without_edges_and_is_not_late_for_go
         await runner.cleanup()
     sound = np.array(samples) / 32768
     assert len(left) == 60
-    assert left[1] == pytest.approx(0.01, abs=0.003)  # a spare from the first on
+    assert left[1] == pytest.approx(0.01, abs=0.003)  # a reserve of 10 ms from the first tick on
     assert left[2:10] == pytest.approx([0.0] * 8, abs=0.004)
-    assert left[11:25] == pytest.approx([0.035] * 14, abs=0.004)  # as late as it has once been, for some seconds
+    assert left[11:25] == pytest.approx([0.035] * 14, abs=0.004)  # for some seconds, a reserve as large as the greatest delay
     assert max(left[40:]) <= 0.0105
     steps = np.abs(np.diff(sound))
     assert steps.max() < 3 * 0.49 * 2 * np.pi * 200 / RATE
-    # A gap of 25 ms where the first late one is awaited, and no other.
+    # There is a single gap, of 25 ms, before the first late tick.
     quiet = np.flatnonzero(np.abs(sound[int(0.25 * RATE) : int(12.1 * RATE)]) < 0.003)
     longest = max(map(len, np.split(quiet, np.flatnonzero(np.diff(quiet) > 1) + 1)))
     assert 0.010 < longest / RATE < 0.027
 
 
-async def test_a_flood_is_cut() -> None:
+async def test_sound_that_comes_too_fast_is_cut() -> None:
     runner, url = await serve(local_app())
     try:
         async with Browser() as browser:
@@ -72,6 +72,6 @@ async def test_a_flood_is_cut() -> None:
         await runner.cleanup()
     assert max(left) <= 0.060001
     assert left[2:] == pytest.approx([0.06] * 18, abs=0.001)
-    # The last tick is played whole, after what was left at most; then there is silence.
+    # The last tick is played whole, after at most 60 ms of earlier sound; then there is silence.
     loud = np.flatnonzero(np.abs(np.array(samples)) > 300)
     assert loud[-1] / RATE == pytest.approx(0.39 + 0.2 + 0.06, abs=0.01)

@@ -1,4 +1,4 @@
-"""A link that carries less than a call usually takes: two bundles share a packet, and it carries the call."""
+"""A call over a link with less than the usual bandwidth: two bundles share a packet, so that the call fits."""
 
 import asyncio
 import json
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.e2e
 
 SECONDS = 36
 PAIR = 330
-"""Bytes of a datagram that holds two bundles, at least; one alone has at most 300."""
+"""The least size in bytes of a datagram with two bundles; one with a single bundle has at most 300."""
 KEYFRAME = 700
-"""Bytes of one that holds a keyframe's piece, at least."""
+"""The least size in bytes of a datagram with a chunk of a keyframe."""
 
 
 async def test_a_link_of_10_kbit_s_carries_a_call_in_pairs(server: str, tmp_path: Path) -> None:
@@ -37,6 +37,6 @@ async def test_a_link_of_10_kbit_s_carries_a_call_in_pairs(server: str, tmp_path
     assert json.loads(sent)["pictures"] > 100
     end = seen[-1][0]
     pairs = sum(PAIR <= size < KEYFRAME and end - 25 < at for at, size in seen)
-    assert pairs > 20, "of some 60 in 25 seconds; now and then one bundle a packet is tried again"
-    # Without pairs a tenth of all bundles is lost, and each comes 1.5 s late.
+    assert pairs > 20, "about 60 are possible in 25 seconds; single bundles are tried again now and then"
+    # Without pairs a tenth of all bundles would be lost, and each would come 1.5 s late.
     assert relay.count.lost < 0.05 * relay.count.passed

@@ -1,4 +1,4 @@
-"""A call between two homes, each behind a router: what most calls are."""
+"""A call between two homes, each behind a router, as in most calls."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.e2e.processes import REPOSITORY, finish
 from tests.needs import needs
 
 NAMESPACES = pytest.mark.skipif(
-    not possible(), reason="only root makes network namespaces, where the system has NAT for them"
+    not possible(), reason="needs root and NAT support to create network namespaces"
 )  # fmt: skip
 pytestmark = [pytest.mark.e2e, needs("nftables", "iproute2"), NAMESPACES]
 
@@ -35,8 +35,8 @@ async def test_two_homes_find_each_other_by_the_servers_stun(tmp_path: Path, stu
         )
         processes = (server, receiving, sending)
         try:
-            if not stun:  # the same two homes, to see that it is STUN that joins them
-                # It was there, and tried: that is what it says when no way was found, or none in time.
+            if not stun:  # the same two homes, to show that STUN is what connects them
+                # The sender did try: it prints this line when it found no route, or none in time.
                 assert await line_with("trying again", sending.stderr, "facewire send")
                 assert receiving.returncode is None
                 return

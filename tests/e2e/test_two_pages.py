@@ -1,5 +1,5 @@
-"""Two people, each with a browser whose camera and microphone they are seen and heard with: both
-see each other move."""
+"""Two people, each seen and heard through the camera and microphone of a browser: both see each other
+move."""
 
 import asyncio
 import contextlib
@@ -49,13 +49,13 @@ TEXT = "return document.body.innerText"
 
 
 async def look(browser: Browser) -> list[int]:
-    """Red, green and blue of 64×64 pixels of the remote face; nothing before there is one."""
+    """RGB values of 64×64 pixels of the remote face; empty before there is one."""
     width, data = await browser.run(LOOK)
     return [v for i, v in enumerate(data) if i % 4 != 3] if width == 256 else []
 
 
 async def seen(browser: Browser) -> list[int]:
-    """The remote face, once it is a picture."""
+    """RGB values of the remote face, once it is shown."""
 
     async def bright() -> list[int]:
         pixels = await look(browser)
@@ -65,7 +65,7 @@ async def seen(browser: Browser) -> list[int]:
 
 
 def ratio(pixels: list[int], a: int, b: int) -> float:
-    """How much more of one colour there is than of another."""
+    """The ratio of colour channel ``a`` to colour channel ``b``."""
     return sum(pixels[a::3]) / max(1, sum(pixels[b::3]))
 
 
@@ -74,7 +74,7 @@ def moved(first: list[int], second: list[int]) -> float:
 
 
 async def start(*arguments: str):
-    """A ``facewire call`` and its page's address."""
+    """Start a ``facewire call``; returns the process and the address of its page."""
     process = await facewire("call", *arguments, "--page-port", "0", "--no-open", "--threads", "1", "--no-refresh")
     return process, await page_of(process)
 
@@ -93,12 +93,12 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
             there, other_url = await start("two", "--server", server)
             processes.append(there)
             red, blue = [await stack.enter_async_context(Browser(*options)) for options in cameras]
-            # One of them reads its devices as browsers without this do.
+            # One of them reads its devices as browsers without MediaStreamTrackProcessor do.
             await blue.before("delete window.MediaStreamTrackProcessor")
             await red.before(TAP)
             await asyncio.gather(red.open(url), blue.open(other_url))
 
-            # One side joins from the page.
+            # One person joins from the page.
             async def asked() -> bool:
                 return not await red.run("return document.getElementById('lobby').hidden")
 
@@ -120,7 +120,7 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
             await until(loud, every=0.3)
             await red.screenshot(shots / "call.png")
 
-            # What was sent, the devices, and the looks of it.
+            # The sent 8×8 pixels, the devices, and the layout.
             await red.run(KEY % "r")
             await red.run(KEY % "d")
 
@@ -140,7 +140,7 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
                 await asyncio.sleep(0.5)
                 await red.screenshot(shots / f"{scheme}-{width}.png")
 
-            # What the buttons' keys do.
+            # The keyboard shortcuts of the buttons.
             await red.run(KEY % "m")
             await until(lambda: _reads(red, "mute", "Unmute"), every=0.3)
             await until(lambda: _reads(blue, "face", "microphone off"), every=0.3)
@@ -152,7 +152,7 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
             await until(lambda: _reads(blue, "face", ""), every=0.3)
             await seen(blue)
 
-            # Away is told to the other side, and nothing is seen.
+            # The other person is notified of Away, and sees no picture.
             await red.run(KEY % "a")
             await until(lambda: _has(blue, "away"), every=0.3)
             await blue.screenshot(shots / "away.png")
@@ -165,7 +165,7 @@ async def test_two_people_see_and_hear_each_other(server: str, tmp_path: Path) -
             await red.run(KEY % "a")
             await seen(blue)
 
-            # Who joined from the page may join again.
+            # A person who joined from the page can join again.
             await red.run(KEY % "h")
             code, _, error = await finish(there, 30)
             assert code == 0, error
@@ -183,6 +183,7 @@ async def _has(browser: Browser, text: str) -> bool:
 
 
 async def _reads(browser: Browser, name: str, text: str) -> bool:
-    """Whether an element that is shown reads so, in its first line; nothing where it is hidden."""
+    """Whether an element's text contains ``text``; a hidden element's text is empty. For ``mute`` or an empty ``text``, whether
+    its first line equals ``text``."""
     found = await browser.run(f"const e = document.getElementById('{name}'); return e.hidden ? '' : e.innerText")
     return found.split("\n")[0] == text if name == "mute" or not text else text in found

@@ -1,4 +1,4 @@
-"""What the tests of the networks share: a tiny prepared cache of smoothly moving colours, made on the spot."""
+"""Fixtures of the networks' tests: a tiny prepared cache of smoothly moving colours, generated for each run."""
 
 import json
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from models.runtime.mel import BANDS
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
-    """Tests run beside other work: threads that wait for one another on a busy machine take many times as long."""
+    """Tests share the machine with other work: on a busy machine, threads that wait for one another are many times slower."""
     if find_spec("torch"):
         import torch
 
@@ -22,8 +22,8 @@ def _one_thread():
 
 @pytest.fixture(scope="session", autouse=True)
 def _fp32():
-    """Figures are compared in fp32: bf16 rounds otherwise on every kind of processor. A test that
-    is about bf16 asks for it."""
+    """Figures are compared in fp32, because bf16 rounding differs between processors. A test of bf16
+    requests it explicitly."""
     with pytest.MonkeyPatch.context() as patch:
         if find_spec("torch"):
             patch.setattr("models.training.precision.has_bf16", lambda kind: False)
@@ -66,8 +66,8 @@ def tiny_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def perceptual_weights(tmp_path_factory):
-    """A folder with LPIPS state dicts of the right shapes and random numbers: the real ones aren't
-    part of facewire."""
+    """A folder with LPIPS state dicts of the right shapes and random weights: the real ones aren't part
+    of facewire."""
     torch = pytest.importorskip("torch")
     from models.training.losses import _alexnet, _vgg16
 

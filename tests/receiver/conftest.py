@@ -1,4 +1,4 @@
-"""Networks and a short encoded stream that the receiver's tests share."""
+"""Networks shared by the receiver's tests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A picture that shows what was sent is trusted, another isn't, whatever its detail."""
+"""Consistency is high for a frame that agrees with the sent picture, whatever its detail, and low for others."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def enlarged(picture, noise=0.0):
     return np.clip(np.rint(rgb + detail), 0, 255).astype(np.uint8)
 
 
-def test_detail_is_free_and_colours_are_not():
+def test_detail_does_not_count_and_colours_do():
     assert consistency_db(enlarged(PICTURE), PICTURE) > 55
     assert consistency_db(enlarged(PICTURE, 20), PICTURE) > 55
     off = np.clip(enlarged(PICTURE).astype(int) + 10, 0, 255).astype(np.uint8)
@@ -22,11 +22,11 @@ def test_detail_is_free_and_colours_are_not():
     assert consistency_db(enlarged(PICTURE)[:, ::-1], PICTURE) < 20
 
 
-def test_equal_pictures_end_the_scale():
+def test_equal_pictures_have_the_highest_value():
     assert consistency_db(np.full((256, 256, 3), 51, np.uint8), np.full((3, 8, 8), 0.2, np.float32)) == BEST_DB
 
 
-def test_meter_remembers_two_seconds_and_the_lowest():
+def test_the_meter_keeps_the_last_two_seconds_and_the_lowest_value():
     meter = ConsistencyMeter()
     assert meter.now_db is meter.worst_db is meter.mean_db is meter.lowest_db is None
     bad, good = enlarged(PICTURE)[:, ::-1], enlarged(PICTURE)

@@ -1,4 +1,4 @@
-"""Decoding a .fw file: what counts as a tick, and where the end record cuts."""
+"""Decoding a .fw file: which bundles are ticks, and where the end record cuts the video."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from receiver.outputs.recorder import Recorder
 
 
 def frames(path: Path, keyframe, records) -> float | None:
-    """Frames of the video that is decoded from a file of these bundles, keyframes and bytes; a number is the end record."""
+    """The number of frames decoded from a file of these records: bundles, keyframes, and a number for the end record."""
     with path.open("wb") as file:
         writer = FileWriter(file)
         writer.keyframe(0, keyframe)
@@ -25,7 +25,7 @@ def frames(path: Path, keyframe, records) -> float | None:
     return decode_file(path, path.with_suffix(".mp4"))["frames"]
 
 
-def test_the_end_record_cuts_the_last_tick_whatever_lies_between(recorded, tmp_path: Path) -> None:
+def test_the_end_record_cuts_the_last_tick_even_if_keyframes_are_in_between(recorded, tmp_path: Path) -> None:
     keyframe, bundles, _ = recorded
     assert frames(tmp_path / "a.fw", keyframe, [*bundles[:2], 7]) == 7
     assert frames(tmp_path / "b.fw", keyframe, [*bundles[:2], keyframe, keyframe, 7]) == 7
@@ -33,7 +33,7 @@ def test_the_end_record_cuts_the_last_tick_whatever_lies_between(recorded, tmp_p
 
 
 @pytest.mark.parametrize("time", [0, 10])
-def test_a_bundle_that_only_reports_is_no_tick(recorded, tmp_path: Path, time: int) -> None:
+def test_a_bundle_with_only_a_report_is_not_a_tick(recorded, tmp_path: Path, time: int) -> None:
     keyframe, bundles, _ = recorded
     report = Bundle(0, time, report=Report(0, 0))
     assert report.only_reports

@@ -1,4 +1,4 @@
-"""Frames that the network hasn't drawn, made of those that it has."""
+"""Frames that are warped from the nearest rendered one instead of being rendered."""
 
 from dataclasses import replace
 
@@ -14,10 +14,10 @@ from receiver.tick_decoder import FrameInput, TickDecoder
 
 
 @pytest.fixture(scope="module")
-def drawn(
+def rendered_frames(
     recorded: tuple[Keyframe, list[Bundle], list[np.ndarray]], interpolator: Interpolator, upsamplers: list[Upsampler]
 ) -> list[tuple[FrameInput, UInt8]]:
-    """Two seconds of the shipped clip, every frame drawn by the network."""
+    """Two seconds of the shipped clip: (input, rendered frame) for every frame."""
     keyframe, bundles, _ = recorded
     decoder = TickDecoder(interpolator)
     decoder.set_keyframe(0, keyframe.thumbnail, keyframe.points)
@@ -34,39 +34,39 @@ def apart(a: UInt8, b: UInt8) -> float:
 
 
 @pytest.mark.parametrize("frames", [2, 4, -3])
-def test_a_moved_frame_is_nearer_to_what_the_network_draws_than_one_that_is_held(
-    drawn: list[tuple[FrameInput, UInt8]], frames: int
+def test_a_warped_frame_is_nearer_to_the_rendered_one_than_a_held_frame(
+    rendered_frames: list[tuple[FrameInput, UInt8]], frames: int
 ) -> None:
-    """Forwards and backwards in time."""
+    """Also if it is warped backwards in time."""
     held, made = [], []
-    for (before, rgb), (now, wanted) in zip(drawn[5:-5], drawn[5 + frames :], strict=False):
+    for (before, rgb), (now, wanted) in zip(rendered_frames[5:-5], rendered_frames[5 + frames :], strict=False):
         held.append(apart(rgb, wanted))
         made.append(apart(moved(rgb, before, now), wanted))
     assert len(held) > 30
     assert np.mean(made) < 0.6 * np.mean(held)
 
 
-def test_nothing_moves_where_nothing_moved(drawn: list[tuple[FrameInput, UInt8]]) -> None:
-    frame, rgb = drawn[7]
+def test_equal_inputs_leave_the_frame_unchanged(rendered_frames: list[tuple[FrameInput, UInt8]]) -> None:
+    frame, rgb = rendered_frames[7]
     assert np.abs(moved(rgb, frame, replace(frame, number=9)).astype(int) - rgb).max() <= 1
 
 
-def test_far_from_the_face_nothing_moves_and_light_is_taken_over(drawn: list[tuple[FrameInput, UInt8]]) -> None:
-    frame, _ = drawn[7]
+def test_far_from_the_face_nothing_moves_but_brightness_changes(rendered_frames: list[tuple[FrameInput, UInt8]]) -> None:
+    frame, _ = rendered_frames[7]
     assert frame.shape is not None
     small = np.stack([frame.shape[0], frame.shape[1] * 0.3])
     there = replace(frame, shape=small)
     right = replace(there, shape=small + np.array([0.1, 0], np.float32), pictures=frame.pictures + np.float32(0.1))
-    wave = 128 + 60 * np.sin((np.arange(512) - 256) * np.pi / 16)  # a whole wave in each pixel of the 8×8 picture
+    wave = 128 + 60 * np.sin((np.arange(512) - 256) * np.pi / 16)  # one period in each pixel of the 8×8 picture
     picture = np.broadcast_to(wave[256:, None], (256, 256, 3)).astype(np.uint8)
     found = moved(picture, there, right).astype(int)
-    assert np.abs(found[:8] - 25.5 - picture[:8]).max() <= 2, "the edge is brighter, and where it was"
+    assert np.abs(found[:8] - 25.5 - picture[:8]).max() <= 2, "the edge must be brighter and stay in place"
     face = found[124:132, 100:156] - 25.5
-    assert np.abs(face - wave[256 + 100 - 13 : 256 + 156 - 13, None]).mean() < 6, "the face is 12.8 pixels further right"
+    assert np.abs(face - wave[256 + 100 - 13 : 256 + 156 - 13, None]).mean() < 6, "the face must be 12.8 pixels further right"
 
 
-def test_without_points_no_frame_can_be_moved(drawn: list[tuple[FrameInput, UInt8]]) -> None:
-    frame, rgb = drawn[7]
+def test_without_points_no_frame_can_be_warped(rendered_frames: list[tuple[FrameInput, UInt8]]) -> None:
+    frame, rgb = rendered_frames[7]
     lost = replace(frame, shape=None)
     assert can_be_moved(frame, frame)
     assert not can_be_moved(lost, frame)

@@ -1,7 +1,7 @@
-"""The live receiver, fed by hand.
+"""The live receiver, with bundles passed to it directly.
 
-Once with the real networks in real time. The rest is about time itself: there the clock is the event loop's own
-(tests/virtual_time.py), frames are drawn at once, and so counts are exact on any machine.
+One test uses the real networks in real time. The others test timing: they run on the event loop's virtual clock
+(tests/virtual_time.py) and render frames at once, so that counts are exact on any machine.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from tests.waiting import until
 
 
 class Collect:
-    """An output that keeps what it is given."""
+    """An output that keeps the frames and sounds that it gets."""
 
     smooth = False
 
@@ -56,12 +56,12 @@ async def feed(player: Player, bundles: list[Bundle], skip: frozenset[int] = fro
 
 
 async def listen(player: Player, seconds: float = 0.8) -> None:
-    """Let what came last be played."""
+    """Wait until the last received bundle is played."""
     await asyncio.sleep(seconds)
 
 
 class Inline(Executor):
-    """Does its work at once, for a clock that doesn't wait for threads."""
+    """An executor that works at once, for a clock that doesn't wait for threads."""
 
     def submit(self, work, /, *arguments, **named):
         done: Future = Future()
@@ -74,7 +74,7 @@ class Inline(Executor):
 
 @pytest.fixture
 async def play(monkeypatch, interpolator: Interpolator):
-    """Makes players whose time is the event loop's."""
+    """A function that makes players whose clock is the event loop's."""
     for module in ("player", "presenter"):
         monkeypatch.setattr(f"receiver.{module}.time", SimpleNamespace(monotonic=asyncio.get_running_loop().time))
 
@@ -117,7 +117,7 @@ async def test_loss_is_concealed_and_reported(play, recorded) -> None:
 
 
 class Instant:
-    """A renderer that draws the middle picture at once."""
+    """A renderer that shows the middle picture at once."""
 
     def __init__(self, done, loop) -> None:
         self._done, self.count = done, RenderCount()
@@ -135,7 +135,7 @@ class Instant:
 
 
 @pytest.mark.virtual_time
-async def test_fifty_frames_a_second_for_who_wants_them(play, recorded) -> None:
+async def test_smooth_outputs_get_fifty_frames_a_second(play, recorded) -> None:
     keyframe, bundles, _ = recorded
     usual, smooth = Collect(), Collect()
     smooth.smooth = True
@@ -154,7 +154,7 @@ async def test_fifty_frames_a_second_for_who_wants_them(play, recorded) -> None:
 
 
 @pytest.mark.virtual_time
-async def test_rubbish_is_counted_and_ignored(play) -> None:
+async def test_invalid_data_is_counted_and_ignored(play) -> None:
     player = play()
     for data in (b"", b"\xff" * 40, bytes(20_000), b"\x01\0\0\0\0\xff"):
         assert player.bundle(data) is None
@@ -164,7 +164,7 @@ async def test_rubbish_is_counted_and_ignored(play) -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_sender_that_begins_anew_is_followed(play, recorded) -> None:
+async def test_a_sender_that_restarts_is_followed(play, recorded) -> None:
     keyframe, bundles, _ = recorded
     output = Collect()
     player = play(output)
@@ -175,7 +175,7 @@ async def test_a_sender_that_begins_anew_is_followed(play, recorded) -> None:
     await feed(player, far)
     await listen(player)
     await player.close()
-    assert player.count.ticks < 40  # nothing is made up for the 2000 ticks between
+    assert player.count.ticks < 40  # the 2000 ticks between are not concealed
     assert sum(n >= 10_000 for n, _ in output.frames) > 4
 
 
@@ -187,12 +187,12 @@ async def test_a_sender_that_paused_is_followed(play, recorded) -> None:
     player.keyframe(0, keyframe)
     await feed(player, bundles[:3])
     await listen(player)
-    await asyncio.sleep(2.5)  # its clock stood still
+    await asyncio.sleep(2.5)  # the sender's clock stopped
     shown = len(output.frames)
     await feed(player, bundles[3:])
     await listen(player)
     await player.close()
-    assert player.count.late < 12  # had the clock not followed, all seventeen would be
+    assert player.count.late < 12  # all seventeen, if the clock had not followed
     assert len({n for n, _ in output.frames[shown:] if 25 <= n < 100}) > 5
 
 
@@ -209,13 +209,13 @@ async def test_a_camera_that_is_off_shows_nothing(play, recorded) -> None:
     assert output.frames[-1][1].std() == 0
     grey = [rgb.std() == 0 for _, rgb in output.frames]
     assert any(rgb.std() > 10 for _, rgb in output.frames)
-    assert all(grey[grey.index(True) :])  # no rendered frame comes after it, however late
+    assert all(grey[grey.index(True) :])  # no late rendered frame follows
 
 
 @pytest.mark.virtual_time
-async def test_pauses_are_no_loss(play, recorded) -> None:
-    """Every other tick is left out: frames go on, and nothing is reported lost or concealed but at
-    start and end."""
+async def test_pauses_are_not_losses(play, recorded) -> None:
+    """Every other tick is left out: frames continue, no loss is reported, and nothing is concealed except
+    at start and end."""
     keyframe, bundles, _ = recorded
     concealed = {}
     for pausing in (True, False):
@@ -234,7 +234,7 @@ async def test_pauses_are_no_loss(play, recorded) -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_camera_that_is_off_in_silence_is_seen(play) -> None:
+async def test_a_camera_that_is_off_is_noticed_without_sound(play) -> None:
     player = play()
     player.bundle(Bundle(0, 0, face=Face.CAMERA_OFF).pack())
     assert player.face == Face.CAMERA_OFF
@@ -243,9 +243,9 @@ async def test_a_camera_that_is_off_in_silence_is_seen(play) -> None:
 
 
 @pytest.mark.virtual_time
-async def test_the_rung_changes_without_a_break(play) -> None:
-    """200 ms, then 60, then 200 again: sound and frames go on, and the bundle lost at a change
-    takes no other with it."""
+async def test_the_tick_mode_changes_without_a_break(play) -> None:
+    """200 ms, then 60, then 200 again: sound and frames continue, and a bundle lost at a change does not
+    affect the next ones."""
     stream, source = SenderStream(StreamConfig(keyframe="first", crop="none")), FileTicks(shipped_clip())
     sent = []
     for tick_mode in [0] * 6 + [2] * 20 + [0] * 6:
@@ -264,23 +264,23 @@ async def test_the_rung_changes_without_a_break(play) -> None:
     await player.close()
     assert output.times == sorted(set(output.times))
     played = dict(zip(output.times, (len(s) / 16 for s in output.sounds), strict=True))
-    # Every moment from the first to the last is heard once.
+    # Sound is played without gaps and overlaps.
     assert all(a + played[a] == b for a, b in pairwise([t for t in output.times if t <= 3400]))
     assert {played[t] for t in output.times if t < 1200} == {200.0}
-    # The lost one takes the place of three of the new length; slower ticks come later than the delay of faster ones allows, once.
+    # The lost tick is replaced by three of the new length. The change to longer ticks once exceeds the delay of shorter ones.
     assert player.count.late < 8
     assert max(n for n, _ in output.frames) > 75
 
 
 class Slow(Instant):
-    """Draws every fifth frame at once, and wants no other."""
+    """A renderer that renders every fifth frame at once and declines the others."""
 
     def submit(self, frame: FrameInput) -> bool:
         return frame.number % 5 == 0 and super().submit(frame)
 
 
 async def shown_by(play, recorded, render: type[Instant], bundles: list[Bundle], seconds: float = 0.8):
-    """(the numbers of the frames that are shown; the player's fps, drawn_fps and lateness when it has played the bundles)."""
+    """(numbers of the frames shown, (fps, drawn_fps, lateness) of the player after playing the bundles)"""
     output = Collect()
     player = play(output, render=render)
     player.keyframe(0, recorded[0])
@@ -292,7 +292,7 @@ async def shown_by(play, recorded, render: type[Instant], bundles: list[Bundle],
 
 
 @pytest.mark.virtual_time
-async def test_between_the_frames_that_a_slow_machine_draws_others_are_moved(play, recorded) -> None:
+async def test_frames_between_those_that_a_slow_machine_renders_are_warped(play, recorded) -> None:
     numbers, (fps, drawn, _) = await shown_by(play, recorded, Slow, recorded[1][:12], 0.4)
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert len(numbers) > 45
@@ -300,14 +300,14 @@ async def test_between_the_frames_that_a_slow_machine_draws_others_are_moved(pla
 
 
 @pytest.mark.virtual_time
-async def test_without_the_faces_points_no_frame_is_moved(play, recorded) -> None:
+async def test_without_the_faces_points_no_frame_is_warped(play, recorded) -> None:
     numbers, _ = await shown_by(play, recorded, Slow, [replace(bundle, shape=None) for bundle in recorded[1][:12]])
     assert all(n % 5 == 0 for n in numbers)
     assert len(numbers) > 8
 
 
 class Late(Instant):
-    """Draws every frame, 100 ms after it was asked for."""
+    """A renderer that renders every frame 100 ms after the request."""
 
     def submit(self, frame: FrameInput) -> bool:
         asyncio.get_running_loop().call_later(0.1, super().submit, frame)
@@ -315,15 +315,15 @@ class Late(Instant):
 
 
 @pytest.mark.virtual_time
-async def test_frames_that_come_late_are_the_ground_for_others_and_not_shown_after_them(play, recorded) -> None:
+async def test_frames_rendered_late_are_warped_to_later_ones_and_shown_in_order(play, recorded) -> None:
     numbers, (*_, late) = await shown_by(play, recorded, Late, recorded[1][:12])
-    numbers = numbers[3:]  # of the first nothing could be made yet
+    numbers = numbers[3:]  # before the first rendered frame, nothing could be warped
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
-    assert late < 0.03, "each is shown 20 ms late at most"
+    assert late < 0.03, "each must be shown at most 20 ms late"
 
 
 @pytest.mark.virtual_time
-async def test_what_is_due_after_the_end_is_not_moved(play, recorded) -> None:
+async def test_frames_due_after_the_end_are_not_warped(play, recorded) -> None:
     keyframe, bundles, _ = recorded
     player = play(Collect(), render=Slow)
     presenter, missing = player.presenter, []
@@ -335,5 +335,5 @@ async def test_what_is_due_after_the_end_is_not_moved(play, recorded) -> None:
     await player.close()
     assert len(missing) > 5
     presenter._pool = None
-    presenter._visible_from = 0  # as if it had not been shown yet
+    presenter._visible_from = 0  # as if the frame had not been shown yet
     presenter._fill(*missing[-1])

@@ -1,4 +1,4 @@
-"""The clock, under made-up arrivals: no network and no real time."""
+"""The playout clock with simulated arrivals, without network and real time."""
 
 import random
 
@@ -10,7 +10,7 @@ from receiver.playout_delay import MARGIN_MAX, PlayoutClock
 def run(
     clock: PlayoutClock, count: int, jitter: float, start: int = 0, transit: float = 0.05, seed: int = 1
 ) -> tuple[int, float]:
-    """Feed ``count`` ticks with transit + up to ``jitter`` seconds; gives (late bundles, last delay)."""
+    """Simulate ``count`` ticks with transit + up to ``jitter`` seconds; returns (late bundles, last delay in seconds)."""
     rng, late = random.Random(seed), 0
     for i in range(start, start + count):
         now = (i + 1) * 0.2 + transit + rng.random() * jitter
@@ -40,14 +40,14 @@ def test_delay_follows_jitter_up_and_down_again() -> None:
     assert again == pytest.approx(calm, abs=0.01)
 
 
-def test_a_change_is_a_share_of_a_tick_and_none_at_all_when_it_is_small() -> None:
+def test_a_change_is_limited_to_a_share_of_a_tick_and_small_ones_are_skipped() -> None:
     clock = PlayoutClock()
     run(clock, 60, 0.0)
     clock.lead += 0.003
     assert clock.change(0.2) == 0.0
     clock.lead += 0.1
     assert clock.change(0.2) == pytest.approx(0.02)
-    assert clock.change(0.06) == pytest.approx(-0.006)  # a shorter tick needs less
+    assert clock.change(0.06) == pytest.approx(-0.006)  # a shorter tick needs less delay
     assert clock.change(0.2, late=0.3) == pytest.approx(0.103, abs=0.002)
     before = clock.due(0.0)
     clock.move(-0.01)
@@ -65,7 +65,7 @@ def test_nothing_is_due_before_the_first_arrival() -> None:
         PlayoutClock().due(0)
 
 
-def test_reset_forgets() -> None:
+def test_reset_forgets_all_arrivals() -> None:
     clock = PlayoutClock()
     run(clock, 20, 0.1)
     clock.reset()

@@ -1,4 +1,4 @@
-"""What a recording holds of ticks that are passed over and of a second person; what a call hands over at its end."""
+"""Recordings contain ticks that were never played, and a second person; closed outputs get nothing more."""
 
 import asyncio
 from dataclasses import replace
@@ -23,7 +23,7 @@ from tests.waiting import until
 
 
 def acknowledged(count: int) -> tuple[SenderStream, list[Bundle]]:
-    """A stream whose pictures are each predicted from the one before the last."""
+    """(stream, bundles) in which each picture is predicted from the last but one."""
     stream, bundles = SenderStream(StreamConfig(keyframe="first")), []
     for number, tick in enumerate(islice(file_ticks(shipped_clip()), count)):
         if number >= 2:
@@ -33,7 +33,7 @@ def acknowledged(count: int) -> tuple[SenderStream, list[Bundle]]:
 
 
 def played(path: Path, interpolator) -> tuple[int, list[int]]:
-    """(pictures that can't be decoded, numbers of the bundles that have a tick)."""
+    """(pictures that can't be decoded, numbers of the bundles that become ticks)"""
     decoder, timeline, shown = TickDecoder(interpolator), Timeline(), []
     with path.open("rb") as file:
         for record in read_file(file):
@@ -51,20 +51,20 @@ def recording(player: Player, path: Path) -> Player:
 
 
 @pytest.mark.virtual_time
-async def test_what_was_acknowledged_is_in_the_file_though_never_played(play, interpolator, tmp_path: Path) -> None:
+async def test_acknowledged_pictures_are_recorded_even_if_never_played(play, interpolator, tmp_path: Path) -> None:
     stream, bundles = acknowledged(20)
     player = recording(play(Collect()), tmp_path / "a.fw")
     player.keyframe(0, stream.keyframes.newest)
     jumped = [replace(b, time=b.time + 150) if b.number >= 8 else b for b in bundles]
-    await feed(player, jumped)  # the sender's clock is 3 s ahead all at once
-    await player.close()  # while bundles wait
+    await feed(player, jumped)  # the sender's clock jumps 3 s ahead
+    await player.close()  # while bundles are waiting
     errors, shown = played(tmp_path / "a.fw", interpolator)
     assert errors == 0
     assert shown == list(range(20))
 
 
 @pytest.mark.virtual_time
-async def test_another_person_is_seen_from_the_first_second_on(play, interpolator, tmp_path: Path) -> None:
+async def test_another_person_is_recorded_from_the_first_second(play, interpolator, tmp_path: Path) -> None:
     stream, bundles = acknowledged(20)
     player = recording(play(Collect()), tmp_path / "a.fw")
     player.keyframe(0, stream.keyframes.newest)
@@ -80,7 +80,7 @@ async def test_another_person_is_seen_from_the_first_second_on(play, interpolato
     assert shown == [*range(20), *range(20)]
 
 
-async def test_nothing_is_handed_to_an_output_that_is_closed(play, recorded) -> None:
+async def test_a_closed_output_gets_nothing_more(play, recorded) -> None:
     late: list[str] = []
 
     class Closed(Collect):

@@ -1,4 +1,4 @@
-"""The rate that rendering chooses, and the slot."""
+"""The frame rate that rendering chooses, and its slot for one waiting frame."""
 
 import asyncio
 import threading
@@ -27,14 +27,14 @@ def test_a_fast_machine_stays_at_25() -> None:
     assert pace.stride == 1
 
 
-def test_slower_machines_fall_to_a_rate_they_hold() -> None:
+def test_slower_machines_fall_to_a_rate_that_they_can_hold() -> None:
     for fps, seconds, stride in ((25, 0.06, 4), (25, 0.15, 10), (50, 0.03, 2), (50, 0.06, 4)):
         pace = Pace(fps)
         run(pace, 20, seconds)
         assert pace.stride == stride
 
 
-def test_a_passing_load_is_recovered_from() -> None:
+def test_the_rate_recovers_after_a_temporary_load() -> None:
     pace = Pace()
     now = run(pace, 5, 0.06, 1.0)
     assert pace.stride == 4
@@ -42,11 +42,11 @@ def test_a_passing_load_is_recovered_from() -> None:
     assert pace.stride == 2
 
 
-def test_a_rate_that_fails_is_tried_less_and_less() -> None:
+def test_a_rate_that_fails_is_tried_more_and_more_rarely() -> None:
     pace, now, rises = Pace(), 1.0, []
     for _ in range(3000):
         before = pace.stride
-        seconds = 0.046 if pace.stride == 2 else 0.040  # just too slow for 25 FPS, whatever it seems like at 12.5
+        seconds = 0.046 if pace.stride == 2 else 0.040  # just too slow for 25 FPS, although it seems fast enough at 12.5
         now += max(seconds, FRAME * pace.stride)
         pace.rendered(seconds, now)
         if pace.stride < before:
@@ -57,7 +57,7 @@ def test_a_rate_that_fails_is_tried_less_and_less() -> None:
 
 
 class SlowUpsampler:
-    """Stands in for the network where only the thread is looked at: each frame waits until it is let go."""
+    """Replaces the network in tests of the thread: each frame waits until it is released."""
 
     def __init__(self) -> None:
         self.go = threading.Semaphore(0)
@@ -78,7 +78,7 @@ async def test_the_slot_keeps_only_the_newest() -> None:
     thread.set_keyframe(0, np.zeros((256, 256, 3), np.uint8))
     empty = np.zeros((5, 3, 8, 8), np.float32), np.zeros((20, 80), np.float32), 0
     thread.submit(FrameInput(0, *empty))
-    await until(lambda: thread._slot is None)  # it is being drawn
+    await until(lambda: thread._slot is None)  # it is being rendered
     for number in range(1, 6):
         thread.submit(FrameInput(number, *empty))
     for _ in range(2):

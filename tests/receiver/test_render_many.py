@@ -1,4 +1,4 @@
-"""One thread for several players: batches of what waits, each with its own keyframe and pace."""
+"""One thread renders for several players: batches of the waiting frames, each with its own keyframe and pace."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from tests.waiting import until
 
 
 class Slow:
-    """Stands in for the networks: a batch waits until it is let go; a frame shows its seat's keyframe."""
+    """Replaces the networks: a batch waits until it is released; each frame shows its seat's keyframe."""
 
     runtime = "none"
 
@@ -46,7 +46,7 @@ def many():
     renderer.close()
 
 
-async def test_what_waits_is_one_batch_and_newer_frames_take_the_place_of_older(many):
+async def test_waiting_frames_form_one_batch_and_newer_ones_replace_older_ones(many):
     loop, shown = asyncio.get_running_loop(), []
     seats = [many.seat(25, lambda f, rgb, i=i: shown.append((i, f.number, int(rgb[0, 0, 0]))), loop) for i in range(3)]
     for i, seat in enumerate(seats):
@@ -72,24 +72,24 @@ async def test_frames_without_their_keyframe_are_skipped_and_others_switch(many)
     await until(lambda: not many._streams[0].waiting)
     seat.set_keyframe(4, picture(40))
     seat.set_keyframe(5, picture(50))
-    for number, slot in ((20, 4), (30, 5), (40, 4)):  # numbers that are drawn at every pace
+    for number, slot in ((20, 4), (30, 5), (40, 4)):  # numbers that are rendered at every pace
         await until(lambda: not many._streams[0].waiting)
         seat.submit(frame(number, slot))
     await until(lambda: len(shown) == 3)
     assert shown == [40, 50, 40]
 
 
-async def test_a_seat_is_free_again_when_its_player_has_gone(many):
+async def test_a_seat_is_free_again_when_its_player_has_left(many):
     loop = asyncio.get_running_loop()
     seats = [many.seat(25, lambda f, rgb: None, loop) for _ in range(3)]
     with pytest.raises(RuntimeError, match="taken"):
         many.seat(25, lambda f, rgb: None, loop)
     seats[1].close()
-    seats[1].submit(frame(1))  # too late, and nobody minds
+    seats[1].submit(frame(1))  # ignored, because the seat is closed
     assert many.seat(50, lambda f, rgb: None, loop)._number == 1
 
 
-async def test_one_error_freezes_no_face_for_good(many):
+async def test_after_an_error_rendering_continues(many):
     shown = []
     seat = many.seat(25, lambda frame, rgb: shown.append(frame.number), asyncio.get_running_loop())
     seat.set_keyframe(0, picture(1))

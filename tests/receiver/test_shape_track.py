@@ -1,4 +1,4 @@
-"""Shapes from bundles to frames: what is lost, left out, late or broken."""
+"""Shapes from bundles to frames: lost, left out, late or broken ones."""
 
 import numpy as np
 import pytest
@@ -16,14 +16,14 @@ POSE = np.random.default_rng(0).uniform(60, 190, (POINTS, 2)).astype(np.float32)
 
 
 def values(end: float, frames: int = 1) -> np.ndarray:
-    """Coefficients of which the first goes to ``end`` from the frame before."""
+    """Coefficients (frames, 16) of which only the first changes, to ``end`` in the last frame."""
     out = np.zeros((frames, COEFFICIENTS), np.float32)
     out[-1, 0] = end
     return out
 
 
 class Side:
-    """An encoder, and the track that its bundles go to."""
+    """An encoder, and the track that receives its bundles."""
 
     def __init__(self) -> None:
         self.encoder, self.track, self.number = ShapeEncoder(0), ShapeTrack(), 0
@@ -50,9 +50,9 @@ class Side:
         return out
 
 
-def test_frames_lie_on_the_way():
+def test_frames_are_interpolated_between_ticks():
     side = Side()
-    assert side.first(side.bundle(100)) == [100] * 5  # nothing is known of before
+    assert side.first(side.bundle(100)) == [100] * 5  # nothing earlier is known
     assert side.first(side.bundle(200)) == [120, 140, 160, 180, 200]
 
 
@@ -64,30 +64,30 @@ def test_a_lost_bundle_holds_the_face_where_it_was():
     assert side.first(side.bundle(200)) == [120, 140, 160, 180, 200]
 
 
-def test_a_broken_picture_is_like_a_lost_one():
+def test_a_broken_picture_is_handled_like_a_lost_one():
     side = Side()
     side.first(side.bundle(100))
     assert side.first(Bundle(9, 0, picture=b"", shape=b""), whole=False) == [100] * 5
 
 
-def test_a_tick_left_out_ends_where_the_bundle_before_said():
+def test_a_tick_left_out_ends_at_the_shape_of_the_bundle_before():
     side = Side()
     side.first(side.bundle(100))
     assert side.first(side.bundle(200, pausing=True)) == [110, 120, 130, 140, 150]
     assert side.first(None) == [160, 170, 180, 190, 200]
-    assert side.first(None) == [200] * 5  # the next one is lost
+    assert side.first(None) == [200] * 5  # the next bundle is lost
     side.encoder.skip()
-    assert side.first(side.bundle(300)) == [300] * 5  # the sender's way begins anew
+    assert side.first(side.bundle(300)) == [300] * 5  # the sender's interpolation restarts
 
 
-def test_a_bundle_that_comes_although_it_might_have_been_left_out():
+def test_a_bundle_that_was_expected_to_be_left_out_is_used():
     side = Side()
     side.first(side.bundle(100))
     side.first(side.bundle(200, pausing=True))
     assert side.first(side.bundle(300)) == [220, 240, 260, 280, 300]
 
 
-def test_a_bundle_without_a_shape_shows_none_and_ends_the_way():
+def test_a_bundle_without_a_shape_gives_none_and_ends_the_interpolation():
     side = Side()
     side.first(side.bundle(100))
     assert side.first(Bundle(7, 0, picture=b"")) == [None] * 5
@@ -95,7 +95,7 @@ def test_a_bundle_without_a_shape_shows_none_and_ends_the_way():
     assert side.first(side.bundle(200)) == [200] * 5
 
 
-def test_a_keyframe_without_points_or_none_at_all():
+def test_without_a_keyframe_or_its_points_there_is_no_shape():
     side = Side()
     side.track.set_keyframe(4, None)
     assert side.first(side.bundle(100, slot=4)) == [None] * 5
@@ -103,15 +103,15 @@ def test_a_keyframe_without_points_or_none_at_all():
     assert side.first(side.bundle(100)) == [100] * 5
 
 
-def test_shapes_that_never_come_due_are_dropped():
+def test_shapes_that_are_never_used_are_dropped():
     side = Side()
     for _ in range(300):
         side.bundle(0)
     assert len(side.track._waiting) <= 65
 
 
-def test_a_picture_without_a_shape_ends_what_an_earlier_one_of_its_number_had():
-    """The other side began anew, its numbers too."""
+def test_a_picture_without_a_shape_replaces_the_shape_of_the_same_number():
+    """The peer and its bundle numbers have restarted."""
     side = Side()
     side.bundle(200)
     side.track.forget(0)
@@ -122,7 +122,7 @@ def test_a_picture_without_a_shape_ends_what_an_earlier_one_of_its_number_had():
     assert 0 not in side.track._waiting
 
 
-def test_another_keyframes_points():
+def test_shapes_are_converted_to_another_keyframes_points():
     shape = np.stack([network_points(POSE), network_points(POSE + 5)])
     other = relative_to_keyframe(shape, POSE + 20)
     assert np.array_equal(other[1], shape[1])
@@ -131,7 +131,7 @@ def test_another_keyframes_points():
     assert relative_to_keyframe(shape, None) is None
 
 
-def test_halfway_between_two_frames():
+def test_the_shape_halfway_between_two_frames():
     pictures, rows = np.zeros((5, 3, 8, 8), np.float32), np.zeros((20, 80), np.float32)
     a, b = (FrameInput(n, pictures, rows, 1, shape=np.full((2, POINTS, 2), n / 10, np.float32)) for n in (7, 8))
     assert np.allclose(halfway(a, b).shape, 0.75)
@@ -139,7 +139,7 @@ def test_halfway_between_two_frames():
     assert halfway(a, b).shape is None
 
 
-def test_a_broken_shape_leaves_the_picture(interpolator, recorded):
+def test_a_picture_with_a_broken_shape_is_still_shown(interpolator, recorded):
     keyframe, bundles, _ = recorded
     decoder = TickDecoder(interpolator)
     decoder.set_keyframe(0, keyframe.thumbnail, keyframe.points)

@@ -29,13 +29,13 @@ def test_five_frames_a_tick_with_their_numbers(interpolator: Interpolator, recor
     assert all(f.pictures.shape == (5, 3, 8, 8) and f.speech.shape == (20, 80) for t in out for f in t.frames)
 
 
-def test_the_last_frame_of_a_tick_is_the_picture_as_sent(interpolator: Interpolator, recorded) -> None:
+def test_the_last_frame_of_a_tick_has_the_sent_picture(interpolator: Interpolator, recorded) -> None:
     out = play(interpolator, recorded)
     for tick, picture in zip(out, recorded[2], strict=True):
         assert np.abs(tick.frames[-1].pictures[2] - to_network(picture)[0]).max() < 1e-6
 
 
-def test_a_tick_that_is_looked_at_after_others_that_are_not_ends_alike(interpolator: Interpolator, recorded) -> None:
+def test_a_tick_seen_after_unseen_ones_ends_with_the_same_inputs(interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     seen, now_and_then = TickDecoder(interpolator), TickDecoder(interpolator)
     for decoder in (seen, now_and_then):
@@ -70,7 +70,7 @@ def test_speech_windows_move_with_the_frames(interpolator: Interpolator, recorde
     tick = play(interpolator, recorded)[10]
     a, b = tick.frames[0].speech, tick.frames[1].speech
     assert np.abs(a[4:16] - b[:12]).max() < 1e-5
-    assert a.max() > -0.5  # somebody speaks there
+    assert a.max() > -0.5  # there is speech
 
 
 def test_a_lost_bundle_holds_the_picture_and_fades_the_sound(interpolator: Interpolator, recorded) -> None:
@@ -82,7 +82,7 @@ def test_a_lost_bundle_holds_the_picture_and_fades_the_sound(interpolator: Inter
     assert np.abs(out[12].frames[-1].pictures[2] - to_network(recorded[2][12])[0]).max() < 1e-6
 
 
-def test_sound_of_the_next_bundle_replaces_the_lost(interpolator: Interpolator, recorded) -> None:
+def test_redundant_sound_of_the_next_bundle_replaces_lost_sound(interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, _ = recorded
     heard = []
     for again in ((), bundles[9].sound):
@@ -101,7 +101,7 @@ def test_nothing_is_shown_before_a_keyframe(interpolator: Interpolator, recorded
     assert decoder.tick(0, 200, recorded[1][0]).frames == []
 
 
-def test_a_broken_picture_is_counted_and_the_stream_goes_on(interpolator: Interpolator, recorded) -> None:
+def test_a_broken_picture_is_counted_and_the_stream_continues(interpolator: Interpolator, recorded) -> None:
     keyframe, bundles, pictures = recorded
     decoder = TickDecoder(interpolator)
     decoder.set_keyframe(0, keyframe.thumbnail)
@@ -114,8 +114,8 @@ def test_a_broken_picture_is_counted_and_the_stream_goes_on(interpolator: Interp
 
 
 def test_a_tick_left_out_in_silence_ends_with_the_picture_before_it(interpolator: Interpolator, recorded) -> None:
-    """The motion is spread over both ticks; nothing counts as lost, and a bundle that comes all the
-    same is played."""
+    """The motion is spread over both ticks, nothing counts as lost, and a bundle that arrives anyway is
+    played."""
     keyframe, bundles, pictures = recorded
     decoder = TickDecoder(interpolator)
     decoder.set_keyframe(0, keyframe.thumbnail)
@@ -141,8 +141,8 @@ def test_a_tick_left_out_in_silence_ends_with_the_picture_before_it(interpolator
     assert np.abs(after.sound).max() > 0.01
 
 
-def test_in_a_pause_the_room_goes_on() -> None:
-    """libopus's own comfort noise: what is concealed in silence is the noise that was there before."""
+def test_in_a_pause_the_background_noise_continues() -> None:
+    """This is libopus's own comfort noise: concealed silence sounds like the noise before it."""
     encoder, decoder = SpeechEncoder(6_000, 200), TickDecoder(Interpolator())
     room = np.random.default_rng(2).standard_normal(RATE * 4).astype(np.float32) * 0.004
     for i, piece in enumerate(np.split(room, 20)):

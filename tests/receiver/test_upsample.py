@@ -1,4 +1,4 @@
-"""upsample: every size and frame rate comes out whole, sharp, with its sound, and true to the small frames."""
+"""upsample: every size and frame rate gives a complete, sharp video with sound that agrees with the small frames."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -27,7 +27,7 @@ COUNT = 8
 
 
 def write(path: Path, frames: list[np.ndarray], rate: int = 25, sound: np.ndarray | None = None) -> Path:
-    """A lossless video of RGB frames, with sound at 16 kHz where given."""
+    """Write a lossless video of RGB frames, with ``sound`` at 16 kHz if given."""
     with av.open(str(path), "w") as out:
         video = out.add_stream("ffv1", rate=rate)
         video.height, video.width = frames[0].shape[:2]
@@ -52,7 +52,7 @@ def small(frames: list[np.ndarray], side: int) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def truth() -> list[np.ndarray]:
-    """Some of the shipped clip's first frames, cropped as a call would."""
+    """Some of the shipped clip's first frames, cropped as in a call."""
     frames = list(islice(file_frames(shipped_clip()), 0, 5 * COUNT, 5))
     crop, _ = Tracker(BlazeFace()).update(frames[0])
     return [crop.cut(f) for f in frames]
@@ -67,7 +67,7 @@ def identity(truth: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def loaded(upsamplers: list[Upsampler], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network is loaded once for all."""
+    """The network is loaded only once for all tests."""
     monkeypatch.setattr("receiver.upsample.Upsampler", lambda *_: upsamplers[0])
 
 
@@ -83,7 +83,7 @@ def gradient(rgb: np.ndarray) -> float:
 
 @pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize("side", SIZES)
-def test_each_size_comes_out_sharper_and_closer_than_bicubic(
+def test_each_size_is_sharper_and_closer_to_the_truth_than_bicubic(
     side: int, truth: list[np.ndarray], identity: Path, tmp_path: Path
 ) -> None:
     frames = small(truth, side)
@@ -92,7 +92,7 @@ def test_each_size_comes_out_sharper_and_closer_than_bicubic(
     seen: list[int] = []
     figures = upsample_file(source, identity, out, 256 // side, progress=seen.append)
     assert (figures["frames"], figures["side"], figures["scale"], figures["speech"]) == (COUNT, side, 256 // side, True)
-    assert figures["averaged_psnr_db"] > 45  # before the file's own compression
+    assert figures["averaged_psnr_db"] > 45  # before the compression of the output file
     assert seen == list(range(1, COUNT + 1))
     got = list(file_frames(out))
     assert len(got) == COUNT
@@ -111,7 +111,7 @@ def test_each_size_comes_out_sharper_and_closer_than_bicubic(
 
 
 @pytest.mark.usefixtures("loaded")
-def test_speech_can_be_withheld_and_brought_along(truth: list[np.ndarray], identity: Path, tmp_path: Path) -> None:
+def test_speech_can_be_disabled_or_taken_from_another_file(truth: list[np.ndarray], identity: Path, tmp_path: Path) -> None:
     source, out = write(tmp_path / "lr.mkv", small(truth[:3], 8)), tmp_path / "out.mp4"
     assert upsample_file(source, identity, out)["speech"] is False
     with av.open(str(out)) as container:
@@ -124,7 +124,7 @@ def test_speech_can_be_withheld_and_brought_along(truth: list[np.ndarray], ident
         upsample_file(source, identity, out, audio=source)
 
 
-def test_back_projection_makes_averages_true_and_adds_no_squares() -> None:
+def test_back_projection_makes_averages_exact_and_adds_no_blocks() -> None:
     rng = np.random.default_rng(1)
     frame = cv2.resize(rng.random((64, 64, 3), np.float32), (256, 256)) * 0.6 + 0.2
     for side in SIZES:
@@ -136,7 +136,7 @@ def test_back_projection_makes_averages_true_and_adds_no_squares() -> None:
 
 
 def grid(pictures: list[np.ndarray], gap: int) -> Iterator[np.ndarray]:
-    """Each held for ``gap`` frames, as file_frames does; the last once."""
+    """Hold each picture for ``gap`` frames, as file_frames does, and the last for one."""
     for picture in pictures[:-1]:
         yield from [picture] * gap
     yield pictures[-1]
@@ -144,7 +144,7 @@ def grid(pictures: list[np.ndarray], gap: int) -> Iterator[np.ndarray]:
 
 @pytest.mark.parametrize("side", SIZES)
 @pytest.mark.parametrize("gap", [1, 2, 5, 30])
-def test_what_lies_between_pictures_is_interpolated(side: int, gap: int, interpolator: Interpolator) -> None:
+def test_frames_between_pictures_are_interpolated(side: int, gap: int, interpolator: Interpolator) -> None:
     pictures = [np.full((side, side, 3), v, np.uint8) for v in (0, 100, 200)]
     got = list(between(grid(pictures, gap), side, interpolator))
     assert len(got) == 2 * gap + 1
@@ -157,7 +157,7 @@ def test_what_lies_between_pictures_is_interpolated(side: int, gap: int, interpo
 
 
 @pytest.mark.usefixtures("loaded")
-def test_a_slow_video_fills_the_grid(truth: list[np.ndarray], identity: Path, tmp_path: Path) -> None:
+def test_a_video_of_a_low_frame_rate_is_filled_to_25_fps(truth: list[np.ndarray], identity: Path, tmp_path: Path) -> None:
     for side, rate, frames in ((8, 5, 11), (16, 10, 6)):
         source = write(tmp_path / "lr.mkv", small(truth[:3], side), rate)
         assert upsample_file(source, identity, tmp_path / "out.mp4")["frames"] == frames
@@ -171,7 +171,7 @@ def test_windows_repeat_the_ends() -> None:
     assert list(windows(iter([7]))) == [[7] * 5]  # type: ignore[list-item]
 
 
-def test_the_spectrum_of_pieces_is_that_of_the_whole() -> None:
+def test_the_spectrum_of_pieces_equals_that_of_the_whole() -> None:
     sound = np.random.default_rng(0).normal(0, 0.1, 16000 * 25 + 77).astype(np.float32)
     got = speech_mel(sound[i : i + 7001] for i in range(0, len(sound), 7001))
     assert got is not None
@@ -179,7 +179,7 @@ def test_the_spectrum_of_pieces_is_that_of_the_whole() -> None:
     assert speech_mel(iter([])) is None
 
 
-def test_other_pictures_of_the_face_are_cut_square(tmp_path: Path) -> None:
+def test_pictures_of_the_face_are_cropped_to_a_square(tmp_path: Path) -> None:
     wide = np.zeros((100, 300, 4), np.uint8)
     wide[:, 100:200] = 200
     Image.fromarray(wide, "RGBA").save(tmp_path / "wide.png")
@@ -197,7 +197,7 @@ def refused(tmp_path: Path, source: Path, identity: Path, *words: str, scale: in
 
 
 @pytest.mark.usefixtures("loaded")
-def test_bad_input_gets_one_line_and_leaves_nothing(truth: list[np.ndarray], identity: Path, tmp_path: Path) -> None:
+def test_bad_input_gives_one_line_and_leaves_no_file(truth: list[np.ndarray], identity: Path, tmp_path: Path) -> None:
     good = write(tmp_path / "good.mkv", small(truth[:1], 16))
     refused(tmp_path, write(tmp_path / "wide.mkv", [truth[0][:32, :64]]), identity, "64x32", "crop")
     refused(tmp_path, write(tmp_path / "tiny.mkv", small(truth[:1], 4)), identity, "4x4", "least")
@@ -220,7 +220,7 @@ def test_bad_input_gets_one_line_and_leaves_nothing(truth: list[np.ndarray], ide
         upsample_file(good, identity, tmp_path / "no" / "out.mp4")
 
 
-def test_a_larger_video_is_shrunk_with_a_note(truth: list[np.ndarray], identity: Path, tmp_path: Path) -> None:
+def test_a_larger_video_is_shrunk_and_a_note_is_printed(truth: list[np.ndarray], identity: Path, tmp_path: Path) -> None:
     frames = [cv2.resize(f, (100, 100), interpolation=cv2.INTER_AREA) for f in truth[:2]]
     source = write(tmp_path / "lr.mkv", frames)
     arguments = ["upsample", str(source), "--identity", str(identity), "--out", str(tmp_path / "out.mp4"), "--json"]
@@ -233,8 +233,8 @@ def test_a_larger_video_is_shrunk_with_a_note(truth: list[np.ndarray], identity:
 
 
 @pytest.mark.parametrize("orientation", [1, 2, 3, 6, 8])
-def test_a_turned_photo_is_put_upright(tmp_path: Path, orientation: int) -> None:
-    """EXIF's orientations as phones write them; what is stored is turned the other way (CIPA DC-008, 4.6.4)."""
+def test_a_rotated_photo_is_shown_upright(tmp_path: Path, orientation: int) -> None:
+    """EXIF orientations as phones write them; the stored pixels are rotated the opposite way (CIPA DC-008, 4.6.4)."""
     y, x = np.mgrid[0:256, 0:256]
     upright = np.stack([x, y, np.where((x > 150) & (y < 60), 250, 30)], -1).astype(np.uint8)
     turns = {1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: np.rot90(a, 2), 6: np.rot90, 8: lambda a: np.rot90(a, -1)}
@@ -244,7 +244,7 @@ def test_a_turned_photo_is_put_upright(tmp_path: Path, orientation: int) -> None
     assert np.array_equal(load_identity(tmp_path / "face.png"), upright)
 
 
-def test_the_sound_it_is_given_is_not_overwritten(truth: list[np.ndarray], identity: Path, tmp_path: Path) -> None:
+def test_the_sound_file_is_not_overwritten(truth: list[np.ndarray], identity: Path, tmp_path: Path) -> None:
     source, sound = write(tmp_path / "a.mkv", small(truth, 16)), write(tmp_path / "talk.mp4", truth[:5], sound=np.zeros(3200))
     before = sound.read_bytes()
     with pytest.raises(OutputError, match="is what is read"):

@@ -1,4 +1,4 @@
-"""Clips and sounds that the sender's tests share: the shipped one, and a synthetic one without a face."""
+"""A synthetic clip without a face, shared by the sender's tests."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""encode and decode: the same pictures as a call, whole frames, sync, damage."""
+"""encode and decode: the same pictures as in a call, complete frames, sync, and damaged files."""
 
 import io
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return clip, folder / "clip.fw"
 
 
-def test_frames_and_sound_come_back_in_sync(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+def test_decoded_frames_and_sound_are_in_sync(encoded: tuple[Path, Path], tmp_path: Path) -> None:
     clip, stored = encoded
     out = tmp_path / "out.mp4"
     figures = decode_file(stored, out)
@@ -90,10 +90,10 @@ def test_bits_are_counted_as_the_paper_counts(encoded: tuple[Path, Path], tmp_pa
     assert count.bpp_video < 0.0012
     assert told.lowres_psnr_db > 45
     assert told.frames == round(frames)
-    assert told.faceless_frames == 0  # nobody looked
+    assert told.faceless_frames == 0  # faces were not detected
 
 
-def test_a_file_cut_short_is_decoded_up_to_there_and_reported(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_truncated_file_is_decoded_up_to_its_end_and_reported(encoded: tuple[Path, Path], tmp_path: Path) -> None:
     data = encoded[1].read_bytes()
     cut, out = tmp_path / "cut.fw", tmp_path / "cut.mp4"
     cut.write_bytes(data[: len(data) * 19 // 20])
@@ -103,7 +103,7 @@ def test_a_file_cut_short_is_decoded_up_to_there_and_reported(encoded: tuple[Pat
         assert 5 <= sum(1 for _ in container.decode(video=0)) < 63
 
 
-def test_what_is_no_fw_file_leaves_no_output(tmp_path: Path) -> None:
+def test_a_file_of_another_format_leaves_no_output(tmp_path: Path) -> None:
     bad = tmp_path / "bad.fw"
     bad.write_bytes(b"RIFF" * 100)
     with pytest.raises(ContainerError, match=r"not a \.fw file"):
@@ -122,7 +122,7 @@ def test_a_failed_encode_keeps_the_old_file(tmp_path: Path) -> None:
 
 @pytest.fixture
 def faceless(tmp_path: Path) -> Path:
-    """Twelve frames of a grey slope."""
+    """Twelve frames of a grey gradient."""
     path = tmp_path / "slope.mp4"
     slope = np.broadcast_to(np.linspace(0, 255, 320).astype(np.uint8)[None, :, None], (240, 320, 3))
     with av.open(str(path), "w") as container:
@@ -143,7 +143,7 @@ def test_frames_without_a_face_are_counted(faceless: Path, tmp_path: Path) -> No
     assert encode_file(clip, tmp_path / "b.fw", StreamConfig()).faceless_frames == 0
 
 
-def test_a_name_of_another_kind_of_file_is_refused(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+def test_output_names_with_another_extension_are_refused(encoded: tuple[Path, Path], tmp_path: Path) -> None:
     clip, stored = encoded
     for name in ("out.xyz", "out", "out.mkv", "mp4"):
         with pytest.raises(OutputError, match=r"it must be named \.mp4"):
@@ -153,13 +153,13 @@ def test_a_name_of_another_kind_of_file_is_refused(encoded: tuple[Path, Path], t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reader_is_given_bytes_not_names(encoded: tuple[Path, Path]) -> None:
+def test_the_reader_accepts_an_open_stream(encoded: tuple[Path, Path]) -> None:
     assert len(list(read_file(io.BytesIO(encoded[1].read_bytes())))) > 10
 
 
 @pytest.mark.parametrize("size", [16, 32])
-def test_larger_pictures_show_more(tmp_path: Path, size: int, interpolator: Interpolator) -> None:
-    """In the paper's form: where the shape is told, 16×16 pixels of this clip say little that it doesn't."""
+def test_larger_pictures_give_more_detail(tmp_path: Path, size: int, interpolator: Interpolator) -> None:
+    """Without shape, as in the paper: with shape, 16×16 pixels of this clip add little."""
     clip = short_clip(tmp_path / "clip.mp4", 90)
     files = {side: tmp_path / f"{side}.fw" for side in (8, size)}
     costs = {
@@ -192,7 +192,7 @@ def test_larger_pictures_show_more(tmp_path: Path, size: int, interpolator: Inte
     assert all(np.abs(f.detail).max() > 0.01 for f in frames)
 
 
-def test_a_record_with_bad_contents_is_passed_over_and_reported(encoded: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_record_with_bad_contents_is_skipped_and_reported(encoded: tuple[Path, Path], tmp_path: Path) -> None:
     bad, out = tmp_path / "bad.fw", tmp_path / "bad.mp4"
     with encoded[1].open("rb") as file, bad.open("wb") as copy:
         writer = FileWriter(copy)

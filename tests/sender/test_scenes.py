@@ -1,4 +1,4 @@
-"""A file that cuts between two people: each gets a keyframe, the first one's serves again when they are back."""
+"""A file that cuts between two people: each gets a keyframe, and that of the first is used again when they are back."""
 
 import io
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ from sender.scenes import find_scenes, slot_for
 from sender.stream import StreamConfig
 
 SCENE = 40
-"""Frames of a scene."""
+"""The number of frames of a scene."""
 
 
 @pytest.fixture(scope="module")
 def reel(tmp_path_factory) -> Path:
-    """The shipped face, then its mirror image in other colours and light, then the first again, then stripes."""
+    """The shipped face, its mirror image in other colours and brightness, the first face again, then stripes."""
     path = tmp_path_factory.mktemp("reel") / "reel.mp4"
     face = list(islice(file_frames(shipped_clip()), SCENE))
     other = [np.ascontiguousarray((255 - (255 - f[:, ::-1, [2, 0, 1]].astype(int)) * 3 // 4).astype(np.uint8)) for f in face]
@@ -43,11 +43,11 @@ def reel(tmp_path_factory) -> Path:
     return path
 
 
-def test_cuts_and_what_the_scenes_show(reel: Path) -> None:
+def test_cuts_and_keyframes_of_scenes_are_found(reel: Path) -> None:
     detector, mesh = BlazeFace(), FaceMesh()
     scenes = find_scenes(file_ticks(reel), Framing("none", detector, mesh), KeyframeChoice(detector, mesh))
     assert scenes.cuts == {8, 16, 24}
-    assert set(scenes.keyframes) == {8, 16}  # stripes are nobody
+    assert set(scenes.keyframes) == {8, 16}  # no keyframe for the stripes, as they show no face
     assert np.abs(sample(scenes.first).astype(int) - sample(scenes.keyframes[16])).mean() < 6
     assert np.abs(sample(scenes.first).astype(int) - sample(scenes.keyframes[8])).mean() > 20
 
@@ -64,7 +64,7 @@ def slots(stored: bytes) -> tuple[list[int], list[int]]:
     return kept, used
 
 
-def test_each_scene_is_told_against_its_own_keyframe(reel: Path, tmp_path: Path) -> None:
+def test_each_scene_is_coded_with_its_own_keyframe(reel: Path, tmp_path: Path) -> None:
     encoded = encode_file(reel, tmp_path / "reel.fw", StreamConfig(crop="none"))
     kept, used = slots((tmp_path / "reel.fw").read_bytes())
     assert kept == [0, 1]
@@ -72,7 +72,7 @@ def test_each_scene_is_told_against_its_own_keyframe(reel: Path, tmp_path: Path)
     assert encoded.count.keyframe_bytes > 2 * 2000
 
 
-def test_the_first_picture_alone_where_that_is_asked_for(reel: Path, tmp_path: Path) -> None:
+def test_only_the_first_picture_is_a_keyframe_on_request(reel: Path, tmp_path: Path) -> None:
     encode_file(reel, tmp_path / "reel.fw", StreamConfig(crop="none", keyframe="first"))
     kept, used = slots((tmp_path / "reel.fw").read_bytes())
     assert kept == [0]
@@ -85,14 +85,14 @@ def test_a_clip_without_cuts_has_one_keyframe(tmp_path: Path) -> None:
 
 
 def pictures(*parts: tuple[np.ndarray, int]) -> Iterator[Tick]:
-    """Ticks of one picture, so many of each."""
+    """Ticks of one picture each, from (picture, number of ticks)."""
     for picture, count in parts:
         yield from (Tick([picture], np.zeros(3200, np.float32), 0.0) for _ in range(count))
 
 
-def test_a_keyframe_suits_its_whole_scene_however_long(face_crop: np.ndarray) -> None:
+def test_the_keyframe_suits_its_whole_scene_even_a_long_one(face_crop: np.ndarray) -> None:
     detector, mesh = BlazeFace(), FaceMesh()
-    places = [0, 2] * 6 + list(range(2, 16, 2)) + [14, 16] * 50  # begins otherwise than it goes on
+    places = [0, 2] * 6 + list(range(2, 16, 2)) + [14, 16] * 50  # the beginning differs from the rest
     at = {place: np.ascontiguousarray(np.roll(face_crop, place, 1)) for place in set(places)}
     scenes = find_scenes(pictures(*((at[p], 1) for p in places)), Framing("none", detector, mesh), KeyframeChoice(detector, mesh))
     assert not scenes.cuts
@@ -101,7 +101,7 @@ def test_a_keyframe_suits_its_whole_scene_however_long(face_crop: np.ndarray) ->
     assert min(apart, key=apart.__getitem__) >= 14
 
 
-def test_a_file_begins_with_the_first_face_that_it_shows(face_crop: np.ndarray) -> None:
+def test_the_first_keyframe_is_the_first_face_in_the_file(face_crop: np.ndarray) -> None:
     detector, mesh = BlazeFace(), FaceMesh()
     card = np.full((256, 256, 3), 30, np.uint8)
     for parts, first in ((((card, 5), (face_crop, 5)), face_crop), (((card, 5),), card), ((), None)):
@@ -111,7 +111,7 @@ def test_a_file_begins_with_the_first_face_that_it_shows(face_crop: np.ndarray) 
         assert first is None or np.abs(sample(scenes.first).astype(int) - sample(first)).max() <= 1
 
 
-def test_no_keyframe_is_alike_where_there_is_none(face_crop: np.ndarray) -> None:
+def test_without_keyframes_there_is_no_slot_for_a_picture(face_crop: np.ndarray) -> None:
     assert slot_for(face_crop, {}) is None
 
 

@@ -1,4 +1,4 @@
-"""The face's shape from ticks to bundles, with the real mesh and codec: what a receiver has of it lies where the mesh does."""
+"""The face's shape from ticks to bundles, with the real mesh and codec: the receiver's points agree with the mesh."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -25,7 +25,7 @@ CONFIG = StreamConfig(crop="none", keyframe="first")
 
 
 class Watcher:
-    """The other side's shapes, and the pictures that they rest on."""
+    """A receiver of shapes and of the pictures that they belong to."""
 
     def __init__(self, stream: SenderStream) -> None:
         self.stream, self.pictures, self.track = stream, PictureDecoder(), ShapeTrack()
@@ -50,13 +50,13 @@ def face() -> Callable[[np.ndarray], np.ndarray | None]:
 
 
 def apart(shape: np.ndarray | None, points: np.ndarray | None) -> float:
-    """Mean distance in pixels between where the network is told the points are and ``points``."""
+    """The mean distance in pixels between the points given to the network and ``points``."""
     assert shape is not None
     assert points is not None
     return float(np.linalg.norm(shape[1] - network_points(points), axis=-1).mean() * 128)
 
 
-def test_every_frame_is_told_to_within_a_pixel(clip: Path, face) -> None:
+def test_the_shape_of_every_frame_is_accurate_to_a_pixel(clip: Path, face) -> None:
     stream = SenderStream(CONFIG)
     watcher, sizes, errors = Watcher(stream), [], []
     for tick in islice(file_ticks(clip), 12):
@@ -70,10 +70,10 @@ def test_every_frame_is_told_to_within_a_pixel(clip: Path, face) -> None:
     assert np.mean(errors[5:]) < 1.0
     assert 0 < np.mean(sizes) < 20
     assert stream.count.shape_bytes == sum(sizes)
-    assert apart(network_points(np.stack([key, key])), face(stream.keyframes.newest.rgb)) < 0.7  # AVIF's own loss and quarters
+    assert apart(network_points(np.stack([key, key])), face(stream.keyframes.newest.rgb)) < 0.7  # losses of AVIF, quarter pixels
 
 
-def test_a_slow_machine_looks_at_the_last_picture_alone(clip: Path) -> None:
+def test_a_slow_machine_analyses_only_the_last_picture(clip: Path) -> None:
     stream = SenderStream(CONFIG)
     watcher, ticks = Watcher(stream), list(islice(file_ticks(clip), 4))
     watcher.see(stream.bundle(ticks[0]))
@@ -87,7 +87,7 @@ def test_a_slow_machine_looks_at_the_last_picture_alone(clip: Path) -> None:
     assert len(looked) == len(ticks) - 1
 
 
-def test_without_shape_it_is_the_papers_form(clip: Path) -> None:
+def test_without_shape_the_stream_has_the_papers_form(clip: Path) -> None:
     with_shape, without = (SenderStream(StreamConfig(crop="none", keyframe="first", shape=told)) for told in (True, False))
     for tick in islice(file_ticks(clip), 4):
         told, untold = with_shape.bundle(tick), without.bundle(tick)
@@ -95,10 +95,10 @@ def test_without_shape_it_is_the_papers_form(clip: Path) -> None:
         assert untold.shape is None
     assert without.keyframes.newest.points is None
     assert without.count.shape_bytes == 0
-    assert without.lowres_psnr_db > with_shape.lowres_psnr_db > 42  # what the shape tells the pictures needn't
+    assert without.lowres_psnr_db > with_shape.lowres_psnr_db > 42  # with shape, the pictures are coded more coarsely
 
 
-def test_where_no_face_is_found_there_is_no_shape(clip: Path, faceless: Path) -> None:
+def test_without_a_face_there_is_no_shape(clip: Path, faceless: Path) -> None:
     stream = SenderStream(StreamConfig(keyframe="first"))
     assert all(stream.bundle(t).shape is None for t in islice(file_ticks(faceless), 3))
     stream = SenderStream(CONFIG)
@@ -110,7 +110,7 @@ def test_where_no_face_is_found_there_is_no_shape(clip: Path, faceless: Path) ->
     assert all(s is not None for s in watcher.see(again))
 
 
-def test_a_camera_that_goes_off_begins_anew(clip: Path) -> None:
+def test_the_shape_restarts_after_the_camera_was_off(clip: Path) -> None:
     stream = SenderStream(CONFIG)
     watcher, ticks = Watcher(stream), list(islice(file_ticks(clip), 6))
     watcher.see(stream.bundle(ticks[0]))
@@ -123,7 +123,7 @@ def test_a_camera_that_goes_off_begins_anew(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("tick_mode", [1, 2])
-def test_shorter_ticks_tell_their_end_alone(clip: Path, tick_mode: int) -> None:
+def test_shorter_ticks_send_only_the_shape_at_their_end(clip: Path, tick_mode: int) -> None:
     stream = SenderStream(StreamConfig(crop="none", keyframe="first", tick_mode=tick_mode))
     track = ShapeTrack()
     for tick in islice(file_ticks(clip, tick_ms=stream.tick_ms), 6):
@@ -134,7 +134,7 @@ def test_shorter_ticks_tell_their_end_alone(clip: Path, tick_mode: int) -> None:
         assert not len(track._held.between)
 
 
-def test_in_silence_the_face_goes_on_halfway_and_then_all_the_way(clip: Path, face) -> None:
+def test_in_silence_the_motion_is_spread_over_two_ticks(clip: Path, face) -> None:
     stream = SenderStream(StreamConfig(crop="none", keyframe="first", pauses=True))
     watcher, ends = Watcher(stream), []
     quiet = [Tick(t.frames, np.zeros_like(t.sound), t.captured) for t in islice(file_ticks(clip), 24)]
@@ -149,7 +149,7 @@ def test_in_silence_the_face_goes_on_halfway_and_then_all_the_way(clip: Path, fa
     assert stream.count.bundles < len(quiet)
 
 
-def test_a_picture_that_comes_again_is_looked_at_once(face, clip: Path) -> None:
+def test_a_repeated_picture_is_analysed_only_once(face, clip: Path) -> None:
     looks = []
 
     class Counting(FaceMesh):
@@ -161,12 +161,12 @@ def test_a_picture_that_comes_again_is_looked_at_once(face, clip: Path) -> None:
     shapes = OutgoingShapes(BlazeFace(), Counting())
     whole_frame = whole(frame)
     shapes.see([(frame, whole_frame)] * 5)
-    assert len(looks) == 2  # where the detector found it, and again from there
+    assert len(looks) == 2  # at the detector's position, and again at the refined one
     shapes.see([(frame.copy(), whole_frame) for _ in range(5)])
     assert len(looks) == 7
 
 
-def test_pictures_looked_at_before_their_tick_ends_give_the_same_shape_and_are_not_looked_at_again(clip: Path) -> None:
+def test_pictures_analysed_before_the_tick_ends_give_the_same_shape_and_only_once(clip: Path) -> None:
     early, usual = SenderStream(CONFIG), SenderStream(CONFIG)
     looks = []
     see = early.shapes._follower.see
@@ -174,20 +174,20 @@ def test_pictures_looked_at_before_their_tick_ends_give_the_same_shape_and_are_n
     for number, tick in enumerate(islice(file_ticks(clip), 5)):
         for frame in tick.frames:
             early.look_early(frame)
-        assert len(looks) == (5 * (number + 1) if number else 0)  # none before there is a keyframe
+        assert len(looks) == (5 * (number + 1) if number else 0)  # no early analysis before there is a keyframe
         assert early.bundle(tick).shape == usual.bundle(tick).shape
         assert len(looks) == 5 * (number + 1)
 
 
-def test_points_lie_in_the_crop_where_its_picture_shows_them(clip: Path, face) -> None:
-    """The same face in a larger picture, enlarged and off the middle."""
+def test_points_are_at_the_right_positions_in_the_crop(clip: Path, face) -> None:
+    """The same face, enlarged and off-centre in a larger picture."""
     frame = whole(first := next(file_ticks(clip)).frames[0]).cut(first)
     room = np.full((700, 1000, 3), 60, np.uint8)
     room[150:662, 300:812] = cv2.resize(frame, (512, 512), interpolation=cv2.INTER_CUBIC)
     shapes, crop = OutgoingShapes(BlazeFace(), FaceMesh()), Crop(300, 150, 512)
     shapes.see([(room, crop)])
     assert np.linalg.norm(shapes._tick[0] - face(frame), axis=1).mean() < 1.0
-    shapes.see([(room.copy(), Crop(310, 150, 512))])  # the crop has gone on
+    shapes.see([(room.copy(), Crop(310, 150, 512))])  # the crop has moved
     assert np.linalg.norm(shapes._tick[0] + (5, 0) - face(frame), axis=1).mean() < 1.0
 
 
@@ -201,7 +201,7 @@ def test_a_keyframe_without_points_has_no_shapes(clip: Path) -> None:
     assert stream.shapes.encode(1, PictureHeader(), stream.keyframes.newest, True) is not None
 
 
-def test_points_alone(face, clip: Path) -> None:
+def test_points_are_found_on_a_face_and_not_without_one(face, clip: Path) -> None:
     frame = next(file_ticks(clip)).frames[0]
     found = face(frame)
     assert found.shape == (POINTS, 2)

@@ -31,7 +31,7 @@ def test_live_stream_chooses_a_keyframe_in_the_first_second(clip: Path) -> None:
     assert stream.count.pictures == 4
 
 
-def test_bundles_decode_to_what_the_sender_says(clip: Path) -> None:
+def test_bundles_decode_to_the_pictures_of_the_sender(clip: Path) -> None:
     stream, decoder = SenderStream(StreamConfig(crop="none", keyframe="first")), PictureDecoder()
     wanted = []
     for tick in islice(file_ticks(clip), 10):
@@ -58,7 +58,7 @@ def test_mute_sends_silence_and_camera_off_no_pictures(clip: Path) -> None:
     assert stream.bundle(ticks[5]).picture is not None
 
 
-def test_loss_makes_sound_go_twice(clip: Path) -> None:
+def test_with_redundancy_sound_is_sent_twice(clip: Path) -> None:
     stream = SenderStream()
     first, second = islice(file_ticks(clip), 2)
     before = stream.bundle(first)
@@ -66,7 +66,7 @@ def test_loss_makes_sound_go_twice(clip: Path) -> None:
     assert stream.bundle(second).redundant == before.sound
 
 
-def test_later_keyframe_is_used_when_confirmed(clip: Path) -> None:
+def test_a_later_keyframe_is_used_once_it_is_confirmed(clip: Path) -> None:
     stream = SenderStream(StreamConfig(keyframe="first", crop="none"))
     ticks = list(islice(file_ticks(clip), 4))
     stream.bundle(ticks[0])
@@ -81,18 +81,18 @@ def test_later_keyframe_is_used_when_confirmed(clip: Path) -> None:
         return decoder.decode(bundle.number, bundle.picture)[1].slot
 
     assert slot_of(ticks[1]) == 0
-    stream.keyframes.confirm(1, first.digest)  # the wrong one
+    stream.keyframes.confirm(1, first.digest)  # the wrong digest
     assert slot_of(ticks[2]) == 0
     stream.keyframes.confirm(1, stream.keyframes.newest.digest)
     assert slot_of(ticks[3]) == 1
 
 
-def test_no_face_is_told(faceless: Path) -> None:
+def test_no_face_is_reported(faceless: Path) -> None:
     stream = SenderStream(StreamConfig(keyframe="first"))
     assert {stream.bundle(t).face for t in file_ticks(faceless)} == {Face.NONE}
 
 
-def test_no_picture_at_all_is_camera_off() -> None:
+def test_no_picture_is_reported_as_camera_off() -> None:
     stream = SenderStream()
     bundle = stream.bundle(Tick([None] * 5, np.zeros(3200, np.float32), 0.0))
     assert bundle.face == Face.CAMERA_OFF
@@ -112,7 +112,7 @@ def test_keyframe_choice_prefers_sharp_and_open_eyes(frames: list[np.ndarray]) -
         KeyframeChoice().best()
 
 
-def test_keyframe_choice_prefers_how_the_face_is_held_most_of_the_time(frames: list[np.ndarray]) -> None:
+def test_keyframe_choice_prefers_the_most_frequent_head_pose(frames: list[np.ndarray]) -> None:
     crop = crop_around(BlazeFace().detect(frames[0])[0]).cut(frames[0])
 
     def leaning(degrees: float) -> np.ndarray:
@@ -120,7 +120,7 @@ def test_keyframe_choice_prefers_how_the_face_is_held_most_of_the_time(frames: l
 
     held = [leaning(14), leaning(15), leaning(16)]
     choice = KeyframeChoice()
-    for picture in (crop, *held):  # the first is the sharpest and the most frontal
+    for picture in (crop, *held):  # the first picture is the sharpest and most frontal
         choice.add(picture)
     assert max(choice.candidates, key=lambda c: c.quality.score(1, 1)).crop is crop
     assert any(choice.best() is picture for picture in held)
@@ -129,7 +129,7 @@ def test_keyframe_choice_prefers_how_the_face_is_held_most_of_the_time(frames: l
 
 
 def silence_after(clip: Path, speaking: int, silent: int) -> list[Tick]:
-    """Ticks of the clip in a room with some noise, in the last ``silent`` of which nobody speaks."""
+    """Ticks of the clip with some background noise; in the last ``silent`` ones nobody speaks."""
     rng, ticks = np.random.default_rng(0), list(islice(file_ticks(clip), speaking + silent))
     for number, tick in enumerate(ticks):
         speech = tick.sound if number < speaking else np.zeros_like(tick.sound)
@@ -145,23 +145,23 @@ def test_in_silence_every_other_tick_is_left_out(clip: Path) -> None:
     quiet = bundles[24:]
     assert [b is None for b in quiet] in ([False, True] * 8, [True, False] * 8)
     assert all(b.pausing and not b.sound and b.picture for b in quiet if b)
-    # Bundles are numbered without gaps, time goes on.
+    # Bundles are numbered without gaps, and time continues.
     sent = [(i, b) for i, b in enumerate(bundles) if b]
     assert [b.number for _, b in sent] == list(range(len(sent)))
     assert all(b.time == i * 10 for i, b in sent)
     assert stream.count.seconds == pytest.approx(40 / 5)
-    # A word is heard at once, even in a tick that was to be left out.
+    # Speech is sent at once, even in a tick that would be left out.
     if stream.bundle(ticks[-1]) is None:
         stream.bundle(ticks[-1])
     assert stream.bundle(ticks[10]).sound
 
 
-def test_only_calls_pause(clip: Path) -> None:
+def test_pauses_are_made_only_in_calls(clip: Path) -> None:
     stream = SenderStream(StreamConfig(keyframe="first", crop="none"))
     assert all(stream.bundle(t).sound for t in silence_after(clip, 5, 10))
 
 
-def test_the_faster_rungs_leave_no_tick_out(clip: Path) -> None:
+def test_shorter_tick_modes_leave_no_tick_out(clip: Path) -> None:
     stream = SenderStream(StreamConfig(keyframe="first", crop="none", pauses=True, tick_mode=1))
     ticks = list(islice(file_ticks(clip, tick_ms=100), 20))
     for tick in ticks:
@@ -171,7 +171,7 @@ def test_the_faster_rungs_leave_no_tick_out(clip: Path) -> None:
     assert not bundles[-1].sound
 
 
-def test_the_rung_changes_between_ticks_and_time_goes_on(clip: Path) -> None:
+def test_the_tick_mode_changes_between_ticks_and_time_continues(clip: Path) -> None:
     stream, decoder, source = SenderStream(StreamConfig(keyframe="first", crop="none")), PictureDecoder(), FileTicks(clip)
     bundles, tick_modes = [], [(0, 6_000)] * 3 + [(2, 16_000)] * 10 + [(1, 8_000)] * 6 + [(0, 6_000)] * 3
     for tick_mode, bitrate in tick_modes:
@@ -192,9 +192,9 @@ def test_the_rung_changes_between_ticks_and_time_goes_on(clip: Path) -> None:
         stream.set_tick_mode(1, 6_000)
 
 
-def test_a_picture_that_no_bundle_can_carry_is_left_out_and_the_stream_goes_on() -> None:
-    """Squares from black to white at random, as large as a 32x32 picture's pixels: no face, but a
-    camera may see such."""
+def test_a_picture_too_large_for_a_bundle_is_left_out_and_the_stream_continues() -> None:
+    """Random squares of the size of a 32x32 picture's pixels: not a face, but a camera may produce
+    such pictures."""
     rng = np.random.default_rng(0)
 
     def squares() -> np.ndarray:
@@ -207,7 +207,7 @@ def test_a_picture_that_no_bundle_can_carry_is_left_out_and_the_stream_goes_on()
     assert len(bundles[2].pack()) < 200
 
 
-def test_a_keyframe_chosen_before_the_stream_is_there_at_its_first_tick(clip: Path) -> None:
+def test_a_keyframe_chosen_before_the_call_is_available_at_the_first_tick(clip: Path) -> None:
     ticks = list(islice(file_ticks(clip), GLIMPSES_MIN))
     crops: list[int] = []
     for config, seen, chosen in (
@@ -226,7 +226,7 @@ def test_a_keyframe_chosen_before_the_stream_is_there_at_its_first_tick(clip: Pa
         crops.clear()
 
 
-def test_what_was_seen_long_before_is_no_candidate(clip: Path) -> None:
+def test_old_pictures_are_no_longer_candidates(clip: Path) -> None:
     stream, tick = SenderStream(), next(iter(file_ticks(clip)))
     stream.candidates(tick)
     first = stream.keyframes.choice.candidates[0]
@@ -239,7 +239,7 @@ def test_what_was_seen_long_before_is_no_candidate(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("hide", ["camera_off", "away", "gone"])
-def test_who_hides_before_the_other_comes_is_not_shown_as_seen_before(clip: Path, hide: str) -> None:
+def test_pictures_from_before_the_user_hid_are_not_used(clip: Path, hide: str) -> None:
     stream = SenderStream()
     ticks = list(islice(file_ticks(clip), GLIMPSES_MIN + 4))
     for tick in ticks[:GLIMPSES_MIN]:
@@ -259,7 +259,7 @@ def test_who_hides_before_the_other_comes_is_not_shown_as_seen_before(clip: Path
     assert not stream.keyframes.choice.candidates
 
 
-def test_without_a_face_nothing_is_chosen_early() -> None:
+def test_without_a_face_no_keyframe_is_chosen_early() -> None:
     stream = SenderStream()
     for _ in range(GLIMPSES_MIN):
         stream.candidates(Tick([np.full((300, 300, 3), 90, np.uint8)], np.zeros(3200, np.float32), 0.0))
@@ -267,7 +267,7 @@ def test_without_a_face_nothing_is_chosen_early() -> None:
     assert stream.keyframes.newest is None
 
 
-def test_a_tick_that_is_left_out_leaves_the_rest_as_it_is(clip: Path) -> None:
+def test_a_skipped_tick_does_not_affect_the_next_bundle(clip: Path) -> None:
     stream = SenderStream(StreamConfig(keyframe="first"))
     ticks = list(islice(file_ticks(clip), 3))
     first = stream.bundle(ticks[0])
@@ -279,7 +279,7 @@ def test_a_tick_that_is_left_out_leaves_the_rest_as_it_is(clip: Path) -> None:
     assert third.redundant == ()
 
 
-def test_away_is_said_and_nothing_is_seen_or_heard(clip: Path) -> None:
+def test_away_is_signalled_and_neither_picture_nor_sound_is_sent(clip: Path) -> None:
     stream = SenderStream(StreamConfig(keyframe="first"))
     ticks = list(islice(file_ticks(clip), 3))
     stream.bundle(ticks[0])
@@ -291,7 +291,7 @@ def test_away_is_said_and_nothing_is_seen_or_heard(clip: Path) -> None:
     assert stream.bundle(ticks[2]).picture is not None
 
 
-def test_a_face_far_from_the_camera_is_told(frames: list[np.ndarray]) -> None:
+def test_the_enlargement_of_a_distant_face_is_reported(frames: list[np.ndarray]) -> None:
     near, far = np.full((720, 1280, 3), 120, np.uint8), np.full((720, 1280, 3), 120, np.uint8)
     near[100:612, 300:812] = cv2.resize(frames[0], (512, 512))
     far[300:420, 600:720] = cv2.resize(frames[0], (120, 120), interpolation=cv2.INTER_AREA)
@@ -303,8 +303,8 @@ def test_a_face_far_from_the_camera_is_told(frames: list[np.ndarray]) -> None:
 
 
 def test_a_call_with_somebody_speaking_stays_within_its_rate(clip: Path) -> None:
-    """The shipped clip, speaking all the time, each bundle acknowledged by the one after it; nothing here depends on the
-    machine. Handshake, keyframe and acknowledgements come on top (``facewire bench --wire``)."""
+    """The shipped clip with continuous speech, each bundle acknowledged before the next; nothing here depends on the machine.
+    Handshake, keyframe and acknowledgements are not included (``facewire bench --wire`` measures them)."""
     stream = SenderStream(StreamConfig(pauses=True))
     for tick in file_ticks(clip):
         bundle = stream.bundle(tick)
@@ -313,8 +313,8 @@ def test_a_call_with_somebody_speaking_stays_within_its_rate(clip: Path) -> None
     assert 9 < stream.count.wire_kbps < 10.6
 
 
-def test_silence_before_the_first_keyframe_is_no_mere_report() -> None:
-    """Else the other side would count it as lost."""
+def test_in_silence_before_the_first_keyframe_bundles_are_not_only_reports() -> None:
+    """Otherwise the peer would count the tick as lost."""
     stream = SenderStream(StreamConfig(pauses=True))
     empty = Tick([np.zeros((240, 320, 3), np.uint8)] * 5, np.zeros(3200, np.float32), 0.0)
     bundles = [stream.bundle(empty) for _ in range(20)]

@@ -1,4 +1,4 @@
-"""Speech is told from silence and from noise."""
+"""Speech is distinguished from silence and noise."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def heard(sound: np.ndarray) -> list[bool]:
 
 
 @pytest.mark.parametrize("loudness", [1.0, 0.1, 1 / 30])
-def test_speech_is_heard_over_a_rooms_noise(speech, loudness):
+def test_speech_is_detected_over_background_noise(speech, loudness):
     noisy = speech * loudness + np.random.default_rng(0).normal(0, 1e-3, len(speech))
     assert np.mean(heard(noisy)) > 0.9
 

@@ -1,4 +1,4 @@
-"""Waiting for what a signaling client is told."""
+"""Waiting for events of a signaling client."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from tests.waiting import PATIENCE
 
 
 async def heard(client, kind):
-    """The next event of this kind; those before it are dropped."""
+    """The next event of this kind; earlier events of other kinds are dropped."""
     async with asyncio.timeout(PATIENCE):
         while not isinstance(event := await client.receive(), kind):
             pass

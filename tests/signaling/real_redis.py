@@ -12,7 +12,7 @@ REDIS = shutil.which("redis-server", path=os.environ.get("PATH", "") + ":/usr/sb
 
 
 class RealRedis:
-    """A Redis of our own on a free port, without a disk; it can be stopped and started again."""
+    """A separate Redis server on a free port that stores nothing on disk. It can be stopped and started again."""
 
     def __init__(self, folder):
         with socket.socket() as found:

@@ -51,7 +51,7 @@ async def test_joins_and_exchanges_aiortc_objects(url):
             await b.receive()
 
 
-async def test_goes_on_when_the_peer_leaves_and_another_joins(url):
+async def test_the_client_continues_when_the_peer_leaves_and_another_joins(url):
     async with SignalingClient(url, "r") as a:
         for _ in range(3):
             async with SignalingClient(url, "r") as b:
@@ -83,14 +83,14 @@ async def server_at(port):
         yield str(server.make_url("/"))
 
 
-async def test_takes_its_place_again_after_the_server_restarts():
+async def test_a_client_regains_its_place_after_the_server_restarts():
     port = unused_port()
     async with server_at(port) as url:
         a, b = SignalingClient(url, "r"), SignalingClient(url, "r", patience=0.1)
         await a.__aenter__()
         await b.__aenter__()
         await a.wait_for_peer()
-    with pytest.raises(SignalingError) as caught:  # b has no patience.
+    with pytest.raises(SignalingError) as caught:  # b gives up soon.
         await heard(b, Ready)
     assert caught.value.code == "unreachable"
     async with server_at(port) as url, SignalingClient(url, "r") as c:
@@ -102,7 +102,7 @@ async def test_takes_its_place_again_after_the_server_restarts():
     await b.close()
 
 
-async def test_a_ping_tells_whether_the_server_is_there():
+async def test_a_ping_shows_whether_the_server_answers():
     mute = False
 
     async def serve(request):
@@ -121,7 +121,7 @@ async def test_a_ping_tells_whether_the_server_is_there():
         assert await client.alive(2.0)
         mute, dead = True, client._socket
         assert not await client.alive(0.2)
-        async with asyncio.timeout(PATIENCE):  # it is opened anew
+        async with asyncio.timeout(PATIENCE):  # the socket is opened again
             while client._socket is dead or client._socket.closed:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         mute = False
@@ -133,7 +133,7 @@ async def test_a_ping_tells_whether_the_server_is_there():
 @pytest.mark.parametrize(
     "reply", ['{"type":"bye"}', "nonsense", '{"type":"joined","room":"r","polite":true,"ice":[{"urls":"x"}]}']
 )
-async def test_hostile_server(reply):
+async def test_invalid_replies_of_a_server_are_errors(reply):
     async def answer(request):
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -151,15 +151,15 @@ async def test_hostile_server(reply):
     assert caught.value.code in ("bad_message", "bad_json")
 
 
-async def test_a_goodbye_counts_until_the_peer_has_left_and_whoever_read_it(url):
-    """Word that the peer has left comes a moment after its goodbye, which a connection that was
-    just ending may have read."""
+async def test_a_goodbye_is_remembered_until_the_peer_has_left(url):
+    """The notice that the peer has left comes a moment after its goodbye, which an ending connection may
+    already have read."""
     async with SignalingClient(url, "r") as a, SignalingClient(url, "r") as b:
         assert await a.wait_for_peer()
         await b.send(BYE)
         while not isinstance(await a.receive(), SignalingBye):
             pass
-        assert await a.wait_for_peer()  # it is still there
+        assert await a.wait_for_peer()  # the peer is still there
         await b.close()
         await until(lambda: not a.peer.present)
         assert await asyncio.wait_for(a.wait_for_peer(), PATIENCE) is False
@@ -167,7 +167,7 @@ async def test_a_goodbye_counts_until_the_peer_has_left_and_whoever_read_it(url)
             assert await asyncio.wait_for(a.wait_for_peer(), PATIENCE)
 
 
-async def test_a_goodbye_of_who_came_back_counts_no_more(url):
+async def test_a_goodbye_no_longer_counts_once_another_peer_has_joined(url):
     async with SignalingClient(url, "r") as a:
         async with SignalingClient(url, "r"):
             await a.wait_for_peer()
@@ -176,7 +176,7 @@ async def test_a_goodbye_of_who_came_back_counts_no_more(url):
             await until(lambda: a.peer.present)
         await until(lambda: not a.peer.present)
         assert await a.wait_for_peer() is False
-        with pytest.raises(TimeoutError):  # told once
+        with pytest.raises(TimeoutError):  # reported only once
             await asyncio.wait_for(a.wait_for_peer(), 0.1)
 
 
@@ -194,7 +194,7 @@ def test_the_link_for_a_browser(server, link):
     assert call_link(server, "r", "r.123.abc") == f"{link}#r.123.abc"
 
 
-async def test_a_broken_candidate_of_the_other_peer_ends_nothing(url):
+async def test_an_invalid_candidate_of_the_peer_is_ignored(url):
     async with SignalingClient(url, "r") as a, SignalingClient(url, "r") as b:
         await asyncio.gather(a.wait_for_peer(), b.wait_for_peer())
         await b._socket.send_str('{"type":"candidate","candidate":"x"}')
@@ -202,7 +202,7 @@ async def test_a_broken_candidate_of_the_other_peer_ends_nothing(url):
         assert await heard(a, Ready) == Ready()
 
 
-async def test_while_a_connection_stands_a_lost_server_is_looked_for():
+async def test_a_lost_server_is_retried_while_a_connection_exists():
     port = unused_port()
 
     async def serve():

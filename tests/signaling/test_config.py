@@ -8,7 +8,7 @@ import pytest
 from signaling.config import IceConfig, IceConfigError
 
 
-def test_no_server_unless_named():
+def test_there_is_no_ice_server_by_default():
     assert IceConfig.load().to_aiortc().iceServers == []
 
 
@@ -51,7 +51,7 @@ def test_shared_secret_is_never_sent():
     assert config.servers[0].issued(now=1000).username == "87400"
 
 
-def test_another_turn_url_comes_first_and_the_rest_behind_it():
+def test_turn_urls_are_rotated_so_that_another_comes_first():
     config = IceConfig.load(["stun:a", "turn:u:p@b", "turn:u:p@c", "turns:u:p@d"])
     urls = [[url for server in config.with_turn(number).servers for url in server.urls] for number in (0, 1, 4)]
     assert urls[0] == ["stun:a", "turn:b", "turn:c", "turns:d"]

@@ -46,7 +46,7 @@ def test_bad_messages_have_a_code_and_one_line(text, code):
     assert "\n" not in str(caught.value)
 
 
-def test_speaks_aiortcs_json_both_ways():
+def test_messages_equal_aiortcs_json_in_both_directions():
     for thing in (RTCSessionDescription("v=0\r\n", "offer"), object_from_string(json.dumps(CANDIDATE)), BYE):
         ours = from_aiortc(thing).model_dump_json()
         assert json.loads(ours) == json.loads(object_to_string(thing))

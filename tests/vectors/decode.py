@@ -1,10 +1,9 @@
-"""A second decoder of .fw pictures, written from docs/format.md alone with the standard library:
-python decode.py FILE.fw.
+"""A second decoder of .fw pictures, written only from docs/format.md and with only the standard
+library: python decode.py FILE.fw.
 
-Shares no code with the codec on purpose, so that the page, this file and the codec check each
-other. It takes no care of hostile input. Prints number, slot and the SHA-256 of each picture's
-bytes, and of its shape the coefficients and the
-SHA-256 of where the points lie.
+It shares no code with the codec on purpose, so that docs/format.md, this file and the codec check
+each other. It does not handle hostile input. For each picture it prints number, slot and the SHA-256
+of the picture's bytes; for its shape the coefficients and the SHA-256 of the positions of the points.
 """
 
 import hashlib
@@ -21,22 +20,22 @@ SIZE = [(11, 17, 4, 6, 4, 5), (5, 11, 3, 3, 3, 5, 2), (2, 5, 1, 1, 2, 3, 2, 10)]
 Header = tuple[int, int, int, int, int]
 """slot, luma, chroma, size, rate"""
 Picture = tuple[int, bytes]
-"""side, and the bytes of Y, Cb, Cr in raster order, pixel by pixel"""
+"""side, bytes (Y, Cb, Cr of each pixel in raster order)"""
 
 
 Shape = tuple[int, list[int], list[list[int]]]
-"""slot, coefficients at the tick's end, and what the four frames before it have beyond the straight way"""
+"""slot, coefficients at the tick's end, differences of the four frames before it from linear interpolation"""
 
 
 def table(page: Path, name: str = "table") -> list[int]:
-    """The numbers of one of the page's tables."""
+    """The numbers of one of the tables in docs/format.md."""
     text = page.read_text().split(f"<!-- {name} -->")[1].split(f"<!-- end of {name} -->")[0]
     rows = [line for line in text.splitlines() if line.strip() and ":" not in line]
     return [int(number) for number in re.findall(r"-?\d+", " ".join(rows))]
 
 
 class RangeDecoder:
-    """The page's section of that name."""
+    """The section "Range coder" of docs/format.md."""
 
     def __init__(self, data: bytes, probabilities: list[int]) -> None:
         self.rest = iter(data + bytes(10_000))
@@ -66,7 +65,7 @@ class RangeDecoder:
 
 
 def header(coder: RangeDecoder, before: dict[int, Header]) -> tuple[int, Header]:
-    """(distance, the other fields); ``before``: the headers at each distance."""
+    """(distance, the other fields). ``before`` maps each distance to the header of the picture there."""
     distance = 0
     while distance < 15 and coder.bit(577 + distance):
         distance += 1
@@ -81,7 +80,7 @@ def header(coder: RangeDecoder, before: dict[int, Header]) -> tuple[int, Header]
 
 
 def size_of(coder: RangeDecoder, at: int, contexts: int, escape: int) -> int:
-    """A size past 0, whose contexts begin at ``at``; from ``escape`` on in Exp-Golomb."""
+    """A size of 1 or more, whose contexts start at ``at``; from ``escape`` on it is coded in Exp-Golomb."""
     size = 1
     while size < escape and coder.bit(at + min(size, contexts) - 1):
         size += 1
@@ -94,7 +93,7 @@ def size_of(coder: RangeDecoder, at: int, contexts: int, escape: int) -> int:
 
 
 def planes(coder: RangeDecoder, side: int, steps: list[int], reference: Picture, own: Picture) -> Picture:
-    """The page's section of that name."""
+    """The section "Planes" of docs/format.md."""
 
     def pixel(picture: Picture, x: int, y: int, c: int) -> int:
         other, data = picture
@@ -134,7 +133,7 @@ def planes(coder: RangeDecoder, side: int, steps: list[int], reference: Picture,
 
 
 def shape(coder: RangeDecoder, slot: int, reference: list[int]) -> Shape:
-    """The page's section of that name, up to the values."""
+    """The section "Shape" of docs/format.md, up to the values."""
     step = [4, 6, 8, 10, 12, 14, 16, 20][coder.equal(3) if coder.bit(0) else 2]
     full = coder.bit(1)
     d: list[int] = []
@@ -163,7 +162,7 @@ def held(value: int) -> int:
 
 
 def places(found: Shape, before: Shape | None, points: list[int], basis: list[int]) -> bytes:
-    """Where the points are in the five frames, in 1024ths of a pixel, as big-endian numbers of 32 bits."""
+    """The positions of the points in the five frames, in units of 1/1024 pixel, as big-endian 32-bit integers."""
     slot, end, between = found
     start = before[1] if before and before[0] == slot else end
     out = b""
@@ -182,12 +181,13 @@ def steps_of(fields: Header) -> list[int]:
 
 
 def length(data: bytes, at: int) -> tuple[int, int]:
-    """(the length, where it ends)"""
+    """(the length, the offset after it)"""
     return (data[at], at + 1) if data[at] < 252 else (data[at] + 4 * data[at + 1], at + 2)
 
 
 def decode(data: bytes, page: Path) -> Iterator[tuple[int, int, bytes, list[int], bytes]]:
-    """(number, slot, bytes; coefficients and places of the shape, none where there is none) of each picture in a .fw file."""
+    """(number, slot, bytes, coefficients of the shape, positions of its points) of each picture in a .fw file. The last two are
+    empty without a shape."""
     assert data[:9] == b"FACEWIRE\x04"
     probabilities, of_shape, basis = (table(page, name) for name in ("table", "shape table", "basis"))
     grey = (8, bytes([128]) * 192)

@@ -1,9 +1,9 @@
-"""Makes moving-face.fw and what a decoder must get from it: python tests/vectors/make.py, from the
-repository's root.
+"""Makes moving-face.fw and the results that a decoder must get from it: run
+``python tests/vectors/make.py`` in the repository's root.
 
-The face is drawn with numpy; it is nobody's. The sound packets are arbitrary bytes. Run it again
-only when the bitstream is changed on purpose: the files are committed so that a change made by
-accident shows.
+The face is drawn with numpy and shows no real person. The sound packets are arbitrary bytes. Run it
+again only when the bitstream is changed on purpose: the files are committed to reveal accidental
+changes.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from codec.shape.shape import Shape, ShapeDecoder, ShapeEncoder, frames_of
 
 HERE = Path(__file__).parent
 BUNDLES, FIRST = 40, 65_520
-"""The numbers wrap at 65536 in the middle."""
+"""The bundle numbers wrap at 65536 in the middle of the stream."""
 
 
 def draw(turn: float, mouth: float, blink: float) -> np.ndarray:
@@ -41,7 +41,7 @@ def draw(turn: float, mouth: float, blink: float) -> np.ndarray:
 
 
 def stand(i: int) -> np.ndarray:
-    """Coefficients (5, 16) of the tick of bundle ``i``: still, then moving, at times wildly."""
+    """Coefficients (5, 16) of the tick of bundle ``i``: still at first, then moving, sometimes by very much."""
     at = i + np.arange(-4, 1)[:, None] / 5
     order = np.arange(1, COEFFICIENTS + 1)
     values = 120 * np.sin(at * 0.9 / order + order) / order + (i in (11, 20)) * 900 * np.cos(at * order * 7)
@@ -49,7 +49,7 @@ def stand(i: int) -> np.ndarray:
 
 
 def place(points: np.ndarray, shape: Shape, before: Shape | None) -> str:
-    """SHA-256 of where the points are in the five frames, in 1024ths of a pixel, as big-endian int32."""
+    """SHA-256 of the points' positions in the five frames, in units of 1/1024 pixel, as big-endian int32."""
     moved = movements(frames_of(shape, before, 5)) * 1024
     return hashlib.sha256((points * 1024 + moved).astype(">i4").tobytes()).hexdigest()
 
@@ -71,7 +71,7 @@ def main() -> None:
                 writer.keyframe(slot, keyframes[i // 25])
                 encoder.set_keyframe(slot, keyframes[i // 25].thumbnail)
                 decoder.set_keyframe(slot, keyframes[i // 25].thumbnail)
-            # Acknowledgements come late and not for each; from 30 on none, so that the distance grows to its end.
+            # Acknowledgements are late and not for every bundle; from 30 on none, so that the distance reaches its maximum.
             if i % 3 == 0 and 3 <= i < 30:
                 acknowledged = i - rng.choice([1, 3])
                 encoder.acknowledge((FIRST + acknowledged) & 0xFFFF)
@@ -80,11 +80,11 @@ def main() -> None:
             picture = told = None
             last, before = before, None
             if i % 13 != 12:
-                # At the greatest distance the pose comes back, so that the acknowledged picture is the better reference.
+                # At the greatest distance the pose is repeated, so that the acknowledged picture is the better reference.
                 pose = acknowledged if i - acknowledged == 15 else i
                 crop = draw(0.2 * np.sin(pose / 20), abs(np.sin(pose / 3)), float(pose % 10 == 9))
                 if i in (8, 9, 31):
-                    crop[:, 130:] = np.minimum(crop[:, 130:], 175) + 80  # a lamp on one side: an edge, and great differences
+                    crop[:, 130:] = np.minimum(crop[:, 130:], 175) + 80  # a lamp on one side: an edge and large differences
                 picture, result = encoder.encode(number, sample(crop, SIZES[encoder.size]))
                 _, header = decoder.decode(number, picture)
                 decoded.append(result.reshape(-1))

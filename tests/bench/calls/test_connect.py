@@ -1,4 +1,4 @@
-"""The time to connect: measured on a good network and on none at all."""
+"""The time to connect, measured on a good network and on one that loses every packet."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from bench.calls.relay import Impairment
 
 
 @pytest.mark.e2e
-def test_a_pair_that_connects_and_one_that_never_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_times_of_connecting_and_unconnected_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
 
     def connected(name: str, network: Impairment, patience: float) -> list[float | None]:
@@ -25,10 +25,10 @@ def test_a_pair_that_connects_and_one_that_never_does(tmp_path: Path, monkeypatc
     assert lines[-1] == "| dead | nan | nan | nan | 2 of 2 | 2 |\n"
 
 
-def test_an_output_that_cannot_be_written_is_told_before_a_call(
+def test_an_unwritable_output_is_reported_before_any_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(connect, "NETWORKS", None)  # whoever looked at it would fail
+    monkeypatch.setattr(connect, "NETWORKS", None)  # using it would raise an error
     with pytest.raises(SystemExit) as ended:
         connect.main([str(tmp_path / "no" / "out.json")], lambda _: None)
     assert ended.value.code == 2

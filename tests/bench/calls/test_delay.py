@@ -1,4 +1,4 @@
-"""Delay and lip sync, from a record of a call."""
+"""Delay and lip sync, computed from the record of a call."""
 
 import json
 
@@ -11,7 +11,7 @@ from tests.needs import BROWSER, needs
 
 
 def record(picture: float, sound: float, seconds: float = 16.0) -> tuple[dict, dict]:
-    """A call whose picture and sound come so many seconds late, from 100 s on."""
+    """The record of a call that starts at 100 s and whose picture and sound are late by these many seconds."""
     frames = np.arange(round(seconds * FRAME_RATE)) / FRAME_RATE
     light = np.where(frames % EVERY < LIT, 200.0, 120.0)
     at = (np.arange(round(seconds * 200)) + 0.5) * 0.005
@@ -35,15 +35,15 @@ def test_delay_and_sync_of_a_known_call(picture, sound):
     assert found["fps"] == pytest.approx([25] * len(found["fps"]), abs=0.3)
 
 
-def test_parts_may_be_longer():
+def test_longer_parts_are_judged_as_well():
     found = judge(*record(0.3, 0.28, 60), 20.0)
     assert len(found["sync_ms"]) == 2
     assert found["sync_ms"] == pytest.approx([20, 20], abs=10)
 
 
 def check(found):
-    """Whole parts were judged, and nothing came before its tick of 200 ms could be sent. How soon
-    it comes the bench tells."""
+    """Whole parts were judged, and nothing arrived before its tick of 200 ms could be sent. The
+    delay itself is the bench's result."""
     assert len(found["sound_ms"]) == len(found["picture_ms"]) == len(found["sync_ms"]) >= 1
     assert min(found["sound_ms"] + found["picture_ms"]) > 190
 
@@ -64,7 +64,7 @@ def test_a_real_call_in_a_browser(tmp_path):
     check(json.loads((tmp_path / "out.json").read_text()))
 
 
-def test_a_browser_that_is_missing_is_one_line(tmp_path, monkeypatch, capsys):
+def test_a_missing_browser_gives_a_one_line_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main([str(tmp_path / "out.json"), "--page", "--seconds", "5"]) == 1
     assert capsys.readouterr().err == "needs chromium, chromedriver and pulseaudio (Debian: chromium-driver, pulseaudio)\n"

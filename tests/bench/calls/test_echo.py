@@ -1,4 +1,4 @@
-"""Whether the browser's canceller takes out what the page plays."""
+"""Whether the browser's echo canceller removes what the page plays."""
 
 import json
 
@@ -9,13 +9,13 @@ from bench.calls.echo import levels, main
 from tests.needs import BROWSER, needs
 
 
-def test_levels_are_of_whole_seconds():
+def test_levels_cover_whole_seconds():
     assert levels([0.01] * 20 + [0.0] * 20 + [1.0] * 19) == pytest.approx([-20.0, -100.0])
 
 
 @pytest.mark.e2e
 @needs(*BROWSER, "pulseaudio")
-def test_a_browser_that_hears_its_own_page(tmp_path):
+def test_the_echo_of_the_browsers_own_page_is_reduced(tmp_path):
     said = []
     assert main([str(tmp_path / "out.json"), "--seconds", "8"], said.append) == 0
     found = json.loads((tmp_path / "out.json").read_text())

@@ -1,4 +1,4 @@
-"""What is told of a call on a bad network."""
+"""Figures of a call on a bad network."""
 
 import json
 
@@ -29,17 +29,17 @@ def test_a_real_call_through_the_relay(tmp_path, monkeypatch):
     assert main([str(tmp_path / "out.json"), "--seconds", "8"], said.append) == 0
     found = json.loads((tmp_path / "out.json").read_text())["some loss"]
     assert found["fps"] > 0
-    assert found["delay_ms"] > 150  # a tick is gathered first
+    assert found["delay_ms"] > 150  # a tick is sent only when it is complete
     assert "some loss" in said[-1]
 
 
-def test_the_cases_have_names_of_their_own_and_a_failure_is_a_line(tmp_path, capsys):
+def test_case_names_are_unique_and_a_failure_is_reported(tmp_path, capsys):
     assert len({c.name for c in CASES}) == len(CASES)
     assert main([str(tmp_path / "o.json"), "--video", str(tmp_path / "none.mp4"), "--only", "loopback"]) == 1
     assert "none.mp4" in capsys.readouterr().err
 
 
-def test_the_table_has_a_row_each():
+def test_the_table_has_one_row_per_case():
     row = dict.fromkeys(
         ("fps", "frozen_s", "longest_s", "delay_ms", "delay_end_ms", "concealed", "late", "out_kbps", "tick_ms"), 1.0
     )

@@ -1,4 +1,4 @@
-"""The curve of calls drawn at once."""
+"""The curve of rendering several calls at once."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 from bench.calls.many import main, table
 
 
-def test_a_real_curve(tmp_path):
+def test_a_measured_curve(tmp_path):
     pytest.importorskip("matplotlib")
     out, said = tmp_path / "o.json", []
     assert main([str(out), "--seats", "1,2", "--device", "cpu", "--plot", str(tmp_path / "o.png")], said.append) == 0
@@ -21,12 +21,12 @@ def test_a_real_curve(tmp_path):
     assert len("".join(said).splitlines()) == 4
 
 
-def test_bad_input_is_one_line(tmp_path, capsys):
+def test_bad_input_gives_a_one_line_error(tmp_path, capsys):
     for arguments in (["--seats", "x"], ["--seats", "1", "--device", "toaster"], ["--seats", "1", "--device", "cuda"]):
         assert main([str(tmp_path / "o.json"), *arguments]) == 1
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_the_table_has_a_row_a_number():
+def test_the_table_has_one_row_per_number_of_calls():
     row = {"seats": 4, "runtime": "x", "fps_all": 100.0, "fps_each": 25.0, "step_ms_p50": 40.0, "rss_mb": 500.0, "gpu_mb": None}
     assert table([row, row | {"gpu_mb": 900.2}]).splitlines()[-1].endswith("| 500 | 900 |")

@@ -1,4 +1,4 @@
-"""The bench of calls from a link: what it tells of them, and the memory of a browser's processes."""
+"""The bench of calls from a link: the table of its figures, and the memory of a browser's processes."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from bench.browsers.chromium import _own_mb, family
 from bench.calls.page_call import table
 
 
-def test_a_row_for_each_call() -> None:
+def test_the_table_has_one_row_per_call() -> None:
     figures = {
         "pixels_s": 0.9, "face_s": 1.2, "fps": 24.0, "drawn_fps": 8.0, "delay_ms": 391.0, "kbps_least": 11.6, "kbps_most": 13.3,
         "concealed": 0.02, "memory_mb": [812, 830],
@@ -18,7 +18,7 @@ def test_a_row_for_each_call() -> None:
     assert heading.count("|") == row.count("|")
 
 
-def test_memory_is_that_of_all_processes() -> None:
+def test_the_memory_of_all_processes_is_counted() -> None:
     script = "held = bytearray(64_000_000); print(len(held), flush=True); input()"
     child = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin is not None

@@ -1,4 +1,4 @@
-"""The side of a call that sends a file's bundles."""
+"""The peer that sends the bundles of a file."""
 
 import asyncio
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from signaling.rooms.server import create_app
 from tests.waiting import running, until
 
 MOST = 300.0
-"""Seconds, on however slow a machine."""
+"""Limit in seconds that is enough on a slow machine."""
 
 
 def ticks(count: int) -> Iterator[Tick]:
@@ -32,7 +32,7 @@ def ticks(count: int) -> Iterator[Tick]:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight ticks of the shipped clip."""
+    """The path of a file with eight ticks of the shipped clip."""
     path = tmp_path_factory.mktemp("recorded") / "sent.fw"
     stream = SenderStream(StreamConfig(keyframe="first"))
     with path.open("wb") as out:
@@ -48,7 +48,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.e2e
-async def test_the_other_side_decodes_it_round_after_round(file: Path, interpolator: Interpolator) -> None:
+async def test_the_peer_decodes_the_file_each_time_it_is_repeated(file: Path, interpolator: Interpolator) -> None:
     runner, url = await serve(create_app())
     player = Player(NullRenderer, interpolator, [])
     try:
@@ -65,7 +65,7 @@ async def test_the_other_side_decodes_it_round_after_round(file: Path, interpola
     assert (player.decoder.errors, player.count.broken) == (0, 0)
 
 
-def test_nothing_goes_out_before_the_keyframe_is_there(file: Path) -> None:
+def test_pictures_and_sound_are_sent_only_once_the_keyframe_is_confirmed(file: Path) -> None:
     stream, (tick,) = RecordedStream(file), ticks(1)
     empty = [stream.bundle(tick) for _ in range(3)]
     assert [(b.number, b.picture, b.sound) for b in empty] == [(i, None, ()) for i in range(3)]

@@ -1,4 +1,4 @@
-"""The relay loses, delays and blocks what it says, both ways, and its proxy puts peers behind it."""
+"""The relay loses, delays and blocks datagrams as configured, in both directions; peers reach each other only through it."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ SDP = (
 
 
 class Peer:
-    """A UDP socket that stands for a peer."""
+    """A UDP socket in place of a peer."""
 
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -46,7 +46,7 @@ async def connect(relay: UdpRelay) -> tuple[Peer, Peer, tuple[str, int], tuple[s
     return a, b, ports[0], ports[1]
 
 
-async def test_passes_both_ways_and_seems_to_come_from_the_stand_in() -> None:
+async def test_datagrams_pass_both_ways_and_come_from_the_relays_address() -> None:
     relay = UdpRelay(Impairment())
     a, b, a_seen, b_seen = await connect(relay)
     b.socket.sendto(b"to a", a_seen)
@@ -87,7 +87,7 @@ async def test_jitter_reorders() -> None:
 
 
 @pytest.mark.parametrize("text", ["v=0\r\n", "a=candidate:1 1 tcp 5 127.0.0.1 9 typ host\r\n"])
-async def test_a_description_without_candidates_stays_so(text: str) -> None:
+async def test_no_candidates_are_added_to_a_description_without_usable_ones(text: str) -> None:
     relay = UdpRelay(Impairment())
     assert "candidate" not in await relay.rewrite("offer", text)
     relay.close()
@@ -103,7 +103,7 @@ def passing(relay: UdpRelay, count: int, size: int = 100) -> list[bool]:
     return out
 
 
-async def test_losses_come_in_bursts_of_the_length_wanted() -> None:
+async def test_losses_come_in_bursts_of_the_configured_length() -> None:
     single, bursts = (passing(UdpRelay(Impairment(loss=0.1, burst=b), seed=5), 20_000) for b in (1, 4))
     for got, length in ((single, 1.11), (bursts, 4.0)):
         assert got.count(False) / len(got) == pytest.approx(0.1, rel=0.15)
@@ -112,19 +112,19 @@ async def test_losses_come_in_bursts_of_the_length_wanted() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_slow_link_delays_and_then_loses() -> None:
+async def test_a_slow_link_delays_datagrams_and_drops_them_when_its_queue_is_full() -> None:
     relay, at = UdpRelay(Impairment(kbps=8, queue=0.35)), list[float]()
     began = asyncio.get_running_loop().time()
     for _ in range(10):  # 100 bytes each on the wire, 0.1 s each on the link
         relay.pass_on(bytes(72), lambda: at.append(asyncio.get_running_loop().time() - began), "offer")
-    relay.pass_on(bytes(72), lambda: at.append(-1.0), "answer")  # the other way is free
+    relay.pass_on(bytes(72), lambda: at.append(-1.0), "answer")  # the other direction is free
     await asyncio.sleep(0.6)
     assert relay.count.lost == 6
     assert sorted(at) == pytest.approx([-1.0, 0.1, 0.2, 0.3, 0.4])
 
 
 @pytest.mark.virtual_time
-async def test_some_come_twice() -> None:
+async def test_some_datagrams_are_duplicated() -> None:
     relay, seen = UdpRelay(Impairment(duplicates=0.5), seed=1), list[int]()
     for n in range(200):
         relay.pass_on(b"x", lambda n=n: seen.append(n), "offer")

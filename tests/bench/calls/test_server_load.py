@@ -17,7 +17,7 @@ def test_rooms_are_filled_until_the_server_refuses(tmp_path):
     assert found["memory_mb"] > 10
 
 
-def test_a_server_with_room_for_all_refuses_nobody(tmp_path):
+def test_a_server_with_enough_rooms_refuses_nobody(tmp_path):
     assert main([str(tmp_path / "out.json"), "--rooms", "12", "--most", "5"], lambda _: None) == 0
     found = json.loads((tmp_path / "out.json").read_text())
     assert found["refused_at"] is None

@@ -1,4 +1,4 @@
-"""What is told of a long call."""
+"""Figures of a long call."""
 
 import json
 
@@ -8,7 +8,7 @@ from bench.calls.soak import main, parts, slope, table
 
 
 def lines(seconds: int, grows: float = 0.0) -> list[dict]:
-    """A line a second; memory grows by ``grows`` MB an hour."""
+    """One line of figures a second; memory grows by ``grows`` MB an hour."""
     return [
         {"t": t + 1.0, "connected": t > 2, "rss_mb": 400 + grows * t / 3600, "fps": 25.0 if t > 4 else 0.0,
          "delay_ms": 290.0 if t > 3 else None, "ticks": t * 5, "concealed": t // 20}
@@ -17,15 +17,15 @@ def lines(seconds: int, grows: float = 0.0) -> list[dict]:
 
 
 @pytest.mark.parametrize("grows", [0.0, 30.0, -5.0])
-def test_growth_is_that_of_the_time_after_the_first_minute(grows):
+def test_memory_growth_is_measured_after_the_first_minute(grows):
     found = lines(600, grows)
     for line in found[:60]:
-        line["rss_mb"] -= 200  # while it loads
+        line["rss_mb"] -= 200  # while the program loads
     assert slope(found) == pytest.approx(grows, abs=0.01)
 
 
-def test_a_call_too_short_has_no_growth():
-    assert slope(lines(30)) != slope(lines(30))  # nan
+def test_the_memory_growth_of_a_short_call_is_nan():
+    assert slope(lines(30)) != slope(lines(30))  # true only for nan
 
 
 def test_parts_of_a_call():

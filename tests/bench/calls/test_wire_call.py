@@ -1,4 +1,4 @@
-"""Every datagram of a call is counted, and for the right thing."""
+"""Every datagram of a call is counted, and in the right category."""
 
 import json
 
@@ -10,7 +10,7 @@ from bench.demo import shipped_clip
 from facewire import app
 
 
-def test_a_datagram_is_told_by_its_first_byte_and_size():
+def test_a_datagram_is_classified_by_its_first_byte_and_size():
     for data, part in (
         (b"\0\1" + bytes(98), "consent (STUN)"),
         (b"\x16" + bytes(199), "handshake"),
@@ -20,10 +20,10 @@ def test_a_datagram_is_told_by_its_first_byte_and_size():
     assert parts_of(b"\x17" + bytes(SACK_ALONE - 1)) == {"acknowledgements": 85}
     message = parts_of(b"\x17" + bytes(29 + 28 + 200 - 1))
     assert message == {"payload": 200, "SCTP": 28, "DTLS": 29, "UDP and IP": 28}
-    assert sum(message.values()) == 200 + 85  # what codec/accounting.py says a message costs
+    assert sum(message.values()) == 200 + 85  # the cost of a message according to codec/accounting.py
 
 
-def test_bytes_fall_into_their_second():
+def test_bytes_are_counted_in_the_second_they_are_seen():
     log = WireLog()
     log.add("offer", b"\x16" + bytes(71), 100.0)
     for second in (3, 4, 5, 8, 9, 10):
@@ -35,11 +35,11 @@ def test_bytes_fall_into_their_second():
     total = log.total("offer", 8, 10)
     assert total["payload"] == pytest.approx(32 * 8e-3)
     assert total["all"] == pytest.approx(117 * 8e-3)
-    assert log.total("offer")["handshake"] == pytest.approx(100 * 8e-3 / 10.5)  # of the time from the first datagram to the last
+    assert log.total("offer")["handshake"] == pytest.approx(100 * 8e-3 / 10.5)  # averaged from the first datagram to the last
 
 
 @pytest.mark.e2e
-def test_a_call_is_counted_both_ways(tmp_path):
+def test_a_call_is_counted_in_both_directions(tmp_path):
     done = CliRunner().invoke(app, ["bench", "--wire", str(shipped_clip()), "--seconds", "12", "--out", str(tmp_path), "--json"])
     assert done.exit_code == 0, (done.output, done.exception)
     found = json.loads((tmp_path / "wire.json").read_text())
@@ -48,12 +48,12 @@ def test_a_call_is_counted_both_ways(tmp_path):
         rows, whole, later = found["by_second"][to], found["whole"][to], found["steady"][to]
         assert len(rows) - 2 < sum(sum(r.values()) for r in rows) * 8e-3 / whole["all"] <= len(rows)
         assert sum(r["handshake"] for r in rows) > 500
-        # How little acknowledgements cost, that travel with the bundles, is measured by the bench, and tested in test_acks.py.
+        # The bench measures how little acknowledgements cost that travel with bundles; test_sctp_acks_and_probes.py tests it.
         assert later["payload"] > 1
-        assert later["all"] < 20  # 12 kbit/s, and audio twice where a busy machine looks like loss
+        assert later["all"] < 20  # 12 kbit/s, and redundant audio where a busy machine looks like loss
         assert later["all"] == pytest.approx(sum(later[part] for part in PARTS))
         assert set(later) == {*PARTS, "all"}
-    # What the peers count at their own sockets is what the relay sees, and both say the same of a second.
+    # The peers' counts at their own sockets agree with the relay's count.
     both = sum(f["wire_kbps_out"] * f["seconds"] for f in found["peers"])
     seen = sum(sum(r.values()) * 8e-3 for rows in found["by_second"].values() for r in rows)
     assert seen == pytest.approx(both, rel=0.1)
@@ -63,7 +63,7 @@ def test_a_call_is_counted_both_ways(tmp_path):
     assert len(table(found).splitlines()) == 2 + len(PARTS) + 1
 
 
-def test_what_cannot_be_called_is_told(tmp_path):
+def test_missing_clips_and_too_many_clips_are_reported(tmp_path):
     with pytest.raises(WireCallError, match="no such file"):
         run_wire([tmp_path / "none.mp4"], tmp_path, 10, print)
     with pytest.raises(WireCallError, match="one clip for both"):

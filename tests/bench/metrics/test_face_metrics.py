@@ -42,7 +42,7 @@ def test_lmd_is_zero_for_the_original_and_grows_as_the_face_is_shifted(faces, la
     assert found[2] == pytest.approx(10 / eyes, rel=0.3)
 
 
-def test_the_mouths_box_holds_the_lips(faces, landmarks):
+def test_the_box_of_the_mouth_contains_the_lips(faces, landmarks):
     face = landmarks.find(faces[0])
     lips = face.points[list(LIPS), :2]
     assert (lips > face.mouth[:2]).all()
@@ -50,14 +50,14 @@ def test_the_mouths_box_holds_the_lips(faces, landmarks):
     assert (face.mouth[2:] - face.mouth[:2]).max() < 128
 
 
-def test_no_face_in_an_original_and_in_an_output(faces, landmarks):
+def test_a_missing_face_is_recognised_in_original_and_output(faces, landmarks):
     grey = np.full((256, 256, 3), 128, np.uint8)
     assert landmarks.find(grey) is None
     assert landmarks.judge(grey, landmarks.find(faces[0]))["face_seen"] == 0
 
 
 def pose_network(path, factor: float) -> None:
-    """A network whose three numbers are the means of its three input channels, times ``factor``."""
+    """Write a network whose three outputs are the means of its three input channels times ``factor``."""
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper
 
@@ -72,7 +72,7 @@ def pose_network(path, factor: float) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
-def test_pose_feeds_blue_green_red_and_takes_the_mean_of_its_networks(faces, landmarks, tmp_path):
+def test_pose_networks_get_bgr_input_and_their_outputs_are_averaged(faces, landmarks, tmp_path):
     pose_network(tmp_path / "fsanet-a.onnx", 1.0)
     pose_network(tmp_path / "fsanet-b.onnx", 3.0)
     coloured = np.full((256, 256, 3), (255, 127, 0), np.uint8)
@@ -80,12 +80,12 @@ def test_pose_feeds_blue_green_red_and_takes_the_mean_of_its_networks(faces, lan
     assert found.tolist() == pytest.approx([2 * (v - 127.5) / 128 for v in (0, 127, 255)], abs=1e-4)
 
 
-def test_pose_without_its_networks(tmp_path):
+def test_a_missing_pose_network_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match="fsanet"):
         HeadPose(tmp_path)
 
 
-def test_pose_error_is_the_mean_of_the_angles_differences():
+def test_pose_error_is_the_mean_absolute_difference_of_the_angles():
     found = pose_error(np.float32([10, -5, 2]), np.float32([7, 1, 2]))
     assert found == {"yaw": 3, "pitch": 6, "roll": 0, "pose_mae": 3}
 
@@ -96,7 +96,7 @@ def test_likeness_by_hand():
 
 
 @pytest.mark.skipif(not (find_spec("dlib") and find_spec("face_recognition_models")), reason="dlib is optional")
-def test_the_same_person_is_recognised_and_less_so_when_blurred(faces, landmarks):
+def test_a_later_frame_of_the_same_person_is_more_alike_than_a_blurred_one(faces, landmarks):
     identity, box = IdentityMetric(), landmarks.find(faces[0]).box
     first = identity.descriptor(faces[0], box)
     assert first.shape == (128,)

@@ -1,4 +1,4 @@
-"""LPIPS, DISTS and the Fréchet distance, with measuring networks of random numbers."""
+"""LPIPS, DISTS and the Fréchet distance, with metric networks of random weights."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from bench.metrics.vgg16 import Vgg16
 
 @pytest.fixture(scope="module")
 def pair(faces) -> tuple:
-    """A small original and three ever more blurred ones."""
+    """(three increasingly blurred versions of a small picture, the picture itself three times)"""
     truth = cv2.resize(faces[0], (64, 64), interpolation=cv2.INTER_AREA)
     return to_tensor([cv2.GaussianBlur(truth, (0, 0), s) for s in (0.6, 1.5, 4)]), to_tensor([truth] * 3)
 
@@ -31,7 +31,7 @@ def test_stages_have_vgg16s_shapes_and_pooling_keeps_a_constant(losses):
     assert torch.allclose(pooled[..., 1:, 1:], torch.tensor(3.0))
 
 
-def test_rounded_stages_are_near_the_exact(losses, pair):
+def test_bf16_stages_are_near_the_exact_ones(losses, pair):
     exact, rounded = (Vgg16(losses / "lpips_vgg16.pth", bf16)(pair[0]) for bf16 in (False, True))
     for a, b in zip(exact, rounded, strict=True):
         assert b.dtype == torch.float32
@@ -58,7 +58,7 @@ def test_dists_is_zero_for_equal_images_and_grows_with_blur(losses, pair):
 
 
 def test_dists_formula_by_hand(tmp_path):
-    """All weight on the image's own three channels, so that its means and covariances can be computed here."""
+    """All weight is on the three channels of the image itself, so that means and covariances can be computed here."""
     alpha, beta = np.zeros(1475), np.zeros(1475)
     alpha[:3], beta[:3] = (1, 2, 3), (4, 0, 2)
     state = {"alpha": alpha.reshape(1, -1, 1, 1), "beta": beta.reshape(1, -1, 1, 1)}
@@ -75,7 +75,7 @@ def test_dists_formula_by_hand(tmp_path):
 
 
 def whitened(samples: int, size: int) -> np.ndarray:
-    """Numbers of mean exactly 0 and covariance exactly 1."""
+    """Samples (samples, size) with a mean of exactly 0 and a covariance that is exactly the identity."""
     x = np.random.default_rng(3).normal(size=(samples, size))
     x -= x.mean(0)
     return x @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T
@@ -85,7 +85,7 @@ def test_frechet_distance_of_gaussians_with_a_known_answer():
     x = whitened(200, 6)
     widths, means = np.array([[1, 2, 3, 0.5, 1, 0], [2, 2, 1, 0.5, 0, 3]]), np.array([[0.0] * 6, [1, 0, 0, 2, 0, 0]])
     a, b = x * widths[0] + means[0], x[::-1] * widths[1] + means[1]
-    # For covariances that commute it is the sum of squared differences of means and of deviations.
+    # If the covariances commute, the distance is the sum of squared differences of the means and of the deviations.
     wanted = ((means[0] - means[1]) ** 2).sum() + ((widths[0] - widths[1]) ** 2).sum()
     assert frechet_distance(a, b) == pytest.approx(wanted, rel=1e-6)
     turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(6, 6)))
@@ -93,7 +93,7 @@ def test_frechet_distance_of_gaussians_with_a_known_answer():
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
 
 
-def test_frechet_distance_with_fewer_samples_than_numbers():
+def test_frechet_distance_with_fewer_samples_than_dimensions():
     x = np.random.default_rng(0).normal(size=(10, 64))
     assert frechet_distance(x, x) == pytest.approx(0, abs=1e-5)
     assert frechet_distance(x, x + 2) == pytest.approx(64 * 4, rel=1e-6)

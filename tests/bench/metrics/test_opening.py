@@ -1,4 +1,4 @@
-"""Whether lips and lids open with the original's, on the shipped clip's frames."""
+"""Whether lips and lids open together with the original's, on frames of the shipped clip."""
 
 import math
 
@@ -21,11 +21,11 @@ def test_correlation():
     assert math.isnan(correlation([1, 2, 3], [5, 5, 5]))
 
 
-def test_the_same_frames_follow_wholly_and_a_still_one_not_at_all(openings, faces):
+def test_identical_frames_follow_fully_and_a_still_frame_does_not(openings, faces):
     run = faces[::3]
     found = openings.judge(run, {"same": run, "still": [run[0]] * len(run), "backwards": run[::-1]})
     assert found["same"] == pytest.approx({"lips_follow": 1, "lids_follow": 1})
-    # The mesh looks within the original's box, which moves a little: what it sees of a still picture is not quite still.
+    # The mesh uses the original's box, which moves a little, so its points on a still picture move a little as well.
     assert not found["still"]["lips_follow"] > 0.7
     assert found["backwards"]["lips_follow"] < 0.9
 
@@ -37,13 +37,13 @@ def test_frames_without_a_face_are_left_out(openings, faces):
     assert math.isnan(openings.judge([blank] * 4, {"same": [blank] * 4})["same"]["lips_follow"])
 
 
-def test_an_open_mouth_measures_wider(faces):
+def test_the_lip_opening_is_relative_to_the_distance_of_the_eyes(faces):
     points = np.zeros((468, 2), np.float32)
     points[33], points[263], points[13], points[14] = (80, 100), (180, 100), (130, 180), (130, 205)
     assert lips_opening(points) == pytest.approx(0.25)
 
 
-def test_a_torn_face_is_broken(faces):
+def test_a_missing_or_far_shifted_face_counts_as_broken(faces):
     landmarks, frame = Landmarks(), faces[0]
     face = landmarks.find(frame)
     assert landmarks.judge(frame, face)["broken"] == 0

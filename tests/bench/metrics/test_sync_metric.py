@@ -1,4 +1,4 @@
-"""The lip-sync score finds a planted shift, with an expert that reads brightness and loudness."""
+"""The lip-sync score finds a known shift, with an expert that compares brightness and loudness."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ BOXES = np.tile(np.int16([[90, 160, 165, 200], [105, 100, 150, 160], [75, 85, 18
 
 
 class Reader:
-    """Brightness of five frames and loudness of five times four mel rows, each as five numbers."""
+    """An expert whose embeddings are the brightness of five frames and the loudness of five groups of four mel rows."""
 
     times = 5
 
@@ -26,8 +26,8 @@ class Reader:
 
 
 def planted(shift: int) -> tuple:
-    """Frames whose brightness is the loudness ``shift`` frames later, and the sound: mel rows 4f −
-    3 … 4f are frame f's."""
+    """(frames whose brightness is the loudness ``shift`` frames later, mel rows of the sound); mel rows
+    4f − 3 … 4f belong to frame f."""
     level = np.random.default_rng(7).uniform(0, 1, FRAMES + 40).astype(np.float32)
     frames = torch.from_numpy(level[20 : 20 + FRAMES]).view(-1, 1, 1, 1).expand(-1, 3, 16, 16)
     mel = np.repeat(level[20 - shift :][:FRAMES], 4)[3:, None].repeat(80, 1)
@@ -41,7 +41,7 @@ def score(frames, mel, boxes=BOXES, first=10, length=50) -> dict:
 
 
 @pytest.mark.parametrize("shift", [-9, -1, 0, 4, 15])
-def test_a_planted_shift_is_found(shift):
+def test_a_known_shift_is_found(shift):
     found = score(*planted(shift))
     assert found["sync_offset"] == shift
     assert found["sync_hit"] == float(abs(shift) <= 1)
@@ -68,7 +68,7 @@ def test_windows_without_a_face_do_not_count():
     assert all(np.isnan(v) for v in score(frames, mel, boxes).values())
 
 
-def test_too_short_a_clip_has_no_score():
+def test_a_clip_that_is_too_short_has_no_score():
     frames, mel = planted(0)
     faces = face_embeddings(Reader(), frames[:12], BOXES[:12])
     assert all(np.isnan(v) for v in scores(faces, sound_embeddings(Reader(), mel, -REACH, 8 + 2 * REACH, 12)).values())
@@ -76,7 +76,7 @@ def test_too_short_a_clip_has_no_score():
         sound_embeddings(Reader(), mel, 0, 4, 4)
 
 
-def test_the_trained_experts_file_is_read(tmp_path):
+def test_the_file_of_a_trained_expert_is_loaded(tmp_path):
     torch.save({"model": SyncNet(4).state_dict(), "width": 4, "times": 5}, tmp_path / "sync.pt")
     expert = load_expert(tmp_path / "sync.pt")
     assert not expert.training

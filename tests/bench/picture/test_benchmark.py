@@ -1,4 +1,4 @@
-"""``facewire bench`` on a short clip: what it counts, what it writes, and what it refuses."""
+"""``facewire bench`` on a short clip: its counts, its output files, and its errors."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ def point(codec, label, rate, mode="", **figures):
     return {"codec": codec, "mode": mode, "label": label, "figures": {RATE: rate, "bpp": rate, **figures}}
 
 
-def test_a_keyframe_is_spread_over_a_call_of_a_minute():
+def test_the_bytes_of_a_keyframe_are_spread_over_a_one_minute_call():
     figures = Cost(keyframe=3000, rest=1000, frames=250, encode_ms=2, decode_ms=1).figures()
     assert figures["bpp"] == pytest.approx(4000 * 8 / (250 * PIXELS))
     assert figures["bpp_video"] == pytest.approx(1000 * 8 / (250 * PIXELS))
@@ -46,7 +46,7 @@ def test_a_keyframe_is_spread_over_a_call_of_a_minute():
     assert figures["kbps_60s"] == pytest.approx(9000 * 8 / 60 / 1000)
 
 
-def test_ours_is_set_against_the_best_of_all_rivals():
+def test_facewire_is_compared_with_the_best_rival():
     points = [
         point("facewire", "8x8@5", 1.0, lpips=0.1, psnr=25.0),
         point("av1", "a", 4.0, "best", lpips=0.2, psnr=25.0),
@@ -62,14 +62,14 @@ def test_ours_is_set_against_the_best_of_all_rivals():
     assert "dists" not in found
 
 
-def test_the_rival_beside_ours_costs_what_ours_costs_if_one_does():
+def test_the_rival_shown_next_to_facewire_is_the_nearest_in_rate():
     cheap, near, dear = (point("av1", str(r), r, lpips=v, psnr=0) for r, v in ((0.5, 0.4), (1.2, 0.3), (1.3, 0.1)))
     assert nearest_rival([cheap, near, dear], 1.0) is near
     assert nearest_rival([dear, near], 0.1) is near
     assert nearest_rival([point("facewire", "a", 1.0)], 1.0) is None
 
 
-def test_compressais_form():
+def test_results_have_the_compressai_format():
     first, second = compressai([
         point("av1", "b", 2.0, "best", psnr=30.0, encode_ms=2.0), point("facewire", "a", 1.0, psnr=25.0),
         point("av1", "a", 1.0, "best", psnr=28.0, encode_ms=4.0),
@@ -82,7 +82,7 @@ def test_compressais_form():
     assert set(first) == {"name", "description", "results"}
 
 
-def test_where_the_picture_is_small_only_low_qualities_are_run():
+def test_small_formats_are_run_at_low_qualities_only():
     settings = rival_settings(["av1"], ["best"], FORMATS)
     assert [q for _, _, f, q in settings if str(f) == "256px@25"] == [35, 45, 55, 63]
     assert [q for _, _, f, q in settings if str(f) == "64px@5"] == [55, 63]
@@ -109,7 +109,7 @@ def test_a_video_of_another_size_is_cropped_to_the_face(data, tmp_path):
     assert np.abs(before[:8000] - after[:8000]).max() < 1e-3
 
 
-def test_every_rung_is_coded_as_such(data, tmp_path):
+def test_every_tick_mode_is_coded_with_its_own_tick_length(data, tmp_path):
     clip = data / "dev" / "astronaut.mp4"
     pictures = {}
     for tick_mode in range(3):
@@ -121,7 +121,7 @@ def test_every_rung_is_coded_as_such(data, tmp_path):
     assert pictures == {0: 9, 1: 17, 2: 29}
 
 
-def test_the_command_writes_json_csv_and_a_page_that_stands_alone(data, losses, tmp_path):
+def test_the_command_writes_json_csv_and_a_self_contained_page(data, losses, tmp_path):
     clip, out = data / "dev" / "astronaut.mp4", tmp_path / "out"
     given = ["--codecs", "h264", "--modes", "low-delay", "--formats", "256px@25,64px@5", "--losses", str(losses), "--every", "20"]
     done = CliRunner().invoke(app, ["bench", str(clip), "--out", str(out), *given, "--threads", "1", "--json"])
@@ -133,7 +133,7 @@ def test_the_command_writes_json_csv_and_a_page_that_stands_alone(data, losses, 
     assert [p["label"] for p in ours] == [our_setting(*s).label for s in OUR_SETTINGS]
     for p in found["points"]:
         assert {"psnr", "ssim", "lpips", "dists", "fd_vgg16", "lmd", "motion"} <= set(p["figures"]), p
-    # What the .fw file's own count says is what is told here.
+    # The reported figures agree with the counts of the .fw file.
     count = encode_file(clip, tmp_path / "a.fw", StreamConfig(crop="none", keyframe="first")).count
     assert ours[0]["figures"]["bpp_video"] == pytest.approx(count.video_bytes * 8 / (43 * PIXELS))
     assert ours[0]["figures"]["bpp"] == pytest.approx((count.video_bytes + count.keyframe_bytes) * 8 / (43 * PIXELS))
@@ -146,7 +146,7 @@ def test_the_command_writes_json_csv_and_a_page_that_stands_alone(data, losses, 
     assert "/*DATA*/" not in page
 
 
-def test_what_cannot_be_done_is_told_in_a_line(data, tmp_path):
+def test_bad_arguments_are_reported(data, tmp_path):
     clip = str(data / "dev" / "astronaut.mp4")
     for given, reason in (
         ([str(tmp_path / "none.mp4")], "no such file"),
@@ -160,12 +160,12 @@ def test_what_cannot_be_done_is_told_in_a_line(data, tmp_path):
         assert not (tmp_path / "o").exists()
 
 
-def test_both_modes_are_named_by_one_word():
+def test_the_word_both_selects_both_modes():
     assert _modes("both") == _modes(None) == MODES
     assert _modes("best") == ["best"]
 
 
-def test_a_rivals_point_that_fails_is_told_and_the_others_stay(data, losses, tmp_path, monkeypatch):
+def test_a_failed_rival_point_is_reported_and_the_others_are_kept(data, losses, tmp_path, monkeypatch):
     def point_of(truth, numbers, codec, mode, form, quality):
         if quality == 43:
             raise FfmpegError("it gave up")
@@ -183,8 +183,8 @@ def test_a_rivals_point_that_fails_is_told_and_the_others_stay(data, losses, tmp
     assert kept == [1, 2]
 
 
-def test_every_keyframe_but_the_first_is_scaled_with_the_rest(data, tmp_path):
-    """A clip with a scene cut: what the second keyframe costs comes again in every minute."""
+def test_later_keyframes_are_scaled_to_a_minute_and_the_first_is_not(data, tmp_path):
+    """The clip has a scene cut: the cost of the second keyframe is counted again for every repetition of the clip."""
     clip = tmp_path / "cut.mkv"
     frames = list(file_frames(data / "dev" / "astronaut.mp4"))
     write_lossless(clip, [*frames, *(255 - f[:, ::-1] for f in frames)], None)
@@ -195,8 +195,8 @@ def test_every_keyframe_but_the_first_is_scaled_with_the_rest(data, tmp_path):
     assert found["best"].keyframe + found["best"].rest == count.keyframe_bytes + count.video_bytes
 
 
-def test_benchmarks_need_nothing_that_their_extra_does_not_bring():
-    """``pip install facewire[bench]`` brings no onnx, which training has."""
+def test_benchmarks_need_only_what_their_extra_installs():
+    """``pip install facewire[bench]`` does not install onnx, which only training needs."""
     names = ("benchmark", "quality", "keyframe_curve", "contact_sheet", "moved_frames", "refresh_gain", "upsample_split")
     wanted = "; ".join(f"import bench.picture.{name}" for name in names)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Both networks are trained by the clock, go on where they stopped, and end in one table."""
+"""Both networks are trained for a given time, resume where they stopped, and are listed in one table."""
 
 import pytest
 
@@ -22,7 +22,7 @@ class Sampler:
 
 
 def clocked(monkeypatch, tmp_path, kind):
-    """A clocked trainer with everything about it real but the network, the data and the time that a step takes."""
+    """A clocked trainer with a stand-in for the network, the data and the clock (one second a step); the rest is real."""
     clock = iter(range(10_000))
     monkeypatch.setattr("bench.picture.compare_networks.time.perf_counter", lambda: float(next(clock)))
     monkeypatch.setattr("bench.picture.compare_networks.Cache", lambda folder: None)
@@ -41,7 +41,7 @@ def clocked(monkeypatch, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", [ClockedCall, ClockedPaper])
-def test_a_stage_takes_its_time_over_all_resumes(monkeypatch, tmp_path, kind):
+def test_the_time_of_a_stage_is_counted_across_resumes(monkeypatch, tmp_path, kind):
     said = []
     trainer = clocked(monkeypatch, tmp_path, kind)
     train_for(trainer, 60.0, said.append)

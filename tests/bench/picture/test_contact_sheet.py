@@ -1,4 +1,4 @@
-"""The sheet shows both ends of the order and says which is which."""
+"""The sheet shows the best and the worst people and frames, in order."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 from bench.picture.contact_sheet import LINE, SIDE, Judged, choose, main, sheet, strip
 
 
-def test_both_ends_and_what_lies_between():
+def test_choices_are_evenly_spread_and_include_both_ends():
     assert choose("abcdefghi", 3) == ["a", "e", "i"]
     assert choose("ab", 8) == ["a", "b"]
 
@@ -24,7 +24,7 @@ def test_best_person_first_and_their_worst_frame_on_the_right():
     assert shown == [[10, 20], [40, 50]]
 
 
-def test_strip_holds_all_three():
+def test_a_strip_contains_keyframe_picture_and_output():
     picture = np.zeros((3, 8, 8), np.float32)
     picture[0, :, 4:] = 1
     got = strip(np.full((256, 256, 3), 40, np.uint8), picture, np.full((256, 256, 3), 200, np.uint8))
@@ -35,6 +35,6 @@ def test_strip_holds_all_three():
     assert list(got[0, SIDE]) == [0, 0, 0]
 
 
-def test_nothing_to_show_is_one_line(tmp_path, capsys):
+def test_an_empty_folder_gives_a_one_line_error(tmp_path, capsys):
     assert main([str(tmp_path), str(tmp_path), str(tmp_path / "a.png")]) == 1
     assert capsys.readouterr().err == f"no *.mp4 in {tmp_path}\n"

@@ -1,4 +1,4 @@
-"""Judged frames: every place between two sent pictures comes in turn."""
+"""Judged frames: they take every position between two sent pictures in turn."""
 
 from collections import Counter
 
@@ -7,13 +7,13 @@ import pytest
 from bench.picture.judged_frames import sampled
 
 
-def test_all_frames_or_each_seventh():
+def test_every_frame_or_every_seventh_is_judged():
     assert sampled(3, 1) == [0, 1, 2]
     assert sampled(24, 7) == [3, 10, 17]
 
 
 @pytest.mark.parametrize("every", [10, 12, 20, 25, 50, 125])
-def test_every_place_comes_equally_often(every):
+def test_every_position_is_judged_equally_often(every):
     found = sampled(every * 20, every)
     assert len(found) == 20
     assert set(Counter(n % 10 for n in found).values()) == {2}
@@ -21,7 +21,7 @@ def test_every_place_comes_equally_often(every):
 
 
 @pytest.mark.parametrize("every", [10, 25, 50])
-def test_a_short_clip_has_one_at_least_and_none_twice(every):
+def test_a_short_clip_has_at_least_one_judged_frame_and_none_twice(every):
     for frames in range(1, 120):
         found = sampled(frames, every)
         assert found

@@ -1,4 +1,4 @@
-"""The keyframe's curve: smaller files, and what the drawn video loses by them."""
+"""The keyframe's curve: the size of the keyframe's file against the quality of the rendered video."""
 
 import json
 
@@ -11,7 +11,7 @@ from bench.picture import keyframe_curve
 from bench.picture.keyframe_curve import LOSSLESS, main, table
 
 
-def test_a_coarser_keyframe_is_smaller_and_draws_worse(data, losses, tmp_path, monkeypatch):
+def test_a_coarser_keyframe_is_smaller_and_the_video_rendered_from_it_is_worse(data, losses, tmp_path, monkeypatch):
     monkeypatch.setattr(keyframe_curve, "SETTINGS", (("avif", 10), ("avif", 80), ("webp", 80)))
     out, said = tmp_path / "out.json", []
     assert (
@@ -29,7 +29,7 @@ def test_a_coarser_keyframe_is_smaller_and_draws_worse(data, losses, tmp_path, m
     assert cv2.imread(str(tmp_path / "p.png")).shape[1] > 500
 
 
-def test_the_table_tells_the_difference():
+def test_the_table_shows_the_difference():
     rows = {
         LOSSLESS: {"bytes": 3.0, "keyframe_psnr": 99.0, "psnr": 25.0},
         "avif 60": {"bytes": 2.0, "keyframe_psnr": 40.0, "psnr": 24.9},
@@ -37,6 +37,6 @@ def test_the_table_tells_the_difference():
     assert table(rows).splitlines()[-1] == "| avif 60 | 2 | 40.0 dB | 24.900 (-0.100) |"
 
 
-def test_an_empty_folder_is_told(tmp_path, capsys):
+def test_an_empty_folder_is_reported(tmp_path, capsys):
     assert main([str(tmp_path), str(tmp_path), str(tmp_path / "o.json")]) == 1
     assert "holds no dev/*.mp4" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What a moved frame is worth, on generated people."""
+"""The quality of warped frames, on generated people."""
 
 import json
 
@@ -30,6 +30,6 @@ def test_the_table_has_a_row_for_each_distance():
     assert table({2: ways}).splitlines()[-1] == "| 2 | 25.48 dB, 0.080 | 25.10 dB, 0.080 | 25.48 dB, 0.100 |"
 
 
-def test_an_empty_folder_is_told(tmp_path, capsys):
+def test_an_empty_folder_is_reported(tmp_path, capsys):
     assert main([str(tmp_path), str(tmp_path), str(tmp_path / "o.json")]) == 1
     assert "holds no dev/*.mp4" in capsys.readouterr().err

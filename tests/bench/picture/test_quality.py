@@ -1,4 +1,4 @@
-"""``bench.picture.quality`` on a short clip with the shipped weights and measuring networks of random numbers."""
+"""``bench.picture.quality`` on a short clip with the shipped weights and metric networks of random weights."""
 
 import json
 import math
@@ -13,33 +13,33 @@ from bench.picture.quality import FIGURES, main, mean, middle_run, tables, worst
 from models.lipsync.syncnet import SyncNet
 
 
-def test_which_frames_are_judged_for_lip_sync():
+def test_lip_sync_is_judged_on_a_run_in_the_middle_of_the_clip():
     assert middle_run(250, 2.0) == list(range(100, 150))
     assert middle_run(28, 2.0) == list(range(28))
 
 
-def test_mean_leaves_out_what_is_missing():
+def test_mean_ignores_missing_values():
     found = mean([{"a": 1.0, "b": math.nan}, {"a": 3.0, "b": 5.0}, {"c": math.nan}])
     assert (found["a"], found["b"]) == (2.0, 5.0)
     assert math.isnan(found["c"])
     assert mean([]) == {}
 
 
-def test_the_worst_quarter_of_the_clips():
+def test_worst_is_the_mean_of_the_worst_quarter_of_the_clips():
     assert worst([0.1, 0.5, 0.2, 0.3, 0.4, 0.0, 0.6, 0.2]) == pytest.approx(0.55)
     assert worst([0.3]) == 0.3
     assert math.isnan(worst([0.3, math.nan]))
     assert math.isnan(worst([]))
 
 
-def test_the_table_shows_what_is_known_alone():
+def test_the_table_shows_only_known_figures():
     _, markdown = tables({"ours": {"psnr": 25.123, "lpips": 0.1234}, "held": {"psnr": math.inf, "lpips": math.nan}})
     lines = markdown.splitlines()
     assert lines[0] == "| | ours | held |"
     assert lines[2:] == ["| PSNR, dB ↑ | 25.12 | inf |", "| LPIPS (AlexNet) ↓ | 0.123 | – |"]
 
 
-def test_panel_says_what_it_leaves_out(faces, losses, tmp_path):
+def test_the_panel_reports_which_metrics_it_leaves_out(faces, losses, tmp_path):
     (tmp_path / "lpips_alexnet.pth").write_bytes((losses / "lpips_alexnet.pth").read_bytes())
     panel = Panel(tmp_path)
     assert any("lpips_vgg16.pth is missing" in note for note in panel.notes)
@@ -53,7 +53,7 @@ def test_panel_says_what_it_leaves_out(faces, losses, tmp_path):
     assert (panel.judged, panel.faceless) == (2, 1)
 
 
-def test_a_whole_run(data, losses, tmp_path, capsys):
+def test_a_complete_run(data, losses, tmp_path, capsys):
     torch.manual_seed(0)
     torch.save({"model": SyncNet(4).state_dict(), "width": 4, "times": 5}, tmp_path / "sync.pt")
     (tmp_path / "sync.json").write_text('{"astronaut.mp4": {"confidence": 0.2, "offset": 1}}')
@@ -116,7 +116,7 @@ def test_a_whole_run(data, losses, tmp_path, capsys):
         ({"more": ["--offsets", "dev"]}, "no sync.json"),
     ],
 )  # fmt: skip
-def test_errors_are_one_line(change, reason, data, losses, tmp_path, monkeypatch, capsys):
+def test_errors_are_reported_in_one_line(change, reason, data, losses, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dev").write_text("{}]")
     given = {"data": str(data), "losses": str(losses), "out": "out.json", "more": []} | change
@@ -127,7 +127,7 @@ def test_errors_are_one_line(change, reason, data, losses, tmp_path, monkeypatch
     assert not (tmp_path / "out.json").exists()
 
 
-def test_a_file_that_holds_no_weights(data, losses, tmp_path, capsys):
+def test_a_weights_file_without_weights_is_reported(data, losses, tmp_path, capsys):
     (tmp_path / "lpips_alexnet.pth").write_text("no weights")
     assert main([str(data), str(tmp_path), str(tmp_path / "out.json")]) == 1
     error = capsys.readouterr().err

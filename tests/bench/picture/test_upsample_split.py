@@ -1,4 +1,4 @@
-"""Each size is judged with and without sound; bad input is one line. The distances are of random numbers."""
+"""Each size is judged with and without sound; bad input gives a one-line error. The distance networks have random weights."""
 
 import json
 
@@ -24,7 +24,7 @@ def test_every_size_is_judged(data, losses, tmp_path, capsys):
     assert "64x64" in capsys.readouterr().out
 
 
-def test_speech_gain_counts_clips_with_sound_alone():
+def test_speech_gain_counts_only_clips_with_sound():
     def row(heard, deaf):
         cell = {"no_speech": deaf, "not_projected": 20.0, "bicubic": 10.0} | ({"speech": heard} if heard else {})
         return {f"{s}_{m}": {"psnr": v, "lpips": v / 100} for s in SIZES for m, v in cell.items()}
@@ -35,7 +35,7 @@ def test_speech_gain_counts_clips_with_sound_alone():
     assert mean["8_no_speech"]["psnr"] == 27.0
 
 
-def test_bad_input_is_one_line(data, losses, tmp_path, capsys):
+def test_bad_input_gives_a_one_line_error(data, losses, tmp_path, capsys):
     assert main([str(tmp_path), str(losses), str(tmp_path / "out.json")]) == 1
     assert main([str(data), str(tmp_path), str(tmp_path / "out.json")]) == 1
     lines = capsys.readouterr().err.splitlines()

@@ -1,4 +1,4 @@
-"""The networks' inputs are those of ``decode_file``, and each variant differs from ours in what it should."""
+"""The networks get the same inputs as in ``decode_file``, and each variant differs from ours only as intended."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from models.training.evaluate import STEP
 
 @pytest.fixture(scope="module")
 def sent(data, tmp_path_factory):
-    """The clip, and the folder that its ``.fw`` file lies in."""
+    """(the transmitted clip, the folder that contains its ``.fw`` file)"""
     folder = tmp_path_factory.mktemp("sent")
     return transmit(data / "dev" / "astronaut.mp4", folder, Interpolator()), folder
 
@@ -27,7 +27,7 @@ def renderer() -> Renderer:
     return Renderer(threads=1)
 
 
-def test_inputs_are_what_decode_file_gives_the_network(sent, tmp_path, monkeypatch):
+def test_inputs_equal_those_that_decode_file_gives_the_network(sent, tmp_path, monkeypatch):
     given, keyframes = [], []
 
     class Recorder:
@@ -52,20 +52,20 @@ def test_inputs_are_what_decode_file_gives_the_network(sent, tmp_path, monkeypat
     assert found.cost["lowres_psnr_db"] > 42
 
 
-def test_at_25_a_second_every_frames_own_picture_is_there(sent, data, tmp_path):
+def test_at_25_pictures_a_second_every_frame_has_its_own_picture(sent, data, tmp_path):
     every = transmit(data / "dev" / "astronaut.mp4", tmp_path, Interpolator(), 25)
     assert len(every.frames) == 43
     assert every.cost == {}
     for n in (0, 7, 21, 42):
         wanted = ycbcr_to_rgb(quantise(sample(every.truth[n]), STEP)).transpose(2, 0, 1) / 255
         assert np.allclose(every.frames[n].pictures[2], wanted, atol=1e-6)
-        # The same sound; up to the frame's own time, for what lies after it isn't known in both.
+        # The sound is the same, compared only up to the frame's own time: what follows isn't known in both cases.
         assert np.abs(every.frames[n].speech[:12] - sent[0].frames[n].speech[:12]).mean() < 0.1
     with pytest.raises(ValueError, match="5 or 25"):
         transmit(data / "dev" / "astronaut.mp4", tmp_path, Interpolator(), 10)
 
 
-def test_baselines_have_the_keyframe_and_picture_that_ours_has(sent, renderer):
+def test_baselines_use_the_same_keyframe_and_picture_as_ours(sent, renderer):
     clip, _ = sent
     held, difference, bicubic = (renderer.render(v, clip, [0, 30]) for v in ("held", "difference", "bicubic"))
     assert all(np.array_equal(x, clip.keyframe.rgb) for x in held)
@@ -77,7 +77,7 @@ def test_baselines_have_the_keyframe_and_picture_that_ours_has(sent, renderer):
     assert np.abs(np.diff(bicubic[1].astype(int), axis=0)).mean() < np.abs(np.diff(held[1].astype(int), axis=0)).mean()
 
 
-def test_ablations_take_away_speech_and_keyframe(sent, renderer):
+def test_ablations_remove_speech_keyframe_or_shape(sent, renderer):
     clip, _ = sent
     variants = ("ours", "no_speech", "no_keyframe", "no_shape")
     ours, silent, plain, shapeless = (renderer.render(v, clip, [30])[0].astype(int) for v in variants)
@@ -88,7 +88,7 @@ def test_ablations_take_away_speech_and_keyframe(sent, renderer):
     assert np.abs(plain - truth).mean() > 1.5 * np.abs(ours - truth).mean()
 
 
-def test_no_animation_needs_the_checkpoint_and_leaves_the_keyframe_where_it_is(sent, renderer, tmp_path):
+def test_no_animation_needs_the_checkpoint_and_does_not_move_the_keyframe(sent, renderer, tmp_path):
     clip, _ = sent
     with pytest.raises(ValueError, match="no_animation cannot be drawn"):
         renderer.render("no_animation", clip, [0])

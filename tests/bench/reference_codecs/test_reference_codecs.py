@@ -1,4 +1,4 @@
-"""Every rival really codes and decodes, in both modes, and pays for its pictures alone."""
+"""Every rival really encodes and decodes, in both modes, and only its pictures are counted."""
 
 from dataclasses import replace
 
@@ -21,20 +21,20 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
 
 
-def test_this_ffmpeg_has_them_all():
+def test_the_installed_ffmpeg_has_all_encoders():
     assert encoders() == frozenset(CODECS)
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", list(CODECS))
-def test_a_rival_gives_its_pictures_back(crops, name, mode):
+def test_each_rival_decodes_the_pictures_that_it_encoded(crops, name, mode):
     codec = CODECS[name]
     coded = encode(crops, codec, mode, codec.qualities[0], SMALL)
     pictures, seconds = decode(coded, codec, SMALL)
     sent = shrunk(crops, SMALL)
     assert len(pictures) == len(sent) == len(coded.sizes) == 9
     assert min(psnr(a, b) for a, b in zip(pictures, sent, strict=True)) > 28
-    # Only the first is a keyframe; nothing but pictures is counted.
+    # Only the first picture is a keyframe; only pictures are counted.
     assert coded.sizes[0] > max(coded.sizes[1:])
     assert sum(coded.sizes) <= len(coded.stream)
     assert coded.encode_seconds >= 0
@@ -43,20 +43,20 @@ def test_a_rival_gives_its_pictures_back(crops, name, mode):
     assert sum(floor.sizes) < sum(coded.sizes) / 2
 
 
-def test_settings_are_no_part_of_the_stream(crops):
+def test_the_stream_does_not_contain_the_encoder_settings(crops):
     for name, text in (("h264", b"x264"), ("h265", b"x265")):
         assert text not in encode(crops[:5], CODECS[name], "low-delay", 51, SMALL).stream
 
 
-def test_low_delay_shows_every_picture_in_the_order_it_was_coded(crops):
-    """A frame that was coded after a later one would have to be waited for."""
+def test_low_delay_codes_pictures_in_the_order_in_which_they_are_shown(crops):
+    """A frame coded after a later one would add delay."""
     for name in ("h264", "h265", "av1"):
         coded = encode(crops, CODECS[name], "low-delay", CODECS[name].qualities[1], Format(64, 1))
         pictures, _ = decode(coded, CODECS[name], Format(64, 1))
         assert len(pictures) == len(coded.sizes) == len(crops)
 
 
-def test_what_is_shown_is_held_until_the_next_picture(crops):
+def test_a_picture_is_held_until_the_next_one(crops):
     pictures = shrunk(crops[:12], SMALL)
     frames = shown(pictures, SMALL, 12)
     assert [f.shape for f in frames] == [(256, 256, 3)] * 12
@@ -71,7 +71,7 @@ def test_formats_have_names():
         parse_format("12px@1")
 
 
-def test_a_failing_encoder_is_told_in_a_line(crops):
+def test_a_failing_encoder_gives_a_one_line_error(crops):
     with pytest.raises(FfmpegError, match=r"ffmpeg failed: .+") as told:
         encode(crops[:2], replace(CODECS["h264"], encoder="nonesuch"), "low-delay", 36, SMALL)
     assert "\n" not in str(told.value)

@@ -1,4 +1,4 @@
-"""``bench.speed.precision`` on a short clip: fp32 is the measure, the others lie near it."""
+"""``bench.speed.precision`` on a short clip: fp32 is the reference, the other precisions are close to it."""
 
 import json
 
@@ -26,11 +26,11 @@ def test_every_precision_is_judged_and_compared_with_fp32(data, losses, tmp_path
     assert any(line.startswith("| dB from fp32, worst frame ↑ |  |") for line in lines)
 
 
-def test_rounding_to_levels_is_the_least_distance():
+def test_the_smallest_distance_is_that_of_rounding_to_whole_levels():
     assert decibels(0.0) == pytest.approx(58.9, abs=0.05)
     assert decibels(255.0**2) == 0
 
 
-def test_a_folder_without_clips_is_one_line(losses, tmp_path, capsys):
+def test_a_folder_without_clips_gives_a_one_line_error(losses, tmp_path, capsys):
     assert main([str(tmp_path), str(losses), str(tmp_path / "out.json")]) == 1
     assert capsys.readouterr().err == f"{tmp_path} holds no dev/*.mp4\n"

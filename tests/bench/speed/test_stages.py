@@ -1,4 +1,4 @@
-"""The table of what a call's steps take."""
+"""The table of the times of a call's steps."""
 
 import pytest
 
@@ -12,12 +12,12 @@ def test_every_step_is_measured():
     assert all(ms > 0 for *_, ms in rows)
 
 
-def test_the_sums():
+def test_the_table_sums_milliseconds_a_second_for_sender_and_receiver():
     rows = [("sender", "tick", "a", 2.0), ("receiver", "frame", "b", 10.0), ("receiver", "keyframe", "c", 99.0)]
     assert table(rows).splitlines()[-2:] == ["| sender | **all** | | | **10** |", "| receiver | **all** | | | **250** |"]
 
 
-def test_a_device_that_is_not_there_is_one_line(capsys):
+def test_an_unknown_device_gives_a_one_line_error(capsys):
     assert main(["--ticks", "1", "--device", "toaster"]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
     with pytest.raises(SystemExit):

@@ -1,4 +1,4 @@
-"""Files as they are found: with damaged packets, holes, and clocks that jump."""
+"""Files as they occur in practice: with damaged packets, gaps, and time stamps that jump."""
 
 import logging
 from collections.abc import Callable
@@ -18,8 +18,8 @@ SECONDS = FRAMES / 25
 
 
 def written(path: Path, number: Callable[[int], int] = lambda i: i, sound_from: Callable[[float], float] = lambda t: t) -> Path:
-    """Two seconds of pictures and a tone. ``number``: when the i-th picture is shown, in 1/25 s; ``sound_from``: the same of
-    sound, in seconds."""
+    """Write two seconds of pictures and a tone. ``number(i)`` is the time of the i-th picture in 1/25 s; ``sound_from(t)``
+    is the time, in seconds, of the sound of second ``t``."""
     with av.open(str(path), "w") as out:
         video, audio = out.add_stream("mpeg4", rate=25), out.add_stream("aac", rate=RATE, layout="mono")
         video.width = video.height = 64
@@ -43,7 +43,7 @@ def sound(path: Path) -> np.ndarray:
 
 
 def damaged(path: Path, which: Callable[[int], bool]) -> Path:
-    """The shipped clip's pictures, those packets overwritten."""
+    """Write the shipped clip's pictures, with the packets that ``which`` selects overwritten."""
     with av.open(str(shipped_clip())) as source, av.open(str(path), "w") as out:
         stream = source.streams.video[0]
         copy = out.add_stream_from_template(stream)
@@ -56,7 +56,7 @@ def damaged(path: Path, which: Callable[[int], bool]) -> Path:
     return path
 
 
-def test_a_damaged_packet_costs_no_more_than_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_packet_costs_at_most_two_frames(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     whole = len(list(file_frames(shipped_clip())))
     with caplog.at_level(logging.WARNING):
         found = list(file_frames(damaged(tmp_path / "damaged.mp4", lambda i: i == 100)))
@@ -64,16 +64,16 @@ def test_a_damaged_packet_costs_no_more_than_itself(tmp_path: Path, caplog: pyte
     assert "1 damaged packets" in caplog.text
 
 
-def test_of_a_file_without_a_whole_packet_it_is_told(tmp_path: Path) -> None:
+def test_a_file_without_an_intact_packet_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"cannot decode|holds no pictures"):
         list(file_frames(damaged(tmp_path / "broken.mp4", lambda _: True)))
 
 
-def test_a_picture_that_stands_is_held(tmp_path: Path) -> None:
+def test_a_picture_is_held_until_the_next_time_stamp(tmp_path: Path) -> None:
     assert len(list(file_frames(written(tmp_path / "a.mkv", lambda i: i if i < 25 else i + 50)))) == FRAMES + 50
 
 
-def test_a_jump_forward_is_no_picture_for_hours(tmp_path: Path) -> None:
+def test_a_jump_of_hours_in_the_time_stamps_adds_no_pictures(tmp_path: Path) -> None:
     found = list(file_frames(written(tmp_path / "a.mkv", lambda i: i if i < 25 else i + 25 * 7200)))
     assert len(found) == FRAMES
 
@@ -85,7 +85,7 @@ def test_joined_files_follow_each_other(tmp_path: Path) -> None:
     assert len(sound(both)) / RATE == pytest.approx(2 * SECONDS, abs=0.3)
 
 
-def test_a_hole_in_the_sound_is_silence(tmp_path: Path) -> None:
+def test_a_gap_in_the_sound_becomes_silence(tmp_path: Path) -> None:
     heard = sound(written(tmp_path / "a.mkv", sound_from=lambda t: t if t < 1 else t + 0.5))
     assert len(heard) / RATE == pytest.approx(SECONDS + 0.5, abs=0.15)
     assert np.abs(heard[round(1.15 * RATE) : round(1.35 * RATE)]).max() < 0.05

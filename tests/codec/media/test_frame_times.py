@@ -1,4 +1,4 @@
-"""Files whose time stamps are missing or jumbled, and sound that changes its form or begins in the middle."""
+"""Files with missing or unordered time stamps, and sound that changes its format or starts late."""
 
 import subprocess
 from fractions import Fraction
@@ -22,7 +22,7 @@ def ffmpeg(*arguments: object) -> None:
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """75 pictures, each of another grey."""
+    """The path of a video of 75 pictures, each of a different grey."""
     path = tmp_path_factory.mktemp("counted") / "counted.mp4"
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=25, options={"bf": "3", "qp": "4"})
@@ -39,14 +39,14 @@ def greys(path: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", ["h264", "hevc"])
-def test_a_raw_stream_has_the_pictures_of_its_file(counted: Path, tmp_path: Path, kind: str) -> None:
+def test_a_raw_stream_gives_the_same_pictures_as_its_file(counted: Path, tmp_path: Path, kind: str) -> None:
     raw = tmp_path / f"raw.{kind}"
     ffmpeg("-i", counted, *(["-c", "copy"] if kind == "h264" else ["-c:v", "libx265", "-x265-params", "log-level=error"]), raw)
     assert greys(raw) == pytest.approx(range(FRAMES), abs=1)
     assert len(list(grid_frames(raw))) == FRAMES
 
 
-def test_pictures_of_an_avi_come_in_order_each_once(counted: Path, tmp_path: Path) -> None:
+def test_pictures_of_an_avi_come_in_order_and_once_each(counted: Path, tmp_path: Path) -> None:
     """AVI stores when a frame is decoded, not when it is shown."""
     ffmpeg("-i", counted, "-c", "copy", tmp_path / "a.avi")
     found = greys(tmp_path / "a.avi")
@@ -55,7 +55,7 @@ def test_pictures_of_an_avi_come_in_order_each_once(counted: Path, tmp_path: Pat
 
 
 def flashed(path: Path, at: float, seconds: float, gop: int) -> Path:
-    """A transport stream, dark and silent but for a flash and a beep of 0.2 s at ``at``."""
+    """Write a transport stream that is dark and silent except for a flash and a beep of 0.2 s at second ``at``."""
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=25, options={"g": str(gop), "sc_threshold": "0", "bf": "0"})
         audio = out.add_stream("aac", rate=RATE, layout="mono")
@@ -76,17 +76,17 @@ def seen_and_heard(frames: list[bool], sound: np.ndarray) -> tuple[float, float]
     return frames.index(True) / 25, int(np.argmax(np.abs(sound) > 0.1)) / RATE
 
 
-def test_sound_fits_the_pictures_of_a_file_cut_between_keyframes(tmp_path: Path) -> None:
+def test_sound_and_pictures_of_a_file_cut_between_keyframes_are_in_sync(tmp_path: Path) -> None:
     whole = flashed(tmp_path / "whole.ts", at=6, seconds=8, gop=50)
     data = whole.read_bytes()
     cut = tmp_path / "cut.ts"
     cut.write_bytes(data[len(data) // 188 // 5 * 188 :])
     seen, heard = seen_and_heard([bool(f.mean() > 128) for f in file_frames(cut)], np.concatenate(list(file_sound(cut))))
-    assert seen < 5.9  # something was cut off
+    assert seen < 5.9  # a part of the beginning is missing
     assert heard == pytest.approx(seen, abs=0.1)
 
 
-def test_training_lays_joined_pieces_as_a_call_does(tmp_path: Path) -> None:
+def test_training_and_calls_place_joined_files_at_the_same_times(tmp_path: Path) -> None:
     joined = tmp_path / "joined.ts"
     joined.write_bytes(
         flashed(tmp_path / "a.ts", at=9, seconds=2, gop=25).read_bytes()
@@ -99,8 +99,8 @@ def test_training_lays_joined_pieces_as_a_call_does(tmp_path: Path) -> None:
     assert [bool(f.mean() > 128) for f in file_frames(joined)] == frames
 
 
-def test_small_holes_add_up_to_silence(tmp_path: Path) -> None:
-    """Of each second 120 ms of sound are lost."""
+def test_small_gaps_in_the_sound_become_silence(tmp_path: Path) -> None:
+    """120 ms of sound are missing in each second; the beep stays at its time."""
     path, beep = tmp_path / "holes.mkv", 9.0
     with av.open(str(path), "w") as out:
         stream = out.add_stream("pcm_s16le", rate=RATE, layout="mono")

@@ -1,4 +1,4 @@
-"""Every kind of file that people have gives the pictures of its upright SDR original."""
+"""Rotated, anamorphic, HDR and interlaced files are decoded to the pictures of their upright SDR original."""
 
 import struct
 from fractions import Fraction
@@ -18,8 +18,8 @@ ONE = 1 << 16
 
 
 def original(number: int = 0) -> np.ndarray:
-    """Four corners of four colours on a grey slope, a white square that moves to the right: no two
-    sides are alike."""
+    """A test picture without symmetry: a grey gradient, four corners of different colours, and a white
+    square that moves to the right with ``number``."""
     rgb = np.repeat(np.linspace(40, 200, WIDTH)[None], HEIGHT, 0)[..., None].repeat(3, 2)
     for y, x, colour in ((0, 0, (200, 40, 40)), (0, 96, (40, 180, 60)), (64, 0, (50, 60, 210)), (64, 96, (220, 170, 130))):
         rgb[y : y + 32, x : x + 32] = colour
@@ -62,7 +62,7 @@ def alike(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("matrix", "stored"), [
-    ((0, 1, -1, 0), lambda rgb: np.rot90(rgb)),  # shown turned by 90 degrees clockwise
+    ((0, 1, -1, 0), lambda rgb: np.rot90(rgb)),  # shown rotated by 90 degrees clockwise
     ((-1, 0, 0, -1), lambda rgb: np.rot90(rgb, 2)),
     ((0, -1, 1, 0), lambda rgb: np.rot90(rgb, -1)),
     ((-1, 0, 0, 1), lambda rgb: rgb[:, ::-1]),
@@ -70,7 +70,7 @@ def alike(a: np.ndarray, b: np.ndarray) -> float:
     ((0, 1, 1, 0), lambda rgb: rgb.transpose(1, 0, 2)),
     ((0, -1, -1, 0), lambda rgb: np.rot90(rgb, 2).transpose(1, 0, 2)),
 ])  # fmt: skip
-def test_a_phone_held_upright(tmp_path, matrix, stored):
+def test_rotated_and_mirrored_videos_are_shown_upright(tmp_path, matrix, stored):
     path = write(tmp_path / "phone.mp4", [np.ascontiguousarray(stored(original(i))) for i in range(3)])
     shown = list(file_frames(turned(path, matrix)))
     assert len(shown) == 3
@@ -79,8 +79,8 @@ def test_a_phone_held_upright(tmp_path, matrix, stored):
         assert alike(picture, original(i)) > 34
 
 
-def test_the_turn_is_the_one_that_ffmpeg_makes(tmp_path):
-    """An independent player's word for what a display matrix means."""
+def test_rotation_agrees_with_ffmpeg(tmp_path):
+    """FFmpeg is an independent reference for the meaning of a display matrix."""
     ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="PyPI's imageio-ffmpeg is missing").get_ffmpeg_exe()
     import subprocess
 
@@ -98,7 +98,7 @@ def test_the_turn_is_the_one_that_ffmpeg_makes(tmp_path):
     (Fraction(16, 15), (WIDTH, HEIGHT), (137, HEIGHT)),
     (Fraction(1000), (WIDTH, HEIGHT), (WIDTH, HEIGHT)),  # a damaged header
 ])  # fmt: skip
-def test_oblong_pixels_become_square(tmp_path, aspect, stored, size):
+def test_non_square_pixels_become_square(tmp_path, aspect, stored, size):
     squeezed = cv2.resize(original(), stored, interpolation=cv2.INTER_AREA)
     path = write(tmp_path / "anamorphic.mp4", [squeezed], sample_aspect_ratio=aspect)
     shown = next(file_frames(path))
@@ -108,15 +108,15 @@ def test_oblong_pixels_become_square(tmp_path, aspect, stored, size):
     assert alike(shown, cv2.resize(original(), size)) > 22
 
 
-def test_oblong_pixels_of_a_phone_held_upright(tmp_path):
-    """The shape is that of the stored pixels, before they are turned."""
+def test_non_square_pixels_of_a_rotated_video(tmp_path):
+    """The aspect ratio is that of the stored pixels, before the rotation."""
     stored = cv2.resize(np.ascontiguousarray(np.rot90(original())), (HEIGHT, WIDTH // 2), interpolation=cv2.INTER_AREA)
     path = write(tmp_path / "both.mp4", [stored], sample_aspect_ratio=Fraction(1, 2))
     assert alike(next(file_frames(turned(path, (0, 1, -1, 0)))), original()) > 22
 
 
 def _to_hdr(rgb: np.ndarray, transfer: int) -> av.VideoFrame:
-    """SDR as BT.2408 puts it into HDR: white at 203 cd/m², BT.2020 colours. 16 bits a channel."""
+    """Map SDR into HDR as BT.2408 does: white at 203 cd/m², BT.2020 colours, 16 bits a channel."""
     to_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
     light = (rgb / 255.0) ** 2.4 @ to_2020.T * 203.0
     if transfer == PQ:
@@ -141,7 +141,7 @@ def test_hdr_has_the_colours_of_its_sdr_original(tmp_path, transfer):
     assert len(shown) == 3
     for i, picture in enumerate(shown):
         wanted = original(i).astype(float)
-        # Up to the knee, seven tenths of white's light, colours are the original's; above it they are bent below white.
+        # Below the knee, at seven tenths of white's luminance, colours are unchanged; above it they are compressed below white.
         below = (wanted.max(-1) < 255 * 0.7 ** (1 / 2.4)) & (cv2.Laplacian(original(i), cv2.CV_32F).max(-1) < 8)
         assert below.mean() > 0.5
         assert np.abs(picture.astype(float) - wanted)[below].mean() < 3
@@ -149,8 +149,8 @@ def test_hdr_has_the_colours_of_its_sdr_original(tmp_path, transfer):
         assert 205 < white < 236
 
 
-def test_hdr_shown_flat_would_be_noticed(tmp_path):
-    """What the test above compares: the same pictures without the mapping are far from their original."""
+def test_hdr_without_tone_mapping_differs_from_its_sdr_original(tmp_path):
+    """Shows that the test above can fail: without tone mapping, the pictures are far from their original."""
     flat = _to_hdr(original(), PQ).reformat(format="rgb24").to_ndarray()
     assert np.abs(flat.astype(float) - original()).mean() > 20
 
@@ -170,7 +170,7 @@ def test_wide_colours_without_hdr(tmp_path):
     ("libx264", {"crf": "4", "preset": "fast", "flags": "+ildct", "x264-params": "tff=1"}),
 ])  # fmt: skip
 def test_interlaced_pictures_have_no_combs(tmp_path, codec, options):
-    """Both fields of each frame 20 ms apart, as an old camera has them: the moving square's edges are teeth."""
+    """The two fields of each frame are 20 ms apart, as in an old camera: the moving square has comb-like edges."""
     pictures, combed = [original(i) for i in range(10)], []
     for earlier, later in zip(pictures[::2], pictures[1::2], strict=True):
         woven = earlier.copy()
@@ -189,15 +189,15 @@ def test_interlaced_pictures_have_no_combs(tmp_path, codec, options):
 
     for i, picture in enumerate(shown):
         assert combs(picture) < 0.25 * combs(combed[i].to_ndarray(format="rgb24"))
-        assert alike(picture[:, :32], original()[:, :32]) > 28  # what doesn't move stays as it was
+        assert alike(picture[:, :32], original()[:, :32]) > 28  # what doesn't move is unchanged
 
 
-def test_frames_that_are_whole_are_not_touched():
+def test_progressive_frames_are_not_changed():
     frames = [av.VideoFrame.from_ndarray(original(i), format="rgb24") for i in range(3)]
     assert [id(f) for f in whole_frames(frames)] == [id(f) for f in frames]
 
 
-def test_size_tells_what_the_array_has(tmp_path):
+def test_size_equals_the_size_of_the_array(tmp_path):
     path = turned(write(tmp_path / "a.mp4", [original()], sample_aspect_ratio=Fraction(3, 2)), (0, 1, -1, 0))
     with av.open(str(path)) as container:
         upright = Upright(container.streams.video[0])
@@ -205,6 +205,6 @@ def test_size_tells_what_the_array_has(tmp_path):
         assert upright.size(frame) == upright.array(frame).shape[1::-1] == (HEIGHT, 192)
 
 
-def test_a_stream_without_a_name_is_square_and_sdr():
+def test_without_a_stream_pixels_are_taken_as_square_and_sdr():
     frame = av.VideoFrame.from_ndarray(original(), format="rgb24")
     assert np.array_equal(Upright().array(frame), original())

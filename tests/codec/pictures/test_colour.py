@@ -21,7 +21,7 @@ def test_inverse_is_the_jfif_formula_rounded_and_clipped() -> None:
     assert np.abs(ycbcr_to_rgb(CUBE) - np.clip(np.stack(exact, axis=-1), 0, 255)).max() <= 0.51
 
 
-def test_greys_have_no_chroma_and_come_back_exactly() -> None:
+def test_greys_have_no_chroma_and_round_trip_exactly() -> None:
     greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     coded = rgb_to_ycbcr(greys)
     assert np.array_equal(coded[:, 0], greys[:, 0])
@@ -29,7 +29,7 @@ def test_greys_have_no_chroma_and_come_back_exactly() -> None:
     assert np.array_equal(ycbcr_to_rgb(coded), greys)
 
 
-def test_there_and_back_loses_at_most_two_levels() -> None:
+def test_a_round_trip_loses_at_most_two_levels() -> None:
     assert np.abs(ycbcr_to_rgb(rgb_to_ycbcr(CUBE)).astype(int) - CUBE).max() <= 2
 
 
@@ -38,5 +38,5 @@ def test_there_and_back_loses_at_most_two_levels() -> None:
     [((255, 0, 0), (76, 85, 255)), ((0, 255, 0), (150, 44, 21)), ((0, 0, 255), (29, 255, 107)), ((12, 200, 99), (132, 109, 42))],
 )
 def test_pinned_values(rgb: tuple[int, int, int], ycbcr: tuple[int, int, int]) -> None:
-    """Every machine must give these; the first and third clip at 255."""
+    """Every machine must compute these values; the first and third clip at 255."""
     assert tuple(rgb_to_ycbcr(np.array(rgb, np.uint8)).tolist()) == ycbcr

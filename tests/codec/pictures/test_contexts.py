@@ -19,7 +19,7 @@ HEADER = st.builds(
 )  # fmt: skip
 
 
-def test_every_context_has_a_probability_that_the_coder_takes() -> None:
+def test_every_context_has_a_valid_probability() -> None:
     assert len(ZERO) == CONTEXTS
     assert all(1 <= p <= 32767 for p in ZERO)
 
@@ -28,10 +28,10 @@ def test_bins_grow_with_the_weighted_sum() -> None:
     assert BIN_OF[0] == 0
     assert BIN_OF[-1] == BINS - 1
     assert list(BIN_OF) == sorted(BIN_OF)
-    assert BIN_OF[64] - BIN_OF[16] == 5  # two and a half for each doubling
+    assert BIN_OF[64] - BIN_OF[16] == 5  # two and a half bins per doubling
 
 
-def test_every_size_in_every_context_comes_back() -> None:
+def test_sizes_round_trip_in_every_context() -> None:
     rng = random.Random(0)
     places = list(range(SIZE_AT, SIGN_AT, STEPS_OF_SIZE)) * 4
     sizes = [rng.choice([1, 2, 7, 8, 14, 15, 16, 255, rng.randint(1, 255)]) for _ in places]
@@ -42,14 +42,14 @@ def test_every_size_in_every_context_comes_back() -> None:
     assert [code_size(reader, 0, at) for at in places] == sizes
 
 
-def test_every_size_that_the_escape_can_tell() -> None:
+def test_every_size_up_to_the_escapes_limit_round_trips() -> None:
     for size in range(1, 526):
         coder = Encoder()
         code_size(coder, size, 0)
         assert code_size(Decoder(coder.finish()), 0, 0) == size
 
 
-def test_sizes_past_the_escape_are_refused_on_both_sides() -> None:
+def test_encoder_and_decoder_refuse_sizes_beyond_the_escapes_limit() -> None:
     with pytest.raises(SyntaxLimitError):
         code_size(Encoder(), 526, 0)
     with pytest.raises(SyntaxLimitError):
@@ -57,7 +57,7 @@ def test_sizes_past_the_escape_are_refused_on_both_sides() -> None:
 
 
 @given(HEADER, HEADER)
-def test_a_header_comes_back(header: PictureHeader, before: PictureHeader) -> None:
+def test_a_header_round_trips(header: PictureHeader, before: PictureHeader) -> None:
     coder = Encoder()
     assert code_distance(coder, header.distance) == header.distance
     assert code_rest(coder, header, before) == header
@@ -65,7 +65,7 @@ def test_a_header_comes_back(header: PictureHeader, before: PictureHeader) -> No
     assert code_rest(reader, PictureHeader(code_distance(reader, 0)), before) == header
 
 
-def test_a_header_like_the_references_costs_next_to_nothing() -> None:
+def test_a_header_equal_to_the_references_takes_at_most_one_byte() -> None:
     before = PictureHeader(2, 3, 4, 5, 1, 2)
     coder = Encoder()
     code_distance(coder, 1)
@@ -82,7 +82,7 @@ def test_a_header_field_out_of_range_is_refused(field: int, most: int) -> None:
             PictureHeader(*fields).check()
 
 
-def test_rates_that_do_not_exist_and_steps_out_of_range_are_refused() -> None:
+def test_undefined_rates_and_steps_out_of_range_are_refused() -> None:
     before, refused = PictureHeader(), 0
     for first in range(256):
         for second in (0, 0x55, 0xFF):

@@ -1,4 +1,4 @@
-"""codec.pictures.picture: one picture at a time; what the decoder gives is what the encoder said it would."""
+"""codec.pictures.picture, one picture at a time: the decoder returns exactly the encoder's decoded picture."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ NUMBER = st.integers(0, 15)
 
 
 def decode(data: bytes, reference: np.ndarray, own: np.ndarray, before: PictureHeader) -> tuple[np.ndarray, PictureHeader]:
-    """What a decoder gives that holds the keyframe and, at every distance, the same picture."""
+    """Decode with ``own`` as the thumbnail of every slot and ``reference`` as the picture at every distance."""
     decoder = PictureDecoder()
     for slot in range(16):
         decoder.set_keyframe(slot, own)
@@ -41,7 +41,7 @@ def pair(seed: int, side: int, spread: int) -> tuple[np.ndarray, np.ndarray]:
 def test_round_trip_is_bit_exact(
     seed: int, size: int, other: int, spread: int, distance: int, slot: int, luma: int, chroma: int, mode: int
 ) -> None:
-    """At every size, also when reference and keyframe are of another."""
+    """At every size, also if the keyframe's thumbnail has another size."""
     side = SIZES[size]
     picture, reference = pair(seed, side, spread)
     _, own = pair(seed + 1, SIZES[other], 0)
@@ -56,7 +56,7 @@ def test_round_trip_is_bit_exact(
     found, told = decode(data, reference, own, before)
     assert told == header
     assert np.array_equal(found, decoded)
-    # Half a step, a twentieth of it more for the dead zone, and never wrong where the step is 1.
+    # The error is at most half a step plus a twentieth of a step for the dead zone, and zero if the step is 1.
     for channel, number in enumerate((luma, chroma, chroma)):
         error = np.abs(decoded[..., channel].astype(int) - picture[..., channel]).max()
         assert error <= (0 if STEPS[number] == 1 else STEPS[number] * 0.55)
@@ -65,7 +65,7 @@ def test_round_trip_is_bit_exact(
 @pytest.mark.parametrize("mode", range(MODES))
 @pytest.mark.parametrize("number", range(16))
 def test_every_step_and_mode_on_the_worst_noise(mode: int, number: int) -> None:
-    """Black against white and back at random: the longest 8x8 pictures there are stay far below the limit."""
+    """Random black and white, predicted from the inverse: the longest possible 8x8 pictures stay far below the limit."""
     rng = np.random.default_rng(number)
     picture = (rng.integers(0, 2, (8, 8, 3)) * 255).astype(np.uint8)
     header = PictureHeader(1, 0, number, 15 - number)
@@ -74,26 +74,26 @@ def test_every_step_and_mode_on_the_worst_noise(mode: int, number: int) -> None:
     assert len(data) < 1000
 
 
-def test_an_unchanged_picture_costs_next_to_nothing(face: np.ndarray) -> None:
+def test_an_unchanged_picture_takes_at_most_two_bytes(face: np.ndarray) -> None:
     picture, usual = sample(face), PictureHeader(1)
     assert len(encode_picture(picture, picture, picture, usual, PictureHeader(), 0)[0]) <= 2
 
 
 @given(SEED)
 @settings(max_examples=30, deadline=None)
-def test_a_keyframes_own_picture_comes_back_whole(seed: int) -> None:
+def test_a_thumbnail_is_coded_losslessly(seed: int) -> None:
     picture = np.random.default_rng(seed).integers(0, 256, (8, 8, 3)).astype(np.uint8)
     assert np.array_equal(decode_alone(encode_alone(picture)), picture)
 
 
-def test_a_keyframes_own_picture_rests_on_nothing() -> None:
+def test_a_thumbnail_that_depends_on_another_picture_is_refused() -> None:
     grey = np.full((8, 8, 3), 128, np.uint8)
     data, _ = encode_picture(grey, grey, grey, PictureHeader(1), PictureHeader(), 0)
     with pytest.raises(SyntaxLimitError, match="rests on another"):
         decode_alone(data)
 
 
-def test_zeros_or_nothing_decode() -> None:
+def test_zero_bytes_and_empty_data_decode_to_the_reference() -> None:
     reference = np.full((8, 8, 3), 77, np.uint8)
     bare, header = decode(b"", reference, reference, PictureHeader())
     assert np.array_equal(bare, reference)
@@ -102,7 +102,7 @@ def test_zeros_or_nothing_decode() -> None:
         assert np.array_equal(decode(bytes(length), reference, reference, PictureHeader())[0], bare)
 
 
-def test_too_long_is_refused() -> None:
+def test_data_over_the_limit_is_refused() -> None:
     with pytest.raises(SyntaxLimitError):
         PictureDecoder().decode(0, bytes(MAX_BYTES + 1))
     with pytest.raises(SyntaxLimitError):
@@ -119,7 +119,7 @@ def test_a_reference_of_another_shape_is_a_typed_error(shape: tuple[int, ...]) -
         encode_picture(good, reference, good, PictureHeader(), PictureHeader(), 0)
 
 
-def test_picture_and_reference_of_two_sizes_are_a_typed_error() -> None:
+def test_picture_and_reference_of_different_sizes_are_a_typed_error() -> None:
     encoder = PictureEncoder()
     encoder.set_keyframe(0, np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(SyntaxLimitError):
@@ -173,9 +173,7 @@ def test_size_and_rate_may_change_from_one_picture_to_the_next(face: np.ndarray)
 @pytest.mark.parametrize("size", [12, 16, 32])
 @pytest.mark.parametrize("limit", [None, 300])
 @pytest.mark.parametrize("contrast", [40, 80])
-def test_large_pictures_of_noise_are_coded_more_coarsely_until_they_can_be_carried(
-    size: int, limit: int | None, contrast: int
-) -> None:
+def test_large_pictures_of_noise_are_coded_more_coarsely_until_they_fit(size: int, limit: int | None, contrast: int) -> None:
     rng = np.random.default_rng(size)
     own = rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)
     encoder, decoder = PictureEncoder(luma=0, chroma=0, size=SIZES.index(size)), PictureDecoder()

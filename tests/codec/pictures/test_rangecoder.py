@@ -1,4 +1,4 @@
-"""codec.pictures.rangecoder: whatever bits, in whatever contexts, come back; and few bytes for few surprises."""
+"""codec.pictures.rangecoder: any bits with any probabilities round-trip, and probable bits take few bytes."""
 
 import math
 import random
@@ -47,12 +47,12 @@ def test_long_round_trip_with_extreme_probabilities(seed: int) -> None:
 
 
 @pytest.mark.parametrize("last", [0, 1])
-def test_long_row_of_ff_in_doubt(last: int) -> None:
-    """Bits are picked so that the interval keeps a boundary of many FF bytes inside; the last one
-    decides on the carry."""
+def test_a_long_run_of_pending_ff_bytes_is_resolved_by_the_last_bit(last: int) -> None:
+    """Bits are chosen so that the interval keeps containing the boundary at which a carry occurs, and FF
+    bytes accumulate. The last bit decides on the carry."""
     coder, symbols = Encoder(), []
     for _ in range(400):
-        # low + half < the boundary means that a 1 keeps the interval below it, so that FF bytes pile up.
+        # If low + half is below the boundary, a 1 keeps the boundary inside the interval, so that FF bytes accumulate.
         bit = int(coder._low + (coder._span >> 1) <= 0xFFFFFFFF)
         coder.code_equal(bit, 1)
         symbols.append(bit)
@@ -79,7 +79,7 @@ def test_carry_and_no_carry_after_pending_bytes(pending: int) -> None:
         assert data == bytes([0x12 + carry]) + middle + b"\x01\x02\x03\x04"
 
 
-def test_nothing_coded_is_no_bytes_and_zeros_cost_next_to_nothing() -> None:
+def test_no_symbols_give_no_bytes_and_probable_zeros_at_most_one() -> None:
     assert Encoder().finish() == b""
     coder = Encoder()
     for _ in range(192):
@@ -89,7 +89,7 @@ def test_nothing_coded_is_no_bytes_and_zeros_cost_next_to_nothing() -> None:
 
 @given(data=st.binary(max_size=40), reads=st.lists(st.integers(0, 1), max_size=200))
 def test_any_input_decodes_to_something(data: bytes, reads: list[int]) -> None:
-    """And span never leaves its bounds: TOP <= span <= MASK."""
+    """The span also stays within its bounds: TOP <= span <= MASK."""
     coder = Decoder(data)
     for kind in reads:
         value = coder.code_equal(0, 3) if kind else coder.code(20000)
@@ -106,7 +106,7 @@ def test_size_is_within_a_byte_and_a_thousandth_of_the_entropy() -> None:
 
 
 @given(zero=st.integers(1, 32767), bits=st.lists(st.booleans(), max_size=300))
-def test_both_parts_are_never_empty(zero: int, bits: list[bool]) -> None:
+def test_neither_part_of_the_interval_is_ever_empty(zero: int, bits: list[bool]) -> None:
     coder = Encoder()
     for bit in bits:
         coder.code(zero, int(bit))

@@ -1,4 +1,4 @@
-"""Rate control keeps the mean, pays debts back, and the encoder follows it down to its floor."""
+"""Rate control keeps the mean size and recovers overdrafts; the encoder follows it down to its coarsest step."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def test_savings_and_debts_are_bounded() -> None:
     assert rate.limit == 10
 
 
-def test_the_mean_of_a_restless_picture_stays_under_the_target() -> None:
+def test_the_mean_size_of_noisy_pictures_stays_under_the_target() -> None:
     rng = np.random.default_rng(5)
     base = rng.integers(40, 200, (8, 8, 3)).astype(np.uint8)
     encoder, decoder, rate, sizes = PictureEncoder(1, 2), PictureDecoder(), RateControl(44), []
@@ -37,7 +37,7 @@ def test_the_mean_of_a_restless_picture_stays_under_the_target() -> None:
     assert np.mean(sizes) <= 44
 
 
-def test_no_limit_leaves_the_quantiser_alone() -> None:
+def test_without_a_limit_the_quantiser_is_unchanged() -> None:
     encoder, decoder = PictureEncoder(1, 2), PictureDecoder()
     for side in (encoder, decoder):
         side.set_keyframe(0, np.full((8, 8, 3), 90, np.uint8))

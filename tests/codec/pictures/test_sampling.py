@@ -24,7 +24,7 @@ def test_each_pixel_is_the_mean_of_its_block_rounded_half_up(seed: int, bh: int,
         assert result[y, x, c] > mean
 
 
-def test_white_stays_white_and_a_picture_of_its_own_size_stays_itself() -> None:
+def test_white_and_pictures_of_the_target_size_are_unchanged() -> None:
     assert (area_average(np.full((256, 256, 3), 255, np.uint8)) == 255).all()
     small = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     assert np.array_equal(area_average(small), small)

@@ -1,4 +1,4 @@
-"""codec.shape.keyframe_points: a keyframe's points come back to a quarter of a pixel; other bytes are a typed error."""
+"""codec.shape.keyframe_points: a keyframe's points are coded in quarter pixels; bad input is a typed error."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from codec.shape.basis import POINTS
 from codec.shape.keyframe_points import SIZE, pack_points, parse_points
 
 
-def test_they_come_back_to_a_quarter_of_a_pixel():
+def test_points_round_trip_to_a_quarter_of_a_pixel():
     points = np.random.default_rng(0).uniform(0, 255.75, (POINTS, 2)).astype(np.float32)
     data = pack_points(points)
     assert len(data) == SIZE == 135
@@ -19,11 +19,11 @@ def test_they_come_back_to_a_quarter_of_a_pixel():
     assert pack_points(parse_points(data)) == data
 
 
-def test_the_bits_are_those_of_the_page():
+def test_the_bits_are_those_of_the_specification():
     points = np.zeros((POINTS, 2), np.float32)
     points[0] = 255.75, 0.25  # 11 1111 1111 and 00 0000 0001
     assert pack_points(points)[:3].hex() == "ffc010"
-    points[0] = -40, 900  # outside the picture: on its edge
+    points[0] = -40, 900  # outside the picture: clipped to its edge
     assert parse_points(pack_points(points))[0].tolist() == [0, 255.75]
 
 
@@ -43,12 +43,12 @@ def test_another_length_is_refused(size):
 
 
 @pytest.mark.parametrize("points", [np.zeros((POINTS, 3)), np.zeros((53, 2)), np.full((POINTS, 2), np.nan)])
-def test_what_are_no_points_is_refused(points):
+def test_arrays_that_are_not_points_are_refused(points):
     with pytest.raises(SyntaxLimitError):
         pack_points(points.astype(np.float32))
 
 
-def test_a_keyframe_carries_them_or_none(face):
+def test_a_keyframe_has_points_or_none(face):
     points = np.random.default_rng(1).integers(0, 1023, (POINTS, 2)).astype(np.float32) / 4
     told, untold = encode_keyframe(face, form="webp", points=points), encode_keyframe(face, form="webp")
     assert np.array_equal(parse_keyframe(told.data).points, points)

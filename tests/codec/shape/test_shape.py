@@ -1,5 +1,5 @@
-"""The shape's coder: what comes out is what the encoder has, within a step of what went in; broken
-input is a typed error or a shape."""
+"""The shape's coder: the decoder gets exactly the encoder's values, which are within a step of the
+input; broken input is a typed error or decodes to a valid shape."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def wander(seed: int, ticks: int, speed: float = 15.0) -> np.ndarray:
 
 @pytest.mark.parametrize("step", range(len(STEPS)))
 @pytest.mark.parametrize("back", [1, 3])
-def test_both_sides_have_the_same(step, back):
+def test_encoder_and_decoder_have_the_same_values(step, back):
     encoder, decoder, before = ShapeEncoder(step), ShapeDecoder(), None
     for number, frames in enumerate(wander(step, 12)):
         header = PictureHeader(back if number >= back else 0, slot=2)
@@ -37,14 +37,14 @@ def test_both_sides_have_the_same(step, back):
         before = found
 
 
-def test_what_rests_costs_almost_nothing():
+def test_a_still_face_takes_at_most_two_bytes():
     encoder, frames = ShapeEncoder(), np.zeros((5, COEFFICIENTS), np.float32)
     sizes = [len(encoder.encode(n, PictureHeader(int(n > 0)), frames)[0]) for n in range(4)]
     assert max(sizes) <= 2
 
 
-def test_a_lost_tick_is_not_missed():
-    """References are acknowledged ticks alone, so that a decoder without the others is right all the same."""
+def test_a_lost_tick_does_not_affect_later_ones():
+    """Only acknowledged ticks are references, so a decoder that lacks the other ticks decodes the same values."""
     encoder, whole, lossy = ShapeEncoder(), ShapeDecoder(), ShapeDecoder()
     for number, frames in enumerate(wander(3, 12)):
         header = PictureHeader(number % 4 if number >= 4 else 0)  # every fourth tick is acknowledged
@@ -54,7 +54,7 @@ def test_a_lost_tick_is_not_missed():
             assert np.array_equal(lossy.decode(number, header, data).end, made.end)
 
 
-def test_another_keyframe_begins_anew():
+def test_a_new_keyframe_starts_without_a_reference():
     encoder, decoder = ShapeEncoder(), ShapeDecoder()
     first, second = wander(5, 2)
     for number, slot, frames in ((0, 1, first), (1, 4, second)):
@@ -62,12 +62,12 @@ def test_another_keyframe_begins_anew():
         data, made = encoder.encode(number, header, frames)
         found = decoder.decode(number, header, data)
         assert np.array_equal(found.end, made.end)
-    # Told against zeros: a decoder that never had the first reads it alike.
+    # Coded relative to zeros: a decoder that never had the first decodes the same values.
     assert np.array_equal(ShapeDecoder().decode(1, header, data).end, made.end)
     assert np.array_equal(frames_of(found, decoder.decode(1, PictureHeader(0, 1), data), 3)[0], found.end)
 
 
-def test_one_frame_alone():
+def test_a_shape_of_a_single_frame():
     encoder, decoder = ShapeEncoder(), ShapeDecoder()
     data, made = encoder.encode(7, PictureHeader(), wander(1, 1)[0][-1:])
     found = decoder.decode(7, PictureHeader(), data)
@@ -75,13 +75,13 @@ def test_one_frame_alone():
     assert np.array_equal(frames_of(found, None, 3), np.repeat(made.end[None], 3, 0))
 
 
-def test_the_way_is_straight_and_ends_at_the_end():
+def test_interpolation_is_linear_and_reaches_the_end():
     way = interpolate(np.array([0, -7]), np.array([10, 3]))
     assert way[:, 0].tolist() == [2, 4, 6, 8, 10]
     assert way[:, 1].tolist() == [-5, -3, -1, 1, 3]
 
 
-def test_numbers_wrap():
+def test_bundle_numbers_wrap():
     encoder, decoder = ShapeEncoder(), ShapeDecoder()
     for i, frames in enumerate(wander(9, 100)):
         number = (65500 + i) & 0xFFFF
@@ -96,7 +96,7 @@ def test_other_arrays_are_refused(shape):
         ShapeEncoder().encode(0, PictureHeader(), np.zeros(shape, np.float32))
 
 
-def test_numbers_that_are_none_are_refused_and_wild_ones_held_in():
+def test_nan_is_refused_and_extreme_values_are_clipped():
     frames = np.full((1, COEFFICIENTS), np.nan, np.float32)
     with pytest.raises(SyntaxLimitError):
         ShapeEncoder().encode(0, PictureHeader(), frames)
@@ -120,7 +120,7 @@ def test_any_bytes_are_a_shape_or_a_typed_error(data, number, distance):
     assert np.isfinite(movements(frames_of(found, None, 5))).all()
 
 
-def test_too_long_is_refused():
+def test_data_over_the_limit_is_refused():
     with pytest.raises(SyntaxLimitError):
         ShapeDecoder().decode(0, PictureHeader(), bytes(1276))
 
@@ -132,7 +132,7 @@ def test_memory_stays_small():
     assert len(decoder._held._ends) <= 64
 
 
-def test_the_basis_tells_movements():
+def test_the_basis_converts_coefficients_to_movements_and_back():
     assert BASIS.shape == (COEFFICIENTS, 2 * POINTS)
     values = np.random.default_rng(2).integers(-60, 60, (7, COEFFICIENTS))
     moved = movements(values)

@@ -1,4 +1,4 @@
-"""What training is given: larger pictures beside 8×8 ones, other light, weights and crops where people look."""
+"""Training batches: larger pictures in addition to 8×8 ones, changed light, and weights and crops around lips and eyes."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ LIPS = [[100, 160, 150, 190], [0, 0, 0, 0], [80, 90, 170, 110], [0, 0, 0, 0]]
 
 
 @pytest.mark.parametrize("size", [16, 32, 64])
-def test_picture_and_detail_are_the_larger_picture(tiny_cache, size):
+def test_picture_and_detail_add_up_to_the_larger_picture(tiny_cache, size):
     cache = Cache(tiny_cache / "train")
     clip = cache.clips[0]
     _, truth, pictures, _, detail, *_ = example(cache, clip, 0, 12, 64, None, 1, size)
@@ -47,7 +47,7 @@ def test_without_a_larger_picture_there_is_no_detail(tiny_cache, monkeypatch):
     assert Sampler(Cache(tiny_cache / "train"), 64, 4).draw(0).detail.abs().mean((1, 2, 3)).min() > 0
 
 
-def test_calls_alone_have_neither_moved_keyframes_nor_larger_pictures(tiny_cache, monkeypatch):
+def test_without_harder_samples_there_are_no_moved_keyframes_or_larger_pictures(tiny_cache, monkeypatch):
     monkeypatch.setattr("models.data.sampler.DETAIL_SHARE", 1.0)
     monkeypatch.setattr("models.data.sampler.MOVED_SHARE", 1.0)
     monkeypatch.setattr("models.data.sampler.relight", lambda batch, rng: batch)
@@ -74,7 +74,7 @@ def test_mirroring_twice_changes_nothing(tiny_cache):
     assert all(np.array_equal(a, b) for a, b in zip(mirrored(once), picked, strict=True))
 
 
-def test_new_light_changes_pictures_as_their_frames(tiny_cache):
+def test_relighting_changes_pictures_in_the_same_way_as_their_frames(tiny_cache):
     batch = Sampler(Cache(tiny_cache / "train"), 64, 16, seed=3).draw(0)
     batch = replace(batch, keyframe=batch.keyframe * 0.5 + 0.2, truth=batch.truth * 0.5 + 0.2)
     batch = replace(batch, pictures=F.avg_pool2d(batch.truth, 8)[:, None].repeat(1, 5, 1, 1, 1))
@@ -88,7 +88,7 @@ def test_new_light_changes_pictures_as_their_frames(tiny_cache):
     assert 0 <= lit.truth.min() <= lit.truth.max() <= 1
 
 
-def test_lips_and_eyes_count_more():
+def test_lips_and_eyes_have_a_higher_weight():
     boxes = torch.tensor([LIPS, np.zeros((4, 4)).tolist()]).float()
     weight = importance(boxes, 64)
     assert weight.shape == (2, 1, 64, 64)
@@ -98,7 +98,7 @@ def test_lips_and_eyes_count_more():
     assert weight[1].std() < 1e-6
 
 
-def test_crops_lie_in_the_picture_and_often_around_lips_and_eyes():
+def test_crops_are_inside_the_picture_and_often_around_lips_and_eyes():
     boxes = torch.tensor([LIPS] * 300).float()
     places = crops(boxes, 96, np.random.default_rng(1))
     assert all(0 <= y <= 160 and 0 <= x <= 160 for y, x in places)

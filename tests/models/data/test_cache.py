@@ -36,15 +36,15 @@ def test_all_frames_known(ramp):
     assert grey(window_pictures(ramp, 20, None, 1)) == [36, 38, 40, 42, 44]
 
 
-def test_interpolates_between_the_sent_ones(ramp):
+def test_pictures_between_the_sent_ones_are_interpolated(ramp):
     small = ramp.copy()
-    small[21:25, ..., 0] = 255  # frames between pictures aren't sent, so what is in them mustn't matter
+    small[21:25, ..., 0] = 255  # frames between pictures aren't sent, so their contents must not matter
     assert grey(window_pictures(small, 22, 0, 1)) == pytest.approx([40, 42, 44, 46, 48])
 
 
 @pytest.mark.parametrize("phase", range(5))
 @pytest.mark.parametrize("frame", range(20, 30))
-def test_never_looks_past_the_tick(ramp, frame, phase):
+def test_pictures_after_the_tick_are_not_used(ramp, frame, phase):
     end = next(f for f in range(frame, frame + 5) if f % 5 == phase)
     changed = ramp.copy()
     changed[end + 1 :] = 0
@@ -53,11 +53,11 @@ def test_never_looks_past_the_tick(ramp, frame, phase):
     assert grey(window_pictures(ramp, frame, phase, 1)) == pytest.approx(wanted)
 
 
-def test_edges_repeat(ramp):
+def test_pictures_are_repeated_at_the_edges(ramp):
     assert grey(window_pictures(ramp, 0, None, 1)) == [0, 0, 0, 2, 4]
     assert grey(window_pictures(ramp, 59, None, 1)) == [114, 116, 118, 118, 118]
     assert grey(window_pictures(ramp, 0, 0, 1)) == [0] * 5
-    # The clip ends inside a tick: its last frame, 57, stands in for the picture at the tick's end, 60.
+    # The clip ends inside a tick: its last frame, 57, replaces the picture at the tick's end, 60.
     assert grey(window_pictures(ramp[:58], 57, 0, 1))[-1] == pytest.approx(110 + (114 - 110) * 4 / 5)
 
 
@@ -75,7 +75,7 @@ def test_quantise(step):
     assert step > 1 or np.array_equal(out, values)
 
 
-def test_cache_reads_back(tiny_cache):
+def test_the_cache_returns_what_was_written(tiny_cache):
     cache = Cache(tiny_cache / "train")
     assert [c.frames for c in cache.clips] == [30, 30, 30]
     near = np.abs(cache.rgb256(31)[::4, ::4].astype(int) - cache.coarse[31].astype(int))
@@ -86,7 +86,7 @@ def test_cache_reads_back(tiny_cache):
     assert np.array_equal(cache.small, Cache(tiny_cache / "train", in_memory=False).small)
 
 
-def test_sound_is_moved_to_its_lips(tiny_cache, tmp_path):
+def test_sound_is_shifted_to_match_the_lips(tiny_cache, tmp_path):
     folder = tmp_path / "train"
     shutil.copytree(tiny_cache / "train", folder)
     plain = Cache(folder)
@@ -101,7 +101,7 @@ def test_sound_is_moved_to_its_lips(tiny_cache, tmp_path):
 
 
 def listed(folder, *rows, columns="clip\tsplit\tidentity\tframes\tseconds\taudio"):
-    """A folder of training clips, (name, frames in it, frames listed, side), each a grey that tells which it is."""
+    """Write a folder of training clips from rows (name, actual frames, listed frames, side). Each clip has its own grey."""
     (folder / "train").mkdir(parents=True)
     lines = [columns]
     for at, (name, frames, told, side) in enumerate(rows):
@@ -117,7 +117,7 @@ def listed(folder, *rows, columns="clip\tsplit\tidentity\tframes\tseconds\taudio
     return folder
 
 
-def test_a_clip_longer_than_listed_takes_no_room_from_the_next(tmp_path):
+def test_a_clip_longer_than_listed_does_not_run_into_the_next(tmp_path):
     data, said = listed(tmp_path / "data", ("a.mp4", 20, 10, 256), ("b.mp4", 6, 10, 256), ("c.mp4", 10, 10, 256)), []
     prepare(data, tmp_path / "cache", "train", said.append)
     cache = Cache(tmp_path / "cache" / "train")
@@ -127,7 +127,7 @@ def test_a_clip_longer_than_listed_takes_no_room_from_the_next(tmp_path):
         assert abs(cache.rgb256(clip.start + clip.frames - 1).mean() - level) < 4
 
 
-def test_what_cannot_be_prepared_is_told_by_name(tmp_path):
+def test_errors_name_what_cannot_be_prepared(tmp_path):
     with pytest.raises(ValueError, match=r"big\.mp4 cannot be prepared: it is 320x320, not 256x256"):
         prepare(listed(tmp_path / "a", ("big.mp4", 2, 2, 320)), tmp_path / "cache", "train")
     with pytest.raises(ValueError, match=r"clips\.tsv lacks the columns audio, frames"):
@@ -155,7 +155,7 @@ def test_frame_and_small_pictures_of_a_clip_tagged_bt709_have_the_same_colours(t
     assert np.abs(cache.coarse[0].mean((0, 1)) - (200, 60, 60)).max() < 4
 
 
-def test_a_full_disk_is_an_error_and_not_the_end_of_the_process(tmp_path, monkeypatch):
+def test_a_full_disk_raises_an_error_and_does_not_kill_the_process(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 

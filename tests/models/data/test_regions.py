@@ -1,4 +1,4 @@
-"""Landmark boxes of a prepared cache: a real face is found and framed, gaps are bridged only when short."""
+"""Landmark boxes of a prepared cache: a real face is found and framed, and only short gaps are interpolated."""
 
 import json
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""The face's points as training reads them: at frames or between ticks, with a coder's losses,
-under a moved keyframe."""
+"""The face's points as training reads them: at frames or interpolated between ticks, with coding
+losses, and with a moved keyframe."""
 
 import shutil
 
@@ -16,7 +16,7 @@ from models.face.shape_points import COUNT, mirrored_points
 
 @pytest.fixture
 def cache(tiny_cache, tmp_path):
-    """A cache whose clips have points that drift; those of one frame are not known."""
+    """A cache whose clips have points that drift; the points of one frame are unknown."""
     folder = tmp_path / "train"
     shutil.copytree(tiny_cache / "train", folder)
     rng = np.random.default_rng(0)
@@ -43,7 +43,7 @@ def test_a_cache_without_points_gives_zeros(tiny_cache):
     assert not Sampler(bare, 64, 2).draw(0).shape.any()
 
 
-def test_the_sampler_withholds_codes_and_keeps_points(cache):
+def test_the_sampler_withholds_the_points_of_some_samples(cache):
     sampler = Sampler(cache, 64, 40)
     shape = sampler.draw(1).shape
     assert shape.shape == (40, 2, COUNT, 2)
@@ -68,7 +68,7 @@ def test_a_mirrored_example_has_mirrored_points(cache):
     assert all(np.array_equal(a, b) for a, b in zip(mirrored(turned), picked, strict=True))
 
 
-def test_a_moved_keyframe_takes_its_points_along():
+def test_the_points_of_a_moved_keyframe_move_with_it():
     y, x = np.mgrid[:256, :256]
     keyframe = np.repeat((255 * np.exp(-((x - 150) ** 2 + (y - 110) ** 2) / 40))[..., None], 3, 2).astype(np.uint8)
     point = np.full((COUNT, 2), ((150 + 0.5) / 128 - 1, (110 + 0.5) / 128 - 1), np.float32)

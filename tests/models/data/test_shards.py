@@ -1,5 +1,5 @@
-"""Batches from shards: what a cache would give, each clip decoded once, the same after a stop,
-every clip for someone."""
+"""Batches from shards: the same examples as from a cache, each clip decoded once and by one reader,
+and the same batches after a resume."""
 
 import io
 from functools import partial
@@ -51,7 +51,7 @@ def clip(number: int) -> Sample:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Seven clips of three people in three shards, and one in a shard that is still being filled."""
+    """Seven clips of three people in three shards, and one clip in a shard that is not finished."""
     out = tmp_path_factory.mktemp("shards")
     samples = [clip(i) for i in range(len(FRAMES))]
     for end, begin in ((3, 0), (5, 3), (7, 5)):
@@ -66,7 +66,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def batches(folder):
-    """Makes batches of two, from a buffer of six and about four pairs a clip."""
+    """Creates readers of batches of two, with a buffer of six and about four pairs a clip."""
     return partial(ShardBatches, find_shards(folder, "train"), MAKE, 2, pairs=4, buffer=6)
 
 
@@ -85,7 +85,7 @@ def test_finished_shards_are_found(folder, tmp_path):
         find_shards(tmp_path, "train")
 
 
-def test_a_cache_made_of_shards_reads_back(folder, tmp_path):
+def test_a_cache_made_of_shards_contains_their_clips(folder, tmp_path):
     paths = sorted(folder.glob("*.tar"))
     cache_from_shards(paths, tmp_path / "train")
     cache = Cache(tmp_path / "train")
@@ -104,7 +104,7 @@ def test_a_cache_made_of_shards_reads_back(folder, tmp_path):
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_an_example_is_the_one_that_a_cache_gives(folder, tmp_path, side):
+def test_an_example_equals_that_of_a_cache(folder, tmp_path, side):
     paths = sorted(folder.glob("*.tar"))[1:2]
     cache_from_shards(paths, tmp_path)
     cache = Cache(tmp_path)
@@ -114,10 +114,10 @@ def test_an_example_is_the_one_that_a_cache_gives(folder, tmp_path, side):
             a = example(cache, kept, key, frame, side, phase, step, size)
             b = example(one, one.clips[0], key, frame, side, phase, step, size)
             assert all(np.array_equal(x, y) for x, y in zip(a[:6], b[:6], strict=True))
-            assert np.array_equal(b[6], sample.points[[key, frame]])  # which the cache has from a mesh of its own
+            assert np.array_equal(b[6], sample.points[[key, frame]])  # a cache gets its points from its own mesh
 
 
-def test_batches_are_as_the_samplers(batches):
+def test_batches_have_the_shapes_and_types_of_the_samplers(batches):
     batch = next(iter(batches()))
     wanted = {"keyframe": (2, 3, 64, 64), "truth": (2, 3, 64, 64), "pictures": (2, 5, 3, 8, 8), "mel": (2, 20, 80)}
     wanted |= {"detail": (2, 3, 64, 64), "boxes": (2, 4, 4), "shape": (2, 2, 54, 2)}
@@ -125,13 +125,13 @@ def test_batches_are_as_the_samplers(batches):
     assert all(value.dtype == torch.float32 for value in vars(batch).values())
     assert batch.truth.is_contiguous(memory_format=torch.channels_last)
     assert batch.pictures.is_contiguous()
-    assert any(b.shape.any() for b in islice(iter(batches()), 5))  # of some samples the points are withheld
+    assert any(b.shape.any() for b in islice(iter(batches()), 5))  # the points of some samples are withheld
     small = torch.nn.functional.avg_pool2d(batch.truth, 8)
     assert (batch.pictures[:, 2] - small).abs().mean() < 0.1
 
 
-def test_the_papers_windows_come_out_whole(folder):
-    """Their truth and boxes have five rows for each of the other fields' one."""
+def test_windows_of_the_paper_network_are_complete(folder):
+    """Their truth and boxes have five rows for each row of the other fields."""
     from models.paper.sampler import WindowSampler
 
     batch = next(iter(ShardBatches(find_shards(folder, "train"), WindowSampler, 3, pairs=1, buffer=2)))
@@ -151,7 +151,7 @@ def test_the_same_seed_rank_and_world_give_the_same_batches(batches):
 
 
 @pytest.mark.parametrize("done", [9, 30])
-def test_a_resumed_run_goes_on_where_it_was(batches, done):
+def test_a_resumed_run_continues_with_the_same_batches(batches, done):
     straight = list(islice(batches(), done + 3))[done:]
     assert all(map(same, straight, islice(batches(first=done), 3)))
 
@@ -164,7 +164,7 @@ def test_workers_take_turns_and_resume(batches):
     assert not same(straight[0], straight[1])
 
 
-def test_each_clip_is_decoded_once_an_epoch_and_not_to_be_skipped(batches, monkeypatch):
+def test_each_clip_is_decoded_once_an_epoch_and_not_when_skipped(batches, monkeypatch):
     decoded = []
     real = module._decode
     monkeypatch.setattr(module, "_decode", lambda sample: decoded.append(sample.key) or real(sample))
@@ -191,21 +191,21 @@ def test_every_clip_is_read_by_one_reader_each_epoch(batches, readers):
     assert orders[0] != orders[1] or orders[1] != orders[2]
 
 
-def test_too_few_clips_are_told(batches):
+def test_too_few_clips_are_refused(batches):
     with pytest.raises(ValueError, match="7 clips are too few for 8 readers"):
         next(iter(batches(rank=7, world=8)))
 
 
-def test_people_with_much_footage_give_fewer_pairs_for_their_time(batches):
+def test_people_with_much_footage_give_fewer_pairs_per_frame(batches):
     made = batches()
     pairs = [p for own in made._pairs for p in own]
     per_frame = [p / f for p, f in zip(pairs, FRAMES, strict=True)]
-    assert pairs[0] > pairs[2]  # one person's longer clip
+    assert pairs[0] > pairs[2]  # the longer of two clips of one person
     assert per_frame[5] > 1.4 * per_frame[0]  # Carl's 18 frames against Anna's 81
     assert np.mean(pairs) == pytest.approx(4, abs=0.5)
 
 
-def test_shuffle_keeps_everything_and_mixes():
+def test_shuffle_keeps_all_items_and_mixes_them():
     out = list(shuffled(iter(range(1000)), 50, np.random.default_rng(0)))
     assert sorted(out) == list(range(1000))
     late = np.arange(1000) - np.array(out)
@@ -213,7 +213,7 @@ def test_shuffle_keeps_everything_and_mixes():
     assert np.abs(late[:900]).mean() > 25
 
 
-def test_damaged_clips_are_told():
+def test_damaged_clips_are_refused():
     sample = clip(4)
     for mp4, text in ((sample.mp4[:900], "cannot be decoded"), (clip(5).mp4, "has 18 pictures, not 12")):
         with pytest.raises(ValueError, match=text):

@@ -1,4 +1,4 @@
-"""The small network's training: it learns from the large one, and ships as a file that training can go on from."""
+"""The small network's training: it learns from the large one, and its shipped file can be trained further."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def config(tiny_cache, perceptual_weights, tmp_path):
 
 
 @pytest.mark.parametrize("stage", ["coarse", "full"])
-def test_comes_nearer_to_the_large_network(config, tiny_cache, stage):
+def test_the_small_network_approaches_the_large_one(config, tiny_cache, stage):
     trainer = Distiller(config(stage, 10))
     batch = trainer.sampler(Cache(tiny_cache / "train")).draw(0)
     fixed = {n: p.clone() for n, p in trainer.model.named_parameters() if n.startswith(SHARED)}
@@ -48,7 +48,7 @@ def test_comes_nearer_to_the_large_network(config, tiny_cache, stage):
     assert all(torch.equal(moved[name], value) for name, value in fixed.items())
 
 
-def test_command_trains_both_stages_and_goes_on(tiny_cache, perceptual_weights, tmp_path, capsys):
+def test_the_command_trains_both_stages_and_resumes(tiny_cache, perceptual_weights, tmp_path, capsys):
     folders = [str(tiny_cache), str(perceptual_weights), str(tmp_path)]
     words = [*folders, "--call", str(weights_folder()), "--batch", "1", "--threads", "1"]
     for stage, steps in (("coarse", 1), ("coarse", 2), ("full", 1)):
@@ -63,7 +63,7 @@ def test_command_trains_both_stages_and_goes_on(tiny_cache, perceptual_weights, 
     assert capsys.readouterr().err.startswith("distill: ")
 
 
-def test_ships_as_int8_and_can_be_read_again(config, tiny_cache, tmp_path, monkeypatch, capsys):
+def test_the_network_is_written_in_int8_and_can_be_read_back(config, tiny_cache, tmp_path, monkeypatch, capsys):
     for name in ("identity.onnx", "step.onnx"):
         shutil.copy(weights_folder() / name, tmp_path)
     trainer = Distiller(config("coarse", 1))
@@ -77,7 +77,7 @@ def test_ships_as_int8_and_can_be_read_again(config, tiny_cache, tmp_path, monke
     for name, value in again.named_parameters():
         assert torch.allclose(value, truth[name], atol=float(truth[name].abs().max()) / 120 + 1e-3), name
 
-    other = FaceUpsamplerNet(SMALL)  # of features that no file here gives
+    other = FaceUpsamplerNet(SMALL)  # made for features that no file here provides
     torch.save({"ema": other.state_dict()}, tmp_path / "other.pt")
     assert weights.main([str(tmp_path / "other.pt"), str(tiny_cache), str(tmp_path)]) == 1
     assert "identity.onnx does not give" in capsys.readouterr().err
@@ -85,7 +85,7 @@ def test_ships_as_int8_and_can_be_read_again(config, tiny_cache, tmp_path, monke
         load_small(tmp_path / "identity.onnx", trainer.call)
 
 
-def test_the_shipped_one_takes_the_shipped_features():
+def test_the_shipped_small_network_uses_the_shipped_features():
     made = onnx.load(weights_folder() / NAME)
     assert {p.key: p.value for p in made.metadata_props}[FEATURES] == sha256(weights_folder() / "identity.onnx")
     small = load_small(weights_folder() / NAME, load_call(weights_folder()))

@@ -1,4 +1,4 @@
-"""Input channels in fours: the same numbers, and nothing that a runtime would not take."""
+"""Input channels padded to multiples of four: the results stay the same, and every runtime accepts the graph."""
 
 import numpy as np
 import onnxruntime as ort
@@ -19,7 +19,7 @@ def _value(name, *shape):
 
 @pytest.fixture
 def model():
-    """Convolutions over a joined tensor (5 channels), over one that two take (3) and over one in fours."""
+    """Convolutions over a joined tensor (5 channels), over a tensor with two consumers (3 channels) and over one with 4."""
     rng = np.random.default_rng(0)
     weights = {"w5": (4, 5, 3, 3), "w3": (2, 3, 3, 3), "w4": (2, 4, 3, 3), "w1": (2, 3, 1, 1)}
     nodes = [
@@ -42,7 +42,7 @@ def run(model):
     return session.run(None, fed)
 
 
-def test_the_numbers_stay_and_the_channels_come_in_fours(model):
+def test_the_results_stay_and_channels_become_multiples_of_four(model):
     before, plain = run(model), model.SerializeToString()
     assert align_channels(model) == 2
     check(model)
@@ -52,13 +52,13 @@ def test_the_numbers_stay_and_the_channels_come_in_fours(model):
     (five, three) = (n for n in model.graph.node if n.output[0] in ("five", "three"))
     assert [shapes[name][1] for node in (five, three) for name in node.input] == [8, 8, 4, 4]
     (joined,) = (n for n in model.graph.node if n.op_type == "Concat")
-    assert list(joined.input) == ["a", "b/filled3"], "what is large is not copied"
+    assert list(joined.input) == ["a", "b/filled3"], "the large joined tensor must not be copied"
     drop_alignment(model)
     assert model.SerializeToString() == plain
     assert align_channels(model) == 2
 
 
-def test_the_shipped_network_is_in_fours():
+def test_channels_of_the_shipped_network_are_multiples_of_four():
     model = onnx.load(weights_folder() / "step.onnx")
     shapes = fixed_shapes(model) | {t.name: list(t.dims) for t in model.graph.initializer}
     inputs = [shapes[n.input[0]] for n in model.graph.node if n.op_type == "Conv" and shapes[n.input[1]][2] > 1]

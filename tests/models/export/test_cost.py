@@ -1,4 +1,4 @@
-"""What a frame costs, against a count by hand."""
+"""The computing cost of a frame, compared with a count by hand."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_call_costs_a_fraction_of_the_papers_network():
     assert paper_gflop(PaperConfig.reduced()) > 4 * call_gflop()
 
 
-def test_the_papers_size_is_printed_beside_ours(capsys):
+def test_the_size_of_the_papers_network_is_printed_next_to_ours(capsys):
     main()
     said = capsys.readouterr().out
     assert "full: 141.5 M parameters beside the paper's 143 M" in said

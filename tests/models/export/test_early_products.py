@@ -1,4 +1,4 @@
-"""A product over parts side by side, taken before they are enlarged and moved: the same numbers."""
+"""A convolution over concatenated parts, computed before they are upsampled and warped: the results stay the same."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ SIDE = 12
 
 
 class _Joined(torch.nn.Module):
-    """Parts of 2, 6, 7 and 3 channels; the second is moved, the last two are enlarged. ``shown``: the enlarged 7 are given as
-    well, so that they are needed as they are."""
+    """Parts of 2, 6, 7 and 3 channels; the second is warped, the last two are upsampled. If ``shown``, the upsampled 7 channels
+    are an output as well, so that another node needs them."""
 
     def __init__(self, shown: bool = False, kernel: int = 1) -> None:
         super().__init__()
@@ -55,24 +55,24 @@ def channels_into(model, kind):
 
 
 @pytest.mark.parametrize(("shown", "enlarged"), [(False, [3, 5]), (True, [3, 7])])
-def test_the_product_comes_before_enlarging_and_moving(tmp_path, shown, enlarged):
+def test_the_product_is_computed_before_upsampling_and_warping(tmp_path, shown, enlarged):
     module = _Joined(shown)
     model = exported(module, tmp_path)
     weights = {t.name: t.SerializeToString() for t in model.graph.initializer if t.name.startswith("join.")}
     assert channels_into(model, "Resize") == [3, 7]
     assert multiply_early(model) == 1
     check(model)
-    # Three channels would become five: they stay. So does what another node needs as it is.
+    # Three channels stay, because they would become five. A part that another node needs stays, too.
     assert channels_into(model, "Resize") == enlarged
     assert channels_into(model, "GridSample") == [5]
     with torch.no_grad():
         assert np.abs(result(model) - module(*inputs()).numpy()).max() < 1e-5
-    # Who goes on training from the file finds the weights whole, under their names.
+    # The weights stay complete and keep their names, so that training can continue from the file.
     assert weights == {t.name: t.SerializeToString() for t in model.graph.initializer if t.name.startswith("join.")}
     assert len(weights) == 2
 
 
-def test_a_convolution_with_neighbours_stays(tmp_path):
+def test_a_convolution_with_a_larger_kernel_is_unchanged(tmp_path):
     model = exported(_Joined(kernel=3), tmp_path)
     before = model.SerializeToString()
     assert multiply_early(model) == 0
@@ -88,7 +88,7 @@ class _Twice(torch.nn.Module):
         return self.first(*given) + self.second(*given)
 
 
-def test_each_of_several_is_taken_apart(tmp_path):
+def test_several_convolutions_are_all_split(tmp_path):
     module = _Twice()
     model = exported(module, tmp_path)
     assert multiply_early(model) == 2

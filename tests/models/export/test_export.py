@@ -1,4 +1,4 @@
-"""The exported graphs: the same numbers as torch, only operators that every runtime has, half the size."""
+"""The exported graphs: the same results as torch, only operators that every runtime supports, half the size."""
 
 import collections
 
@@ -27,7 +27,7 @@ ALMOST = 1 / 255
 
 
 def random_call(config: FaceUpsamplerConfig) -> FaceUpsamplerNet:
-    """A network whose heads aren't neutral any more, so that flow, masks and residual all do something."""
+    """A network whose heads aren't neutral, so that flow, masks and residual all have an effect."""
     torch.manual_seed(11)
     call = FaceUpsamplerNet(config).eval()
     for name, parameter in call.named_parameters():
@@ -66,7 +66,7 @@ def small():
     return call, *call_graphs(call)
 
 
-def test_call_is_the_same_in_onnx(small):
+def test_the_call_network_is_the_same_in_onnx(small):
     call, identity, step = small
     keyframe, pictures, speech, detail, shape = inputs()
     parts, frame = by_onnx(session(identity), session(step), keyframe, pictures, speech, detail, shape)
@@ -81,12 +81,12 @@ def test_call_is_the_same_in_onnx(small):
     assert len(parts) == len(wanted_parts) == len(PARTS)
     for got, wanted in zip(parts, wanted_parts, strict=True):
         assert np.abs(got - wanted.numpy()).max() < 0.01
-    # Else the test would pass with a network that hands the keyframe through.
+    # Otherwise a network that only returns the keyframe would pass.
     assert (warped - keyframe).abs().mean() > 0.02
     assert (raw - warped).abs().mean() > 0.005
 
 
-def test_every_input_matters(small):
+def test_every_input_has_an_effect(small):
     _, identity, step = small
     keyframe, pictures, speech, detail, shape = inputs()
     run = (session(identity), session(step))
@@ -99,23 +99,23 @@ def test_every_input_matters(small):
         assert np.abs(by_onnx(*run, *other)[1] - usual).max() > 1e-4
 
 
-def test_graphs_hold_only_what_runtimes_have(small):
+def test_graphs_contain_only_operators_that_all_runtimes_support(small):
     _, identity, step = small
     for graph in (identity, step, interpolator_graph(InterpolatorNet())):
         kinds = collections.Counter(n.op_type for n in graph.graph.node)
         assert not kinds.keys() & {"ConvTranspose", "Shape", "Range", "Expand", "ConstantOfShape", "Constant"}
         assert all(o.version >= 20 for o in graph.opset_import if not o.domain)
     kinds = collections.Counter(n.op_type for n in step.graph.node)
-    assert kinds["GridSample"] == 1  # the picture's own; the features' are gathers
+    assert kinds["GridSample"] == 1  # for the picture; the features use gathers
     assert kinds["Gather"] >= 4 * 4
     assert "/generator/join/Conv/product" in {n.name for n in step.graph.node}
 
 
-def test_weights_are_half(small):
+def test_weights_are_stored_in_fp16(small):
     call, identity, step = small
     _, plain = call_graphs(call, half=False)
     assert len(step.SerializeToString()) < 0.7 * len(plain.SerializeToString())
-    # What was learnt; the hint's grid and groups are constants and stay exact.
+    # Only trained weights: the hint's grid and groups are constants and stay exact.
     named = {f"call.{n}" for n, _ in call.named_parameters()}
     held = [t for m in (identity, step) for t in m.graph.initializer if t.name.removesuffix(".half") in named]
     large = [t for t in held if np.prod(t.dims) >= 64]
@@ -123,7 +123,7 @@ def test_weights_are_half(small):
     assert {t.data_type for t in large} == {TensorProto.FLOAT16}
 
 
-def test_interpolator_is_the_same_in_onnx():
+def test_the_interpolator_is_the_same_in_onnx():
     torch.manual_seed(13)
     model = InterpolatorNet().eval()
     for parameter in model.parameters():
@@ -135,11 +135,11 @@ def test_interpolator_is_the_same_in_onnx():
     assert np.array_equal(frames[:, 4::5], pictures.numpy())
 
 
-def test_export_takes_the_averaged_weights(tmp_path):
+def test_export_uses_the_averaged_weights(tmp_path):
     average, now = random_call(FaceUpsamplerConfig()), FaceUpsamplerNet()
     torch.save({"model": now.state_dict(), "ema": average.state_dict()}, tmp_path / "full.pt")
     torch.save(InterpolatorNet().state_dict(), tmp_path / "interpolator.pt")
-    for name in ("step-int8.onnx", "step-small-int8.onnx"):  # of the weights before
+    for name in ("step-int8.onnx", "step-small-int8.onnx"):  # made from earlier weights
         (tmp_path / "out").mkdir(exist_ok=True)
         (tmp_path / "out" / name).write_bytes((weights_folder() / name).read_bytes())
     said: list[str] = []
@@ -184,7 +184,7 @@ class _Warp(torch.nn.Module):
 def test_row_gathers_equal_grid_sample(tmp_path, channels, rewritten):
     generator = torch.Generator().manual_seed(14)
     image = torch.rand(1, channels, 9, 14, generator=generator)
-    flow = torch.randn(1, 2, 7, 11, generator=generator)  # a good part of it points past the borders
+    flow = torch.randn(1, 2, 7, 11, generator=generator)  # many of its vectors point beyond the borders
     torch.onnx.export(_Warp(), (image, flow), str(tmp_path / "w.onnx"), opset_version=20, dynamo=False, input_names=["i", "f"])
     model = onnx.load(tmp_path / "w.onnx")
     fold(model)
@@ -201,7 +201,7 @@ def test_row_gathers_equal_grid_sample(tmp_path, channels, rewritten):
 class _Average(torch.nn.Module):
     def forward(self, image):
         inner = torch.nn.functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
-        return inner + torch.nn.functional.avg_pool2d(image, 3, 1, 1)  # the latter counts zeros beyond the border
+        return inner + torch.nn.functional.avg_pool2d(image, 3, 1, 1)  # the latter includes zeros beyond the border
 
 
 def test_averages_of_neighbours_become_a_convolution(tmp_path):

@@ -1,4 +1,4 @@
-"""The networks with most convolutions in int8: how they are made, and when they are used."""
+"""The networks with most convolutions in int8: how they are made and when they are used."""
 
 import shutil
 from itertools import islice
@@ -39,7 +39,7 @@ def _feeders(model, node):
     return {n.op_type for n in model.graph.node for name in node.input if name in n.output}
 
 
-def test_weights_are_nearest_int8_of_each_channel(made):
+def test_weights_are_rounded_to_the_nearest_int8_for_each_channel(made):
     name = "/generator/body/body.0/a/Conv"
     (conv,) = (n for n in made.graph.node if n.name == name)
     held = {t.name: onnx.numpy_helper.to_array(t) for t in made.graph.initializer}
@@ -57,7 +57,7 @@ def test_weights_are_nearest_int8_of_each_channel(made):
     assert (error <= scale * 0.51).all()
 
 
-def test_short_names_change_nothing_but_names(made):
+def test_shortening_names_changes_only_names(made):
     short = onnx.ModelProto()
     short.CopyFrom(made)
     shorten(short)
@@ -71,12 +71,12 @@ def test_short_names_change_nothing_but_names(made):
     assert np.array_equal(*frames)
 
 
-def test_the_shipped_one_was_made_of_the_shipped_weights():
+def test_the_shipped_int8_network_was_made_from_the_shipped_weights():
     assert int8_of(weights_folder() / "step.onnx") == weights_folder() / "step-int8.onnx"
     assert int8_of(weights_folder() / "identity.onnx") is None
 
 
-def test_of_other_weights_it_is_not_used(tmp_path):
+def test_an_int8_network_made_from_other_weights_is_not_used(tmp_path):
     for name in ("step.onnx", "step-int8.onnx"):
         shutil.copy(weights_folder() / name, tmp_path)
     model = onnx.load(tmp_path / "step.onnx")
@@ -86,14 +86,14 @@ def test_of_other_weights_it_is_not_used(tmp_path):
     assert load(tmp_path / "step.onnx", "cpu", 1).name == "CPUExecutionProvider"
 
 
-def test_a_processor_without_such_products_gets_fp32(monkeypatch):
+def test_a_processor_without_int8_dot_products_uses_fp32(monkeypatch):
     monkeypatch.setattr(backends, "has_int8_dots", lambda: False)
     assert load(weights_folder() / "step.onnx", "cpu", 1).name == "CPUExecutionProvider"
     with pytest.raises(ValueError, match="openvino-int8 is unavailable on this machine: there is no int8 dot products"):
         load(weights_folder() / "step.onnx", "openvino-int8", 1)
 
 
-def test_the_command_writes_it_beside_the_weights(tiny_cache, tmp_path, capsys):
+def test_the_command_writes_the_int8_network_next_to_the_weights(tiny_cache, tmp_path, capsys):
     for name in ("step.onnx", "identity.onnx", "interpolator.onnx"):
         shutil.copy(weights_folder() / name, tmp_path)
     assert main([str(tiny_cache), str(tmp_path), "--samples", "1"]) == 0
@@ -102,7 +102,7 @@ def test_the_command_writes_it_beside_the_weights(tiny_cache, tmp_path, capsys):
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_bad_input_is_one_line(tiny_cache, tmp_path, capsys):
+def test_bad_input_gives_one_line_errors(tiny_cache, tmp_path, capsys):
     assert main([str(tmp_path), str(weights_folder())]) == 1
     assert main([str(tiny_cache), str(tmp_path)]) == 1
     first, second = capsys.readouterr().err.splitlines()

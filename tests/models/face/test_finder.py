@@ -1,4 +1,4 @@
-"""Faces far from the camera are found, measured and kept; what is no face is not."""
+"""Faces far from the camera are found, measured and followed; other things are not taken for faces."""
 
 import cv2
 import numpy as np
@@ -12,11 +12,11 @@ from models.face.tracker import REMEMBERED, Tracker
 
 HEIGHT = 720
 TURNS = -(-len(tiles(1280, HEIGHT, SMALLEST * HEIGHT)) // TURN)
-"""Pictures after which everything was looked at."""
+"""The number of pictures in which every tile is searched once."""
 
 
 class Counting:
-    """A detector that counts how often it is asked."""
+    """A detector that counts its calls."""
 
     def __init__(self) -> None:
         self.detector, self.asked = BlazeFace(), 0
@@ -33,12 +33,12 @@ def mesh() -> FaceMesh:
 
 @pytest.fixture(scope="module")
 def face(frames: list[np.ndarray]) -> tuple[np.ndarray, Detection]:
-    """A picture with one face, and where it lies in it."""
+    """(a picture with one face, the detection of that face)"""
     return frames[0], BlazeFace().detect(frames[0])[0]
 
 
 def room(seed: int = 1) -> np.ndarray:
-    """A picture (720, 1280, 3) of soft shapes, grain and stripes: a room out of focus."""
+    """A picture (720, 1280, 3) of soft shapes, noise and stripes, like a room out of focus."""
     rng = np.random.default_rng(seed)
     soft = cv2.resize(rng.integers(30, 200, (9, 16, 3)).astype(np.uint8), (1280, HEIGHT), interpolation=cv2.INTER_CUBIC)
     soft[:, 900:] = soft[:, 900:] // 2 + ((np.arange(380) // 12 % 2) * 60).astype(np.uint8)[None, :, None]
@@ -46,8 +46,8 @@ def room(seed: int = 1) -> np.ndarray:
 
 
 def placed(face: tuple[np.ndarray, Detection], share: float, x: int, y: int) -> tuple[np.ndarray, float, float]:
-    """(the room with the face at a height of ``share`` of the picture's, the picture's corner at
-    (x, y), centre of the face)."""
+    """(the room with a face pasted in, x and y of the face's centre). The face's height is ``share`` of
+    the room's; the corner of the pasted picture is at (x, y)."""
     picture, found = face
     scale = share * HEIGHT / found.height
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -68,7 +68,7 @@ def test_a_face_of_any_size_is_found_and_measured(face, mesh, share, place) -> N
     assert found[0].height == pytest.approx(share * HEIGHT, rel=0.15)
 
 
-def test_a_face_that_walks_away_and_aside_is_never_lost(face, mesh) -> None:
+def test_a_face_that_moves_away_and_sideways_is_never_lost(face, mesh) -> None:
     tracker, share, x = Tracker(BlazeFace(), mesh), 0.36, 100.0
     while share > 0.07:
         picture, centre, _ = placed(face, share, round(x), 60)
@@ -78,7 +78,7 @@ def test_a_face_that_walks_away_and_aside_is_never_lost(face, mesh) -> None:
         x += 0.4 * share * HEIGHT  # two face heights a second
 
 
-def test_a_small_face_that_turned_away_is_found_where_it_was(face, mesh) -> None:
+def test_a_small_face_that_disappeared_is_found_again_at_its_last_position(face, mesh) -> None:
     detector = Counting()
     tracker, (picture, *_) = Tracker(detector, mesh), placed(face, 0.08, 600, 300)
     while tracker.update(picture)[1] != Face.TRACKED:
@@ -87,10 +87,10 @@ def test_a_small_face_that_turned_away_is_found_where_it_was(face, mesh) -> None
         assert tracker.update(room())[1] == Face.NONE
     detector.asked = 0
     assert tracker.update(picture)[1] == Face.TRACKED
-    assert detector.asked == 2  # the whole picture, and where it was
+    assert detector.asked == 2  # the whole picture, and the last position
 
 
-def test_a_picture_without_a_face_costs_a_bounded_number_of_looks(mesh) -> None:
+def test_a_picture_without_a_face_takes_a_bounded_number_of_detections(mesh) -> None:
     detector = Counting()
     finder = FaceFinder(detector, mesh)
     for _ in range(2 * TURNS):
@@ -100,13 +100,13 @@ def test_a_picture_without_a_face_costs_a_bounded_number_of_looks(mesh) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_room_is_no_face(mesh, seed: int) -> None:
+def test_no_face_is_found_in_an_empty_room(mesh, seed: int) -> None:
     finder = FaceFinder(BlazeFace(), mesh)
     assert [finder.find(room(seed)) for _ in range(TURNS)] == [[]] * TURNS
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (3840, 2160), (640, 480), (256, 256), (1919, 803)])
-def test_every_small_face_lies_whole_in_a_tile(size) -> None:
+def test_every_small_face_is_completely_inside_a_tile(size) -> None:
     width, height = size
     smallest = SMALLEST * min(size)
     rng = np.random.default_rng(5)
@@ -121,22 +121,22 @@ def test_every_small_face_lies_whole_in_a_tile(size) -> None:
         assert whole.any(), (x, y, side)
 
 
-def test_a_picture_that_is_seen_well_as_a_whole_has_no_tiles() -> None:
+def test_a_small_picture_has_no_tiles() -> None:
     assert tiles(128, 128, 20) == []
 
 
-def test_a_small_face_is_found_after_the_stream_has_changed_its_size(face, mesh) -> None:
+def test_a_small_face_is_found_after_the_picture_size_has_changed(face, mesh) -> None:
     picture, *_ = placed(face, 0.08, 600, 300)
 
     def looks(finder: FaceFinder) -> int:
         return next(n for n in range(2 * TURNS) if finder.find(picture))
 
     changed = FaceFinder(BlazeFace(), mesh)
-    assert changed.find(room(3)[:360, :640]) == []  # the tiles that are left of it lie in this corner
+    assert changed.find(room(3)[:360, :640]) == []  # tiles kept from this size would cover only this corner
     assert looks(changed) == looks(FaceFinder(BlazeFace(), mesh))
 
 
-def test_a_file_read_again_begins_with_the_small_face(face, mesh) -> None:
+def test_after_a_rewind_a_small_face_is_tracked_from_the_first_picture(face, mesh) -> None:
     tracker, (picture, *_) = Tracker(BlazeFace(), mesh), placed(face, 0.08, 600, 300)
     while tracker.update(picture)[1] != Face.TRACKED:
         pass

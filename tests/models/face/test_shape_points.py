@@ -1,4 +1,4 @@
-"""The face's points: the right ones, mirrored right, and followed however the head is turned."""
+"""The face's points: complete, correctly mirrored, and found on a turned head."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from models.face.shape_points import COUNT, DRAWN, GROUPS, MESH, MIRROR, from_me
 from models.face.tracker import crop_around
 
 
-def test_every_point_is_there_once_and_mirrors_to_one_of_its_group() -> None:
+def test_every_point_occurs_once_and_its_mirror_image_is_in_the_same_group() -> None:
     assert len(set(MESH)) == COUNT == 54
     assert max(MESH) < 468
     assert [MIRROR[i] for i in MIRROR] == list(range(COUNT))
@@ -19,13 +19,13 @@ def test_every_point_is_there_once_and_mirrors_to_one_of_its_group() -> None:
     assert MESH[MIRROR[MESH.index(RIGHT_EYE[0])]] == LEFT_EYE[0]
 
 
-def test_groups_name_their_points() -> None:
+def test_the_group_table_marks_the_points_of_each_group() -> None:
     table = groups()
     assert table.shape == (len(DRAWN), COUNT)
     assert table.sum(1).tolist() == [len(group) for group in DRAWN]
 
 
-def test_pixels_become_half_sides_and_what_is_not_known_stays_zero() -> None:
+def test_pixels_become_half_sides_and_unknown_points_stay_zero() -> None:
     mesh = np.zeros((2, 468, 3), np.float32)
     mesh[1] = 64, 192, 7
     points = from_mesh(mesh)

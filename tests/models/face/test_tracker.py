@@ -32,11 +32,11 @@ def test_finds_the_face_where_it_is(detector: BlazeFace, frames: list[np.ndarray
     assert at_right.centre[1] - at_left.centre[1] == pytest.approx(100, abs=15)
 
 
-def test_stripes_are_no_face(detector: BlazeFace) -> None:
+def test_no_face_is_found_in_stripes(detector: BlazeFace) -> None:
     assert detector.detect(np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (256, 1, 3))) == []
 
 
-def test_tracker_tells_none_many_leaving(detector: BlazeFace, frames: list[np.ndarray]) -> None:
+def test_the_tracker_reports_none_many_and_leaving(detector: BlazeFace, frames: list[np.ndarray]) -> None:
     tracker = Tracker(detector)
     assert tracker.update(canvas(frames[0], 300, 150))[1] == Face.TRACKED
     two = canvas(frames[0], 20, 150)
@@ -49,7 +49,7 @@ def test_tracker_tells_none_many_leaving(detector: BlazeFace, frames: list[np.nd
     assert crop == tracker.crop
 
 
-def test_crop_rests_while_the_face_does(detector: BlazeFace, frames: list[np.ndarray]) -> None:
+def test_the_crop_stays_still_while_the_face_hardly_moves(detector: BlazeFace, frames: list[np.ndarray]) -> None:
     tracker = Tracker(detector)
     first = tracker.update(canvas(frames[0], 300, 150))[0]
     for i in range(1, 6):
@@ -79,10 +79,10 @@ def test_crop_reaching_outside_repeats_the_border() -> None:
         cut = crop.cut(picture)
         assert cut.shape == (256, 256, 3)
         assert (cut[place] == picture[corner]).all()
-    assert not Crop(-500, 0, 20).cut(picture).any()  # wholly outside
+    assert not Crop(-500, 0, 20).cut(picture).any()  # completely outside
 
 
-def test_crop_is_framed_as_trained(detector: BlazeFace, frames: list[np.ndarray]) -> None:
+def test_the_crop_is_framed_as_in_training(detector: BlazeFace, frames: list[np.ndarray]) -> None:
     face = detector.detect(frames[0])[0]
     cut = crop_around(face).cut(frames[0])
     again = detector.detect(cut)[0]
@@ -90,7 +90,7 @@ def test_crop_is_framed_as_trained(detector: BlazeFace, frames: list[np.ndarray]
     assert again.centre[0] / 256 == pytest.approx(0.5, abs=0.04)
 
 
-def test_landmarks_lie_on_the_face(detector: BlazeFace, frames: list[np.ndarray]) -> None:
+def test_landmarks_are_on_the_face(detector: BlazeFace, frames: list[np.ndarray]) -> None:
     face = detector.detect(frames[0])[0]
     points, sure = FaceMesh().points(frames[0], face)
     assert sure > 0.9

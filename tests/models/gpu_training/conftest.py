@@ -1,4 +1,4 @@
-"""Real clips (the demo's own), a cache made of them, and the pieces that are packed of both."""
+"""Generated clips, a cache prepared from them, and the pieces packed from both."""
 
 import csv
 
@@ -16,7 +16,7 @@ FRAMES = 24
 
 
 def _write_clip(path, seed: int) -> None:
-    """A face-coloured blot that wanders over stripes, 256×256, with a tone."""
+    """Write a clip, 256×256 with a tone, of a skin-coloured blot that moves over stripes."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:256, 0:256].astype(np.float32)
     with av.open(str(path), "w") as container:
@@ -42,7 +42,7 @@ def _write_clip(path, seed: int) -> None:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
-    """A folder of clips: three of two people to train on, one to judge on."""
+    """A folder of clips: three clips of two people for training, one clip for validation."""
     folder = tmp_path_factory.mktemp("data")
     rows = [("a1.mp4", "train", "a"), ("a2.mp4", "train", "a"), ("b.mp4", "train", "b"), ("c.mp4", "dev", "c")]
     with (folder / "clips.tsv").open("w") as file:
@@ -57,7 +57,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cache(data, tmp_path_factory):
-    """What is prepared of them, with points that drift; one frame's are not known."""
+    """A cache prepared from these clips, with points that drift; the points of one frame are unknown."""
     folder = tmp_path_factory.mktemp("prepared")
     for split in ("train", "dev"):
         prepare(data, folder, split)
@@ -70,7 +70,7 @@ def cache(data, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory):
-    """Weights to begin with."""
+    """Weights to start from."""
     import torch
 
     from models.networks.face_upsampler import FaceUpsamplerNet
@@ -83,7 +83,7 @@ def start(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def pieces(data, cache, perceptual_weights, start, tmp_path_factory):
-    """A folder of pieces, and their paths."""
+    """A folder of pieces."""
     folder = tmp_path_factory.mktemp("pieces")
     pack(data, cache, perceptual_weights, start, folder, first=16_000_000, most=60_000)
     return folder

@@ -1,4 +1,4 @@
-"""The lent GPU's batches, made of a prepared cache on the CPU."""
+"""The batches of GPU training, made from a prepared cache on the CPU."""
 
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ from models.gpu_training.draw import GpuSampler
 from models.training.trainer import TrainConfig, Trainer
 
 
-def test_frames_are_the_caches(cache):
+def test_frames_equal_those_of_the_cache(cache):
     kept = Cache(cache / "train")
     made = footage(kept)
     rows = torch.tensor([[3, 40], [0, 71]])
@@ -32,8 +32,8 @@ def test_a_batch_is_a_function_of_its_number(cache):
     assert not torch.equal(second.truth, other.truth)
 
 
-def test_samples_are_judged_on_as_they_are(cache):
-    """The same frames through the sampler of a lent GPU: truth and keyframe are the cache's own."""
+def test_plain_samples_are_the_frames_of_the_cache(cache):
+    """The GPU sampler returns the cache's own frames as truth."""
     kept = Cache(cache / "train")
     sampler = GpuSampler(footage(kept))
     wanted = sampler.draw_wanted(4)
@@ -41,11 +41,11 @@ def test_samples_are_judged_on_as_they_are(cache):
     truth = np.stack([kept.rgb256(clip.start) for clip in (kept.clips[i] for i in wanted.clip)])
     own = np.stack([kept.rgb256(int(row)) for row in wanted.frame])
     assert np.abs(batch.truth.permute(0, 2, 3, 1).numpy() * 255 - own).max() < 1
-    assert np.abs(own.astype(int) - truth).max() > 1, "they are not all first frames"
+    assert np.abs(own.astype(int) - truth).max() > 1, "the sample must contain frames other than first frames"
 
 
 def trained(cache, weights, start, out, stops):
-    """``further``, two batches of one sample a step, taken up again at each of ``stops``."""
+    """Train the stage ``further`` with two batches of one sample a step, resuming at each of ``stops``."""
     sampler = DeformingSampler(Cache(cache / "train"), batch=1, seed=0)
     for stop in stops:
         trainer = Trainer(TrainConfig("further", cache, weights, out, 6, 1, threads=1, crop=64, batches=2, deformed=True), start)
@@ -56,7 +56,7 @@ def trained(cache, weights, start, out, stops):
     return trainer.ema.model.state_dict()
 
 
-def test_further_goes_on_exactly_where_it_stopped(cache, perceptual_weights, start, tmp_path):
+def test_further_resumes_exactly_where_it_stopped(cache, perceptual_weights, start, tmp_path):
     straight = trained(cache, perceptual_weights, start, tmp_path / "a", [2])
     resumed = trained(cache, perceptual_weights, start, tmp_path / "b", [1, 2])
     assert [name for name in straight if not torch.equal(straight[name], resumed[name])] == []
@@ -74,7 +74,7 @@ def test_a_step_of_two_batches_follows_the_mean_of_both(cache, perceptual_weight
         trainer = Trainer(config, start)
         trainer.clip = float("inf")
         loss = trainer.loss
-        if part is not None:  # the crops of its place among both
+        if part is not None:  # with the same crops as in the step of two batches
 
             def placed(batch, trainer=trainer, loss=loss, part=part):
                 trainer.part = part
@@ -86,7 +86,7 @@ def test_a_step_of_two_batches_follows_the_mean_of_both(cache, perceptual_weight
     assert torch.allclose(found[2], (found[0] + found[1]) / 2, rtol=1e-3, atol=1e-6)
 
 
-def test_batches_of_one_step_are_looked_at_in_other_places(cache, perceptual_weights, start, tmp_path, monkeypatch):
+def test_batches_of_one_step_have_different_crops(cache, perceptual_weights, start, tmp_path, monkeypatch):
     seeds = []
     real = np.random.default_rng
     noted = SimpleNamespace(default_rng=lambda seed: seeds.append(seed) or real(seed))

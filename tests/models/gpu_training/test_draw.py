@@ -1,4 +1,4 @@
-"""Batches made on the GPU are what the sampler of one sample at a time makes; deformed faces carry their points along."""
+"""Batches made on the GPU equal those of the sampler of single samples; a face's points are deformed together with it."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def kept(cache):
 
 @pytest.fixture(scope="module")
 def footage(kept):
-    """The cache's own frames: no colour conversion between."""
+    """The cache's own frames, without a colour conversion."""
     full = torch.from_numpy(np.stack([kept.rgb256(at) for at in range(len(kept.yuv))]))
     coarse = torch.from_numpy(kept.coarse).permute(0, 3, 1, 2).contiguous()
     spans = [Span(c.name, c.identity, c.start, c.frames, c.mel_start, c.mel_frames, 0) for c in kept.clips]
@@ -31,7 +31,7 @@ def footage(kept):
 
 @pytest.mark.parametrize("phase", [None, 0, 3])
 @pytest.mark.parametrize("size", [8, 16, 64])
-def test_plain_samples_are_those_of_the_cache(kept, footage, phase, size):
+def test_plain_samples_equal_those_of_the_cache(kept, footage, phase, size):
     clip, sampler, step = kept.clips[1], GpuSampler(footage), 2
     for frame in (0, 1, 11, clip.frames - 2, clip.frames - 1):
         one = collate([example(kept, clip, 5, frame, 256, phase, step, size, phase)])
@@ -39,12 +39,12 @@ def test_plain_samples_are_those_of_the_cache(kept, footage, phase, size):
         batch = sampler.batch(Wanted(*(np.array([x]) for x in at)), plain=True)
         for name in ("keyframe", "truth", "mel", "shape"):
             assert torch.allclose(getattr(batch, name), getattr(one, name), atol=1e-5), name
-        # 8×8 means are of 64×64 pixels here, and may be quantised to the neighbouring level.
+        # 8×8 means are computed from 64×64 pixels here, and may be quantised to the neighbouring level.
         for name in ("pictures", "detail"):
             assert (getattr(batch, name) - getattr(one, name)).abs().max() < 3.5 * step / 255, name
 
 
-def test_batches_are_drawn_again_by_their_seed(footage):
+def test_batches_are_determined_by_their_seed(footage):
     a, b, c = (GpuSampler(footage, seed) for seed in (1, 1, 2))
     first, same, other = (s.batch(s.draw_wanted(4)) for s in (a, b, c))
     assert torch.equal(first.truth, same.truth)
@@ -52,12 +52,12 @@ def test_batches_are_drawn_again_by_their_seed(footage):
     assert not torch.equal(first.truth, other.truth)
 
 
-def test_all_kinds_of_samples_come_up(footage):
+def test_all_kinds_of_samples_occur(footage):
     sampler = GpuSampler(footage, 4)
     wanted = sampler.draw_wanted(400)
     begin = sampler.start[wanted.clip]
     own = (wanted.key >= begin) & (wanted.key < begin + sampler.frames[wanted.clip])
-    assert 0.9 < own.mean() < 1  # the others' keyframes are of another clip
+    assert 0.9 < own.mean() < 1  # the remaining keyframes are from another clip
     assert set(wanted.size) == {8, 16, 32, 64}
     assert set(wanted.phase) == {-1, 0, 1, 2, 3, 4}
     batch = sampler.batch(sampler.draw_wanted(32))
@@ -78,7 +78,7 @@ def test_hard_clips_are_drawn_more_often(footage):
 
 
 def test_points_move_with_the_pixels():
-    """A dot drawn at each of some points lies, in the deformed picture, where the points then are."""
+    """A dot at a point is, in the deformed picture, at the deformed point."""
     rng, points = np.random.default_rng(7), torch.zeros(6, 54, 2)
     points[:, :4] = torch.tensor([[-0.3, -0.2], [0.35, -0.25], [0.0, 0.1], [0.2, 0.4]])
     points[:, 4:] = points[:, 3:4]
@@ -90,14 +90,14 @@ def test_points_move_with_the_pixels():
         images = torch.exp(-((places - points[:, dot, :, None, None]) ** 2).sum(1, keepdim=True) / 0.0008)
         seen = take(images, deformation.source(places))
         found = (seen * places).sum((2, 3)) / seen.sum((2, 3))
-        # In a mirror the point at `dot` has become another.
+        # In a mirrored picture, the point has another index than `dot`.
         apart = (moved - found[:, None]).norm(dim=2).amin(1)
         assert apart.max() < 0.02, dot
         if dot == 3:
             break
 
 
-def test_what_is_not_deformed_stays_as_it_is():
+def test_without_deformation_pictures_and_points_are_unchanged():
     rng = np.random.default_rng(0)
     images = torch.rand(2, 3, 64, 64)
     deformation = draw_deformation(rng, 2, 0.0, 0.0, Strength(), CPU)
@@ -113,7 +113,7 @@ def test_an_affine_map_is_undone_by_its_inverse():
     assert torch.allclose(affine.inverse()(affine(places)), places, atol=1e-5)
 
 
-def test_sound_that_is_not_the_face_s_is_silence(pieces):
+def test_sound_that_does_not_belong_to_the_face_becomes_silence(pieces):
     footage = load(pieces, "dev", CPU)
     heard = footage.clips[0]
     loud = GpuSampler(footage).sounds(np.array([0]), np.array([12]), np.array([14]))

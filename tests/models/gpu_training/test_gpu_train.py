@@ -1,4 +1,4 @@
-"""A run on a lent machine, here on the CPU: it learns, writes what others can begin with, and keeps to its minutes."""
+"""A GPU training run, here on the CPU: it learns, writes weights that training can start from, and keeps to its time."""
 
 import json
 
@@ -35,7 +35,7 @@ def test_steps_lower_the_loss_and_start_from_the_packed_weights(pieces, start):
     assert trainer.seen.sum() == 1
 
 
-def test_runs_write_weights_that_training_can_begin_with(pieces, tmp_path):
+def test_runs_write_weights_that_training_can_start_from(pieces, tmp_path):
     lines: list[str] = []
     configs = [GpuTrainConfig(name, minutes=0.001, batch=2) for name in CONFIGS]
     run(pieces, tmp_path, configs, lines.append, CPU)
@@ -49,14 +49,14 @@ def test_runs_write_weights_that_training_can_begin_with(pieces, tmp_path):
     assert any(line.startswith("small:") for line in lines)
 
 
-def test_the_rate_rises_and_falls():
+def test_the_learning_rate_rises_and_falls():
     rates = [rate_at(1.0, step, step / 1000) for step in range(1001)]
     assert rates[0] < 0.01
     assert rates[300] == 1
     assert rates[1000] == pytest.approx(0.02)
 
 
-def test_crops_are_pixels_as_they_are():
+def test_crops_contain_unchanged_pixels():
     images = torch.rand(3, 3, 256, 256)
     corners = torch.tensor([[0.0, 0.0], [128.0, 128.0], [17.0, 90.0]])
     out = cut(images, corners, 128)
@@ -64,7 +64,7 @@ def test_crops_are_pixels_as_they_are():
         assert torch.allclose(out[i], images[i, :, y : y + 128, x : x + 128], atol=1e-4)
 
 
-def test_crops_lie_around_lips_and_eyes():
+def test_crops_are_centred_on_lips_and_eyes():
     boxes = torch.zeros(400, 4, 4)
     boxes[:200, 0] = torch.tensor([100.0, 180.0, 140.0, 200.0])
     boxes[:200, 2] = torch.tensor([90.0, 90.0, 160.0, 110.0])
@@ -72,12 +72,12 @@ def test_crops_lie_around_lips_and_eyes():
     middle = corners[:200] + 32
     near = [(middle - torch.tensor(at)).norm(dim=1) < 40 for at in ((120.0, 190.0), (125.0, 100.0))]
     assert (near[0] | near[1]).float().mean() > 0.97
-    assert corners[200:].std() > 40  # without a face anywhere
+    assert corners[200:].std() > 40  # without a face, crops are anywhere
     assert corners.min() >= 0
     assert corners.max() <= 192
 
 
-def test_the_command_says_what_is_wrong(tmp_path, capsys, monkeypatch):
+def test_the_command_reports_errors(tmp_path, capsys, monkeypatch):
     for words, told in ((["train", str(tmp_path), str(tmp_path)], "piece-0.tar"), (["rates"], "no CUDA GPU")):
         if words == ["rates"] and torch.cuda.is_available():
             continue

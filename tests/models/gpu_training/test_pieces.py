@@ -1,4 +1,4 @@
-"""Pieces: no larger than asked for, and what comes out of them is what went in."""
+"""Pieces: no larger than requested, and with the contents that were packed."""
 
 import tarfile
 
@@ -15,7 +15,7 @@ from models.gpu_training.pack import pack
 CPU = torch.device("cpu")
 
 
-def test_pieces_keep_to_their_size(pieces):
+def test_pieces_keep_to_the_size_limits(pieces):
     found = find_pieces(pieces)
     assert len(found) > 2
     assert found[0].stat().st_size <= 16_000_000
@@ -24,18 +24,18 @@ def test_pieces_keep_to_their_size(pieces):
             assert piece.stat().st_size <= 60_000 or len(tar.getnames()) == 1
 
 
-def test_frames_are_the_cache_s(pieces, cache):
+def test_frames_are_close_to_those_of_the_cache(pieces, cache):
     footage, kept = load(pieces, "train", CPU), Cache(cache / "train")
     assert [c.name for c in footage.clips] == [c.name for c in kept.clips]
     assert footage.full.shape == (72, 256, 256, 3)
     for at in (0, 30, 71):
         apart = np.abs(footage.full[at].numpy().astype(int) - kept.rgb256(at))
-        assert apart.mean() < 1.5  # colours are enlarged by OpenCV there, by FFmpeg here
+        assert apart.mean() < 1.5  # chroma is upsampled by OpenCV there, by FFmpeg here
         small = footage.coarse[at].permute(1, 2, 0).numpy().astype(int)
         assert np.abs(small - kept.coarse[at]).mean() < 1.5
 
 
-def test_points_and_sound_are_the_cache_s(pieces, cache):
+def test_points_and_sound_are_close_to_those_of_the_cache(pieces, cache):
     footage, kept = load(pieces, "train", CPU), Cache(cache / "train")
     assert np.abs(footage.points.numpy() - kept.points).max() <= 1 / 4096
     assert not footage.points[17].any()
@@ -46,7 +46,7 @@ def test_silence_stays_silence():
     assert np.array_equal(mel_of(mel_bytes(np.array([-1.0, 2.0]))), [-1, 2])
 
 
-def test_a_missing_piece_leaves_its_clips_out(pieces, tmp_path):
+def test_clips_of_a_missing_piece_are_left_out(pieces, tmp_path):
     for piece in find_pieces(pieces)[:-1]:
         (tmp_path / piece.name).symlink_to(piece)
     footage, whole = load(tmp_path, "train", CPU), load(pieces, "train", CPU)
@@ -65,14 +65,14 @@ def test_what_is_missing_is_named(pieces, tmp_path):
         load(tmp_path, "train", CPU)
 
 
-def test_packing_again_leaves_no_piece_of_before(data, cache, perceptual_weights, start, tmp_path):
+def test_packing_again_removes_the_earlier_pieces(data, cache, perceptual_weights, start, tmp_path):
     old = pack(data, cache, perceptual_weights, start, tmp_path, 16_000_000, 60_000)
     new = pack(data, cache, perceptual_weights, start, tmp_path)
     assert len(new) < len(old)
     assert find_pieces(tmp_path) == new
 
 
-def test_a_video_that_is_not_the_clip_s_is_refused(data):
+def test_a_video_that_does_not_match_its_clip_is_refused(data):
     video = (data / "train" / "a1.mp4").read_bytes()
     assert decode(video, 24).std() > 10
     with pytest.raises(ValueError, match="a video of 24 frames, not 40"):

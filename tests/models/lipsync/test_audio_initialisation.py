@@ -1,4 +1,4 @@
-"""What the lip-sync expert knows about sound is taken over whole."""
+"""The audio encoder is initialised with the sound layers of the lip-sync expert."""
 
 import pytest
 
@@ -9,10 +9,10 @@ from models.lipsync.syncnet import SyncNet
 from models.networks.face_upsampler import AudioEncoder, FaceUpsamplerConfig
 
 
-def test_the_encoder_hears_as_the_expert_does(tmp_path):
+def test_the_initialised_encoder_gives_the_experts_features(tmp_path):
     expert = SyncNet(width=4, times=5)
     for layer in expert.matcher.sound.modules():
-        if isinstance(layer, torch.nn.BatchNorm1d):  # as after training, not as made
+        if isinstance(layer, torch.nn.BatchNorm1d):  # statistics as after training, not the initial ones
             layer.running_mean.normal_()
             layer.running_var.uniform_(0.2, 3)
             torch.nn.init.uniform_(layer.weight, 0.5, 2)
@@ -25,12 +25,12 @@ def test_the_encoder_hears_as_the_expert_does(tmp_path):
         assert not torch.allclose(encoder.net(mel.transpose(1, 2)), wanted, atol=1e-2)
         initialise_audio(encoder, tmp_path / "sync.pt")
         for layer in encoder.net:
-            if isinstance(layer, torch.nn.LeakyReLU):  # the expert's units have no slope below zero
+            if isinstance(layer, torch.nn.LeakyReLU):  # the expert uses plain ReLU
                 layer.negative_slope = 0.0
         assert torch.allclose(encoder.net(mel.transpose(1, 2)), wanted, atol=1e-4)
 
 
-def test_what_is_no_expert_is_refused(tmp_path):
+def test_files_that_are_not_an_expert_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         initialise_audio(AudioEncoder(FaceUpsamplerConfig()), tmp_path / "none.pt")
     torch.save({"model": {}}, tmp_path / "other.pt")

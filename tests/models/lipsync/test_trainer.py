@@ -1,5 +1,5 @@
-"""The lip-sync expert learns, on mouths as bright as the sound is loud, which sound is whose and
-how late it comes."""
+"""The lip-sync expert learns which sound belongs to which mouth and how late it is, on mouths whose
+brightness is the loudness of the sound."""
 
 import json
 
@@ -21,7 +21,7 @@ from models.runtime.mel import BANDS
 FRAMES = 70
 BOXES = [[90, 150, 160, 190], [105, 90, 150, 150], [70, 80, 186, 110], [70, 60, 186, 80]]
 LATE, FOREIGN, SILENT = "2.mp4", "5.mp4", "7.mp4"
-"""A clip whose sound comes three frames late, one with another's sound, one with none."""
+"""A clip whose sound is three frames late, one with another clip's sound, one without sound."""
 SYNC_CONFIG = SyncConfig(steps=60, width=4, batch=4, length=24, rate=5e-3, threads=1)
 LIPS_CONFIG = LipsConfig(steps=150, batch=8, length=24, folds=2, rounds=1, least_confidence=0.1)
 
@@ -67,7 +67,7 @@ def train(cache):
 
 @pytest.fixture(scope="module")
 def trained(cache, tmp_path_factory):
-    """Where the expert lies, and what its training told."""
+    """(path of the expert, result of its training)"""
     out = tmp_path_factory.mktemp("expert") / "sync.pt"
     return out, train_sync(cache, out, SYNC_CONFIG, LIPS_CONFIG)
 
@@ -81,7 +81,7 @@ def test_landmark_experts_find_late_and_foreign_sound(cache, trained):
     assert {name: abs(late - 3 * (name == LATE)) <= 1 for name, late in found.items()} == dict.fromkeys(found, True)
 
 
-def test_learns_to_tell_sync_from_shifted_and_is_saved(cache, trained):
+def test_the_expert_learns_to_detect_shifted_sound_and_is_saved(cache, trained):
     out, result = trained
     assert result["train_clips"] == {"not_silent": 7, "in_sync": 6}
     assert result["dev"]["expert"]["against_none"]["two_way"] > 0.8
@@ -118,7 +118,7 @@ def test_resume_is_exact(train, tmp_path):
     assert not torch.equal(two["model"]["matcher.sound.0.0.weight"], straight["model"]["matcher.sound.0.0.weight"])
 
 
-def test_batch_is_a_function_of_its_step(train):
+def test_a_batch_is_a_function_of_its_step(train):
     clips = {c.name: 0 for c in train.clips}
     a, b, c = (SyncSampler(train, clips, 3, 20, seed).draw(7) for seed in (1, 1, 2))
     for name, shape in (("mouths", (3, 20, *MOUTH)), ("lips", (3, 20, 2 * POINTS)), ("mel", (3, 80, BANDS))):
@@ -129,17 +129,17 @@ def test_batch_is_a_function_of_its_step(train):
         SyncSampler(train, clips, 3, FRAMES + 1)
 
 
-def test_sound_belongs_to_the_window_as_in_the_cache(train):
+def test_the_sound_of_a_window_is_that_of_the_cache(train):
     clip = train.clips[1]
     assert np.array_equal(train.sound(clip, 10, 5), train.cache.speech(clip, 12, FRAMES))
 
 
-def test_lips_move_with_their_picture():
-    """A dot drawn on the crop where a lip point lies is found, in the varied crop, where the varied point lies."""
+def test_lip_points_move_with_their_picture():
+    """A dot at a lip point of the crop is, in the varied crop, at the varied point."""
     rng = np.random.default_rng(3)
     n, unit = 6, 40.0
     lips = np.zeros((n, 2, POINTS, 2), np.float32)
-    lips[:, 1] = rng.uniform(-0.3, 0.3, (n, 1, 2))  # all points alike, so that a mirror's order doesn't matter
+    lips[:, 1] = rng.uniform(-0.3, 0.3, (n, 1, 2))  # equal points, so that a mirror's order doesn't matter
     stored = torch.zeros(n, 2, *STORED)
     y, x = np.mgrid[: STORED[0], : STORED[1]]
     for i in range(n):
@@ -154,7 +154,7 @@ def test_lips_move_with_their_picture():
         assert found[1] - found[0] == pytest.approx((moved[i, 1] - moved[i, 0]) * unit, abs=2.5)
 
 
-def test_window_alone_is_the_window_in_its_clip():
+def test_a_window_alone_is_embedded_as_in_its_clip():
     torch.manual_seed(0)
     net = SyncNet(width=2).eval()
     mouths, mel = torch.rand(1, 12, *MOUTH), torch.rand(1, 48, BANDS)

@@ -1,4 +1,4 @@
-"""Lips and lids are asked to move further than they were told, the head is not."""
+"""The movement of lips and lids is amplified beyond the received one, that of the head is not."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def at(*points: int) -> list[int]:
 
 @pytest.fixture
 def face() -> Tensor:
-    """(54, 2), anywhere in the picture."""
+    """Random points (54, 2) in the picture."""
     return torch.from_numpy(np.random.default_rng(0).uniform(-0.5, 0.5, (COUNT, 2)).astype(np.float32))
 
 
@@ -41,13 +41,13 @@ def shown(shape: Tensor) -> Tensor:
 
 
 def added(face: Tensor, movement: Tensor) -> Tensor:
-    """What lies beyond the ``movement`` (54, 2) that is told."""
+    """What is added to the received ``movement`` (54, 2)."""
     key, now = shown(torch.stack([face, face + movement])[None])[0]
     assert torch.equal(key, face)
     return now - face - movement
 
 
-def test_a_head_that_moves_turns_and_comes_nearer_is_let_be(face: Tensor) -> None:
+def test_movement_rotation_and_scaling_of_the_head_are_unchanged(face: Tensor) -> None:
     turned = face @ torch.tensor([[1.2, -0.3], [0.25, 1.1]]) + torch.tensor([0.1, -0.2])
     assert added(face, turned - face).abs().max() < 0.002
 
@@ -58,14 +58,14 @@ def test_unknown_points_stay_unknown() -> None:
     assert torch.equal(shown(zeros), zeros)
 
 
-def test_only_lips_and_lids_are_moved_further(face: Tensor) -> None:
+def test_only_the_movement_of_lips_and_lids_is_amplified(face: Tensor) -> None:
     jitter = torch.from_numpy(np.random.default_rng(1).normal(0, 0.02, (COUNT, 2)).astype(np.float32))
     more = added(face, jitter)
     assert more[at(*BROWS, *NOSE, *OUTLINE, *EYE_CORNERS)].abs().max() < 1e-6
     assert (more[at(*MOUTH, *LIDS_ABOVE, *LIDS_BELOW)].norm(dim=1) > 1e-4).all()
 
 
-def test_lips_that_part_part_further_the_more_of_it_the_less_they_move(face: Tensor) -> None:
+def test_the_opening_of_lips_is_amplified_more_the_smaller_it_is(face: Tensor) -> None:
     below = at(*INNER_LIPS_BELOW)
     shares = []
     for far in (0.005, 0.05, 0.5):
@@ -75,7 +75,7 @@ def test_lips_that_part_part_further_the_more_of_it_the_less_they_move(face: Ten
     assert LIPS > shares[0] > shares[1] > shares[2] > 0
 
 
-def test_lids_close_further_and_their_eye_stays_where_it_is(face: Tensor) -> None:
+def test_the_closing_of_lids_is_amplified_and_the_eye_stays_in_place(face: Tensor) -> None:
     above, below = at(*LIDS_ABOVE[:3]), at(*LIDS_BELOW[:3])
     movement = torch.zeros(COUNT, 2)
     movement[above, 1], movement[below, 1] = 0.002, -0.002
@@ -86,7 +86,7 @@ def test_lids_close_further_and_their_eye_stays_where_it_is(face: Tensor) -> Non
     assert far < LIDS * LIDS_HALF
 
 
-def test_bf16_does_not_round_the_places(face: Tensor) -> None:
+def test_bf16_does_not_round_the_points(face: Tensor) -> None:
     shape = torch.stack([face, face + 0.01 * face**2])[None]
     with torch.autocast("cpu", torch.bfloat16):
         within = shown(shape)

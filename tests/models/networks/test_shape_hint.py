@@ -1,4 +1,4 @@
-"""The dense hint: a head that moves as one moves everywhere, and nothing is claimed where nothing is known."""
+"""The dense hint: a rigid movement of the head is hinted everywhere; unknown points give no hint."""
 
 import numpy as np
 import pytest
@@ -30,10 +30,10 @@ def test_a_turn_is_hinted_everywhere() -> None:
     expected = torch.einsum("ij,njhw->nihw", turn - torch.eye(2), grid)
     far = out[:, 2] < 0.01
     assert far.any()
-    assert (out[:, :2] - expected).abs().amax(1)[far].max() < 0.02  # where no point is near the affine fit alone decides
+    assert (out[:, :2] - expected).abs().amax(1)[far].max() < 0.02  # far from all points, only the affine fit counts
 
 
-def test_confidence_and_places_lie_at_the_points() -> None:
+def test_confidence_and_group_maps_are_high_at_the_points() -> None:
     now = scattered(3)
     out = hint(torch.stack([now, now], 1))[0]
     assert out[:2].abs().max() < 1e-4
@@ -43,14 +43,14 @@ def test_confidence_and_places_lie_at_the_points() -> None:
     assert out[2, 0, 0] < 0.05
 
 
-def test_what_is_not_known_hints_at_nothing() -> None:
+def test_unknown_points_give_no_hint() -> None:
     both = torch.cat([scattered(4), scattered(5)])
     unknown = torch.zeros_like(both)
     assert not hint(torch.stack([both, unknown], 1)).any()
     assert not hint(torch.stack([unknown, both], 1)).any()
 
 
-def test_without_points_the_network_draws_as_if_there_were_no_hint() -> None:
+def test_unknown_points_have_the_same_result_as_no_points() -> None:
     torch.manual_seed(0)
     net = FaceUpsamplerNet().eval()
     given = torch.rand(1, 3, 64, 64), torch.rand(1, 5, 3, 8, 8), torch.zeros(1, 20, 80)

@@ -1,4 +1,4 @@
-"""The small network: how much work it is, and that it begins as a part of the large one."""
+"""The small network: its computing cost, and that it is initialised as a part of the large one."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from models.networks.small import SHARED, SMALL, own_parameters, shrunk
 def call():
     torch.manual_seed(3)
     made = FaceUpsamplerNet().eval()
-    for name, parameter in made.named_parameters():  # heads that do something
+    for name, parameter in made.named_parameters():  # heads that have an effect
         parameter.data += torch.randn_like(parameter) * (0.02 if "flow" in name or "head" in name else 0.002)
     return made
 
@@ -30,14 +30,14 @@ def given():
     )  # fmt: skip
 
 
-def test_is_a_third_of_the_work():
+def test_the_small_network_costs_about_a_third():
     assert small_gflop() <= 1.0
     assert small_gflop() < call_gflop() * 0.36
 
 
 @torch.no_grad()
 def test_with_all_channels_kept_it_is_the_same_network(call, given):
-    """So every channel is where what follows looks for it; their order may differ nowhere."""
+    """So every channel is where the next layer expects it: the order of channels must not differ anywhere."""
     same = shrunk(call, lambda: call(*given), FaceUpsamplerConfig()).eval()
     for mine, theirs in zip(same(*given), call(*given), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-5)
@@ -45,7 +45,7 @@ def test_with_all_channels_kept_it_is_the_same_network(call, given):
 
 @torch.no_grad()
 def test_keeps_the_channels_that_matter(call, given):
-    """Those that are always zero are the ones left out, and change nothing."""
+    """Channels that are always zero are the ones left out, which changes nothing."""
     live = FaceUpsamplerNet()
     live.load_state_dict(call.state_dict())
     rng = np.random.default_rng(0)
@@ -59,7 +59,7 @@ def test_keeps_the_channels_that_matter(call, given):
         assert torch.allclose(mine, theirs, atol=1e-4)
 
 
-def test_takes_the_keyframes_features_as_they_are(call, given):
+def test_the_keyframes_features_are_shared_unchanged(call, given):
     small = shrunk(call, lambda: call(*given))
     theirs, own = call.state_dict(), own_parameters(small)
     for name, parameter in small.named_parameters():

@@ -1,5 +1,5 @@
-"""The paper's network: its size, that it trains at both widths, and its losses against values found
-another way."""
+"""The paper's network: its size, training at both widths, and its losses compared with independently
+computed values."""
 
 from pathlib import Path
 
@@ -28,17 +28,17 @@ def weights_of(network):
     return {name: p.detach().clone() for name, p in network.named_parameters()}
 
 
-def test_full_size_is_the_papers():
+def test_the_full_size_is_that_of_the_paper():
     with torch.device("meta"):
         network = PaperNetwork(PaperConfig.full())
     counts = parameter_counts(network)
     assert 130e6 < counts["total"] < 156e6
-    assert sum(counts.values()) == 2 * counts["total"]  # the parts leave nothing out
+    assert sum(counts.values()) == 2 * counts["total"]  # the parts add up to the total
     assert network.structure.stages[0].enter[0].in_channels == 1024
     assert f"{counts['total'] / 1e6:.2f} M" in parameter_table(network)
 
 
-def test_reduced_size_trains_here():
+def test_the_reduced_size_is_small_enough_to_train_here():
     with torch.device("meta"):
         assert 8e6 < parameter_counts(PaperNetwork(PaperConfig.reduced()))["total"] < 12e6
 
@@ -65,13 +65,13 @@ def test_one_step_at_reduced_width_with_every_loss(perceptual_weights):
     total.backward()
     optimiser.step()
     still = [name for name, p in network.named_parameters() if torch.equal(p, before[name])]
-    assert still == []  # every part of the network is reached
+    assert still == []  # every part of the network gets a gradient
     assert all(torch.isfinite(p).all() for p in network.parameters())
     assert all(p.grad is None for p in sync.parameters())
 
 
 def _free_gb() -> float:
-    """Memory that can be had, in GB; plenty where the system doesn't tell it as Linux does."""
+    """Available memory in GB; 1000 on systems without Linux's /proc/meminfo."""
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
         return int(lines["MemAvailable"].split()[0]) / 1e6
@@ -81,7 +81,7 @@ def _free_gb() -> float:
 
 @pytest.mark.skipif(_free_gb() < 8, reason="less than 8 GB of memory are free")
 def test_one_step_at_full_size():
-    """The paper's widths, on two pictures (one has no variance to normalise by): forward, backward and Adam."""
+    """The paper's widths: forward, backward and Adam, on two pictures, because a single one has no variance to normalise by."""
     torch.manual_seed(0)
     network = PaperNetwork(PaperConfig.full())
     keyframe, pictures, mel, truth = batch(2)
@@ -96,7 +96,7 @@ def test_one_step_at_full_size():
     assert torch.isfinite(network.detector.heat.weight).all()
 
 
-def test_backbone_pretraining_leaves_the_animation_alone():
+def test_backbone_pretraining_does_not_train_the_animation():
     torch.manual_seed(0)
     network = PaperNetwork(PaperConfig.reduced())
     _, pictures, mel, truth = batch(2)
@@ -132,7 +132,7 @@ def test_deformation_jacobian_is_its_derivative():
 
 
 def test_equivariance_is_zero_for_a_detector_that_follows():
-    """A detector that knows where the deformation took its points has no loss; one that doesn't move has."""
+    """A detector whose points follow the deformation has no loss; one whose points stay in place has a loss."""
     deformation = RandomDeformation(1, bend=0.0, generator=torch.Generator().manual_seed(6))
     found = Keypoints(torch.tensor([[[0.3, -0.2], [-0.5, 0.1]]]), torch.eye(2).expand(1, 2, 2, 2))
     a, b = deformation.affine[:, :, :2], deformation.affine[:, :, 2]
@@ -143,7 +143,7 @@ def test_equivariance_is_zero_for_a_detector_that_follows():
     assert all(float(v) > 1e-3 for v in equivariance_loss(lambda _: found, image, found, deformation))
 
 
-def test_deformed_image_samples_where_move_says():
+def test_the_deformed_image_is_sampled_at_the_positions_of_move():
     deformation = RandomDeformation(1, bend=0.0, affine=0.0)
     deformation.affine = torch.tensor([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]])  # half a half-side to the right
     ramp = torch.arange(8.0).expand(1, 1, 8, 8)

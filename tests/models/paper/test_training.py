@@ -1,4 +1,4 @@
-"""The paper's network learns from a cache, is taken up again exactly, and feels each of the four losses."""
+"""The paper's network learns from a cache, resumes exactly, and gets gradients from each of the four losses."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ def config(cache, weights, out, stage, **changes):
 
 
 def trained(cache, weights, out, stage, stops, start=None):
-    """Train to each step of ``stops``, saving and starting over from the file in between."""
+    """Train to each step of ``stops``, saving and resuming from the file in between."""
     trainer = None
     for stop in stops:
         trainer = PaperTrainer(config(cache, weights, out, stage), start)
@@ -44,7 +44,7 @@ def trained(cache, weights, out, stage, stops, start=None):
 
 
 class Coarse(torch.nn.Module):
-    """Stands for VGG in training, which is tested alone below: a frame's VGG takes a second."""
+    """Replaces VGG in training, because VGG takes a second a frame. VGG is tested separately below."""
 
     def __init__(self, _path):
         super().__init__()
@@ -66,7 +66,7 @@ def backbone(tiny_cache, perceptual_weights, tmp_path_factory):
 
 @pytest.fixture
 def example(tiny_cache):
-    """A batch of one window, its mouths where a face's would be, and a tiny network's output for it."""
+    """(a tiny network, a batch of one window with boxes as of a face, the network's output for it)"""
     torch.manual_seed(1)
     batch = WindowSampler(Cache(tiny_cache / "train"), 1).draw(0)
     boxes = torch.tensor([[90, 170, 166, 210], [110, 110, 146, 160], [70, 80, 186, 110], [0, 0, 0, 0]]).float()
@@ -88,8 +88,8 @@ def test_batches_are_windows_and_a_function_of_their_step(tiny_cache):
 
 
 def test_every_frame_of_a_window_is_its_picture(tiny_cache):
-    """Mirrored, relit or interpolated, picture t must look like frame t made small, and less like
-    its neighbours' frames."""
+    """Mirrored, relit or interpolated, picture t must look like frame t downscaled, and less like the
+    neighbouring frames."""
     batch = WindowSampler(Cache(tiny_cache / "train"), 6, seed=4).draw(0)
     small = torch.nn.functional.avg_pool2d(batch.truth, 32).unflatten(0, (6, 5))
     own = (batch.pictures - small).abs().mean()
@@ -111,7 +111,7 @@ def test_boxes_are_mirrored_with_the_frames(tiny_cache):
             window_example(cache, cache.clips[1], 0, middle, None, 1)
 
 
-def test_some_frames_of_a_window_are_what_the_whole_window_gives(example):
+def test_selected_frames_of_a_window_equal_those_of_the_whole_window(example):
     network, batch, _ = example
     network.eval()
     with torch.no_grad():
@@ -123,7 +123,7 @@ def test_some_frames_of_a_window_are_what_the_whole_window_gives(example):
 
 def test_run_learns_logs_judges_and_saves(tiny_cache, perceptual_weights, tmp_path, monkeypatch):
     rows = []
-    bare = replace(TINY, enlarged=False)  # the enlarged picture alone is nearly right for such smooth frames
+    bare = replace(TINY, enlarged=False)  # for such smooth frames, the enlarged picture is already nearly right
     settings = config(tiny_cache, perceptual_weights, tmp_path, "backbone", steps=24, rate=3e-3, log_steps=8, network=bare)
     trainer = PaperTrainer(settings)
     sampler = trainer.sampler(Cache(tiny_cache / "train"))
@@ -211,7 +211,7 @@ def test_a_perfect_output_has_no_perceptual_loss(perceptual_weights):
     assert (distance(a, b) > 0).all()
 
 
-def test_judged_on_the_same_frames_as_call(tiny_cache, perceptual_weights):
+def test_the_paper_network_is_judged_on_the_same_frames_as_call(tiny_cache, perceptual_weights):
     torch.manual_seed(2)
     dev = Cache(tiny_cache / "dev")
     judge = PerceptualDistance(perceptual_weights / "lpips_alexnet.pth", "alexnet")
@@ -226,7 +226,7 @@ def test_judged_on_the_same_frames_as_call(tiny_cache, perceptual_weights):
     assert figures["psnr"] == pytest.approx(float(wanted), abs=1e-3)
 
 
-def test_what_is_wrong_is_said_in_a_line(tiny_cache, perceptual_weights, backbone, tmp_path):
+def test_errors_are_reported_in_one_line(tiny_cache, perceptual_weights, backbone, tmp_path):
     def run(cache=tiny_cache, losses=perceptual_weights, out=tmp_path, stage="backbone", width="reduced", steps=1, **more):
         return run_paper_training(cache, losses, out, stage, width, steps, 1, 1e-3, 1, say=lambda _: None, **more)
 

@@ -1,5 +1,5 @@
-"""The parts of preparing: tracks, cuts, small faces, who is in which split, the sync score, and
-shards that survive a kill."""
+"""The parts of preparing: tracks, cuts, small faces, the split by person, the sync score, and shards
+that survive a kill."""
 
 import json
 from collections import Counter
@@ -31,7 +31,7 @@ CLIP = Path(__file__).parents[3] / "bench" / "clips" / "astronaut.mp4"
 
 @pytest.mark.parametrize("late", [0, 3, -6])
 def test_the_sync_score_finds_how_late_the_sound_is(monkeypatch, tmp_path, late):
-    """With a stand-in for the expert that reads a frame's number off its light and off its middle row of mel."""
+    """With a stand-in for the expert that compares a frame's brightness with the mel row of the middle frame."""
     torch = pytest.importorskip("torch")
     from models.lipsync import syncnet
 
@@ -42,7 +42,7 @@ def test_the_sync_score_finds_how_late_the_sound_is(monkeypatch, tmp_path, late)
             return self.turn(mouths.mean((2, 3))[:, 2:-2])
 
         def embed_sounds(self, mel):
-            return self.turn(mel[:, 11:-8:4, 0])  # of a window's twenty rows the twelfth is its middle frame's own
+            return self.turn(mel[:, 11:-8:4, 0])  # the twelfth of a window's twenty rows belongs to the middle frame
 
         @staticmethod
         def turn(light):
@@ -60,7 +60,7 @@ def test_the_sync_score_finds_how_late_the_sound_is(monkeypatch, tmp_path, late)
     assert found.good == (abs(late) <= 2)
 
 
-def test_the_sync_score_takes_a_trained_expert(tmp_path):
+def test_the_sync_score_uses_a_trained_expert(tmp_path):
     torch = pytest.importorskip("torch")
     from models.lipsync.syncnet import SyncNet
 
@@ -86,7 +86,7 @@ def outcome_of(source: str, split: str = "train", clips: int = 2) -> Outcome:
     return Outcome(source, 9, split, 1.0, [small_sample(f"{source[:-4]}-{i}", source=source) for i in range(clips)])
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
+def test_a_killed_run_resumes_and_has_the_same_result(tmp_path):
     names = [f"{c}.mp4" for c in "abcdef"]
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     with Store(straight, {}, 12000) as store:
@@ -101,7 +101,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         killed_after(names[:3])
-    (part,) = broken.glob("*.part")  # what being killed in the middle of a write leaves
+    (part,) = broken.glob("*.part")  # the state after a kill in the middle of a write
     part.write_bytes(part.read_bytes() + b"half a member")
     with (broken / "manifest.jsonl").open("a") as file:
         file.write(json.dumps({"key": "d-0", "source": "d.mp4"}) + "\n" + '{"key": "d-1"')
@@ -123,7 +123,7 @@ def test_two_runs_at_once_are_refused(tmp_path):
         Store(tmp_path, {})
 
 
-def test_damaged_shards_are_told(tmp_path):
+def test_damaged_shards_are_reported(tmp_path):
     with Store(tmp_path, {}) as store:
         store.add(outcome_of("a.mp4"))
     path = tmp_path / "train-000000.tar"
@@ -132,9 +132,9 @@ def test_damaged_shards_are_told(tmp_path):
         list(read_samples(path))
 
 
-def test_a_video_that_kills_its_process_is_told_and_the_others_are_done(monkeypatch, tmp_path):
+def test_a_video_that_kills_its_process_is_reported_and_the_others_are_prepared(monkeypatch, tmp_path):
     class Pool:
-        """As the real one: when a process dies, all that is waiting fails."""
+        """Behaves as the real pool: when a process dies, all waiting work fails."""
 
         def __init__(self, *_):
             self.broken = False
@@ -197,7 +197,7 @@ def test_tracks_keep_faces_apart_and_end_at_cuts():
         assert np.ptp([f.x for f in track.faces]) == 20
 
 
-def test_tracks_bridge_a_missed_look_but_not_a_second():
+def test_tracks_bridge_one_missed_detection_but_not_two():
     tracks = Tracks()
     for at, faces in ((0, [face(100)]), (5, []), (10, [face(110)]), (15, []), (20, []), (25, [face(110)])):
         tracks.look(at, faces)
@@ -229,7 +229,7 @@ def test_spans_are_cut_by_length_and_where_the_face_strays():
         (Track([10 * i for i in range(10)], [face(300)] * 10), "unseen"),
     ],
 )
-def test_spans_that_do_not_do_are_counted(track, reason):
+def test_unusable_spans_are_counted_by_reason(track, reason):
     dropped: Counter[str] = Counter()
     assert spans(track, 900, 400, SpanLimits(), dropped) == []
     assert list(dropped) == [reason]
@@ -248,7 +248,7 @@ def test_small_faces_are_found_in_tiles_and_once():
     assert found.height == pytest.approx(detector.detect(picture)[0].height * 200 / len(picture), rel=0.05)
 
 
-def test_cuts_are_told_from_motion():
+def test_cuts_are_distinguished_from_motion():
     x, y = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
 
     def picture(shift: float, phase: float) -> np.ndarray:
@@ -259,7 +259,7 @@ def test_cuts_are_told_from_motion():
     assert [i for i, cut in enumerate(told) if cut] == [20]
 
 
-def test_journal_keeps_the_last_word(tmp_path):
+def test_the_journal_keeps_the_last_entry(tmp_path):
     with Store(tmp_path, {}) as store:
         store.add(Outcome("a.mp4", 3, "train", error="short"))
         store.add(outcome_of("a.mp4"))

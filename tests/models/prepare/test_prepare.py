@@ -1,5 +1,5 @@
-"""Raw videos become clips of one face each: no cut inside, framed as in a call, nobody in both
-splits, nothing done twice."""
+"""Raw videos become clips of one face each: without cuts, framed as in a call, nobody in both splits,
+and no video prepared twice."""
 
 import io
 import shutil
@@ -33,7 +33,7 @@ DEV, TRAIN = (next(n for n in (f"id{i:05d}" for i in count(1)) if split_of(n, 0.
 
 
 def write_raw(path: Path) -> None:
-    """640×360 at 30 FPS with a moving background; a tone sounds from the last shot's first picture on."""
+    """Write a video, 640×360 at 30 FPS with a moving background; a tone starts with the last shot."""
     with av.open(str(CLIP)) as container:
         faces = [f.to_ndarray(format="rgb24") for f, _ in zip(container.decode(video=0), range(SECOND), strict=False)]
     y, x = np.mgrid[0:360, 0:740]
@@ -64,8 +64,8 @@ def write_raw(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory) -> Path:
-    """Two people, each with one whole video; one also with a video cut short and a text that calls
-    itself a video."""
+    """Two people, each with one whole video; one also has a truncated video and a text file named like a
+    video."""
     folder = tmp_path_factory.mktemp("raw")
     for name in (DEV, TRAIN):
         (folder / name / "video").mkdir(parents=True)
@@ -80,7 +80,7 @@ def raw(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def prepared(raw, tmp_path_factory):
-    """(folder, figures, what was said) of one run in two processes."""
+    """(folder, figures, printed lines) of one run in two processes."""
     out, said = tmp_path_factory.mktemp("prepared") / "shards", []
     figures = run_prepare(raw, out, 2, "folder", dev_share=0.5, say=said.append)
     return out, figures, said
@@ -139,7 +139,7 @@ def test_sound_is_that_of_the_clips_own_frames(prepared):
             assert loudest[:-10].max() < -0.3
 
 
-def test_nobody_is_in_both_splits_and_the_manifest_tells_all(prepared):
+def test_nobody_is_in_both_splits_and_the_manifest_lists_all_clips(prepared):
     out, figures, _ = prepared
     rows = read_lines(out / "manifest.jsonl")
     assert {(r["identity"], r["split"]) for r in rows} == {(DEV, "dev"), (TRAIN, "train")}
@@ -149,13 +149,13 @@ def test_nobody_is_in_both_splits_and_the_manifest_tells_all(prepared):
         assert figures[f"{split}_clips"] == 2
         assert figures[f"{split}_people"] == 1
     assert len({r["key"] for r in rows}) == 4
-    with tarfile.open(out / "dev-000000.tar") as tar:  # what WebDataset takes for one sample: the name up to the first dot
+    with tarfile.open(out / "dev-000000.tar") as tar:  # WebDataset groups files into samples by their name up to the first dot
         names = tar.getnames()
     assert [n.partition(".")[2] for n in names[:5]] == ["json", "mp4", "npy", "boxes.npy", "points.npy"]
     assert figures["hours_out"] < figures["hours_in"]
 
 
-def test_broken_videos_are_told_in_one_line_each(prepared):
+def test_broken_videos_are_reported_in_one_line_each(prepared):
     _, figures, said = prepared
     assert figures["broken"] == 2
     told = [line for line in said if line.startswith(TRAIN)]
@@ -163,7 +163,7 @@ def test_broken_videos_are_told_in_one_line_each(prepared):
     assert all("cannot decode" in line and "\n" not in line for line in told)
 
 
-def test_a_second_run_does_only_what_is_new(prepared, raw, monkeypatch, tmp_path):
+def test_a_second_run_prepares_only_new_videos(prepared, raw, monkeypatch, tmp_path):
     out = tmp_path / "shards"
     shutil.copytree(prepared[0], out)
     before = {p.name: p.read_bytes() for p in out.iterdir()}
@@ -208,7 +208,7 @@ def test_wrong_requests_are_refused_in_one_line(prepared, raw, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_the_sync_filter_drops_what_does_not_fit(raw):
+def test_the_sync_filter_drops_clips_out_of_sync(raw):
     seen = []
 
     def score(frames, mel, boxes):
@@ -224,6 +224,6 @@ def test_the_sync_filter_drops_what_does_not_fit(raw):
     assert not Sync(0.01, 0).good
 
 
-def test_videos_are_found_in_an_order_that_mixes_people(raw):
+def test_only_videos_are_found(raw):
     assert len(find_videos(raw)) == 4
     assert not any(source.endswith(".txt") for source in find_videos(raw))

@@ -1,4 +1,4 @@
-"""What runs the networks: the runtimes agree on the picture."""
+"""The runtimes of the networks: they render the same picture."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="OpenVINO 
 
 
 def face() -> np.ndarray:
-    """A picture with edges and slopes, RGB (256, 256, 3)."""
+    """A picture with edges and gradients, RGB (256, 256, 3)."""
     y, x = np.mgrid[:256, :256].astype(np.float32)
     oval = ((x - 128) / 80) ** 2 + ((y - 120) / 100) ** 2 < 1
     eyes = ((abs(x - 128) - 32) / 14) ** 2 + ((y - 100) / 7) ** 2 < 1
@@ -27,8 +27,8 @@ def face() -> np.ndarray:
     return rgb.astype(np.uint8)
 
 
-def drawn(device: str) -> tuple[str, np.ndarray]:
-    """(runtime, a frame of the face, its head moved a little)."""
+def rendered(device: str) -> tuple[str, np.ndarray]:
+    """(runtime, a rendered frame of the face with the head moved a little)"""
     upsampler = Upsampler(device=device, threads=1)
     upsampler.set_identity(face())
     moved = np.roll(face(), 6, 1).reshape(8, 32, 8, 32, 3).mean((1, 3)).transpose(2, 0, 1) / 255.0
@@ -42,27 +42,27 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 @needs_openvino
 @pytest.mark.parametrize("device", ["openvino", "openvino-fp32"])
-def test_openvino_draws_what_onnx_runtime_draws(device):
-    _, reference = drawn("cpu-fp32")
-    runtime, frame = drawn(device)
+def test_openvino_renders_the_same_frames_as_onnx_runtime(device):
+    _, reference = rendered("cpu-fp32")
+    runtime, frame = rendered(device)
     assert runtime.startswith("OpenVINO")
     assert "bf16" not in runtime or device == "openvino"
     assert psnr(frame, reference) > 55  # rounding to whole levels alone gives 59
-    assert np.abs(frame - reference).max() <= (8 if "bf16" in runtime else 2)  # at the edges of this drawing
+    assert np.abs(frame - reference).max() <= (8 if "bf16" in runtime else 2)  # at the edges of the test picture
 
 
 @pytest.mark.skipif(not has_int8_dots(), reason="this processor has no int8 dot products")
 @pytest.mark.parametrize("device", ["cpu", pytest.param("openvino-int8", marks=needs_openvino)])
-def test_int8_draws_almost_the_same(device):
-    exact, reference = drawn("cpu-fp32")
-    runtime, frame = drawn(device)
+def test_int8_renders_almost_the_same_frame(device):
+    exact, reference = rendered("cpu-fp32")
+    runtime, frame = rendered(device)
     assert exact == "CPUExecutionProvider"
     assert runtime.endswith(", int8")
     assert psnr(frame, reference) > 36
 
 
 @needs_openvino
-def test_the_keyframes_network_is_exact_where_asked():
+def test_the_keyframes_network_is_exact_on_request():
     path = weights_folder() / "identity.onnx"
     image = face().transpose(2, 0, 1)[None].astype(np.float32) / 255.0
     reference = load(path, "cpu", 1).run({"keyframe": image})
@@ -77,7 +77,7 @@ def test_devices_are_checked():
         choose("tpu")
 
 
-def test_a_broken_openvino_leaves_the_cpu(tmp_path, monkeypatch):
+def test_with_a_broken_openvino_the_cpu_is_used(tmp_path, monkeypatch):
     (tmp_path / "openvino").mkdir()
     (tmp_path / "openvino" / "__init__.py").write_text("raise ImportError('a library is missing')")
     monkeypatch.syspath_prepend(tmp_path)
@@ -111,7 +111,7 @@ for thread in threads:
 
 
 @needs_openvino
-def test_networks_that_first_run_at_the_same_time_do_not_wait_for_each_other_for_ever():
+def test_networks_that_first_run_at_the_same_time_do_not_deadlock():
     done = subprocess.run([sys.executable, "-c", FOUR_AT_ONCE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -131,12 +131,12 @@ os.kill(os.getpid(), signal.SIGUSR1)
 
 @needs_openvino
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have other signals")
-def test_a_signal_is_handled_after_a_network_was_let_go_by_another_thread():
+def test_a_signal_is_handled_after_another_thread_released_a_network():
     done = subprocess.run([sys.executable, "-c", SIGNAL_AFTER], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr[-2000:]
 
 
-def test_a_network_names_the_weights_that_it_was_made_for(tmp_path):
+def test_a_network_names_the_weights_that_it_was_made_from(tmp_path):
     shipped = weights_folder()
     assert made_from(shipped / "step-int8.onnx", shipped / "step.onnx")
     assert made_from(shipped / "step-small-int8.onnx", shipped / "identity.onnx")

@@ -1,4 +1,4 @@
-"""Frames for several calls at once are those of one call after the other."""
+"""Frames rendered for several calls at once equal those rendered for one call after the other."""
 
 import shutil
 
@@ -39,7 +39,7 @@ def truth(keyframes, wanted):
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_a_batch_draws_what_single_frames_draw(keyframes, wanted, truth, count):
+def test_a_batch_renders_the_same_frames_as_single_steps(keyframes, wanted, truth, count):
     many = AsBatch(None, 3, cuda=False)
     for seat, keyframe in enumerate(keyframes):
         many.set_identity(seat, keyframe)
@@ -58,7 +58,7 @@ def test_another_keyframe_is_used_at_once(keyframes, wanted, truth):
     assert np.abs(other.astype(int) - truth[0]).max() > 20
 
 
-def test_what_warmed_it_is_forgotten(keyframes, wanted, truth):
+def test_the_keyframes_of_the_warm_up_are_forgotten(keyframes, wanted, truth):
     many = AsBatch(None, 3, cuda=False)
     many.warmup()
     with pytest.raises(KeyError):
@@ -67,7 +67,7 @@ def test_what_warmed_it_is_forgotten(keyframes, wanted, truth):
     assert np.abs(many.step(wanted[:1])[0].astype(int) - truth[0]).max() <= 1
 
 
-def test_each_in_turn_draws_the_same(keyframes, wanted, truth):
+def test_each_in_turn_renders_the_same_frames(keyframes, wanted, truth):
     many = EachInTurn(Upsampler(device="cpu-fp32"))
     for seat, keyframe in enumerate(keyframes):
         many.set_identity(seat, keyframe)
@@ -76,7 +76,7 @@ def test_each_in_turn_draws_the_same(keyframes, wanted, truth):
 
 
 @pytest.mark.parametrize("make", [lambda: AsBatch(None, 2, cuda=False), lambda: EachInTurn(Upsampler(device="cpu-fp32"))])
-def test_a_seat_without_a_keyframe_is_told(make, wanted, keyframes):
+def test_a_seat_without_a_keyframe_is_an_error(make, wanted, keyframes):
     many = make()
     with pytest.raises(KeyError):
         many.step(wanted[1:2])
@@ -92,7 +92,7 @@ def test_a_damaged_network_is_a_value_error(tmp_path):
         AsBatch(tmp_path, 1, cuda=False)
 
 
-def test_a_machine_without_cuda_takes_turns():
+def test_without_cuda_calls_are_rendered_in_turn():
     assert isinstance(many_upsampler(None, "cpu", 4, 1), EachInTurn)
     with pytest.raises(ValueError, match="CUDA"):
         many_upsampler(None, "cuda", 4, 1)

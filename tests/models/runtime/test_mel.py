@@ -1,4 +1,4 @@
-"""The speech input: what each row covers, and that nothing after the tick's end is seen."""
+"""The speech input: the time that each row covers, and that nothing after the tick's end is used."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_row_ends_at_its_own_time():
     assert heard[first:].all()
 
 
-def test_row_knows_nothing_later():
+def test_a_row_does_not_depend_on_later_sound():
     rng = np.random.default_rng(1)
     a = rng.standard_normal(8000).astype(np.float32) * 0.1
     b = a.copy()
@@ -36,13 +36,13 @@ def test_row_knows_nothing_later():
     assert not np.array_equal(log_mel(a)[22], log_mel(b)[22])
 
 
-def test_tone_lights_its_own_band():
+def test_a_tone_appears_in_its_own_band():
     t = np.arange(16_000) / 16_000
     low, high = (int(log_mel(np.sin(2 * np.pi * f * t).astype(np.float32))[50].argmax()) for f in (200, 3000))
     assert low < 15 < 40 < high
 
 
-def test_window_lies_around_the_frame(rows):
+def test_the_window_is_around_the_frame(rows):
     window = window_at(rows, 10, 15)
     assert window.shape == (WINDOW_FRAMES, BANDS)
     assert window[:, 0].tolist() == list(range(40 + LOOKAHEAD_FRAMES + 1 - WINDOW_FRAMES, 40 + LOOKAHEAD_FRAMES + 1))
@@ -56,9 +56,9 @@ def test_window_never_looks_past_the_tick(rows, frame):
     assert np.array_equal(window_at(later, frame, 15), window_at(rows, frame, 15))
 
 
-def test_last_known_row_repeats(rows):
+def test_the_last_known_row_is_repeated(rows):
     assert window_at(rows, 15, 15)[-9:, 0].tolist() == [60.0] * 9
-    assert window_at(rows, 24, 30)[-1, 0] == 99  # and at the clip's own end
+    assert window_at(rows, 24, 30)[-1, 0] == 99  # also at the end of the clip
 
 
 def test_before_the_start_is_silence(rows):

@@ -12,7 +12,7 @@ def save(path, **weights):
     return path
 
 
-def test_a_mixture_lies_between(tmp_path):
+def test_a_mixture_is_between_its_checkpoints(tmp_path):
     a = save(tmp_path / "a.pt", w=torch.zeros(3), count=torch.tensor(1))
     b = save(tmp_path / "b.pt", w=torch.full((3,), 2.0), count=torch.tensor(5))
     mix(a, b, tmp_path / "c.pt", 0.25)
@@ -23,7 +23,7 @@ def test_a_mixture_lies_between(tmp_path):
     assert torch.load(tmp_path / "c.pt", weights_only=True)["ema"]["w"].tolist() == [2.0] * 3
 
 
-def test_what_does_not_go_together_is_refused(tmp_path):
+def test_checkpoints_that_do_not_match_are_refused(tmp_path):
     a, b = save(tmp_path / "a.pt", w=torch.zeros(3)), save(tmp_path / "b.pt", w=torch.zeros(4))
     with pytest.raises(ValueError, match="are of different networks"):
         mix(a, b, tmp_path / "c.pt")

@@ -1,4 +1,4 @@
-"""Weights come back out of the ONNX files that were made of them, and training goes on from there."""
+"""Weights are read back from the ONNX files that were made from them, and training continues from there."""
 
 import pytest
 
@@ -25,12 +25,12 @@ def exported(tmp_path_factory):
 
 
 def kept(parameter):
-    """What the files hold of a parameter: fp16, but for the smallest."""
+    """A parameter as the files store it: in fp16, except for the smallest."""
     value = parameter.detach()
     return value if value.numel() < 8 else value.half().float()
 
 
-def test_every_parameter_comes_back(exported):
+def test_every_parameter_is_read_back(exported):
     call, folder = exported
     found = from_onnx(folder, FaceUpsamplerNet().named_parameters())
     wanted = dict(call.named_parameters())
@@ -39,7 +39,7 @@ def test_every_parameter_comes_back(exported):
         assert torch.equal(found[name], kept(value)), name
 
 
-def test_training_begins_with_them(exported, tiny_cache, perceptual_weights, tmp_path):
+def test_training_starts_from_exported_weights(exported, tiny_cache, perceptual_weights, tmp_path):
     call, folder = exported
     config = TrainConfig("full", tiny_cache, perceptual_weights, tmp_path, threads=1)
     trainer = Trainer(config, folder)
@@ -47,7 +47,7 @@ def test_training_begins_with_them(exported, tiny_cache, perceptual_weights, tmp
         assert torch.equal(value, kept(call.get_parameter(name))), name
 
 
-def test_what_older_weights_lack_may_be_left_out(exported):
+def test_parameters_that_older_weights_lack_may_be_left_out(exported):
     _, folder = exported
     new = [("predictor.shape128.weight", torch.zeros(7)), ("generator.join.bias", torch.zeros(24))]
     assert from_onnx(folder, new, ("predictor.shape",)).keys() == {"generator.join.bias"}
@@ -55,12 +55,12 @@ def test_what_older_weights_lack_may_be_left_out(exported):
         from_onnx(folder, new)
 
 
-def test_a_checkpoint_gives_its_average(tmp_path):
+def test_the_averaged_weights_of_a_checkpoint_are_used(tmp_path):
     torch.save({"model": {"a": torch.zeros(1)}, "ema": {"a": torch.ones(1)}}, tmp_path / "full.pt")
     assert learnt(tmp_path / "full.pt", ())["a"].item() == 1
 
 
-def test_what_does_not_hold_the_network_is_refused(exported, tmp_path):
+def test_files_without_the_networks_weights_are_refused(exported, tmp_path):
     _, folder = exported
     with pytest.raises(FileNotFoundError, match=r"no such file: .*identity\.onnx"):
         learnt(tmp_path, FaceUpsamplerNet().named_parameters())
@@ -78,7 +78,7 @@ def test_what_does_not_hold_the_network_is_refused(exported, tmp_path):
 
 
 def broken(path, kind):
-    """A file that is no checkpoint: ``kind`` tells what went wrong with it."""
+    """Write a file that is not a checkpoint; ``kind`` names what is wrong with it."""
     if kind == "half":
         torch.save({"ema": {"a": torch.zeros(1000)}}, path)
         path.write_bytes(path.read_bytes()[:2000])
@@ -91,7 +91,7 @@ def broken(path, kind):
 
 
 @pytest.mark.parametrize("kind", ["half", "empty", "text", "a tensor", "a module"])
-def test_what_is_no_checkpoint_is_told_in_a_line(tmp_path, kind):
+def test_files_that_are_not_checkpoints_are_refused(tmp_path, kind):
     broken(path := tmp_path / "full.pt", kind)
     with pytest.raises(ValueError, match=r"full\.pt is no checkpoint"):
         learnt(path, ())
@@ -110,7 +110,7 @@ def test_weights_of_another_network_are_refused(tiny_cache, perceptual_weights, 
         export(tmp_path / "paper.pt", tmp_path / "paper.pt", tmp_path / "out")
 
 
-def test_what_a_new_run_lacks_is_named(tiny_cache, perceptual_weights, tmp_path):
+def test_parameters_without_weights_are_named(tiny_cache, perceptual_weights, tmp_path):
     known = dict(FaceUpsamplerNet().state_dict())
     del known["predictor.shape16.weight"]
     torch.save({"ema": known}, tmp_path / "old.pt")
@@ -118,7 +118,7 @@ def test_what_a_new_run_lacks_is_named(tiny_cache, perceptual_weights, tmp_path)
     assert Trainer(config, tmp_path / "old.pt").untrained == ("predictor.shape16.weight",)
 
 
-def test_a_save_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
     model = torch.nn.Linear(1, 1)
     state, path = RunState(model, Ema(model), torch.optim.SGD(model.parameters())), tmp_path / "full.pt"
     state.save(path)

@@ -1,6 +1,6 @@
-"""Two processes that average their gradients learn what one process learns from both batches together.
+"""Two processes that average their gradients learn the same as one process with both batches together.
 
-Run as a script, with what ``torchrun`` sets in the environment, this file is one of those processes.
+Run as a script, with the environment that ``torchrun`` sets, this file is one of those processes.
 """
 
 import os
@@ -23,14 +23,14 @@ STEPS, BATCH = 3, 4
 def tiny() -> FaceUpsamplerNet:
     torch.manual_seed(11)
     model = FaceUpsamplerNet(FaceUpsamplerConfig(c128=4, c64=4, c32=4, c16=8, c8=8, visual=8, audio=4, generator=4))
-    for parameter in model.parameters():  # layers that begin at zero would keep gradients from those before them
+    for parameter in model.parameters():  # layers that start at zero would block the gradients of earlier layers
         parameter.data += 0.02 * torch.randn_like(parameter)
     return model
 
 
 def train(model: FaceUpsamplerNet, group: Group) -> None:
-    """A few steps through ``coarse``, as the trainer's: the generator gets no gradients."""
-    # At a higher rate rounding grows a hundredfold each step, in one process that adds up two halves as well.
+    """A few steps through ``coarse``, as in the trainer. The generator gets no gradients."""
+    # At a higher rate rounding errors grow a hundredfold each step, also in one process that adds up two halves.
     optimiser = torch.optim.SGD(model.parameters(), 0.005, momentum=0.9)
     for step in range(STEPS):
         torch.manual_seed(100 + step)
@@ -55,7 +55,7 @@ def as_process(folder: Path) -> None:
     model = tiny()
     if not group.first:
         for parameter in model.parameters():
-            parameter.data += 1.0  # the first process's weights count
+            parameter.data += 1.0  # the broadcast must replace them with the first process's weights
     group.broadcast(model)
     train(model, group)
     figures = group.mean({"loss": float(group.rank), "other": 3.0})
@@ -64,11 +64,11 @@ def as_process(folder: Path) -> None:
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
-def test_two_processes_learn_what_one_does(tmp_path):
+def test_two_processes_learn_the_same_as_one(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    # What torchrun sets, without its own process: importing torch is most of this test.
+    # The environment of torchrun without its process: importing torch takes most of this test's time.
     settings = os.environ | {
         "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
@@ -98,7 +98,7 @@ def test_two_processes_learn_what_one_does(tmp_path):
     assert sum(m > 2e-5 for m in moved) > 30
 
 
-def test_alone_nothing_is_changed(monkeypatch):
+def test_a_single_process_changes_nothing(monkeypatch):
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
     group = join()
@@ -113,8 +113,8 @@ def test_alone_nothing_is_changed(monkeypatch):
     assert group.mean({"a": 2.0}) == {"a": 2.0}
 
 
-def test_gradients_of_all_sizes_and_layouts_keep_their_places(monkeypatch):
-    """Buckets, a tensor larger than one, channels last, and no gradient at all, on a stand-in for
+def test_gradients_of_all_sizes_and_layouts_are_averaged(monkeypatch):
+    """Buckets, a tensor larger than a bucket, channels last, and a missing gradient, with a stand-in for
     the other process."""
     sent = []
 

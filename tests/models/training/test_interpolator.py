@@ -1,4 +1,4 @@
-"""The frame interpolator: shapes, size, and what must hold before and after training."""
+"""The frame interpolator: shapes, size, and its properties before and after training."""
 
 import json
 
@@ -19,7 +19,7 @@ def pictures():
 
 @pytest.fixture
 def moved():
-    """An interpolator that is no longer the one it starts as."""
+    """An interpolator whose weights are not the initial ones."""
     torch.manual_seed(2)
     model = InterpolatorNet()
     for parameter in model.parameters():
@@ -27,32 +27,32 @@ def moved():
     return model.eval()
 
 
-def test_size_is_the_papers():
+def test_the_size_is_that_of_the_paper():
     assert 100_000 < sum(p.numel() for p in InterpolatorNet().parameters()) <= 200_000
 
 
 def test_linear_by_hand():
     steps = torch.tensor([0.0, 1.0, 0.5, 0.5, 0.0]).reshape(1, 5, 1, 1, 1).expand(1, 5, 3, 8, 8)
     line = linear_interpolate(steps)[0, :, 0, 0, 0]
-    assert line[:5].tolist() == [0.0] * 5  # nothing earlier is known: held
+    assert line[:5].tolist() == [0.0] * 5  # no earlier picture is known, so the first is held
     assert line[5:10].tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert line[10:15].tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5])
     assert line[20:].tolist() == pytest.approx([0.4, 0.3, 0.2, 0.1, 0.0])
 
 
-def test_hold_keeps_the_last_known(pictures):
+def test_hold_repeats_the_last_known_picture(pictures):
     frames = hold(pictures)
     assert torch.equal(frames[:, 20:24], pictures[:, 3:4].expand(-1, 4, -1, -1, -1))
     assert torch.equal(frames[:, 24], pictures[:, 4])
 
 
-def test_starts_as_linear(pictures):
+def test_an_untrained_interpolator_is_linear(pictures):
     out = InterpolatorNet()(pictures)
     assert out.shape == (2, 25, 3, 8, 8)
     assert torch.equal(out, linear_interpolate(pictures).clamp(0, 1))
 
 
-def test_own_pictures_come_through_exactly(moved, pictures):
+def test_the_input_pictures_are_returned_exactly(moved, pictures):
     out = moved(pictures)
     assert torch.equal(out[:, 4::5], pictures)
     assert (out - linear_interpolate(pictures)).abs().max() > 1e-3
@@ -60,7 +60,7 @@ def test_own_pictures_come_through_exactly(moved, pictures):
     assert out.max() <= 1
 
 
-def test_each_example_for_itself(moved, pictures):
+def test_examples_do_not_affect_each_other(moved, pictures):
     assert torch.allclose(moved(pictures)[1:], moved(pictures[1:]), atol=1e-5)
 
 

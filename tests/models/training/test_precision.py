@@ -1,4 +1,4 @@
-"""Training multiplies in bf16 where the device does so itself, and only there, unless it is told."""
+"""Training multiplies in bf16 only where the device supports it natively, unless it is requested explicitly."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from models.training import precision
 
 HAS_BF16 = precision.has_bf16
-"""As it is: the conftest replaces it for every test."""
+"""The original function: the conftest replaces it for every test."""
 
 
 @pytest.mark.parametrize(("flags", "wanted"), [
@@ -18,12 +18,12 @@ HAS_BF16 = precision.has_bf16
     ("avx512f amx_bf16 amx_tile", True),
     ("asimd bf16 i8mm", True),
 ])  # fmt: skip
-def test_a_processor_has_it_when_its_flags_say_so(monkeypatch, flags, wanted):
+def test_bf16_support_is_read_from_the_processors_flags(monkeypatch, flags, wanted):
     monkeypatch.setattr(Path, "read_text", lambda self: f"flags\t\t: {flags} \n")
     assert HAS_BF16("cpu") is wanted
 
 
-def test_a_processor_that_cannot_be_asked_has_not(monkeypatch):
+def test_a_processor_without_readable_flags_has_no_bf16(monkeypatch):
     def missing(self):
         raise FileNotFoundError
 
@@ -32,7 +32,7 @@ def test_a_processor_that_cannot_be_asked_has_not(monkeypatch):
 
 
 @pytest.mark.parametrize("here", [True, False])
-def test_what_is_asked_for_comes_before_what_is_there(monkeypatch, here):
+def test_an_explicit_request_overrides_the_detection(monkeypatch, here):
     monkeypatch.setattr(precision, "has_bf16", lambda kind: here)
     for asked, wanted in ((None, here), (True, True), (False, False)):
         with precision.autocast("cpu", asked):

@@ -1,4 +1,4 @@
-"""``train --reproduce``: clips in, ONNX out, each stage taken up where it stopped."""
+"""``train --reproduce``: from clips to ONNX files, with each stage resumed where it stopped."""
 
 from dataclasses import replace
 from importlib import resources
@@ -22,7 +22,7 @@ from models.training.runs import TrainRequest, run_call
 
 @pytest.fixture
 def data(tmp_path):
-    """``clips.tsv``, a clip of 1.2 s to train on and one to judge on, cut from the shipped one."""
+    """A folder with ``clips.tsv``, a training clip and a validation clip of 1.2 s each, cut from the shipped one."""
     folder, lines = tmp_path / "data", ["clip\tsplit\tidentity\tframes\tseconds\taudio"]
     with av.open(str(resources.files("bench").joinpath("clips/astronaut.mp4"))) as source:
         frames = [f.to_ndarray(format="rgb24") for f, _ in zip(source.decode(video=0), range(60), strict=False)]
@@ -57,7 +57,7 @@ def test_recipe_from_clips_to_onnx(data, perceptual_weights, tmp_path, monkeypat
     upsampler.set_identity(np.full((256, 256, 3), 90, np.uint8))
     frame = upsampler.step(np.full((5, 3, 8, 8), 0.5, np.float32), np.full((20, 80), -1, np.float32))
     assert frame.shape == (256, 256, 3)
-    # Whoever names weights to begin with means the first stage alone.
+    # Weights to start from apply only to the first stage.
     started: list[Path | None] = []
 
     def note(one, say):
@@ -87,14 +87,14 @@ def test_recipe_from_clips_to_onnx(data, perceptual_weights, tmp_path, monkeypat
     ({"network": "paper"}, True, "--reproduce brings its own"),
     ({"network": "paper", "start": Path("a.pt")}, False, "--from begins the training of call"),
 ])  # fmt: skip
-def test_wrong_wishes_are_one_line(tmp_path, change, reproduce, reason):
+def test_wrong_requests_are_refused(tmp_path, change, reproduce, reason):
     for name in ("clips.tsv", "lpips_vgg16.pth", "lpips_alexnet.pth"):
         (tmp_path / name).write_text("")
     with pytest.raises((ValueError, FileNotFoundError), match=reason):
         run(replace(TrainRequest(tmp_path, tmp_path, tmp_path / "run", threads=1), **change), reproduce, print)
 
 
-def test_a_stage_that_wants_clips_refuses_shards(tmp_path):
+def test_a_stage_that_needs_clips_refuses_shards(tmp_path):
     (tmp_path / "manifest.jsonl").write_text("")
     for name in ("lpips_vgg16.pth", "lpips_alexnet.pth"):
         (tmp_path / name).write_text("")

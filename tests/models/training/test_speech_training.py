@@ -1,4 +1,4 @@
-"""The speech stage: runs of frames of people who talk, and losses for lips, sync and motion."""
+"""The speech stage: runs of frames of speaking people, and losses for lips, sync and motion."""
 
 import json
 
@@ -50,8 +50,8 @@ def test_batches_are_runs_of_one_clip_and_a_function_of_their_step(cache):
 
 
 def test_every_frame_of_a_run_is_its_picture_and_follows_the_one_before(cache):
-    """Relit and mirrored as one: each frame made small is its own middle picture, and frames in a
-    row are alike."""
+    """A run is relit and mirrored as a whole: each downscaled frame is its own middle picture, and
+    successive frames are similar."""
     for step in range(4):
         batch = SpeechSampler(Cache(cache / "train"), 2, seed=2).draw(step)
         small = torch.nn.functional.avg_pool2d(batch.truth, 32)
@@ -61,7 +61,7 @@ def test_every_frame_of_a_run_is_its_picture_and_follows_the_one_before(cache):
         assert batch.keyframe.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_people_who_talk_are_preferred(cache, tmp_path):
+def test_speaking_people_are_preferred(cache, tmp_path):
     for path in (cache / "train").iterdir():
         (tmp_path / path.name).symlink_to(path)
     (tmp_path / "sync.json").write_text(json.dumps({"1.mp4": {"confidence": 0.3, "offset": 2}}))
@@ -72,7 +72,7 @@ def test_people_who_talk_are_preferred(cache, tmp_path):
     assert sum(heard) > 6
 
 
-def test_a_cache_without_a_clip_long_enough_is_refused(cache, tmp_path):
+def test_a_cache_without_a_long_enough_clip_is_refused(cache, tmp_path):
     for path in (cache / "train").iterdir():
         if path.name != "index.json":
             (tmp_path / path.name).symlink_to(path)
@@ -82,7 +82,7 @@ def test_a_cache_without_a_clip_long_enough_is_refused(cache, tmp_path):
         SpeechSampler(Cache(tmp_path), 2)
 
 
-def test_motion_is_what_changes_alone():
+def test_the_motion_loss_counts_only_changes_between_frames():
     torch.manual_seed(0)
     truth = torch.rand(10, 3, 16, 16)
     assert motion_loss(truth + 0.3, truth).item() == pytest.approx(0, abs=1e-6)
@@ -90,18 +90,18 @@ def test_motion_is_what_changes_alone():
     assert motion_loss(still, truth).item() == pytest.approx(truth.unflatten(0, (2, 5)).diff(dim=1).abs().mean().item())
 
 
-def test_only_the_lips_count_as_mouth():
+def test_the_mouth_error_counts_only_the_lips():
     truth = torch.zeros(2, 3, 64, 64)
     boxes = torch.zeros(2, 4, 4)
     boxes[0, 0] = torch.tensor([64.0, 64.0, 128.0, 96.0])
     output = truth.clone()
-    output[0, :, :16], output[1] = 1.0, 1.0  # above the lips of the one; the other has none
+    output[0, :, :16], output[1] = 1.0, 1.0  # above the lips of the first; the second has none
     assert mouth_error(output, truth, boxes).item() == 0
     output[0, :, 16:24, 16:32] = 0.5
     assert mouth_error(output, truth, boxes).item() == pytest.approx(0.25)
 
 
-def test_each_part_reaches_the_picture_and_silence_is_in_step_with_nothing(cache, expert):
+def test_each_loss_has_a_gradient_and_silence_has_no_sync_loss(cache, expert):
     batch = SpeechSampler(Cache(cache / "train"), 2, seed=5).draw(0)
     output = (batch.truth + 0.1 * torch.randn(batch.truth.shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
     net = SyncNet(4)
@@ -123,7 +123,7 @@ def test_each_part_reaches_the_picture_and_silence_is_in_step_with_nothing(cache
     assert perfect["lips"] == perfect["motion"] == perfect["mouth"] == 0
 
 
-def test_the_stage_learns_and_leaves_the_expert_alone(cache, expert, perceptual_weights, tmp_path):
+def test_the_stage_trains_the_network_and_not_the_expert(cache, expert, perceptual_weights, tmp_path):
     config = TrainConfig("speech", cache, perceptual_weights, tmp_path, steps=4, batch=1, threads=1, crop=64, sync=expert)
     trainer = Trainer(config)
     before = [p.clone() for p in trainer.speech.expert.parameters()]

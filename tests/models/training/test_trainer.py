@@ -1,4 +1,4 @@
-"""A run that was stopped and taken up again ends with the very weights of one that wasn't."""
+"""A run that was stopped and resumed ends with exactly the weights of an uninterrupted one."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from models.training.trainer import TrainConfig, Trainer
 
 
 def run(cache, weights, out, stage, stops):
-    """Train to each step of ``stops``, saving and starting over from the file in between."""
+    """Train to each step of ``stops``, saving and resuming from the file in between."""
     side = 64 if stage == "coarse" else 256
     sampler = Sampler(Cache(cache / "train"), side, 2, seed=3)
     trainer = None
@@ -36,7 +36,7 @@ def test_resume_is_exact(tiny_cache, perceptual_weights, tmp_path, stage):
         assert [name for name in a if not torch.equal(a[name], b[name])] == []
     two = run(tiny_cache, perceptual_weights, tmp_path / "c", stage, [2])
     changed = [n for n, p in two.model.named_parameters() if not torch.equal(p, straight.model.get_parameter(n))]
-    assert len(changed) > 50  # the two last steps did something
+    assert len(changed) > 50  # the last two steps had an effect
 
 
 def test_batch_is_a_function_of_its_step(tiny_cache):
@@ -50,8 +50,8 @@ def test_batch_is_a_function_of_its_step(tiny_cache):
     assert a.mel.shape == (3, 20, 80)
 
 
-def test_picture_in_the_middle_is_the_targets_own(tiny_cache):
-    """Mirroring and all, the window's middle picture must look like the target made small, else
+def test_the_middle_picture_belongs_to_the_target_frame(tiny_cache):
+    """Even when mirrored, the window's middle picture must look like the downscaled target. Otherwise
     nothing could be learnt."""
     batch = Sampler(Cache(tiny_cache / "train"), 64, 8, seed=4).draw(0)
     small = torch.nn.functional.avg_pool2d(batch.truth, 8)
@@ -61,9 +61,9 @@ def test_picture_in_the_middle_is_the_targets_own(tiny_cache):
     assert (right < wrong).all()
 
 
-def test_the_coarse_stage_sees_larger_pictures_too():
-    """At 128×128 it gives what it gives at 64×64, finer: the very same flow, applied to a keyframe
-    with more in it."""
+def test_the_coarse_stage_accepts_larger_pictures():
+    """At 128×128 it gives the result of 64×64 in more detail: the same flow, applied to a more detailed
+    keyframe."""
     torch.manual_seed(0)
     call = FaceUpsamplerNet().eval()
     torch.nn.init.normal_(call.predictor.flow64.weight, std=0.02)

@@ -1,4 +1,4 @@
-"""Outputs: files that keep what they replace, buffers between ticks and devices, tracks for the page."""
+"""Outputs: files that keep an older file until they are complete, play buffers for devices, tracks for the page."""
 
 import asyncio
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_skipped_frames_are_filled_and_late_ones_left_out(tmp_path: Path) -> Non
     assert lights(tmp_path / "o.mp4") == pytest.approx([50, 50, 50, 200, 200, 200, 200], abs=4)
 
 
-def test_file_output_begins_at_its_first_pictures_tick(tmp_path: Path) -> None:
+def test_the_file_starts_at_the_tick_of_its_first_picture(tmp_path: Path) -> None:
     output = FileOutput(tmp_path / "o.mp4", lag=0)
     tone = np.sin(np.arange(3200) / 5).astype(np.float32) * 0.5
     for tick in range(8):
@@ -46,11 +46,11 @@ def test_file_output_begins_at_its_first_pictures_tick(tmp_path: Path) -> None:
     assert len(lights(tmp_path / "o.mp4")) == 15
     with av.open(str(tmp_path / "o.mp4")) as container:
         sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
-    assert np.abs(sound[1000:2000]).max() > 0.3  # tick 5 is where the file begins
+    assert np.abs(sound[1000:2000]).max() > 0.3  # the file starts at tick 5
     assert abs(len(sound) - 3 * 3200) < 2100  # whole AAC frames
 
 
-def test_file_goes_on_when_the_stream_begins_anew(tmp_path: Path) -> None:
+def test_the_file_continues_when_the_stream_restarts(tmp_path: Path) -> None:
     output = FileOutput(tmp_path / "o.mp4", lag=0)
     quiet = np.zeros(3200, np.float32)
     for tick, value in ((10, 50), (11, 50), (5000, 120), (5001, 120), (0, 200), (1, 200)):
@@ -61,7 +61,7 @@ def test_file_goes_on_when_the_stream_begins_anew(tmp_path: Path) -> None:
     assert lights(tmp_path / "o.mp4") == pytest.approx([50] * 10 + [120] * 10 + [200] * 10, abs=4)
 
 
-def test_an_older_file_is_kept_when_nothing_comes(tmp_path: Path) -> None:
+def test_an_older_file_is_kept_when_nothing_is_received(tmp_path: Path) -> None:
     old = tmp_path / "o.mp4"
     old.write_bytes(b"precious")
     FileOutput(old).close()
@@ -69,7 +69,7 @@ def test_an_older_file_is_kept_when_nothing_comes(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["o.mp4"]
 
 
-def test_unwritable_paths_say_so(tmp_path: Path) -> None:
+def test_unwritable_paths_are_reported(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         FileOutput(tmp_path / "none" / "o.mp4")
 
@@ -79,14 +79,14 @@ def test_play_buffer_counts_gaps_and_cuts() -> None:
     buffer.write(np.ones(100, np.float32))
     assert buffer.read(150).sum() == 100
     assert buffer.gaps == 50
-    for _ in range(10):  # nobody reads: what is left of earlier ticks doesn't pile up
+    for _ in range(10):  # without a reader, sound of earlier ticks doesn't accumulate
         buffer.write(np.ones(3200, np.float32))
     assert buffer.cut == 9 * 3200 - buffer.slack
     assert buffer.read(5000).sum() == 3200 + buffer.slack
 
 
-def test_what_is_left_at_every_tick_after_a_gap_is_taken_away() -> None:
-    """A reader that finds nothing for 40 ms is given silence, and everything after it lies there 40
+def test_the_delay_that_a_gap_added_is_removed() -> None:
+    """A reader that finds nothing for 40 ms gets silence, and all later sound would stay in the buffer 40
     ms too long."""
     buffer, heard = PlayBuffer(0.060), list[np.ndarray]()
     tone = np.sin(np.arange(3200 * 60) * 2 * np.pi * 200 / 16_000).astype(np.float32)
@@ -110,25 +110,25 @@ async def test_the_page_track_carries_pictures() -> None:
     output.frame(0, picture(77))
     frame = await output.video.recv()
     assert frame.to_ndarray(format="rgb24").mean() == pytest.approx(77, abs=1)
-    again = await output.video.recv()  # nothing new: the same one again
+    again = await output.video.recv()  # without a new picture, the same one is sent again
     assert again.pts > frame.pts
     output.close()
 
 
-async def test_the_voice_is_heard_by_who_listens() -> None:
+async def test_the_voice_is_sent_to_all_listeners() -> None:
     voice, heard = AudioBroadcast(), dict[str, list[float]]()
 
     async def listen(name: str) -> None:
         heard[name] = [float(samples[0]) async for samples in voice.listen()]
 
-    voice.play(np.full(3200, -1, np.float32))  # nobody listens yet
+    voice.play(np.full(3200, -1, np.float32))  # no listener yet
     first = asyncio.create_task(listen("first"))
     await asyncio.sleep(0)
     voice.play(np.full(3200, 0.0, np.float32))
     await asyncio.sleep(0)
     late = asyncio.create_task(listen("late"))
     await asyncio.sleep(0)
-    for number in range(1, WAITING + 4):  # faster than they are taken: the oldest are lost
+    for number in range(1, WAITING + 4):  # faster than they are read, so that the oldest are lost
         voice.play(np.full(3200, number, np.float32))
     voice.stop()
     await asyncio.gather(first, late)
@@ -136,7 +136,7 @@ async def test_the_voice_is_heard_by_who_listens() -> None:
     assert not voice._queues
 
 
-def test_what_was_written_plays_without_the_rest(tmp_path: Path) -> None:
+def test_an_unfinished_live_file_can_be_played(tmp_path: Path) -> None:
     video, cut = VideoFile(tmp_path / "o.mp4", live=True), tmp_path / "cut.mp4"
     for number in range(300):
         video.frame(number, picture(number % 200))
@@ -148,7 +148,7 @@ def test_what_was_written_plays_without_the_rest(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
-def test_a_full_disk_ends_the_video_and_not_the_call(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_ends_the_video_but_not_the_call(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "o.mp4.part").symlink_to("/dev/full")
     output, noise = FileOutput(tmp_path / "o.mp4"), np.random.default_rng(0)
     for tick in range(40):

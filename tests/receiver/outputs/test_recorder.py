@@ -1,4 +1,4 @@
-"""A call's stream as a file: gaps, late bundles, another begin; and the way back to a video."""
+"""A call's stream recorded to a file: gaps, late bundles and restarts; and the file decoded to a video."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,12 +24,12 @@ def times(timeline: Timeline, *bundles: Bundle) -> list[tuple[int, int, bool]]:
     return [(s.at_ms, s.tick_ms, s.bundle is not None) for b in bundles for s in timeline.ticks(b)]
 
 
-def test_gaps_are_ticks_and_what_is_late_is_none() -> None:
+def test_gaps_become_ticks_and_late_bundles_do_not() -> None:
     found = times(Timeline(), at(600), at(800), at(1400), at(1000), at(1600))
     assert found == [(0, 200, True), (200, 200, True), (400, 200, False), (600, 200, False), (800, 200, True), (1000, 200, True)]
 
 
-def test_time_is_told_from_a_tick_that_all_rungs_share_and_wraps() -> None:
+def test_time_starts_at_a_common_multiple_of_tick_lengths_and_wraps() -> None:
     wrap = 0x10000 * TIME_UNIT
     found = times(Timeline(), at(wrap - 200 - (wrap - 200) % 200), at(wrap - wrap % 200))
     assert [ms % 200 for ms, _, _ in found] == [found[0][0] % 200] * len(found)
@@ -37,18 +37,18 @@ def test_time_is_told_from_a_tick_that_all_rungs_share_and_wraps() -> None:
     assert found[-1][0] == found[0][0] + 200
 
 
-def test_a_gap_ends_where_the_next_rungs_tick_begins() -> None:
+def test_a_gap_before_another_tick_mode_ends_where_its_tick_begins() -> None:
     found = times(Timeline(), at(0), at(660, 2))
     assert found == [(0, 200, True), (200, 200, False), (400, 200, False), (600, 60, False), (660, TICK_MODES[2], True)]
 
 
 @pytest.mark.parametrize("jump", [GAP_MS + 400, -GAP_MS - 400])
-def test_after_a_long_pause_or_a_new_begin_time_goes_on(jump: int) -> None:
+def test_time_continues_after_a_long_pause_or_a_restart(jump: int) -> None:
     found = times(Timeline(), at(60_000), at(60_200 + jump), at(60_400 + jump))
     assert found == [(0, 200, True), (200, 200, True), (400, 200, True)]
 
 
-def test_a_lost_ticks_sound_comes_with_the_next_bundle() -> None:
+def test_the_sound_of_a_lost_tick_is_taken_from_the_next_bundle() -> None:
     timeline = Timeline()
     timeline.ticks(at(0))
     lost, before, this = timeline.ticks(replace(at(600), redundant=(b"x",)))
@@ -83,7 +83,7 @@ def test_a_recording_lasts_as_long_as_the_call(recorded, tmp_path: Path) -> None
     assert abs(len(sound) / 16_000 - 3.0) < 0.1
 
 
-def test_long_gaps_are_held_not_drawn(recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_long_gaps_the_picture_is_held_and_not_rendered(recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from models.runtime.upsampler import Upsampler
 
     drawn = []
@@ -100,7 +100,7 @@ def test_long_gaps_are_held_not_drawn(recorded, tmp_path: Path, monkeypatch: pyt
     assert len(drawn) == 5 * 7
 
 
-def test_nothing_received_leaves_no_file_and_a_bad_place_is_a_line(recorded, tmp_path: Path) -> None:
+def test_without_bundles_no_file_is_left_and_an_unwritable_path_is_an_error(recorded, tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "call.fw")
     recorder.keyframe(0, recorded[0])
     recorder.close()
@@ -110,7 +110,7 @@ def test_nothing_received_leaves_no_file_and_a_bad_place_is_a_line(recorded, tmp
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
-def test_a_full_disk_ends_the_file_and_not_the_call(recorded, tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_recording_but_not_the_call(recorded, tmp_path: Path) -> None:
     keyframe, bundles, _ = recorded
     (tmp_path / "call.fw.part").symlink_to("/dev/full")
     recorder = Recorder(tmp_path / "call.fw")

@@ -1,4 +1,4 @@
-"""A device that is gone and comes back, with PortAudio's part played by a library that does as it is told."""
+"""A sound device that disappears and comes back, with a controllable library in place of PortAudio."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from tests.waiting import wait_until
 
 
 class Stream:
-    """One stream of the library; it stays active until its device is pulled out."""
+    """A stream of the library; it stays active until its device is unplugged."""
 
     def __init__(self, library: "Library", device: Any, callback: Callable[..., None]) -> None:
         self.library, self.device, self.callback = library, device, callback
@@ -32,7 +32,7 @@ class Stream:
 
 
 class Library:
-    """Devices are seen as they were when it was last initialized, as with PortAudio."""
+    """As with PortAudio, the visible devices are those at the last initialisation."""
 
     class PortAudioError(Exception): ...
 
@@ -77,7 +77,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     assert not sound_device._devices
 
 
-def test_one_that_is_back_is_found_while_another_plays(library: Library) -> None:
+def test_a_device_that_comes_back_is_found_while_another_plays(library: Library) -> None:
     microphone = SoundDevice("microphone", "mic", lambda *_: None)
     speakers = SoundDevice("speakers", "speakers", lambda *_: None)
     try:
@@ -96,7 +96,7 @@ def test_one_that_is_back_is_found_while_another_plays(library: Library) -> None
     assert all(s.closed for s in library.streams)
 
 
-def test_a_library_that_fails_for_a_moment_is_asked_again(library: Library) -> None:
+def test_a_library_that_fails_for_a_moment_is_initialised_again(library: Library) -> None:
     microphone = SoundDevice("microphone", "mic", lambda *_: None)
     try:
         library.initialize_fails = 3
@@ -116,12 +116,12 @@ def test_a_stream_that_does_not_start_is_closed(library: Library) -> None:
     assert [s.closed for s in library.streams] == [True]
 
 
-def test_a_device_is_looked_for_however_long_it_is_gone(library: Library) -> None:
+def test_a_device_is_searched_for_however_long_it_is_gone(library: Library) -> None:
     microphone = SoundDevice("microphone", "mic", lambda *_: None)
     try:
         library.pull("mic")
         assert wait_until(lambda: microphone.lost)
-        microphone._looks = 2000  # what hours take
+        microphone._looks = 2000  # as after hours
         time.sleep(0.1)
         library.there.add("mic")
         assert wait_until(lambda: not microphone.lost)

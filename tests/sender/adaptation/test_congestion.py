@@ -1,4 +1,4 @@
-"""A queue is told from jitter and from a slower route; sound goes twice against loss, and not into a queue."""
+"""A filling queue is distinguished from jitter and a slower route; redundant audio is sent against loss, not into a queue."""
 
 import random
 
@@ -12,18 +12,18 @@ def feed(watch, ways, start=0.0):
     return [watch.report(way, start + i * 0.2) for i, way in enumerate(ways)]
 
 
-def test_a_queue_is_told_after_some_reports_that_agree():
+def test_a_queue_is_detected_after_several_reports_that_agree():
     told = feed(QueueWatch(), [0.3] * 5 + [0.3 + QUEUE + 0.1] * 5)
     assert told == [False] * (5 + AGREE - 1) + [True] * (5 - AGREE + 1)
 
 
-def test_jitter_is_no_queue():
+def test_jitter_is_not_taken_for_a_queue():
     noise = random.Random(1)
     told = feed(QueueWatch(), [0.6 + noise.uniform(-0.2, 0.2) for _ in range(1000)])
     assert sum(told) <= 20
 
 
-def test_a_queue_that_was_full_from_the_beginning_is_told_by_the_networks_round_trip():
+def test_a_queue_full_from_the_beginning_is_detected_by_the_networks_round_trip():
     watch = QueueWatch()
     watch.restarted(0.0, trip=0.1)
     full = [watch.report(1.8, i * 0.2, trip=1.6) for i in range(10)]
@@ -33,7 +33,7 @@ def test_a_queue_that_was_full_from_the_beginning_is_told_by_the_networks_round_
     assert (watch.deep, watch.clear) == (False, True)
 
 
-def test_a_network_that_has_become_slower_is_no_queue_for_ever():
+def test_a_slower_network_is_not_taken_for_a_queue_for_ever():
     watch = QueueWatch()
     watch.restarted(0.0, trip=0.05)
     told = [watch.report(1.1, i * 0.2, trip=0.6) for i in range(round(FORGET_TRIP * 6))]
@@ -42,18 +42,18 @@ def test_a_network_that_has_become_slower_is_no_queue_for_ever():
     assert not told[-1]
 
 
-def test_a_machine_that_reports_late_is_no_deep_queue():
+def test_late_reports_of_a_busy_machine_are_not_a_deep_queue():
     watch = QueueWatch()
     for i in range(10):
         watch.report(0.3 if i < 5 else 1.5, i * 0.2, trip=0.1 + 0.02 * (i % 2))
     assert (watch.filling, watch.deep, watch.clear) == (True, False, False)
 
 
-def test_where_nothing_is_reported_the_networks_answers_tell_that_no_queue_fills():
+def test_without_reports_the_networks_round_trip_shows_that_no_queue_fills():
     watch = QueueWatch()
     watch.restarted(10.0, trip=0.1)
     watch.report(None, 10.2, trip=0.1)
-    assert not watch.clear, "too soon"
+    assert not watch.clear, "it is too soon to be sure"
     watch.report(None, 10.1 + STALE, trip=0.6)
     assert not watch.clear
     watch.report(None, 10.3 + STALE, trip=0.1)
@@ -64,14 +64,14 @@ def test_where_nothing_is_reported_the_networks_answers_tell_that_no_queue_fills
     assert not watch.clear
 
 
-def test_lost_reports_tell_nothing_new():
+def test_lost_reports_change_nothing():
     watch = QueueWatch()
     feed(watch, [0.3] * 5 + [0.9] * AGREE)
     assert feed(watch, [None] * 3, start=3) == [True] * 3
     assert feed(watch, [0.3], start=4) == [False]
 
 
-def test_where_nothing_is_known_for_long_no_queue_is_held_to_fill():
+def test_after_a_long_time_without_reports_no_queue_is_assumed():
     watch = QueueWatch()
     assert feed(watch, [0.3] * 5 + [0.9] * AGREE)[-1]
     told = feed(watch, [None] * round(2 * STALE * 5), start=2)
@@ -79,7 +79,7 @@ def test_where_nothing_is_known_for_long_no_queue_is_held_to_fill():
     assert not told[-1]
 
 
-def test_a_slower_route_is_no_queue_for_ever():
+def test_a_slower_route_is_not_taken_for_a_queue_for_ever():
     watch = QueueWatch()
     feed(watch, [0.3] * 5)
     told = feed(watch, [0.9] * round(FORGET * 6), start=1)
@@ -90,24 +90,24 @@ def test_a_slower_route_is_no_queue_for_ever():
 
 
 def drive(redundancy, seconds, loss, filling, start=0.0):
-    """Reports every 0.2 s; ``filling`` by whether sound goes twice. Gives whether it went, at each."""
+    """Send reports every 0.2 s; ``filling`` depends on whether redundant audio is on. Returns whether it was on at each."""
     return [redundancy.report(loss, filling(redundancy.on), start + i * 0.2) for i in range(round(seconds * 5))]
 
 
 @pytest.fixture
 def redundancy():
-    """On a connection that has stood for a while."""
+    """Redundancy on a connection that has existed for some time."""
     settled = Redundancy()
     assert not any(drive(settled, SETTLE, 0.1, lambda on: False, start=-SETTLE))
     return settled
 
 
-def test_sound_goes_twice_while_there_is_loss(redundancy):
+def test_redundant_audio_is_sent_while_there_is_loss(redundancy):
     assert all(drive(redundancy, 60, 0.05, lambda on: False))
     assert not any(drive(redundancy, 10, 0.0, lambda on: False, start=60))
 
 
-def test_into_a_queue_of_its_own_making_it_goes_ever_less_often(redundancy):
+def test_redundant_audio_that_fills_the_queue_is_tried_more_and_more_rarely(redundancy):
     went = drive(redundancy, 600, 0.1, lambda on: on)
     assert 4 <= sum(went) < 20
     gaps = [i for i, on in enumerate(went) if on]
@@ -115,13 +115,13 @@ def test_into_a_queue_of_its_own_making_it_goes_ever_less_often(redundancy):
     assert gaps[1] - gaps[0] < 10 * PATIENCE
 
 
-def test_a_queue_that_is_there_already_is_let_empty_first(redundancy):
+def test_redundant_audio_waits_until_an_existing_queue_is_empty(redundancy):
     assert not any(drive(redundancy, 5, 0.2, lambda on: True))
     assert not any(drive(redundancy, PATIENCE - 1, 0.2, lambda on: False, start=5))
     assert any(drive(redundancy, 3, 0.2, lambda on: False, start=4 + PATIENCE))
 
 
-def test_loss_that_it_brings_about_in_a_short_queue_ends_it(redundancy):
+def test_redundant_audio_that_increases_the_loss_is_switched_off(redundancy):
     assert redundancy.report(0.05, False, 0.0)
     assert redundancy.report(0.15, False, 1.0)
     assert not redundancy.report(0.25, False, 2.0)
@@ -129,7 +129,7 @@ def test_loss_that_it_brings_about_in_a_short_queue_ends_it(redundancy):
     assert redundancy.report(0.25, False, 2.0 + PATIENCE)
 
 
-def test_a_new_connection_is_given_time(redundancy):
+def test_a_new_connection_starts_without_redundant_audio(redundancy):
     assert all(drive(redundancy, 5, 0.1, lambda on: False))
     redundancy.restarted()
     went = drive(redundancy, SETTLE + 1, 0.1, lambda on: False, start=5)

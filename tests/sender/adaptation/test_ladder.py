@@ -1,4 +1,4 @@
-"""The ladder climbs where there is room, and down where there is none."""
+"""The ladder climbs while there is bandwidth, and steps down when there is not."""
 
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ from sender.adaptation.ladder import DRAIN, FAILED, GOOD, GOOD_MAX, SETTLE, STEP
 
 
 def drive(ladder, seconds, start=0.0, loss=0.0, filling=False):
-    """Reports every 0.2 s; gives the times at which the step changed."""
+    """Send reports every 0.2 s; returns (time, step) for each change."""
     changes = []
     for i in range(round(seconds * 5)):
         now = start + i * 0.2
@@ -17,7 +17,7 @@ def drive(ladder, seconds, start=0.0, loss=0.0, filling=False):
     return changes
 
 
-def test_steps_cost_more_from_one_to_the_next():
+def test_each_step_costs_more_than_the_one_before():
     costs = [s.kbps for s in STEPS]
     assert costs == sorted(costs)
     assert 11 < costs[USUAL] < 12.5
@@ -25,19 +25,19 @@ def test_steps_cost_more_from_one_to_the_next():
 
 
 @pytest.mark.parametrize(("limit", "highest"), [(0, USUAL), (12, USUAL), (20, 3), (1000, len(STEPS) - 1)])
-def test_it_climbs_as_far_as_the_limit_lets_it(limit, highest):
+def test_the_ladder_climbs_as_far_as_the_limit_allows(limit, highest):
     ladder = Ladder(limit)
     drive(ladder, 120)
     assert ladder.at == highest
 
 
-def test_a_climb_takes_good_seconds():
+def test_each_climb_needs_some_good_seconds():
     changes = drive(Ladder(100), 60)
     assert [at for _, at in changes] == [2, 3, 4, 5, 6]
     assert all(b - a >= GOOD for (a, _), (b, _) in pairwise(changes))
 
 
-def test_loss_brings_it_down_step_by_step():
+def test_loss_steps_down_one_step_at_a_time():
     ladder = Ladder(100)
     drive(ladder, 60)
     assert ladder.step.tick_mode == 2
@@ -46,7 +46,7 @@ def test_loss_brings_it_down_step_by_step():
     assert all(b - a >= SETTLE for (a, _), (b, _) in pairwise(changes))
 
 
-def test_a_queue_that_fills_brings_it_down_far_enough_to_empty_it():
+def test_a_filling_queue_steps_down_far_enough_to_empty_it():
     ladder = Ladder(100)
     drive(ladder, 60)
     before = ladder.step.kbps
@@ -54,8 +54,8 @@ def test_a_queue_that_fills_brings_it_down_far_enough_to_empty_it():
     assert STEPS[at].kbps <= DRAIN * before < STEPS[at + 1].kbps
 
 
-def test_a_climb_that_fails_is_tried_less_often():
-    """The link carries the usual step alone: each climb fills the queue."""
+def test_a_climb_that_fails_is_tried_more_rarely():
+    """The link carries only the usual step: each climb fills the queue."""
     ladder, climbs = Ladder(100), []
     for i in range(5 * 300):
         now = i * 0.2
@@ -67,7 +67,7 @@ def test_a_climb_that_fails_is_tried_less_often():
     assert gaps[-1] > 3 * gaps[0] > 4 * GOOD
 
 
-def test_some_loss_holds_the_step():
+def test_moderate_loss_keeps_the_step():
     ladder = Ladder(100)
     drive(ladder, 12)
     before = ladder.at
@@ -75,7 +75,7 @@ def test_some_loss_holds_the_step():
     assert ladder.at == before
 
 
-def test_what_lasted_is_no_failure():
+def test_a_step_that_lasted_is_not_counted_as_a_failed_climb():
     ladder = Ladder(STEPS[USUAL + 1].kbps)
     drive(ladder, GOOD + FAILED + 3)
     assert ladder.at == USUAL + 1
@@ -84,14 +84,14 @@ def test_what_lasted_is_no_failure():
     assert up - down < GOOD + SETTLE + 2
 
 
-def test_a_new_connection_must_be_good_for_a_while_first():
+def test_a_new_connection_must_be_good_for_some_time_before_a_climb():
     ladder = Ladder(100)
     drive(ladder, GOOD - 0.5)
     ladder.restarted(GOOD - 0.5)
     assert drive(ladder, GOOD - 0.5, start=GOOD - 0.5) == []
 
 
-def test_a_step_just_climbed_to_is_not_proven():
+def test_a_new_step_is_not_proven_at_once():
     ladder = Ladder(100)
     (up, _), *_ = drive(ladder, GOOD + SETTLE + 1)
     assert ladder.proven(up + 1) == STEPS[USUAL]
@@ -101,11 +101,11 @@ def test_a_step_just_climbed_to_is_not_proven():
 
 
 def thin(ladder, seconds, start=0.0, **report):
-    """As :func:`drive`, for what a full queue is reported as."""
+    """As :func:`drive`, with a filling queue; returns only the steps."""
     return [ladder.at for i in range(round(seconds * 5)) if ladder.report(0.0, True, start + i * 0.2, **report)]
 
 
-def test_below_the_usual_step_two_bundles_share_a_packet_where_the_other_side_takes_pairs():
+def test_below_the_usual_step_bundles_are_paired_if_the_peer_accepts_pairs():
     ladder = Ladder()
     assert thin(ladder, 10, deep=True, clear=False) == []
     ladder.takes_pairs(True)
@@ -115,7 +115,7 @@ def test_below_the_usual_step_two_bundles_share_a_packet_where_the_other_side_ta
     assert ladder.step == STEPS[USUAL]
 
 
-def test_a_new_connection_begins_at_the_usual_step():
+def test_a_new_connection_starts_at_the_usual_step():
     ladder = Ladder()
     ladder.takes_pairs(True)
     thin(ladder, 60, deep=True, clear=False)
@@ -124,14 +124,14 @@ def test_a_new_connection_begins_at_the_usual_step():
     assert ladder.step == STEPS[USUAL]
 
 
-def test_neither_a_busy_machine_nor_loss_makes_pairs():
+def test_neither_a_busy_machine_nor_loss_leads_to_pairs():
     ladder = Ladder()
     ladder.takes_pairs(True)
     assert thin(ladder, 20, deep=False, clear=False) == []
     assert drive(ladder, 20, start=20, loss=0.5) == []
 
 
-def test_pairs_last_until_the_queue_is_known_to_be_empty_whatever_is_lost():
+def test_pairs_are_kept_until_the_queue_is_known_to_be_empty_despite_loss():
     ladder = Ladder()
     ladder.takes_pairs(True)
     thin(ladder, 5, deep=True, clear=False)
@@ -141,7 +141,7 @@ def test_pairs_last_until_the_queue_is_known_to_be_empty_whatever_is_lost():
     assert (at, up < 50 + GOOD + 1) == (USUAL, True)
 
 
-def test_a_link_too_thin_for_the_usual_step_is_tried_rarely():
+def test_the_usual_step_is_tried_rarely_on_a_link_that_cannot_carry_it():
     ladder, climbs = Ladder(), 0
     ladder.takes_pairs(True)
     for i in range(5 * 600):

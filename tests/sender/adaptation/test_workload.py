@@ -1,4 +1,4 @@
-"""When the sender looks at each tick's last picture alone."""
+"""When the sender analyses only the last picture of each tick."""
 
 from sender.adaptation.workload import LATE, PATIENCE, PATIENCE_MAX, TICKS, Workload
 
@@ -13,16 +13,16 @@ def test_one_late_tick_changes_nothing() -> None:
     assert all(play(Workload(), [0.03, 0.5, 0.03] * 20, 100.0))
 
 
-def test_late_ticks_in_a_row_do() -> None:
+def test_several_late_ticks_in_a_row_reduce_the_work() -> None:
     found = play(Workload(), [LATE * 1.1] * 8, 100.0)
     assert found == [True] * (TICKS - 1) + [False] * (9 - TICKS)
 
 
-def test_all_pictures_are_tried_again_and_ever_more_rarely_where_that_fails() -> None:
+def test_all_pictures_are_tried_again_more_and_more_rarely_if_that_fails() -> None:
     load, now, tries = Workload(), 100.0, []
     began = None
     while len(tries) < 6:
-        every = load.sent(0.03 if not load.every_frame else 0.3, now)  # too slow for all, fast enough for one
+        every = load.sent(0.03 if not load.every_frame else 0.3, now)  # too slow for all pictures, fast enough for one
         if every and began is not None:
             tries.append(now - began)
         began = None if every else began or now
@@ -31,7 +31,7 @@ def test_all_pictures_are_tried_again_and_ever_more_rarely_where_that_fails() ->
     assert all(0 <= wait - least < 3 * TICK for wait, least in zip(tries, waits, strict=True))
 
 
-def test_as_long_as_the_machine_is_behind_nothing_is_tried() -> None:
+def test_while_the_machine_is_behind_all_pictures_are_not_tried() -> None:
     load = Workload()
     assert not any(play(load, [0.4] * 600, 100.0)[TICKS:])
     assert play(load, [0.03], 400.0) == [True]

@@ -1,4 +1,4 @@
-"""Cameras and sound devices that go and come back."""
+"""Cameras and sound devices that disappear and come back."""
 
 import shutil
 import subprocess
@@ -19,13 +19,13 @@ from tests.needs import needs
 from tests.waiting import wait_until
 
 
-def test_a_camera_that_is_not_there_is_one_line() -> None:
+def test_a_missing_camera_is_an_error() -> None:
     with pytest.raises(SourceError, match="cam77 cannot be opened"):
         Camera(77)
 
 
-def test_a_camera_that_went_is_opened_again(tmp_path: Path) -> None:
-    """OpenCV reads a file as it reads a camera; its end is like a plug that is pulled."""
+def test_a_camera_that_disappeared_is_opened_again(tmp_path: Path) -> None:
+    """OpenCV reads a file in place of a camera; the end of the file is like unplugging the camera."""
     short = tmp_path / "camera.mp4"
     shutil.copy(shipped_clip(), short)
     opened = []
@@ -40,7 +40,7 @@ def test_a_camera_that_went_is_opened_again(tmp_path: Path) -> None:
         assert wait_until(lambda: camera.latest() is not None)
         assert wait_until(lambda: len(opened) > 1)
         assert wait_until(lambda: camera.latest() is not None)
-        short.unlink()  # now it is gone for good, and the last picture grows old
+        short.unlink()  # now the camera stays away, and the last picture becomes too old
         assert wait_until(lambda: camera.latest() is None)
         shutil.copy(shipped_clip(), short)
         assert wait_until(lambda: camera.latest() is not None)
@@ -48,7 +48,7 @@ def test_a_camera_that_went_is_opened_again(tmp_path: Path) -> None:
         camera.close()
 
 
-def test_a_camera_with_oblong_pixels_gives_square_ones(tmp_path: Path) -> None:
+def test_a_camera_with_non_square_pixels_gives_square_ones(tmp_path: Path) -> None:
     path = tmp_path / "camera.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
@@ -111,7 +111,7 @@ def tone(start: int) -> np.ndarray:
 
 
 def loud(speakers: Speakers, microphone: Microphone, seconds: float = 10.0) -> bool:
-    """Whether what is played is heard, within some seconds."""
+    """Whether the microphone records the played tone within ``seconds``."""
     start, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
         speakers.sound(0, tone(start), tone(start))
@@ -123,14 +123,14 @@ def loud(speakers: Speakers, microphone: Microphone, seconds: float = 10.0) -> b
 
 
 @needs("pulseaudio", "libportaudio2")
-def test_sound_goes_on_when_its_server_was_gone(pulse: Pulse) -> None:
+def test_sound_continues_after_the_sound_server_was_restarted(pulse: Pulse) -> None:
     speakers, microphone = Speakers("pulse"), Microphone("pulse")
     try:
         assert loud(speakers, microphone)
         pulse.stop()
         assert wait_until(lambda: microphone._device.lost)
-        microphone.read(16_000)  # what it had delivered
-        assert not loud(speakers, microphone, 1.0)  # silence, and nobody fails
+        microphone.read(16_000)  # discard what was recorded before
+        assert not loud(speakers, microphone, 1.0)  # silence, and no error
         pulse.start()
         assert loud(speakers, microphone, 30.0)
         assert not microphone._device.lost
@@ -140,7 +140,7 @@ def test_sound_goes_on_when_its_server_was_gone(pulse: Pulse) -> None:
 
 
 @needs("pulseaudio", "libportaudio2")
-def test_a_device_of_another_name_is_one_line(pulse: Pulse) -> None:
+def test_an_unknown_device_name_is_an_error(pulse: Pulse) -> None:
     with pytest.raises(SourceError, match="microphone cannot be opened"):
         Microphone("no such thing")
     with pytest.raises(OutputError, match="speakers cannot be opened"):

@@ -1,4 +1,4 @@
-"""Files laid on the 25 FPS grid, ticks, live inputs."""
+"""Files resampled to 25 FPS, ticks, and live inputs."""
 
 import time
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_a_file_without_sound_is_silent(faceless: Path) -> None:
     assert all(not t.sound.any() for t in file_ticks(faceless))
 
 
-def test_unusable_files_say_why(tmp_path: Path) -> None:
+def test_errors_name_the_unusable_file(tmp_path: Path) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"not a video" * 50)
     for path in (bad, tmp_path / "missing.mp4", tmp_path):
@@ -55,17 +55,17 @@ def test_sound_file_ends_in_silence(clip: Path) -> None:
     assert not sound.read(16_000).any()
 
 
-async def test_real_time_is_kept(clip: Path) -> None:
+async def test_a_file_is_played_in_real_time(clip: Path) -> None:
     source = FileSource(clip, seconds=1.0)
     began, count = time.monotonic(), 0
     while await source.tick():
         count += 1
     source.close()
     assert count == 5
-    assert time.monotonic() - began >= 0.99  # a busy machine may take longer, none less
+    assert time.monotonic() - began >= 0.99  # a busy machine may take longer, but never less
 
 
-async def test_a_looped_file_goes_on(faceless: Path) -> None:
+async def test_a_looped_file_continues_from_its_start(faceless: Path) -> None:
     source = FileSource(faceless, loop=True, seconds=1.6)
     ticks = [t for t in [await source.tick() for _ in range(8)] if t]
     assert len(ticks) == 8
@@ -94,7 +94,7 @@ async def test_live_source_without_a_microphone() -> None:
     assert camera.closed
 
 
-def test_sound_that_piled_up_before_the_call_does_not_lag() -> None:
+def test_sound_that_accumulated_before_the_call_adds_no_delay() -> None:
     buffer = SampleBuffer()
     buffer.write(np.arange(buffer.LIMIT + 100, dtype=np.float32))
     assert buffer.dropped == 100
@@ -106,9 +106,9 @@ def test_sound_that_piled_up_before_the_call_does_not_lag() -> None:
 
 
 def lags(piece_ms: int, reads: int, late_ms: int = 0) -> tuple[SampleBuffer, list[float]]:
-    """What a device that delivers such pieces, every third of them late, leaves of milliseconds
-    behind each read of 200 ms; it has run for 2 s when the first one comes. Each sample is its own
-    number."""
+    """(buffer, age in milliseconds of the newest sample of each read of 200 ms) for a device that
+    delivers pieces of ``piece_ms``, every third of them ``late_ms`` late. The device has run for 2 s
+    before the first read. The value of each sample is its number."""
     piece, buffer, lag, made, writes = 16 * piece_ms, SampleBuffer(), list[float](), 0, list[tuple[float, int]]()
     for number in range((2000 + 200 * reads) // piece_ms):
         writes.append(((number + 1) * piece_ms + (late_ms if number % 3 == 0 else 0), number))
@@ -124,7 +124,7 @@ def lags(piece_ms: int, reads: int, late_ms: int = 0) -> tuple[SampleBuffer, lis
     return buffer, lag
 
 
-def test_sound_is_soon_hardly_older_than_the_moment() -> None:
+def test_sound_is_at_most_41_ms_old() -> None:
     buffer, lag = lags(20, 60)
     assert lag[0] <= 40
     assert max(lag) <= 41
@@ -132,7 +132,7 @@ def test_sound_is_soon_hardly_older_than_the_moment() -> None:
 
 
 @pytest.mark.parametrize(("piece_ms", "late_ms"), [(100, 0), (20, 60), (33, 15)])
-def test_uneven_delivery_is_waited_for_and_no_longer(piece_ms: int, late_ms: int) -> None:
+def test_the_buffer_adapts_to_uneven_delivery_and_waits_no_longer(piece_ms: int, late_ms: int) -> None:
     buffer, lag = lags(piece_ms, 80, late_ms)
     early = buffer.missing
     assert early <= 16 * (piece_ms + late_ms)
@@ -141,7 +141,7 @@ def test_uneven_delivery_is_waited_for_and_no_longer(piece_ms: int, late_ms: int
     assert again.missing == early
 
 
-def test_taking_sound_away_leaves_no_edge() -> None:
+def test_removing_sound_leaves_no_click() -> None:
     buffer, out = SampleBuffer(), list[np.ndarray]()
     tone = np.sin(np.arange(16 * 6000) * 2 * np.pi * 200 / RATE).astype(np.float32)
     buffer.write(tone[:1600])
@@ -153,7 +153,7 @@ def test_taking_sound_away_leaves_no_edge() -> None:
     assert steps.max() < 3 * np.abs(np.diff(tone)).max()
 
 
-def test_a_camera_that_died_is_none() -> None:
+def test_a_stale_camera_picture_is_none() -> None:
     newest = Freshest()
     assert newest.get() is None
     newest.put(np.zeros((2, 2, 3), np.uint8))
@@ -162,7 +162,7 @@ def test_a_camera_that_died_is_none() -> None:
     assert newest.get() is None
 
 
-async def test_a_file_can_be_glimpsed_at_before_it_begins() -> None:
+async def test_a_file_can_be_previewed_before_it_starts() -> None:
     source = FileSource(shipped_clip(), seconds=0.4)
     seen = []
     while (tick := await source.glimpse()) is not None:
@@ -174,7 +174,7 @@ async def test_a_file_can_be_glimpsed_at_before_it_begins() -> None:
     assert (seen[0].frames[0] == first.frames[0]).all()
 
 
-async def test_a_camera_can_be_glimpsed_at_before_it_is_needed() -> None:
+async def test_a_camera_can_be_previewed_before_the_call() -> None:
     source = LiveSource(StillCamera(), None)
     assert (await source.glimpse()).frames[0] is not None
     assert LiveSource.live
@@ -183,7 +183,7 @@ async def test_a_camera_can_be_glimpsed_at_before_it_is_needed() -> None:
 
 
 @pytest.mark.parametrize("live", [True, False])
-async def test_pictures_are_told_of_before_their_tick_ends(live: bool) -> None:
+async def test_the_frame_callback_is_called_for_every_picture_of_a_tick(live: bool) -> None:
     source = LiveSource(StillCamera(), None) if live else FileSource(shipped_clip())
     told: list[np.ndarray] = []
     source.on_frame = told.append
@@ -194,10 +194,10 @@ async def test_pictures_are_told_of_before_their_tick_ends(live: bool) -> None:
     source.close()
 
 
-def test_a_single_picture_is_shown_as_long_as_there_is_sound(clip: Path, tmp_path: Path) -> None:
+def test_a_single_picture_is_shown_for_the_length_of_the_sound(clip: Path, tmp_path: Path) -> None:
     picture = tmp_path / "cover.png"
     cv2.imwrite(str(picture), np.full((64, 64, 3), 90, np.uint8))
     ticks = list(file_ticks(picture, clip))
     assert abs(len(ticks) - len(list(file_ticks(clip)))) <= 1
     assert all(len(tick.frames) == 5 for tick in ticks)
-    assert len(list(file_ticks(picture))) == 1  # without any, one frame is all that it holds
+    assert len(list(file_ticks(picture))) == 1  # without sound it has only one frame

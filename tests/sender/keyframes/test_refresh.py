@@ -1,4 +1,4 @@
-"""Another keyframe where it serves better: with the shipped networks, on a face that changes and changes back."""
+"""A new keyframe is chosen when it renders better: with the shipped networks, on a face that changes and changes back."""
 
 import os
 import sys
@@ -27,13 +27,13 @@ def networks() -> tuple[Upsampler, Interpolator]:
 
 
 def changed(tick: Tick) -> Tick:
-    """The same face seen in a mirror, in less light: no warp of the first keyframe shows it well."""
+    """The same face mirrored and darker: warping the first keyframe cannot show it well."""
     frames = [None if f is None else np.ascontiguousarray(f[:, ::-1] // 2 + 10) for f in tick.frames]
     return Tick(frames, tick.sound, tick.captured)
 
 
 def talking(clip: Path, parts: str) -> Iterator[Tick]:
-    """Ticks of the clip, ten of each part: "a" as it is, "b" changed."""
+    """Ticks of the clip, ten for each letter of ``parts``: "a" unchanged, "b" changed."""
     ticks = list(file_ticks(clip))
     for number, part in enumerate(parts):
         for tick in ticks[10 * (number % 3) : 10 * (number % 3) + 10]:
@@ -41,8 +41,8 @@ def talking(clip: Path, parts: str) -> Iterator[Tick]:
 
 
 def run(clip: Path, parts: str, refresh: Refresh, may_send: bool = True) -> list[tuple[int, int | str]]:
-    """What the refresh advised, by tick; taken at once, as if the other side had every keyframe the
-    moment it is sent."""
+    """The advice of the refresh, as (tick, "new" or slot). It is followed at once, as if the peer had every
+    keyframe as soon as it is sent."""
     stream, advised = SenderStream(StreamConfig(crop="none", keyframe="first")), list[tuple[int, int | str]]()
     for number, tick in enumerate(talking(clip, parts)):
         at_ms = stream.at_ms
@@ -59,7 +59,7 @@ def run(clip: Path, parts: str, refresh: Refresh, may_send: bool = True) -> list
     return advised
 
 
-def test_a_changed_face_gets_a_keyframe_and_one_that_comes_back_its_old_one(clip, networks):
+def test_a_changed_face_gets_a_keyframe_and_a_returning_face_its_old_one(clip, networks):
     refresh = Refresh(*networks, check_ms=400)
     advised = run(clip, "abbab", refresh)
     kinds = [what for _, what in advised]
@@ -67,15 +67,15 @@ def test_a_changed_face_gets_a_keyframe_and_one_that_comes_back_its_old_one(clip
     assert 10 <= advised[0][0] < 30  # only after the change
     assert refresh.count.sent == kinds.count("new") <= 2
     later = [what for number, what in advised if 30 <= number < 40]
-    assert later == [0]  # back in the light: the first keyframe, which costs nothing
+    assert later == [0]  # the face is bright again: the first keyframe, which costs nothing
     again = [what for number, what in advised if number >= 40]
     assert again
-    assert set(again) <= {1, 2}  # held already
+    assert set(again) <= {1, 2}  # keyframes that the peer already has
     assert refresh.count.switched >= 2
 
 
-def test_somebody_else_gets_a_keyframe_at_once(clip, networks):
-    """In negative colours nothing of the first keyframe serves: the candidate isn't judged first."""
+def test_a_completely_different_face_gets_a_keyframe_at_once(clip, networks):
+    """In negative colours the first keyframe is useless, so the candidate is sent without being judged first."""
     refresh = Refresh(*networks, check_ms=400)
     stream, sent = SenderStream(StreamConfig(crop="none", keyframe="first")), []
     for number, tick in enumerate(talking(clip, "aa")):
@@ -104,22 +104,22 @@ def test_an_empty_room_does_not_become_the_keyframe(clip, networks):
     assert refresh.count.looks > 7
 
 
-def test_a_face_that_stays_keeps_its_keyframe_and_no_room_means_no_new_one(clip, networks):
+def test_an_unchanged_face_keeps_its_keyframe_and_without_bandwidth_none_is_sent(clip, networks):
     still = Refresh(*networks, check_ms=400)
     assert run(clip, "aaa", still) == []
     assert still.count.looks > 10
     assert run(clip, "abb", Refresh(*networks, check_ms=400), may_send=False) == []
 
 
-def test_what_is_drawn_after_a_refresh_is_more_like_the_camera(clip, networks):
+def test_frames_rendered_after_a_refresh_are_closer_to_the_camera(clip, networks):
     refresh = Refresh(*networks, check_ms=400)
     advised = run(clip, "abbb", refresh)
-    at = advised[0][0] // 2  # looks are taken every other tick
+    at = advised[0][0] // 2  # every second tick is judged
     before, after = refresh.count.distance[at], refresh.count.distance[-SEND_LOOKS:]
     assert np.mean(after) < 0.8 * before
 
 
-def test_the_mirror_looks_away_while_it_is_behind_and_tells_once(clip, networks):
+def test_the_mirror_skips_ticks_while_it_is_behind_and_gives_advice_once(clip, networks):
     mirror = Mirror(lambda: Refresh(*networks, check_ms=200))
     stream = SenderStream(StreamConfig(crop="none", keyframe="first"))
     advice = []
@@ -136,7 +136,7 @@ def test_the_mirror_looks_away_while_it_is_behind_and_tells_once(clip, networks)
     assert len(advice) == 1
     looks, gate = mirror.refresh.count.looks, threading.Event()
     mirror._pool.submit(gate.wait)
-    for n in range(10):  # at once: all but the last few are decoded alone
+    for n in range(10):  # all at once: all but the last few are only decoded
         mirror.tick((number + 1 + n) * 200, 200, stream.bundle(tick), stream.seen, stream.keyframes.held)
     gate.set()
     mirror.close()
@@ -147,7 +147,7 @@ def hidden(bundle: Bundle) -> Bundle:
     return replace(bundle, picture=None, shape=None, face=Face.CAMERA_OFF)
 
 
-def test_what_was_seen_before_the_camera_went_off_is_not_sent_afterwards(clip, networks):
+def test_a_candidate_from_before_the_camera_went_off_is_dropped(clip, networks):
     refresh = Refresh(*networks, check_ms=200)
     stream, ticks = SenderStream(StreamConfig(crop="none", keyframe="first")), list(talking(clip, "a"))
     for tick in ticks[:5]:
@@ -159,7 +159,7 @@ def test_what_was_seen_before_the_camera_went_off_is_not_sent_afterwards(clip, n
     assert refresh._new_candidate is None
 
 
-def test_advice_about_a_picture_from_before_the_camera_went_off_is_void():
+def test_advice_from_before_the_camera_went_off_is_discarded():
     begun, go_on = threading.Event(), threading.Event()
 
     class Slow:
@@ -181,7 +181,7 @@ def test_advice_about_a_picture_from_before_the_camera_went_off_is_void():
     mirror.close()
 
 
-def test_a_broken_tick_is_logged_and_the_thread_lives(networks, caplog):
+def test_a_broken_tick_is_logged_and_the_thread_continues(networks, caplog):
     mirror = Mirror(lambda: Refresh(*networks))
     mirror.tick(0, 200, Bundle(0, 0), None, None)  # type: ignore[arg-type]
     mirror.tick(0, 200, Bundle(0, 0), None, Held({}, frozenset(), None))
@@ -191,7 +191,7 @@ def test_a_broken_tick_is_logged_and_the_thread_lives(networks, caplog):
     assert mirror.advice() is None
 
 
-def test_without_networks_there_is_no_advice_and_one_line(caplog):
+def test_without_networks_there_is_no_advice_and_one_log_line(caplog):
     def fail():
         raise ValueError("step.onnx cannot be loaded")
 
@@ -204,8 +204,8 @@ def test_without_networks_there_is_no_advice_and_one_line(caplog):
     assert "could not be mirrored" not in caplog.text
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="threads are nice on Linux alone")
-def test_the_mirror_is_nice(networks):
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
+def test_the_mirror_runs_at_low_priority(networks):
     seen = []
 
     def make():
@@ -222,7 +222,7 @@ def keyframe(grey: int) -> Keyframe:
     return encode_keyframe(np.full((256, 256, 3), grey, np.uint8), 20)
 
 
-def test_slots_are_given_in_turn_then_to_the_longest_unused_but_never_the_current():
+def test_slots_are_given_in_order_then_the_least_recently_used_but_not_the_current():
     gallery = Gallery()
     made = [keyframe(8 * i) for i in range(18)]
     assert [gallery.add(k, None if not i else 0) for i, k in enumerate(made[:16])] == list(range(16))
@@ -231,7 +231,7 @@ def test_slots_are_given_in_turn_then_to_the_longest_unused_but_never_the_curren
     assert gallery.add(made[17], current=3) == 0
 
 
-def test_what_the_other_side_holds_must_be_said():
+def test_the_peer_must_confirm_the_keyframes_that_it_holds():
     gallery = Gallery()
     slot = gallery.add(keyframe(10), None)
     assert not gallery.confirm(slot, bytes(8))
@@ -244,7 +244,7 @@ def test_what_the_other_side_holds_must_be_said():
     assert slot in gallery.keyframes
 
 
-def test_unlikeness_grows_with_what_is_wrong(clip):
+def test_the_distance_grows_with_the_error(clip):
     frame = next(iter(file_ticks(clip))).frames[0]
     assert frame is not None
     assert distance(frame, frame) == pytest.approx(0, abs=1e-6)
@@ -252,5 +252,5 @@ def test_unlikeness_grows_with_what_is_wrong(clip):
     assert 0 < shifted[0] < shifted[1] < shifted[2] < 1
 
 
-def test_the_constants_fit_together():
+def test_the_constants_are_consistent():
     assert SEND_LOOKS <= LIFE

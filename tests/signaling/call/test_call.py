@@ -1,4 +1,4 @@
-"""What a call does with the other side's messages, without a connection."""
+"""How a call handles the peer's messages, without a connection."""
 
 import asyncio
 from typing import Any, cast
@@ -21,21 +21,21 @@ from signaling.transport.wire_meter import Pings
 from tests.receiver.test_player import Instant
 
 
-async def test_a_side_of_the_same_version_is_welcome() -> None:
+async def test_a_peer_of_the_same_version_is_accepted() -> None:
     call = Call(IceConfig())
     await call._on_control(Peer(IceConfig(), lambda _: None, lambda _: None), Hello(model="call").pack())
     assert call.remote is not None
 
 
 @pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
-async def test_a_side_of_another_version_ends_the_call_with_a_line(version: int) -> None:
+async def test_a_peer_of_another_version_ends_the_call_with_an_error(version: int) -> None:
     call = Call(IceConfig())
     with pytest.raises(SignalingError, match="update the older"):
         await call._on_control(Peer(IceConfig(), lambda _: None, lambda _: None), Hello(version=version).pack())
 
 
 class Line:
-    """A peer that keeps what it is given to send."""
+    """A stand-in for a peer that keeps the messages it should send."""
 
     def __init__(self) -> None:
         self.sent: list[Any] = []
@@ -48,7 +48,7 @@ class Line:
         return True
 
 
-async def test_who_comes_while_the_camera_is_off_gets_no_picture_from_before() -> None:
+async def test_a_peer_that_joins_while_the_camera_is_off_gets_no_earlier_picture() -> None:
     stream, line = SenderStream(), Line()
     stream.keyframes.set(np.full((256, 256, 3), 90, np.uint8))
     call = Call(IceConfig(), stream=stream)
@@ -64,7 +64,7 @@ async def test_who_comes_while_the_camera_is_off_gets_no_picture_from_before() -
     await call._offer_keyframes()
     assert [m.verb for m in line.sent] == [Verb.OFFER]
     stream.framing.camera_off = True
-    await call._on_control(peer, asked)  # just when the camera went off
+    await call._on_control(peer, asked)  # just after the camera was switched off
     await asyncio.sleep(0.01)
     assert len(line.sent) == 1
     stream.framing.camera_off = False
@@ -89,7 +89,7 @@ def test_both_bundles_of_a_pair_arrive_and_a_broken_pair_is_one_error() -> None:
     assert (newest, call.errors) == ([1, 2, 3], 0)
     call._media(pair[:4])
     assert call.errors == 1
-    call._media(join_bundles(told(4), pair))  # a pair within a pair
+    call._media(join_bundles(told(4), pair))  # a pair inside a pair
     assert (newest[-1], call.errors) == (4, 2)
 
 
@@ -101,7 +101,7 @@ async def test_a_broken_pair_is_counted_as_a_broken_bundle() -> None:
     await player.close()
 
 
-async def test_pairs_go_to_who_takes_them_and_to_nobody_who_comes_after() -> None:
+async def test_pairs_are_sent_only_to_a_peer_that_accepts_them_and_not_to_the_next() -> None:
     ladder = Ladder()
     call = Call(IceConfig(), ladder=ladder)
     one, other = (Peer(IceConfig(), lambda _: None, lambda _: None) for _ in range(2))
@@ -111,7 +111,7 @@ async def test_pairs_go_to_who_takes_them_and_to_nobody_who_comes_after() -> Non
     for i in range(20):
         ladder.report(0.0, True, i * 0.2, deep=True, clear=False)
     assert call._paired
-    call.link.peer = other  # of whom nothing is known yet
+    call.link.peer = other  # nothing is known of this peer yet
     assert not call._paired
     call._reported(Report(2))
     assert ladder.at == USUAL

@@ -1,4 +1,4 @@
-"""Keyframes offered, asked for, sent whole or in pieces, and never twice."""
+"""Keyframes are offered, requested, sent whole or in pieces, and never twice."""
 
 import asyncio
 import itertools
@@ -18,7 +18,7 @@ from signaling.transport.wire_meter import Pings
 
 
 class Line:
-    """A peer that keeps what it is given to send."""
+    """A stand-in for a peer that keeps the messages it should send."""
 
     def __init__(self):
         self.sent, self.broken, self.pings = [], False, Pings()
@@ -55,7 +55,7 @@ def gallery(three):
     return gallery
 
 
-async def test_each_is_offered_once_a_connection_the_one_in_use_first(gallery, three):
+async def test_keyframes_are_offered_once_a_connection_the_current_one_first(gallery, three):
     out, line = KeyframesOut(gallery), Line()
     await out.offer(line, using=1)
     assert [(m.verb, m.slot, m.digest) for m in line.take()] == [(Verb.OFFER, s, three[s].digest) for s in (1, 0, 2)]
@@ -69,7 +69,7 @@ async def test_each_is_offered_once_a_connection_the_one_in_use_first(gallery, t
     assert [m.slot for m in line.take()] == [2, 0, 1]
 
 
-async def test_the_one_in_use_goes_at_once_the_newest_in_pieces_an_older_one_not_at_all(gallery, three):
+async def test_the_current_keyframe_is_sent_at_once_the_newest_in_pieces_and_older_ones_not(gallery, three):
     out, line = KeyframesOut(gallery), Line()
 
     async def request(slot, digest):
@@ -80,11 +80,11 @@ async def test_the_one_in_use_goes_at_once_the_newest_in_pieces_an_older_one_not
 
     at_once = await request(0, three[0].digest)
     assert b"".join(m.data for m in at_once) == three[0].data
-    assert await request(0, bytes(8)) == at_once  # whatever is in that slot
+    assert await request(0, bytes(8)) == at_once  # whatever the requested digest of that slot is
     for slot, digest in ((1, three[1].digest), (0, three[1].digest), (9, bytes(8)), (2, three[2].digest)):
         assert await request(slot, digest) == []
     await out.send_piece(line, 60)
-    assert line.take() == []  # no room for a piece
+    assert line.take() == []  # not enough bandwidth for a piece
     pieces = []
     for _ in range(200):
         await out.send_piece(line, 300)
@@ -93,7 +93,7 @@ async def test_the_one_in_use_goes_at_once_the_newest_in_pieces_an_older_one_not
     assert all(len(m.data) <= 300 for m in pieces)
 
 
-async def test_the_first_has_the_link_to_itself_but_not_for_long(gallery, three, monkeypatch):
+async def test_bundles_are_held_while_the_first_keyframe_is_sent_but_not_for_long(gallery, three, monkeypatch):
     out, line, arrived = KeyframesOut(gallery), Line(), asyncio.Event()
 
     async def control_arrived(timeout):  # noqa: ASYNC109
@@ -121,7 +121,7 @@ async def test_the_first_has_the_link_to_itself_but_not_for_long(gallery, three,
     assert not out.hold_bundles
 
 
-async def test_until_the_first_is_asked_for_it_has_the_link_too(gallery, three, monkeypatch):
+async def test_bundles_are_held_until_the_first_keyframe_is_requested(gallery, three, monkeypatch):
     out, line = KeyframesOut(gallery), Line()
     assert not out.hold_bundles
     await out.offer(line, using=0)
@@ -133,11 +133,11 @@ async def test_until_the_first_is_asked_for_it_has_the_link_too(gallery, three, 
     out.answered()
     assert not out.hold_bundles
     out.reconnected()
-    await out.offer(line, using=0)  # on another connection sound goes on
+    await out.offer(line, using=0)  # on a later connection, sound is not held
     assert not out.hold_bundles
 
 
-async def test_once_the_link_is_known_to_be_wide_nothing_is_left_out(gallery, three, monkeypatch):
+async def test_on_a_fast_link_bundles_are_no_longer_held(gallery, three, monkeypatch):
     monkeypatch.setattr(opening, "GROWTH", 1)
     monkeypatch.setattr(opening, "time", SimpleNamespace(monotonic=itertools.count(0, 0.1).__next__))
     out, line, arrived = KeyframesOut(gallery), Line(), asyncio.Semaphore(0)
@@ -158,7 +158,7 @@ async def test_once_the_link_is_known_to_be_wide_nothing_is_left_out(gallery, th
     out.close()
 
 
-async def test_what_is_withheld_stops_at_once_and_is_offered_again(gallery, three):
+async def test_a_withheld_keyframe_stops_at_once_and_is_offered_again(gallery, three):
     out, line, arrived = KeyframesOut(gallery), Line(), asyncio.Event()
 
     async def control_arrived(timeout):  # noqa: ASYNC109
@@ -178,10 +178,10 @@ async def test_what_is_withheld_stops_at_once_and_is_offered_again(gallery, thre
     await out.send_piece(line, 300)
     assert [m for m in line.take() if isinstance(m, KeyframeChunk)] == []
     await out.offer(line, using=0)
-    assert [m.slot for m in line.take()] == [0, 2]  # the other side has the third
+    assert [m.slot for m in line.take()] == [0, 2]  # the peer already has the other one
 
 
-async def test_pieces_wait_for_the_whole_one_and_begin_anew_after_it(gallery, three):
+async def test_pieces_wait_for_a_whole_keyframe_and_restart_after_it(gallery, three):
     out, line, arrived = KeyframesOut(gallery), Line(), asyncio.Event()
     out.requested(line, KeyframeNotice(Verb.REQUEST, 2, three[2].digest), using=0, newest=2)
     await out.send_piece(line, 300)
@@ -206,7 +206,7 @@ async def test_pieces_wait_for_the_whole_one_and_begin_anew_after_it(gallery, th
     assert [(slot, k.digest) for slot, k in whole] == [(0, three[0].digest), (2, three[2].digest)]
 
 
-async def test_a_broken_connection_ends_the_pieces_and_the_next_begins_anew(gallery, three):
+async def test_a_broken_connection_ends_the_pieces_and_the_next_one_restarts_them(gallery, three):
     out, line = KeyframesOut(gallery), Line()
     notice = KeyframeNotice(Verb.REQUEST, 2, three[2].digest)
     out.requested(line, notice, using=0, newest=2)
@@ -223,7 +223,7 @@ async def test_a_broken_connection_ends_the_pieces_and_the_next_begins_anew(gall
     assert line.take()[0].offset == 0
 
 
-async def test_what_was_received_once_is_not_asked_for_again(three):
+async def test_a_keyframe_that_was_received_is_not_requested_again(three):
     got, line = [], Line()
     into = KeyframesIn(lambda slot, k: got.append((slot, k)))
     offer = KeyframeNotice(Verb.OFFER, 4, three[0].digest)
@@ -240,7 +240,7 @@ async def test_what_was_received_once_is_not_asked_for_again(three):
     assert got[1:] == [(7, three[0])]
 
 
-async def test_no_more_are_remembered_than_fit():
+async def test_the_number_of_remembered_keyframes_is_limited():
     line, into = Line(), KeyframesIn(lambda slot, k: None)
     for n in range(CACHED_KEYFRAMES + 3):
         one = keyframe(100 + n)

@@ -1,4 +1,4 @@
-"""Later keyframes in pieces, under the cap of the wire rate."""
+"""Later keyframes are sent in pieces, within the limit of the wire rate."""
 
 import numpy as np
 import pytest
@@ -14,10 +14,10 @@ def keyframe():
     return encode_keyframe(noise.repeat(8, 0).repeat(8, 1), 40)
 
 
-def test_what_is_sent_over_a_minute_stays_under_the_cap(keyframe):
+def test_the_rate_over_a_minute_stays_within_the_limit(keyframe):
     pacer, sent, pieces = Pacer(12.0), 0, 0
     way = KeyframePieces(1, keyframe)
-    for tick in range(300):  # 200 ms each, 280 bytes of bundle on the wire: 11.2 kbit/s
+    for tick in range(300):  # ticks of 200 ms, each with a bundle of 280 bytes on the wire: 11.2 kbit/s
         piece = way.next(pacer.room(sent, 100 + tick * 0.2))
         if piece:
             pieces += 1
@@ -26,11 +26,11 @@ def test_what_is_sent_over_a_minute_stays_under_the_cap(keyframe):
             way = KeyframePieces(1, keyframe)
         sent += 280
     assert sent * 8 / 60 <= 12_000 * 1.02
-    assert sent * 8 / 60 > 11_700  # and the room is used
+    assert sent * 8 / 60 > 11_700  # the available rate is used
     assert pieces > 10
 
 
-def test_no_more_than_a_second_is_saved_and_no_more_than_eight_are_owed():
+def test_at_most_a_second_of_rate_is_saved_and_at_most_eight_are_owed():
     pacer = Pacer(8.0)  # 1000 bytes a second
     assert pacer.room(0, 10.0) == 0
     assert pacer.room(0, 100.0) == 1000 * DEPTH
@@ -39,7 +39,7 @@ def test_no_more_than_a_second_is_saved_and_no_more_than_eight_are_owed():
     assert pacer.room(50_100, 108.7) == 400
 
 
-def test_pieces_make_the_keyframe_whole(keyframe):
+def test_pieces_add_up_to_the_keyframe(keyframe):
     way, assembler, whole, sizes = KeyframePieces(3, keyframe), KeyframeAssembler(), None, []
     while not way.done:
         assert whole is None
@@ -54,7 +54,7 @@ def test_pieces_make_the_keyframe_whole(keyframe):
     assert way.next(5000) is None
 
 
-def test_what_the_network_carries_bounds_the_room():
+def test_the_pace_is_limited_by_what_the_network_carries():
     pacer = Pacer(40)
     pacer.carried(12)
     pacer.room(0, 1.0)

@@ -1,4 +1,4 @@
-"""The safety code over real connections: alike between two sides, unlike where the server puts itself between them."""
+"""The safety code over real connections: equal for two peers, different if the server is a man in the middle."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Side:
         await self.safety.begin(self.peer)
 
 
-async def test_both_sides_see_the_same_words(url: str) -> None:
+async def test_both_peers_see_the_same_words(url: str) -> None:
     async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
         one, other = Side(first), Side(second)
         await asyncio.gather(one.connect(), other.connect())
@@ -39,7 +39,7 @@ async def test_both_sides_see_the_same_words(url: str) -> None:
 
 
 class Between:
-    """Half of a server that lies: it is the other side of each, and passes on all that they say."""
+    """Half of a malicious server: the peer of one person, whose messages it forwards to its other half."""
 
     def __init__(self, client: SignalingClient) -> None:
         self._client = client
@@ -54,8 +54,8 @@ class Between:
         self._tasks.append(asyncio.create_task(self.peer.send_control(data)))
 
 
-async def test_the_words_tell_of_a_server_that_swaps_fingerprints(url: str) -> None:
-    """The two are in one room, they think; the server has put them into two, with itself in each."""
+async def test_the_words_reveal_a_server_that_swaps_fingerprints(url: str) -> None:
+    """The two believe that they are in one room; the server has put them into two rooms and has joined both."""
     async with (
         SignalingClient(url, "left") as first, SignalingClient(url, "left") as to_first,
         SignalingClient(url, "right") as second, SignalingClient(url, "right") as to_second,
@@ -68,12 +68,12 @@ async def test_the_words_tell_of_a_server_that_swaps_fingerprints(url: str) -> N
         await asyncio.gather(*(side.peer.close() for side in (one, other, left, right)))
 
 
-async def test_the_commitment_goes_before_the_number_however_early_the_other_sides_comes(url: str) -> None:
+async def test_the_commitment_is_sent_before_the_number_however_early_the_peers_arrives(url: str) -> None:
     async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
         one, other = Side(first), Side(second)
         await asyncio.gather(one.peer.connect(first, PATIENCE), other.peer.connect(second, PATIENCE))
         await one.safety.begin(one.peer)
         await until(lambda: one.safety.words and other.safety.words)
-        await other.safety.begin(other.peer)  # nothing more goes out
+        await other.safety.begin(other.peer)  # nothing more is sent
         assert one.safety.words == other.safety.words
         await asyncio.gather(one.peer.close(), other.peer.close())

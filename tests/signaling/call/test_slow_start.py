@@ -1,4 +1,4 @@
-"""The first keyframe's way: whole and soon on a fast link, without flooding a thin one."""
+"""Sending the first keyframe: quickly on a fast link, without flooding a low-bandwidth one."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ def keyframe():
 
 @contextlib.asynccontextmanager
 async def link(url, network):
-    """(a sending peer, what the other side receives on the control channel, the relay) behind a network."""
+    """(a sending peer, what the other peer receives on the control channel, the relay), connected over ``network``."""
     relay, got = UdpRelay(network), []
     async with TestServer(SignalingProxy(url.rstrip("/"), relay).app) as proxy:
         near = str(proxy.make_url("/"))
@@ -41,7 +41,7 @@ async def link(url, network):
 
 
 async def arrives(keyframe, peer, got):
-    """Send a keyframe; gives the sizes of its windows."""
+    """Send a keyframe and check that it arrives; returns the sizes of its chunks in bytes."""
     await peer.control_arrived(5)
     await SlowStart().send(peer, KeyframePieces(3, keyframe))
     assert await peer.control_arrived(30)
@@ -52,21 +52,21 @@ async def arrives(keyframe, peer, got):
     return [len(chunk.data) for chunk in chunks]
 
 
-async def test_a_fast_link_sees_few_windows(url, keyframe):
+async def test_a_fast_link_needs_few_windows(url, keyframe):
     async with link(url, Impairment(delay=0.03)) as (peer, got, _):
         sizes = await arrives(keyframe, peer, got)
     assert sizes[:3] == [PROBE, WINDOW, PIECE]
     assert set(sizes[2:-1]) == {PIECE}
 
 
-async def test_a_long_way_is_no_thin_link(url, keyframe):
+async def test_a_long_delay_is_not_taken_for_a_low_bandwidth(url, keyframe):
     async with link(url, Impairment(delay=0.4)) as (peer, got, _):
         sizes = await arrives(keyframe, peer, got)
     assert sizes[:3] == [PROBE, WINDOW, PIECE]
 
 
-async def test_a_thin_link_is_not_flooded(url, keyframe):
-    """Its queue holds a quarter of the keyframe, and loses nothing."""
+async def test_a_low_bandwidth_link_is_not_flooded(url, keyframe):
+    """Its queue holds only a quarter of the keyframe, and nothing is lost."""
     assert len(keyframe.data) > 3000
     async with link(url, Impairment(kbps=15, queue=0.5, delay=0.03)) as (peer, got, relay):
         lost = relay.count.lost
@@ -76,12 +76,12 @@ async def test_a_thin_link_is_not_flooded(url, keyframe):
     assert max(sizes) == PIECE
 
 
-async def test_a_lossy_link_brings_it_all_the_same(url, keyframe):
+async def test_a_keyframe_arrives_over_a_lossy_link(url, keyframe):
     async with link(url, Impairment(loss=0.2, delay=0.03)) as (peer, got, _):
         await arrives(keyframe, peer, got)
 
 
-async def test_a_connection_that_ends_is_told(url, keyframe):
+async def test_a_connection_that_ends_raises_an_error(url, keyframe):
     async with link(url, Impairment(kbps=4)) as (peer, _, _):
         asyncio.get_running_loop().call_later(0.3, peer.leave, "test")
         asyncio.get_running_loop().call_later(0.3, lambda: asyncio.ensure_future(peer.close()))

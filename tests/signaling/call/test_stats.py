@@ -1,4 +1,4 @@
-"""A call's numbers over time."""
+"""A call's figures over time."""
 
 import asyncio
 import io
@@ -16,7 +16,7 @@ from signaling.config import IceConfig
 
 
 @pytest.mark.virtual_time
-async def test_a_line_a_second_with_what_there_is(monkeypatch):
+async def test_one_line_a_second_with_the_known_figures(monkeypatch):
     monkeypatch.setattr(stats, "time", SimpleNamespace(monotonic=asyncio.get_running_loop().time))
     call, file = Call(IceConfig()), io.StringIO()
     task = asyncio.create_task(log_stats(call, file))
@@ -26,12 +26,12 @@ async def test_a_line_a_second_with_what_there_is(monkeypatch):
     assert [x["t"] for x in found] == [1.0, 2.0, 3.0, 4.0]
     assert found[0]["connected"] is False
     assert (found[0]["out"], found[0]["in"]) == (0, 0)
-    assert "fps" not in line(call, 1.0)  # nothing is received
+    assert "fps" not in line(call, 1.0)  # nothing was received
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems don't tell it so")
-def test_memory_is_that_of_this_process():
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports resident memory this way")
+def test_the_memory_of_this_process_is_reported():
     before = resident_mb()
-    with mmap.mmap(-1, 50_000_000) as kept:  # pages of its own, not such as were freed before
+    with mmap.mmap(-1, 50_000_000) as kept:  # new pages, not pages that were freed before
         kept.write(bytes(50_000_000))
         assert resident_mb() > before + 40

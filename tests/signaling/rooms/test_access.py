@@ -1,4 +1,4 @@
-"""A server for strangers: tokens, origins, limits, what it counts and what it writes down."""
+"""A public server: tokens, origins, limits, metrics and logs."""
 
 import asyncio
 import json
@@ -38,14 +38,14 @@ def code_of(room, token, now=None):
     return "in"
 
 
-def test_a_token_opens_its_room_until_it_ends():
+def test_a_token_is_valid_for_its_room_until_it_expires():
     token = issue_token(SECRET, "red-fox_1", 60, now=1000)
     assert code_of("red-fox_1", token, now=1000) == code_of("red-fox_1", token, now=1060) == "in"
     assert code_of("red-fox_1", token, now=1061) == "access_over"
     assert code_of("red-fox_2", token, now=1000) == "no_access"
 
 
-def test_nobody_gets_in_with_a_token_that_was_changed():
+def test_a_modified_token_is_refused():
     token = issue_token(SECRET, "room", 60, now=1000)
     room, expiry, signature = token.split(".")
     for other in (None, "", ".", "..", room, f"{room}.9999.{signature}", f"x.{expiry}.{signature}", f"{room}.{expiry}.",
@@ -55,7 +55,7 @@ def test_nobody_gets_in_with_a_token_that_was_changed():
         check_token(b"another secret of length", "room", token, now=1000)
 
 
-def test_secrets_and_wishes_are_checked(tmp_path):
+def test_secrets_and_token_requests_are_checked(tmp_path):
     path = tmp_path / "secret"
     path.write_bytes(b"  " + SECRET + b"\n")
     assert read_secret(path) == SECRET
@@ -68,7 +68,7 @@ def test_secrets_and_wishes_are_checked(tmp_path):
 
 @pytest.fixture
 async def start():
-    """Start servers with options; they end with the test."""
+    """A function that starts servers with options; they are closed at the end of the test."""
     running = []
 
     async def start(**options):
@@ -82,7 +82,7 @@ async def start():
         await server.close()
 
 
-async def test_a_server_with_a_secret_lets_only_its_guests_in(start):
+async def test_a_server_with_a_secret_accepts_only_valid_tokens(start):
     url = str((await start(secret=SECRET)).make_url("/"))
     async with (
         SignalingClient(url, "room", access=issue_token(SECRET, "room", 60)) as a,
@@ -113,7 +113,7 @@ async def test_pages_of_other_sites_may_not_connect(start):
             assert got == (101 if good else 403), origin
 
 
-async def test_an_address_that_comes_too_often_waits(start):
+async def test_an_address_that_connects_too_often_is_refused(start):
     server = await start(per_minute=3, behind_proxy=True)
     url = str(server.make_url("/"))
     async with aiohttp.ClientSession() as session:
@@ -125,7 +125,7 @@ async def test_an_address_that_comes_too_often_waits(start):
         await SignalingClient(url, "room").__aenter__()
 
 
-async def test_an_address_may_have_so_many_sockets_open(start):
+async def test_the_number_of_open_sockets_per_address_is_limited(start):
     server = await start(per_address=2, behind_proxy=True)
     async with aiohttp.ClientSession() as session:
 
@@ -139,7 +139,7 @@ async def test_an_address_may_have_so_many_sockets_open(start):
         await opens("192.0.2.2")
         await first.close()
         async with asyncio.timeout(PATIENCE):
-            while (await _code(session, server)) == 429:  # noqa: ASYNC110  the server has yet to see it go
+            while (await _code(session, server)) == 429:  # noqa: ASYNC110  the server has yet to notice the closed socket
                 await asyncio.sleep(0.02)
         async with session.get(server.make_url("/metrics")) as answer:
             assert "too_many_sockets" in await answer.text()
@@ -153,7 +153,7 @@ async def _code(session, server):
     return 101
 
 
-async def test_who_is_in_a_room_is_told_seldom_and_where_tokens_are_asked_for_to_nobody(start):
+async def test_the_room_count_is_rate_limited_and_hidden_if_tokens_are_required(start):
     server, closed = await start(per_minute=2), await start(secret=SECRET)
     async with aiohttp.ClientSession() as session:
         codes = []
@@ -166,7 +166,7 @@ async def test_who_is_in_a_room_is_told_seldom_and_where_tokens_are_asked_for_to
             assert "peers" not in await answer.text()
 
 
-def test_attempts_come_back_with_time_and_memory_stays_bounded():
+def test_attempts_are_allowed_again_with_time_and_memory_stays_bounded():
     attempts = Attempts(2)
     assert [attempts.allow("a", 0) for _ in range(3)] == [True, True, False]
     assert attempts.allow("b", 0)
@@ -177,25 +177,25 @@ def test_attempts_come_back_with_time_and_memory_stays_bounded():
     assert len(attempts._seen) == ADDRESSES
 
 
-def test_addresses():
+def test_the_address_comes_from_the_proxys_header_only_behind_a_proxy():
     def of(remote, forwarded=None, behind=False):
         headers = CIMultiDict(("X-Forwarded-For", line) for line in (forwarded or "").split("\n") if line)
         return address_of(SimpleNamespace(remote=remote, headers=headers), behind)
 
-    assert of("192.0.2.1", "203.0.113.9") == "192.0.2.1"  # anybody can write that header
+    assert of("192.0.2.1", "203.0.113.9") == "192.0.2.1"  # anybody can send that header
     assert of("10.0.0.1", "evil, 203.0.113.9", behind=True) == "203.0.113.9"
-    assert of("10.0.0.1", "evil\n203.0.113.9", behind=True) == "203.0.113.9"  # a header of its own, as HAProxy adds it
+    assert of("10.0.0.1", "evil\n203.0.113.9", behind=True) == "203.0.113.9"  # a separate header line, as HAProxy adds it
     assert of("2001:db8:1:2:3:4:5:6") == of("2001:db8:1:2::9") != of("2001:db8:1:3::9")
     assert of(None) == of("10.0.0.1", "<script>", behind=True) == "unknown"
 
 
-async def test_who_waits_alone_for_too_long_is_sent_away_and_two_are_not(start):
+async def test_a_peer_that_waits_alone_too_long_is_disconnected_and_a_pair_is_not(start):
     url = str((await start(heartbeat=0.3, idle_timeout=1.0)).make_url("/"))
     async with SignalingClient(url, "pair") as a, SignalingClient(url, "pair") as b, SignalingClient(url, "alone") as c:
         with pytest.raises(SignalingError) as raised:
             await asyncio.wait_for(_until_end(c), PATIENCE)
         assert raised.value.code == "idle"
-        assert a.peer.present  # though they came before
+        assert a.peer.present  # although these two joined earlier
         assert b.peer.present
 
 
@@ -204,7 +204,7 @@ async def _until_end(client):
         await client.receive()
 
 
-async def test_metrics_count_and_name_nobody(start):
+async def test_metrics_contain_counts_but_no_names(start):
     server = await start(secret=SECRET)
     url = str(server.make_url("/"))
     async with SignalingClient(url, "secret-room", access=issue_token(SECRET, "secret-room", 60)):
@@ -221,7 +221,7 @@ async def test_metrics_count_and_name_nobody(start):
     assert "127.0.0.1" not in text
 
 
-async def test_the_log_is_json_and_holds_no_names(start, caplog):
+async def test_the_log_is_json_and_contains_no_names(start, caplog):
     caplog.set_level(logging.INFO)
     url = str((await start()).make_url("/"))
     async with SignalingClient(url, "secret-room"):
@@ -247,7 +247,7 @@ def test_an_error_in_the_log_is_one_line():
 
 
 def self_signed(certificate, key):
-    """Write a certificate for localhost that signs itself, and its key, as PEM."""
+    """Write a self-signed certificate for localhost and its key as PEM files."""
     secret, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
     made = (
@@ -285,5 +285,5 @@ async def test_tls(tmp_path):
             tls_context(*pair)
 
 
-def test_room_names_hold_no_dot():
-    assert not re.fullmatch(ROOM_PATTERN, "a.b")  # a token's parts are told apart by it
+def test_room_names_contain_no_dot():
+    assert not re.fullmatch(ROOM_PATTERN, "a.b")  # a dot separates the parts of a token

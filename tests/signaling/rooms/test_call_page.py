@@ -1,4 +1,4 @@
-"""The page of a whole peer: what is served, how, and that nothing else is."""
+"""The call's page: which files are served and how, and that no others are."""
 
 import asyncio
 import gzip
@@ -22,12 +22,12 @@ from tests.waiting import until
 
 @pytest.fixture
 async def session():
-    # Answers as they are sent, not unpacked.
+    # Responses as they are sent, without decompression.
     async with aiohttp.ClientSession(auto_decompress=False) as opened:
         yield opened
 
 
-async def test_every_room_has_the_same_page_which_may_run_threads(url, session):
+async def test_every_room_has_the_same_page_with_the_headers_for_threads(url, session):
     bodies = set()
     for room in ("one", "another-room_2"):
         async with session.get(f"{url}call/{room}", headers={"Accept-Encoding": "gzip"}) as answer:
@@ -41,7 +41,7 @@ async def test_every_room_has_the_same_page_which_may_run_threads(url, session):
     assert b'id="hangup"' in bodies.pop()
 
 
-async def test_the_policy_lets_in_nothing_from_elsewhere(url, session):
+async def test_the_policy_allows_nothing_from_other_servers(url, session):
     async with session.get(f"{url}call/room") as answer:
         policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'none'"
@@ -68,14 +68,14 @@ async def test_scripts_import_only_what_is_served(url, session):
             assert (path.parent / target).is_file(), f"{name} imports {target}"
 
 
-async def test_a_client_that_takes_no_gzip_gets_it_plain(url, session):
+async def test_a_client_without_gzip_gets_plain_data(url, session):
     async with session.get(f"{url}peer/codec/errors.js", headers={"Accept-Encoding": "identity"}) as answer:
         assert "Content-Encoding" not in answer.headers
         assert await answer.read() == (PEER / "codec" / "errors.js").read_bytes()
 
 
 @needs_runtime
-async def test_networks_and_runtime_have_addresses_that_last(url, session):
+async def test_networks_and_runtime_have_immutable_urls(url, session):
     async with session.get(f"{url}peer/files.json") as answer:
         files = await answer.json()
     assert set(files["files"]) == set(NETWORKS)
@@ -93,8 +93,8 @@ async def test_networks_and_runtime_have_addresses_that_last(url, session):
 
 
 @needs_runtime
-async def test_a_network_made_for_other_weights_is_not_given_to_pages(url, session, monkeypatch):
-    """After an export the small network may still be that of the weights before."""
+async def test_a_network_made_from_other_weights_is_not_served(url, session, monkeypatch):
+    """After an export the small network may still belong to the earlier weights."""
     real = call_page.made_from
     monkeypatch.setattr(call_page, "made_from", lambda path, of: path.name != "step-small-int8.onnx" and real(path, of))
     call_page._listed.cache_clear()
@@ -110,7 +110,7 @@ async def test_a_network_made_for_other_weights_is_not_given_to_pages(url, sessi
 
 @needs_runtime
 async def test_onnx_runtime_instantiates_as_the_page_expects(url, session):
-    """load.js gives all workers what is compiled by standing in for this call with this file."""
+    """load.js shares the compiled module with all workers by replacing this call for this file."""
     async with session.get(f"{url}peer/files.json") as answer:
         runtime = (await answer.json())["runtime"]
     where = url + runtime.lstrip("/") + "ort-wasm-simd-threaded.mjs"
@@ -128,12 +128,12 @@ async def test_onnx_runtime_instantiates_as_the_page_expects(url, session):
         "networks/x/README.md", "call/", "call/a/b",
     ],
 )  # fmt: skip
-async def test_nothing_else_is_served(url, session, path):
+async def test_other_paths_are_not_served(url, session, path):
     async with session.get(aiohttp.client.URL(url + path, encoded=True)) as answer:
         assert answer.status in (400, 404), path
 
 
-async def test_a_server_without_the_runtime_says_how_to_bring_it(session, monkeypatch, tmp_path):
+async def test_a_server_without_the_runtime_says_how_to_install_it(session, monkeypatch, tmp_path):
     monkeypatch.setattr(call_page, "VENDOR", tmp_path)
     async with TestServer(create_app()) as server:
         async with session.get(server.make_url("/call/room")) as answer:
@@ -144,19 +144,19 @@ async def test_a_server_without_the_runtime_says_how_to_bring_it(session, monkey
 
 
 def test_the_proxy_keeps_no_log_of_paths():
-    """They name rooms. What the server itself logs: test_serve.py."""
+    """Paths contain room names. test_serve.py checks what the server itself logs."""
     site = YAML(typ="safe").load(COMPOSE)["configs"]["nginx"]["content"]
     assert "access_log off;" in site
 
 
 @pytest.mark.parametrize("accepted", ["gzip", "identity"])
-async def test_who_does_not_read_costs_little_and_is_given_up(monkeypatch, accepted):
+async def test_a_client_that_does_not_read_takes_little_memory_and_is_disconnected(monkeypatch, accepted):
     monkeypatch.setattr(call_page, "STALLED", 0.5)
     async with TestServer(create_app()) as server:
         _, digest, _ = call_page._network("step.onnx")
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         writer.write(f"GET /networks/{digest}/step.onnx HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accepted}\r\n\r\n".encode())
-        await reader.readline()  # and no more
+        await reader.readline()  # read only the first line
         assert server.runner.server is not None
         (connection,) = server.runner.server.connections
         assert connection.transport.get_write_buffer_size() < 1_000_000
@@ -164,7 +164,7 @@ async def test_who_does_not_read_costs_little_and_is_given_up(monkeypatch, accep
         writer.close()
 
 
-async def test_head_tells_and_sends_nothing_and_who_leaves_is_no_error(caplog):
+async def test_head_sends_no_body_and_an_aborted_download_is_not_an_error(caplog):
     async with TestServer(create_app()) as server:
         _, digest, size = call_page._network("step.onnx")
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -1,4 +1,4 @@
-"""Connections to a server that stands on the internet by itself."""
+"""Connections to a server that is on the internet without a proxy."""
 
 import asyncio
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ async def ended(reader: asyncio.StreamReader) -> bool:
         return True
 
 
-async def test_who_says_nothing_is_closed_and_who_has_asked_is_not(monkeypatch):
+async def test_silent_connections_are_closed_and_active_ones_are_not(monkeypatch):
     monkeypatch.setattr(connections, "LOOK", 0.05)
     bounds = ConnectionBounds(silent=5.0)
     async with (
@@ -30,14 +30,14 @@ async def test_who_says_nothing_is_closed_and_who_has_asked_is_not(monkeypatch):
         SignalingClient(str(server.make_url("/")), "r"),
     ):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"GET /healthz HTTP/1.1\r\nHost: ")  # and nothing more
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: ")  # an incomplete request
         assert await ended(reader)
         writer.close()
         async with aiohttp.ClientSession() as session, session.get(server.make_url("/healthz")) as answer:
             assert (await answer.json())["peers"] == 1
 
 
-async def test_an_address_has_so_many_connections_and_the_first_are_kept(monkeypatch):
+async def test_connections_per_address_are_limited_and_the_first_ones_are_kept(monkeypatch):
     monkeypatch.setattr(connections, "LOOK", 0.05)
     bounds = ConnectionBounds(per_address=3)
     async with TestServer(create_app(middlewares=[bounds.middleware])) as server, bounds.watching(server.runner.server):
@@ -50,7 +50,7 @@ async def test_an_address_has_so_many_connections_and_the_first_are_kept(monkeyp
             other.close()
 
 
-def test_customers_are_told_apart_and_time_is_counted_from_the_first_look():
+def test_an_ipv6_network_counts_as_one_address_and_time_starts_at_the_first_look():
     aborted = []
 
     class Connection:
@@ -61,14 +61,14 @@ def test_customers_are_told_apart_and_time_is_counted_from_the_first_look():
     held = [Connection("a", "2001:db8:1:2::1"), Connection("b", "2001:db8:1:2::2"), Connection("c", "::ffff:192.0.2.1")]
     bounds, server = ConnectionBounds(per_address=1, silent=10.0), SimpleNamespace(connections=held)
     assert bounds.look(server, 100.0) == 1
-    assert aborted == ["b"], "one customer's addresses count as one"
+    assert aborted == ["b"], "the addresses of one IPv6 network must count as one"
     bounds._spoken.add(held[0])
     assert bounds.look(SimpleNamespace(connections=[held[0], held[2]]), 109.0) == 0
     assert bounds.look(SimpleNamespace(connections=[held[0], held[2]]), 111.0) == 1
     assert aborted == ["b", "c"]
 
 
-def test_as_many_files_may_be_opened_as_the_system_allows():
+def test_the_limit_of_open_files_is_raised_to_the_systems_maximum():
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:

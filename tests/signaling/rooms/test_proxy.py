@@ -1,5 +1,5 @@
-"""The proxy's configuration from docker-compose.yml, run by a real nginx before two real servers
-that a real Redis joins."""
+"""The proxy's configuration from docker-compose.yml, run by a real nginx in front of two real servers
+that share a real Redis."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ http {{
 
 
 class Names(asyncio.DatagramProtocol):
-    """Docker's name server, as far as nginx asks it: one name, some addresses (RFC 1035)."""
+    """Docker's name server, as far as nginx uses it: one name with several addresses (RFC 1035)."""
 
     def __init__(self, addresses):
         self.addresses = addresses
@@ -52,9 +52,9 @@ class Names(asyncio.DatagramProtocol):
 
 @contextlib.asynccontextmanager
 async def nginx(folder, port, names_port, upstream, health_port, tls=None):
-    """``tls``: (certificate, key), as .env names them."""
+    """Run nginx with the adapted configuration; yields its URL. ``tls`` is (certificate, key), as in .env."""
     site = YAML(typ="safe").load(COMPOSE)["configs"]["nginx"]["content"]
-    # What docker compose puts in place of ${NAME:+text}.
+    # As docker compose substitutes ${NAME:+text}.
     site = re.sub(r"\$\{TLS_CERTIFICATE:\+([^}]*)\}", r"\1" if tls else "", site).replace("$$", "$")
     for name, path in zip(("certificate", "key"), tls or (), strict=False):
         assert f"/run/secrets/{name};" in site
@@ -94,7 +94,7 @@ def free_port():
         return found.getsockname()[1]
 
 
-async def test_peers_meet_behind_the_proxy_also_when_servers_are_renewed(tmp_path, redis):
+async def test_peers_meet_behind_the_proxy_even_after_servers_are_replaced(tmp_path, redis):
     port = free_port()
 
     async def start(address):
@@ -111,12 +111,12 @@ async def test_peers_meet_behind_the_proxy_also_when_servers_are_renewed(tmp_pat
         for path, status in (("/healthz", 200), ("/", 200), ("/metrics", 404)):
             async with session.get(url + path) as answer:
                 assert answer.status == status, path
-        # Whoever comes through the proxy has an address of its own for the limits, and writing the header doesn't help.
+        # The limits apply to the client's own address behind the proxy, and sending the header doesn't change it.
         sockets = []
         for _ in range(8):
             with contextlib.suppress(aiohttp.WSServerHandshakeError):
                 sockets.append(await session.ws_connect(url + "/ws", headers={"X-Forwarded-For": f"192.0.2.{len(sockets)}"}))
-        assert 3 <= len(sockets) <= 6  # three at each server
+        assert 3 <= len(sockets) <= 6  # three for each server
         for socket_ in sockets:
             await socket_.close()
 
@@ -126,14 +126,14 @@ async def test_peers_meet_behind_the_proxy_also_when_servers_are_renewed(tmp_pat
                 await b.send(RTCSessionDescription("v=0\r\n", "offer"))
                 assert (await heard(a, RTCSessionDescription)).sdp == "v=0\r\n"
 
-        for number in range(4):  # by whichever server
+        for number in range(4):  # through either server
             await meet(f"room{number}")
-        # A server is replaced: another address, and the name says so.
+        # The servers are replaced by one at another address, to which the name now refers.
         servers["127.0.0.3"] = await start("127.0.0.3")
         names.addresses = ["127.0.0.3"]
         for gone in ("127.0.0.1", "127.0.0.2"):
             await servers.pop(gone).close()
-        async with asyncio.timeout(PATIENCE):  # until the old addresses are too old to be used
+        async with asyncio.timeout(PATIENCE):  # until the cached old addresses expire
             while True:
                 try:
                     await meet("after")
@@ -145,7 +145,7 @@ async def test_peers_meet_behind_the_proxy_also_when_servers_are_renewed(tmp_pat
         await server.close()
 
 
-async def test_the_proxy_serves_tls_from_the_certificate_that_is_named(tmp_path):
+async def test_the_proxy_serves_tls_with_the_configured_certificate(tmp_path):
     port, health_port = free_port(), free_port()
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     words = [

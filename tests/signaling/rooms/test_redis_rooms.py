@@ -57,31 +57,31 @@ async def _peers_are(session: aiohttp.ClientSession, url: str, count: int) -> bo
         return (await answer.json())["peers"] == count
 
 
-async def test_a_third_is_refused_and_a_place_is_free_again(two):
+async def test_a_third_peer_is_refused_and_places_become_free_again(two):
     async with SignalingClient(two[0], "r"), SignalingClient(two[1], "r"):
         for url in two:
             with pytest.raises(SignalingError) as caught:
                 await SignalingClient(url, "r").__aenter__()
             assert caught.value.code == "room_full"
         async with SignalingClient(two[0], "other"), aiohttp.ClientSession() as session:
-            for url in two:  # both know of both rooms
+            for url in two:  # both servers know both rooms
                 async with session.get(f"{url}rooms/r") as answer:
                     assert (await answer.json())["peers"] == 2
     async with aiohttp.ClientSession() as session:
-        for url in two:  # a server frees the place of who has gone when it sees the connection end
+        for url in two:  # a server frees a peer's place when it notices that the connection has ended
             await until(partial(_peers_are, session, url, 0))
     async with SignalingClient(two[1], "r") as late:
         assert late.polite is False
 
 
-async def test_a_peer_comes_back_to_its_place_through_the_other_server(two):
+async def test_a_peer_regains_its_place_through_the_other_server(two):
     a, b = SignalingClient(two[0], "r", patience=5), SignalingClient(two[1], "r")
     await a.__aenter__()
     await b.__aenter__()
     await asyncio.gather(a.wait_for_peer(), b.wait_for_peer())
     label = b.peer.peer
     a.url = a.url.replace(two[0].rsplit(":", 1)[1].strip("/"), two[1].rsplit(":", 1)[1].strip("/"))
-    await a._socket.close()  # its network changed; a proxy now leads it to the other server
+    await a._socket.close()  # its network has changed; a proxy now connects it to the other server
     async with asyncio.timeout(PATIENCE):
         while a._socket.closed or not a.peer.present:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -91,7 +91,7 @@ async def test_a_peer_comes_back_to_its_place_through_the_other_server(two):
     await asyncio.gather(a.close(), b.close())
 
 
-async def test_the_same_token_twice_closes_the_older_connection_wherever_it_is(two):
+async def test_the_same_token_closes_the_older_connection_on_any_server(two):
     a = SignalingClient(two[0], "r", patience=0.1)
     await a.__aenter__()
     again = SignalingClient(two[1], "r")
@@ -103,7 +103,7 @@ async def test_the_same_token_twice_closes_the_older_connection_wherever_it_is(t
     await a.close()
 
 
-async def test_without_redis_peers_are_told_to_try_again_and_with_it_they_meet(redis, two):
+async def test_without_redis_peers_get_an_error_and_once_it_is_back_they_meet(redis, two):
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{two[0]}healthz") as answer:
             assert answer.status == 200
@@ -114,7 +114,7 @@ async def test_without_redis_peers_are_told_to_try_again_and_with_it_they_meet(r
         await SignalingClient(two[0], "r").__aenter__()
     assert caught.value.code == "unavailable"
     await redis.start()
-    async with asyncio.timeout(PATIENCE):  # the servers hear their channels again
+    async with asyncio.timeout(PATIENCE):  # until the servers have subscribed again
         while True:
             async with aiohttp.ClientSession() as session, session.get(f"{two[1]}healthz") as answer:
                 if answer.status == 200:
@@ -124,7 +124,7 @@ async def test_without_redis_peers_are_told_to_try_again_and_with_it_they_meet(r
         await asyncio.gather(a.wait_for_peer(), b.wait_for_peer())
 
 
-async def test_the_seats_of_a_server_that_died_run_out(redis):
+async def test_the_places_of_a_crashed_server_expire(redis):
     async def deliver(told):
         return True
 
@@ -133,11 +133,11 @@ async def test_the_seats_of_a_server_that_died_run_out(redis):
     await alive.open()
     await dead.enter("r", None, deliver)
     member = await alive.enter("r", None, deliver)
-    await asyncio.sleep(7.0)  # both renew, every other second
+    await asyncio.sleep(7.0)  # both renew their places every two seconds
     assert await alive.count("r") == 2
     assert await alive.send("r", member, Ready())
-    await dead.close()  # without a word to the room
-    assert not await alive.send("r", member, Ready())  # nobody hears that channel
+    await dead.close()  # without notifying the room
+    assert not await alive.send("r", member, Ready())  # nobody is subscribed to that channel
     async with asyncio.timeout(PATIENCE):
         while await alive.count("r") == 2:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
@@ -148,7 +148,7 @@ async def test_the_seats_of_a_server_that_died_run_out(redis):
     await alive.close()
 
 
-async def test_a_url_that_is_none_is_one_line():
+async def test_an_invalid_redis_url_is_an_error():
     with pytest.raises(SignalingError) as caught:
         create_app(ServerConfig(redis="http://here"))
     assert caught.value.code == "bad_url"
@@ -168,7 +168,7 @@ async def test_rooms_beyond_the_limit_are_refused(redis):
     await rooms.close()
 
 
-async def test_who_does_not_read_holds_up_no_other_room(redis):
+async def test_a_peer_that_does_not_read_does_not_delay_other_rooms(redis):
     rooms, heard, deaf = RedisRooms(redis.url, 10), [], asyncio.Event()
     await rooms.open()
 

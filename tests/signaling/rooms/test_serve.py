@@ -1,4 +1,4 @@
-"""``facewire serve`` as the process that people run: it serves, tells when it goes, and keeps no room's name in its log."""
+"""``facewire serve`` as a process, as users run it: it serves, notifies peers at its end, and logs no room names."""
 
 import asyncio
 import signal
@@ -20,12 +20,12 @@ ROOM = "secret-room"
 
 
 def network() -> str:
-    """The path of a large file."""
+    """The URL path of a large file."""
     return f"/networks/{_network('step.onnx')[1]}/step.onnx"
 
 
 async def unreadable(port: int) -> None:
-    """A request that no server can read, and one that names no site."""
+    """Send an invalid request, and one with an invalid origin."""
     for lines in (f"GET /call/{ROOM} room HTTP/1.1\r\n\r\n", "GET /ws HTTP/1.1\r\nHost: x\r\nOrigin: http://[\r\n\r\n"):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(lines.encode())
@@ -34,7 +34,7 @@ async def unreadable(port: int) -> None:
 
 
 @pytest.mark.e2e
-async def test_it_serves_and_tells_its_peers_when_it_goes() -> None:
+async def test_the_server_works_and_notifies_its_peers_when_it_ends() -> None:
     port = unused_port()
     process = await facewire("serve", "--host", "127.0.0.1", "--port", str(port), "--log-json")
     try:
@@ -48,15 +48,15 @@ async def test_it_serves_and_tells_its_peers_when_it_goes() -> None:
         async with SignalingClient(url, ROOM) as one, SignalingClient(url, ROOM) as other:
             assert await one.wait_for_peer()
             assert await other.wait_for_peer()
-            assert one.ice.servers, "it tells of its STUN"
+            assert one.ice.servers, "the server must announce its STUN"
             await unreadable(port)
             reading, stalled = await asyncio.open_connection("127.0.0.1", port, limit=1024)
             stalled.write(f"GET {network()} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode())
-            assert b"200" in await reading.readline()  # and never reads on
+            assert b"200" in await reading.readline()  # the rest is never read
             process.send_signal(signal.SIGTERM)
-            # Its peers look for it again, as for one that is just being renewed.
+            # Its peers try to reach it again, as if it were being restarted.
             await until(lambda: not one.peer.present and not other.peer.present, PATIENCE)
-        code, out, error = await finish(process, 90)  # aiohttp's own patience with the download is two minutes
+        code, out, error = await finish(process, 90)  # aiohttp itself would wait two minutes for the download
         stalled.close()
     finally:
         if process.returncode is None:
@@ -68,7 +68,7 @@ async def test_it_serves_and_tells_its_peers_when_it_goes() -> None:
 
 
 @pytest.mark.e2e
-async def test_a_port_that_is_taken_is_one_line() -> None:
+async def test_a_port_in_use_is_an_error() -> None:
     port = unused_port()
     first = await facewire("serve", "--host", "127.0.0.1", "--port", str(port))
     try:
@@ -82,7 +82,7 @@ async def test_a_port_that_is_taken_is_one_line() -> None:
     assert "Traceback" not in error + out
 
 
-async def test_a_tls_handshake_that_is_never_made_ends(tmp_path, monkeypatch) -> None:
+async def test_an_unfinished_tls_handshake_is_closed(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(serve, "SILENT", 0.5)
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     self_signed(certificate, key)

@@ -15,7 +15,7 @@ TOKENS = ("a" * 20, "b" * 20, "c" * 20)
 
 
 class Raw:
-    """A WebSocket as any program would speak it."""
+    """A plain WebSocket client, as any program could use."""
 
     def __init__(self, socket):
         self.socket = socket
@@ -29,7 +29,7 @@ class Raw:
         return json.loads(received.data)
 
     async def refused(self):
-        """The error's code, after which the server must have closed."""
+        """The code of the error that the server sends before it closes the socket."""
         error = await self.hear()
         assert error["type"] == "error"
         assert error["message"]
@@ -39,7 +39,7 @@ class Raw:
 
 @pytest.fixture
 async def connect(server):
-    """Open sockets; given a room, join it and read what comes back at once."""
+    """A function that opens sockets; with a room, it joins and reads the first two replies."""
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
 
@@ -54,7 +54,7 @@ async def connect(server):
         yield connect
 
 
-async def test_what_comes_for_a_peer_before_it_has_joined_waits_until_it_has(connect, monkeypatch):
+async def test_messages_for_a_peer_wait_until_it_has_joined(connect, monkeypatch):
     look = MemoryRooms.view
 
     async def early(rooms, name, member):
@@ -83,7 +83,7 @@ async def test_two_join_and_talk(connect):
         assert await b.hear() == message
 
 
-async def test_third_is_refused_and_the_two_do_not_notice(connect):
+async def test_a_third_peer_is_refused_and_the_two_do_not_notice(connect):
     a, *_ = await connect("r")
     b, *_ = await connect("r")
     await a.hear()
@@ -107,7 +107,7 @@ async def test_third_is_refused_and_the_two_do_not_notice(connect):
         ("x" * 1_000_000, "too_large"),
     ],
 )
-async def test_bad_message_ends_one_and_tells_the_other(connect, message, code):
+async def test_a_bad_message_disconnects_its_sender_and_the_other_is_notified(connect, message, code):
     a, *_ = await connect("r")
     b, *_ = await connect("r")
     await a.hear()
@@ -128,7 +128,7 @@ async def test_binary_and_flood_are_refused(connect):
     assert message["code"] == "too_many_messages"
 
 
-async def test_before_join(connect):
+async def test_messages_before_joining_are_refused(connect):
     peer = await connect()
     await peer.say(OFFER)
     assert await peer.refused() == "not_joined"
@@ -138,15 +138,15 @@ async def test_before_join(connect):
 
 
 @pytest.mark.impatient
-async def test_who_says_nothing_is_sent_away(connect):
+async def test_a_client_that_does_not_join_is_disconnected(connect):
     silent = await connect()
     assert await silent.refused() == "stale"
 
 
 @pytest.mark.impatient
-async def test_stale_peer_is_removed_and_the_living_stays(connect):
+async def test_a_stale_peer_is_removed_and_the_live_one_stays(connect):
     a, *_ = await connect("r")
-    dead, *_ = await connect("r", autoping=False)  # It answers no ping.
+    dead, *_ = await connect("r", autoping=False)  # It does not answer pings.
     await a.hear()
     async with asyncio.timeout(PATIENCE):
         gone, error = await asyncio.gather(a.hear(), _last_text(dead))
@@ -162,20 +162,20 @@ async def _last_text(peer):
     return json.loads(message.data)
 
 
-async def test_leaving_tells_the_other_and_frees_the_place(connect):
+async def test_leaving_notifies_the_other_and_frees_the_place(connect):
     a, *_ = await connect("r")
     b, *_ = await connect("r")
     first = await a.hear()
     await b.socket.close()
     assert (await a.hear())["present"] is False
-    await a.say(OFFER)  # To nobody: dropped, and the sender learns it.
+    await a.say(OFFER)  # Nobody is there: it is dropped, and the sender is notified.
     assert (await a.hear())["present"] is False
     c, joined, sees = await connect("r")
     assert (joined["polite"], sees["offer"]) == (True, False)
     second = await a.hear()
     assert second["offer"] is True
     assert second["peer"] != first["peer"]
-    with pytest.raises(TimeoutError):  # The offer of before was not kept.
+    with pytest.raises(TimeoutError):  # The earlier offer was not kept.
         await asyncio.wait_for(c.socket.receive(), 0.2)
 
 
@@ -191,7 +191,7 @@ async def test_reconnecting_peer_takes_its_place(connect):
     assert (back["present"], back["offer"], back["peer"]) == (True, True, label)
     await a.say(OFFER)
     assert await again.hear() == OFFER
-    await again.socket.close()  # Seen to be gone, then back: still the same peer.
+    await again.socket.close()  # Gone and back again: still the same peer.
     assert (await a.hear())["present"] is False
     await connect("r", token=TOKENS[1])
     assert (await a.hear())["peer"] == label
@@ -205,7 +205,7 @@ async def test_rooms_are_limited_and_dropped_when_empty(connect):
     await sockets[0].socket.close()
 
     async def joins():
-        """The place is free once the server has seen the other go."""
+        """Whether a join succeeds: the place is free once the server has noticed that the other is gone."""
         peer = await connect()
         await peer.say({"type": "join", "room": "d"})
         return (await peer.hear())["type"] == "joined"
@@ -232,15 +232,15 @@ async def test_pages_health_and_errors(server, connect):
                 assert (await answer.json())["error"]["message"]
 
 
-async def test_shutdown_tells_the_peers(server, connect):
+async def test_peers_are_notified_of_a_shutdown(server, connect):
     a, *_ = await connect("r")
     closing = asyncio.create_task(server.close())
     assert await a.refused() == "shutdown"
     await closing
 
 
-async def test_who_reads_nothing_is_dropped_and_holds_up_nobody(connect, monkeypatch):
-    """Twice: aiohttp waits on its own waiter, which the first timeout has cancelled."""
+async def test_a_peer_that_reads_nothing_is_dropped_and_delays_nobody(connect, monkeypatch):
+    """The server must time out twice: aiohttp waits on its own waiter, which the first timeout has cancelled."""
     monkeypatch.setattr("signaling.rooms.sockets.SEND_TIMEOUT", 0.2)
     deaf, *_ = await connect("a", token=TOKENS[0])
     other, *_ = await connect("a", token=TOKENS[1])

@@ -1,4 +1,4 @@
-"""The server's own STUN: what a browser or aioice asks is answered, anything else is not."""
+"""The server's own STUN: requests of browsers and of aioice are answered, anything else is not."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ def request() -> bytes:
     ("seen", "told"),
     [("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"), ("2001:db8::5", "2001:db8::5"), ("fe80::1%eth0", "fe80::1")],
 )  # fmt: skip
-def test_the_address_that_was_seen_is_told(seen: str, told: str) -> None:
+def test_the_response_contains_the_clients_address(seen: str, told: str) -> None:
     asked = request()
     found = parse_message(answer(asked, (seen, 4242)))
     assert found.message_class == Class.RESPONSE
@@ -38,7 +38,7 @@ def test_nothing_else_is_answered(data: bytes) -> None:
     assert answer(data, ("192.0.2.7", 1)) is None
 
 
-def test_what_a_request_says_beyond_its_header_does_not_matter() -> None:
+def test_the_data_after_a_requests_header_does_not_matter() -> None:
     assert answer(request() + b"\xff" * 300, ("192.0.2.7", 1)) is not None
 
 
@@ -46,7 +46,7 @@ def test_what_a_request_says_beyond_its_header_does_not_matter() -> None:
     ("host", "url"),
     [("a.example", "stun:a.example:8790"), ("[::1]:8790", "stun:[::1]:8790"), ("", "stun:localhost:8790")],
 )  # fmt: skip
-def test_it_lies_where_the_server_was_reached(host: str, url: str) -> None:
+def test_the_stun_url_has_the_host_that_the_client_used(host: str, url: str) -> None:
     assert stun_url(host, 8790) == url
 
 
@@ -60,7 +60,7 @@ async def app() -> web.Application:
     await runner.cleanup()
 
 
-async def test_aioice_finds_its_address_there(app: web.Application) -> None:
+async def test_aioice_gets_its_address_from_the_server(app: web.Application) -> None:
     made: list[str] = []
 
     class Heard(asyncio.DatagramProtocol):
@@ -85,7 +85,7 @@ async def test_aioice_finds_its_address_there(app: web.Application) -> None:
     ("named", "first"),
     [([], "stun:a.example:5"), (["stun:b.example"], "stun:b.example"), (["turn:u:p@b.example"], "stun:a.example:5")],
 )  # fmt: skip
-async def test_who_joins_is_told_of_it_unless_another_is_named(named: list[str], first: str) -> None:
+async def test_joining_peers_get_the_servers_stun_unless_another_is_configured(named: list[str], first: str) -> None:
     app = create_app(ServerConfig(IceConfig.load(named)))
     app[SERVER].stun_port = 5
     runner = web.AppRunner(app)
@@ -101,7 +101,7 @@ async def test_who_joins_is_told_of_it_unless_another_is_named(named: list[str],
     assert len(told) == max(1, len(named)) + (first.endswith(":5") and bool(named))
 
 
-async def test_without_its_port_calls_go_on_without_it() -> None:
+async def test_if_the_stun_port_is_taken_the_server_runs_without_stun() -> None:
     said: list[str] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""The page before a call: what is asked for is checked, and what goes wrong is told on it."""
+"""The page before a call: requests are checked, and errors are shown on the page."""
 
 import asyncio
 from pathlib import Path
@@ -23,7 +23,7 @@ async def lobby():
         yield session
 
 
-async def test_the_page_is_told_to_ask(lobby):
+async def test_the_page_is_in_the_lobby_state(lobby):
     async with lobby.ws_connect("/live") as live:
         stats = (await live.receive_json())["stats"]
         assert stats == {"state": "lobby", "server": "http://here:1", "told": "The call has ended."}
@@ -34,11 +34,11 @@ async def test_the_page_is_told_to_ask(lobby):
         assert 'id="lobby"' in await page.text()
 
 
-async def test_a_wish_is_taken_once(lobby):
+async def test_a_join_request_is_accepted_once(lobby):
     for room, status in (("blue-1", 200), ("red-2", 409)):
         async with lobby.post("/join", json=GOOD | {"room": room}) as answer:
             assert answer.status == status
-    async with lobby.ws_connect("/live") as live:  # the page doesn't ask again while the call is made
+    async with lobby.ws_connect("/live") as live:  # the page shows no form while the call is set up
         assert (await live.receive_json())["stats"] == {"state": "joining"}
     wish = await lobby.lobby.wish()
     assert (wish.room, wish.server, wish.token) == ("blue-1", GOOD["server"], None)
@@ -53,7 +53,7 @@ async def test_a_wish_is_taken_once(lobby):
         ({"server": "http://a:87900"}, "server"), ({"server": "http://a:b"}, "server"), ({"server": "http://[a"}, "server"),
     ],
 )  # fmt: skip
-async def test_a_wrong_wish_is_named(lobby, change, named):
+async def test_an_error_names_the_wrong_field(lobby, change, named):
     async with lobby.post("/join", json=GOOD | change) as answer:
         assert answer.status == 400
         assert named in (await answer.json())["error"]["message"]
@@ -61,7 +61,7 @@ async def test_a_wrong_wish_is_named(lobby, change, named):
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 20_000])
-async def test_nonsense_is_no_wish(lobby, body):
+async def test_an_invalid_body_is_refused(lobby, body):
     async with lobby.post("/join", data=body) as answer:
         assert answer.status == 400
 
@@ -71,7 +71,7 @@ async def test_other_pages_cannot_join(lobby):
         assert answer.status == 403
 
 
-async def test_a_call_that_fails_is_told_and_the_lobby_is_back():
+async def test_a_failed_call_is_reported_and_the_lobby_returns():
     port, said, pages = unused_port(), [], []
     config = SessionConfig("http://localhost:9", "", outs=[], page_port=port)
     running = asyncio.create_task(run_lobby(config, pages.append, lambda _: None, said.append))
@@ -103,7 +103,7 @@ async def test_a_call_that_fails_is_told_and_the_lobby_is_back():
 
 
 class Recorded:
-    """Stands in for sessions: keeps what each was asked for; the last ends the lobby as SIGTERM does."""
+    """Replaces sessions and keeps their configurations; the last one ends the lobby as SIGTERM does."""
 
     made: ClassVar[list[SessionConfig]] = []
     calls = 3
@@ -120,7 +120,7 @@ class Recorded:
         return {}
 
 
-async def test_each_call_has_its_own_files_and_tokens_go_where_they_belong(monkeypatch):
+async def test_each_call_has_its_own_files_and_tokens_are_sent_only_to_their_server(monkeypatch):
     monkeypatch.setattr("signaling.session.lobby.Session", Recorded)
     Recorded.made.clear()
     port, ours = unused_port(), "http://ours.example:8790"

@@ -15,7 +15,7 @@ from tests.e2e.processes import facewire, finish
 from tests.waiting import PATIENCE
 
 
-def test_files_get_the_number_and_pages_a_port(tmp_path):
+def test_files_get_a_number_and_pages_their_own_port(tmp_path):
     config = SessionConfig("s", "r", outs=["page", str(tmp_path / "a.mp4"), "b.fw"], page_port=9000, stats=tmp_path / "s.jsonl")
     one, two = configs(config, 2)
     assert (one.room, two.room) == ("r-1", "r-2")
@@ -53,7 +53,7 @@ async def test_two_calls_at_once(url, tmp_path: Path):
         assert (tmp_path / f"o-{n}.mp4").stat().st_size > 10_000
 
 
-async def test_what_is_ended_before_it_has_begun_waits_for_nobody(url, tmp_path: Path):
+async def test_a_session_that_is_ended_before_it_starts_does_not_wait(url, tmp_path: Path):
     session = Session(SessionConfig(url, "hall", outs=[str(tmp_path / "a.fw")], device="cpu"))
     session.hang_up()
     figures = await asyncio.wait_for(session.run(), PATIENCE)

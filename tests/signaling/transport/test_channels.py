@@ -11,7 +11,7 @@ from signaling.transport.channels import MAX_CONTROL, MEDIA_LIMIT, Channels, Pee
 
 
 class Channel(AsyncIOEventEmitter):
-    """A data channel that the other side has made."""
+    """A data channel created by the remote peer."""
 
     def __init__(self, label):
         super().__init__()
@@ -33,7 +33,7 @@ def both():
 
 
 def test_control_messages_wait_until_both_channels_are_open(both):
-    """The packet that opens the other one may be lost, and what came couldn't be answered until it comes again."""
+    """The packet that opens the other channel may be lost. Until it is repeated, messages could not be answered."""
     control, media = Channel("control"), Channel("media")
     both.accept(control)
     for data in (b"1", b"2"):
@@ -47,7 +47,7 @@ def test_control_messages_wait_until_both_channels_are_open(both):
     assert not both.lost
 
 
-def test_not_any_number_of_them(both):
+def test_the_size_of_waiting_control_messages_is_limited(both):
     control = Channel("control")
     both.accept(control)
     control.emit("message", bytes(MAX_CONTROL))
@@ -57,7 +57,7 @@ def test_not_any_number_of_them(both):
     assert both.got == []
 
 
-def test_bundles_go_before_the_keyframe_s_pieces_that_wait(both):
+def test_bundles_are_sent_before_waiting_pieces_of_a_keyframe(both):
     control, media = Channel("control"), Channel("media")
     queue = deque[tuple[Channel, int, bytes]]()
     for channel in (control, media):
@@ -72,7 +72,7 @@ def test_bundles_go_before_the_keyframe_s_pieces_that_wait(both):
     assert [data for _, _, data in queue] == [b"b1", b"b2", b"k1", b"k2", b"k3"]
 
 
-async def test_a_side_that_takes_no_message_of_that_size_ends_nothing(both):
+async def test_a_message_too_large_for_the_peer_does_not_end_the_connection(both):
     def refuse(data):
         raise ValueError("Cannot send message")
 
@@ -86,7 +86,7 @@ async def test_a_side_that_takes_no_message_of_that_size_ends_nothing(both):
         await both.send_control(b"hello")
 
 
-async def test_what_waits_is_looked_at_again_although_nothing_more_is_sent(both):
+async def test_a_full_queue_is_flushed_even_if_the_message_is_dropped(both):
     flushed = []
 
     async def flush():

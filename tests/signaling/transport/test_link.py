@@ -1,4 +1,4 @@
-"""A connection that is kept: dead networks, restarts of the server, and what goes on meanwhile."""
+"""A link that keeps its connection: dead networks, restarts of the server, and messages sent meanwhile."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from tests.waiting import PATIENCE, until
 
 
 class Side:
-    """One side: its link, kept, and what came."""
+    """A peer with a link that is kept, and what it has received."""
 
     def __init__(self, client):
         self.client, self.media, self.connections, self.left = client, [], 0, asyncio.Event()
@@ -30,7 +30,7 @@ class Side:
         return self.link.peer is not None and self.link.peer.send_media(data)
 
     def cut(self):
-        """The network of the connection of now brings nothing any more."""
+        """Drop all further packets of the current connection."""
         for protocol in self.link.peer._pc.sctp.transport.transport.iceGatherer._connection._protocols:
             protocol.datagram_received = lambda data, addr: None
 
@@ -54,7 +54,7 @@ async def two(url):
 
 
 async def chatter(*sides):
-    """Both send all the time, as sides of a call do."""
+    """All peers send continuously, as in a call."""
     number = 0
     while True:
         for side in sides:
@@ -73,7 +73,7 @@ async def test_a_dead_connection_is_replaced_at_once(url, cut):
         for side in (a, b):
             side.link.peer.leave = lambda why, leave=side.link.peer.leave: (reasons.append(why), leave(why))
         await until(lambda: a.connections == b.connections == 2)
-        # Whoever notices first leaves for the silence, not when aiortc gives up; the other may be told of the new one.
+        # The first to notice leaves because of the silence, before aiortc gives up; the other may learn of the new connection.
         assert reasons[0] == "silent"
         a.media.clear()
         b.media.clear()
@@ -85,7 +85,7 @@ async def test_a_dead_connection_is_replaced_at_once(url, cut):
         assert seconds > QUIET
 
 
-async def test_two_who_have_nothing_to_say_stay_connected(url):
+async def test_two_silent_peers_stay_connected(url):
     async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
         a, b = Side(first), Side(second)
         await until(lambda: a.connections == b.connections == 1)
@@ -95,8 +95,8 @@ async def test_two_who_have_nothing_to_say_stay_connected(url):
         await asyncio.gather(a.close(), b.close())
 
 
-async def test_who_was_not_asked_need_not_answer(url):
-    """While the first keyframe is on its way, neither side may say much for some seconds."""
+async def test_a_connection_on_which_both_peers_pause_is_kept(url):
+    """While the first keyframe is sent, both peers may send very little for some seconds."""
     async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
         a, b = Side(first), Side(second)
         await until(lambda: a.connections == b.connections == 1)
@@ -111,7 +111,7 @@ async def test_who_was_not_asked_need_not_answer(url):
 
 
 @pytest.mark.parametrize("dead", [False, True])
-async def test_who_hangs_up_is_heard_over_signaling_where_the_connection_is_dead(url, dead):
+async def test_a_hang_up_is_received_over_signaling_even_if_the_connection_is_dead(url, dead):
     async with two(url) as (a, b):
         await until(lambda: a.media and b.media)
         if dead:
@@ -122,8 +122,8 @@ async def test_who_hangs_up_is_heard_over_signaling_where_the_connection_is_dead
         assert not b.left.is_set()
 
 
-async def test_who_hung_up_while_nobody_listened_is_heard(url, monkeypatch):
-    """The connection is lost before anybody reads the goodbye that signaling brought: nobody may wait for ever."""
+async def test_a_hang_up_during_reconnection_is_noticed(url, monkeypatch):
+    """The connection is lost before the goodbye from signaling is read: the link must not wait for ever."""
     async with two(url) as (a, b):
         await until(lambda: a.media and b.media)
         holding = asyncio.Event()
@@ -141,7 +141,7 @@ async def test_who_hung_up_while_nobody_listened_is_heard(url, monkeypatch):
         await asyncio.wait_for(a.left.wait(), PATIENCE)
 
 
-async def test_while_a_new_connection_is_made_the_old_one_carries(url):
+async def test_the_old_connection_is_used_while_a_new_one_is_made(url):
     async with two(url) as (a, b):
         await until(lambda: len(b.media) > 3)
         old = a.link.peer
@@ -151,13 +151,13 @@ async def test_while_a_new_connection_is_made_the_old_one_carries(url):
         await until(lambda: a.connections == b.connections == 2)
         await asyncio.sleep(0.3)
         numbers = {int.from_bytes(m, "big") for m in b.media}
-        # Nothing was lost on the way over but what one side sent on the old connection when the other had closed it.
+        # Only messages that one peer sent on the old connection after the other had closed it were lost.
         apart = abs(a.connected_at - b.connected_at)
         assert len(set(range(before, max(numbers))) - numbers) <= 2 + apart / 0.1
         assert old.closed.is_set()
 
 
-async def test_without_the_server_an_old_connection_is_kept_and_with_it_again():
+async def test_without_the_server_the_connection_is_kept_and_replaced_only_once_it_is_dead():
     port = unused_port()
     async with TestServer(create_app(), port=port) as server:
         url = str(server.make_url("/"))
@@ -186,8 +186,8 @@ async def test_without_the_server_an_old_connection_is_kept_and_with_it_again():
         talk.cancel()
 
 
-async def test_what_comes_first_of_all_can_be_answered(url):
-    """A message may come with the packet that opens its channel, before the link knows of the new connection."""
+async def test_the_very_first_message_can_be_answered(url):
+    """A message may arrive with the packet that opens its channel, before the link knows of the new connection."""
     answered, answers = asyncio.Event(), []
 
     def asked(peer, data):
@@ -206,4 +206,4 @@ async def test_what_comes_first_of_all_can_be_answered(url):
 
 
 async def noted():
-    """A new connection is up."""
+    """A callback for new connections that does nothing."""

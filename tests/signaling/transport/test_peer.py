@@ -33,7 +33,7 @@ class Side:
 
 @contextlib.asynccontextmanager
 async def two(url):
-    """Two sides connected with each other."""
+    """Two connected peers."""
     async with SignalingClient(url, "r") as first, SignalingClient(url, "r") as second:
         a, b = Side(first), Side(second)
         assert a.peer.state == "new"
@@ -71,7 +71,7 @@ async def test_channels_have_the_promised_reliability(url):
             assert (channels["control"].ordered, channels["control"].maxRetransmits) == (True, None)
 
 
-async def test_wire_count_is_what_the_sockets_carry(url):
+async def test_the_wire_count_equals_the_bytes_at_the_sockets(url):
     async with two(url) as (a, b):
         before, transport = a.peer.wire(), a.peer._pc.sctp.transport
         own = next(iter(transport._get_stats().values()))
@@ -81,18 +81,18 @@ async def test_wire_count_is_what_the_sockets_carry(url):
         await until(lambda: len(b.media) == 20)
         await asyncio.sleep(0.1)
         passed, now = a.peer.wire() - before, next(iter(transport._get_stats().values()))
-        # A message costs its payload and 85 bytes (codec/accounting.py); every third draws a SACK of 85. Consent may come on top.
+        # A message costs its payload and 85 bytes (codec/accounting.py); every third causes a SACK of 85. Consent checks may add.
         assert 20 * 335 <= passed.bytes_out <= 20 * 335 + 400
         assert 5 * 85 <= passed.bytes_in <= 8 * 85 + 400
         assert 20 <= passed.packets_out <= 22
-        # aiortc counts the same datagrams, but neither the headers nor ICE's.
+        # aiortc counts the same datagrams, but neither their headers nor those of ICE.
         headers = 28 * (now.packetsSent - own.packetsSent)
         assert 0 <= passed.bytes_out - headers - (now.bytesSent - own.bytesSent) <= 400
         assert abs(a.peer.wire().bytes_out - b.peer.wire().bytes_in) < 1000
-        assert a.peer.wire().bytes_out > 1000  # The handshake counts.
+        assert a.peer.wire().bytes_out > 1000  # The handshake is included.
 
 
-async def test_in_a_call_hardly_a_packet_is_an_acknowledgement_alone(url):
+async def test_in_a_call_few_packets_contain_only_an_acknowledgement(url):
     from tests.signaling.transport.test_peer import two
 
     async with two(url) as (a, b):
@@ -106,12 +106,12 @@ async def test_in_a_call_hardly_a_packet_is_an_acknowledgement_alone(url):
             await asyncio.sleep(0.06)
         await until(lambda: len(a.media) == len(b.media) == 20)
         spent, took = a.peer.wire() - before, asyncio.get_running_loop().time() - began
-        # 20 bundles of 193 bytes with a SACK of 16 each, and SACKs alone only where bundles kept them waiting; a consent check
-        # now and then. Without bundling a SACK would go for each of the 20 that come.
+        # 20 bundles of 193 bytes with a SACK of 16 each, separate SACKs only where they waited too long for a bundle, and some
+        # consent checks. Without bundling, each of the 20 received bundles would cause a separate SACK.
         assert 20 <= spent.packets_out <= 20 + 20 / PACKETS + took / DELAY + took
 
 
-async def test_media_is_dropped_where_it_would_wait(url):
+async def test_media_that_would_have_to_wait_is_dropped(url):
     async with two(url) as (a, _):
         sent = [a.peer.send_media(bytes(1000)) for _ in range(50)]
         assert sent[0]
@@ -123,17 +123,17 @@ async def test_media_is_dropped_where_it_would_wait(url):
         assert caught.value.code == "too_large"
 
 
-async def test_control_waits_for_room(url):
+async def test_control_messages_wait_until_the_buffer_has_room(url):
     async with two(url) as (a, b):
         channel, most = a.peer._channels._channels["control"], 0
         for _ in range(30):
             await a.peer.send_control(bytes(16_000))
             most = max(most, channel.bufferedAmount)
-        assert most <= 33_000  # One message over the mark, never all 480 KB.
+        assert most <= 33_000  # At most one message over the limit, never all 480 KB.
         await until(lambda: len(b.control) == 30)
 
 
-async def test_closing_is_seen_at_once_and_ends_sending(url):
+async def test_closing_is_noticed_at_once_and_ends_sending(url):
     async with two(url) as (a, b):
         await a.peer.close()
         await asyncio.wait_for(b.peer.closed.wait(), PATIENCE)
@@ -153,11 +153,11 @@ async def test_bye_ends_the_call(url):
 
 
 async def test_new_connection_over_the_same_room(url):
-    """Either side may start anew, whether or not the other has noticed that the old connection is dead."""
+    """Either peer may reconnect, whether or not the other has noticed that the old connection is dead."""
     async with two(url) as (a, b):
         for starter, other in ((a, b), (b, a)):
             old = other.peer
-            starter.peer._end("ice_failed")  # As when the network went away: the other side may hear nothing of it.
+            starter.peer._end("ice_failed")  # As when the network is lost: the other peer may not notice.
             starter.peer = Peer(ICE, starter.media.append, starter.control.append)
             renewed = asyncio.create_task(starter.connect())
             await asyncio.wait_for(old.leaving.wait(), PATIENCE)
@@ -170,7 +170,7 @@ async def test_new_connection_over_the_same_room(url):
         await until(lambda: b.media == [b"again"])
 
 
-async def test_another_peer_takes_the_place(url):
+async def test_another_peer_can_take_the_place(url):
     async with SignalingClient(url, "r") as first:
         for _ in range(2):
             async with SignalingClient(url, "r") as second:
@@ -196,17 +196,17 @@ async def test_peer_that_vanishes_during_negotiation(url):
                 await asyncio.gather(a.peer.close(), b.peer.close())
 
 
-async def test_records_have_no_nonce_in_them_and_consent_is_asked_for_less_often(url):
+async def test_records_have_no_explicit_nonce_and_consent_checks_are_less_frequent(url):
     async with two(url) as (a, b):
         for side in (a, b):
             assert "CHACHA20" in side.peer._pc.sctp.transport._ssl.get_cipher_name()
         assert ice.CONSENT_INTERVAL > 5
-        # RFC 7675: consent runs out after 30 s. aioice varies the interval by a fifth; each question waits with doubled patience.
+        # RFC 7675: consent expires after 30 s. aioice varies the interval by a fifth; the wait doubles with each repeat.
         waited = ice_checks.CONSENT * (2**ice_checks.CONSENT_TRIES - 1)
         assert ice.CONSENT_FAILURES * (1.2 * ice.CONSENT_INTERVAL + waited) <= 30.01
 
 
-async def test_a_connection_that_is_left_still_carries(url):
+async def test_a_connection_that_was_left_still_carries_messages(url):
     async with two(url) as (a, b):
         a.peer.leave("silent")
         await a.peer.release()
@@ -271,7 +271,7 @@ async def offer_with(change):
 
 
 async def answered(url, description, seconds):
-    """How a side that is sent ``description`` ends its attempt, and what became of the task that reads signaling."""
+    """(error code of a peer that receives ``description``, the peer's task that reads signaling)"""
     async with SignalingClient(url, "r") as hostile, SignalingClient(url, "r") as client:
         side = Side(client)
         task = asyncio.create_task(side.connect(seconds))
@@ -307,16 +307,16 @@ async def test_a_hostile_offer_is_refused_at_once(url, change):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda sdp: sdp.replace("a=fingerprint", "a=nothing"),  # DTLS will refuse whoever comes
+        lambda sdp: sdp.replace("a=fingerprint", "a=nothing"),  # DTLS will refuse any peer
         lambda sdp: sdp.replace("sha-256", "sha-999"),
         lambda sdp: sdp.replace("a=mid:", "a=mid:\x00"),
         lambda sdp: sdp.replace("a=max-message-size:65536", "a=max-message-size:-1"),
     ],
 )
-async def test_an_odd_offer_breaks_nothing(url, change):
+async def test_an_odd_offer_ends_the_attempt_without_an_exception(url, change):
     code, follower = await answered(url, await offer_with(change), 1)
     assert code in ("timeout", "ice_failed", "lost")
-    assert follower.cancelled() or follower.exception() is None, "it was reading until it was told to end"
+    assert follower.cancelled() or follower.exception() is None, "the task must have read until it was cancelled"
 
 
 async def test_foreign_channels_and_text_are_refused(url):
@@ -357,14 +357,14 @@ async def test_failing_callback_does_not_end_the_call(url, caplog):
         assert b.peer.state == "connected"
 
 
-def test_loopback_only_without_a_network(monkeypatch):
+def test_loopback_is_used_only_without_a_network(monkeypatch):
     monkeypatch.setattr(loopback, "_gathered", lambda use_ipv4, use_ipv6: [])
     assert loopback.host_addresses() == ["127.0.0.1"]
     monkeypatch.setattr(loopback, "_gathered", lambda use_ipv4, use_ipv6: ["192.0.2.7"])
     assert loopback.host_addresses() == ["192.0.2.7"]
 
 
-async def test_send_is_typed_after_close(url):
+async def test_sending_after_the_end_raises_a_typed_error(url):
     async with SignalingClient(url, "r") as client:
         pass
     with pytest.raises(SignalingError) as caught:

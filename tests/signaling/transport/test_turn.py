@@ -1,4 +1,4 @@
-"""A call through a real coturn, with credentials that the signaling server makes of the shared secret."""
+"""A call through a real coturn, with credentials that the signaling server derives from the shared secret."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from signaling.transport.peer import Peer
 from tests.needs import needs
 from tests.waiting import PATIENCE, until
 
-# Debian's coturn also lies where only root has a path to.
+# Debian may install coturn in a folder that is only in root's PATH.
 TURNSERVER = shutil.which("turnserver", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 pytestmark = needs("coturn")
 
@@ -28,7 +28,7 @@ SECRET = "a-secret-that-both-servers-know"
 
 
 class OnlyRelayed:
-    """In place of a bad network: takes the ways out of a description that don't lead through a TURN server."""
+    """In place of a bad network: removes all candidates from a description except those of a TURN server."""
 
     def __init__(self):
         self.relayed = 0
@@ -47,7 +47,7 @@ def free_port():
 
 @pytest.fixture
 async def turn(tmp_path):
-    """coturn on loopback; its port."""
+    """The port of a coturn on loopback."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         TURNSERVER, "-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", f"--listening-port={port}",
@@ -58,7 +58,7 @@ async def turn(tmp_path):
     )  # fmt: skip
     try:
         async with asyncio.timeout(PATIENCE):
-            while True:  # until its TCP side listens
+            while True:  # until it accepts TCP connections
                 with contextlib.suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
                     writer.close()
@@ -72,8 +72,8 @@ async def turn(tmp_path):
 
 @contextlib.asynccontextmanager
 async def clients(port, secret, *before):
-    """Two clients of a server that hands out credentials for the TURN server, behind a proxy that
-    leaves its way alone. ``before``: TURN URLs that are named before its own."""
+    """Two clients of a server that issues credentials for the TURN server, behind a proxy that keeps only
+    relayed candidates. ``before`` are TURN URLs listed before that of the TURN server."""
     ice = IceConfig(servers=(IceServer(urls=(*before, f"turn:127.0.0.1:{port}?transport=udp"), secret=secret),))
     only = OnlyRelayed()
     async with TestServer(create_app(ServerConfig(ice))) as server:
@@ -90,7 +90,7 @@ async def clients(port, secret, *before):
 
 async def test_two_peers_talk_through_coturn(turn):
     async with clients(turn, SECRET) as (a, b, only):
-        assert a.ice.servers[0].secret is None  # it never leaves the server
+        assert a.ice.servers[0].secret is None  # the secret never leaves the server
         assert a.ice.servers[0].username
         heard = {"a": [], "b": []}
         one = Peer(a.ice, heard["a"].append, lambda data: None)
@@ -98,7 +98,7 @@ async def test_two_peers_talk_through_coturn(turn):
         await asyncio.gather(one.connect(a, PATIENCE), other.connect(b, PATIENCE))
         assert only.relayed == 2
 
-        def heard_enough() -> bool:  # the channel may lose some
+        def heard_enough() -> bool:  # the channel may lose messages
             for peer in (one, other):
                 peer.send_media(bytes(250))
             return min(map(len, heard.values())) >= 5
@@ -110,7 +110,7 @@ async def test_two_peers_talk_through_coturn(turn):
         await asyncio.gather(one.close(), other.close())
 
 
-async def test_another_secret_leads_nowhere_and_says_what_would_help(turn):
+async def test_with_another_secret_no_connection_is_made(turn):
     async with clients(turn, "another") as (a, b, only):
         one, other = (Peer(c.ice, lambda data: None, lambda data: None) for c in (a, b))
         found = await asyncio.gather(one.connect(a, 6), other.connect(b, 6), return_exceptions=True)
@@ -118,8 +118,8 @@ async def test_another_secret_leads_nowhere_and_says_what_would_help(turn):
         assert all(isinstance(error, PeerError) for error in found)
 
 
-async def test_where_the_first_turn_server_is_away_the_next_is_tried(turn, monkeypatch):
-    """As where a firewall lets no UDP through: the second URL is the same server over TCP."""
+async def test_if_the_first_turn_server_does_not_answer_the_next_is_tried(turn, monkeypatch):
+    """As with a firewall that blocks UDP, where the second URL would be the same server over TCP."""
     monkeypatch.setattr("signaling.transport.link.CONNECT_SECONDS", 4.0)
     async with clients(turn, SECRET, f"turn:127.0.0.1:{free_port()}?transport=udp") as (a, b, only):
         links, up = [], [asyncio.Event(), asyncio.Event()]

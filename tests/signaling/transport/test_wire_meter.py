@@ -1,4 +1,4 @@
-"""Round trips told from questions that are asked again."""
+"""Round trips measured from requests that are repeated."""
 
 import pytest
 
@@ -12,39 +12,39 @@ def pings(*events):
     return found.round_trip
 
 
-def test_one_question_one_answer():
+def test_the_round_trip_of_one_request_and_its_answer():
     assert pings() == 0.0
     assert pings((b"a", "?", 1.0)) == 0.0
     assert pings((b"a", "?", 1.0), (b"a", "!", 1.2)) == pytest.approx(0.2)
 
 
-def test_a_way_longer_than_the_patience_is_told_once_all_answers_are_there():
+def test_a_round_trip_longer_than_the_repeat_interval_is_known_once_all_answers_are():
     asked = [(b"a", "?", 1.0), (b"a", "?", 1.1), (b"a", "?", 1.3)]
     first = (b"a", "!", 1.25)
     assert pings(*asked[:2], first, asked[2]) == LIKELY
     assert pings(*asked[:2], first, asked[2], (b"a", "!", 1.35), (b"a", "!", 1.55)) == pytest.approx(0.25)
 
 
-def test_where_one_was_lost_it_is_at_most_what_it_took_in_all():
+def test_after_a_loss_the_likely_round_trip_is_used_until_a_request_is_answered():
     events = [(b"a", "?", 1.0), (b"a", "?", 1.1), (b"a", "!", 1.14)]
     assert pings(*events) == LIKELY
     assert pings(*events, (b"b", "?", 2.0), (b"b", "!", 2.12)) == pytest.approx(0.12)
 
 
-def test_the_newest_is_told_once_it_is_known_which_question_was_answered():
+def test_the_newest_round_trip_is_known_once_all_answers_have_arrived():
     found = Pings()
     assert found.newest == 0.0
     found.asked(b"a", 1.0)
     found.answered(b"a", 1.1)
     found.asked(b"b", 5.0)
-    found.asked(b"b", 5.5)  # asked again: the first was lost, or a queue holds it
+    found.asked(b"b", 5.5)  # repeated: the first was lost, or is held in a queue
     found.answered(b"b", 6.2)
     assert found.newest == pytest.approx(0.1)
     found.answered(b"b", 6.7)
     assert (found.newest, found.round_trip) == (pytest.approx(1.2), pytest.approx(0.1))
 
 
-def test_answers_to_nothing_and_too_many_questions_do_no_harm():
+def test_unexpected_answers_and_too_many_requests_do_no_harm():
     assert pings((b"x", "!", 1.0)) == 0.0
     assert pings((b"a", "?", 1.0), (b"a", "!", 1.2), (b"a", "!", 1.21), (b"a", "!", 1.22)) == pytest.approx(0.2)
     found = Pings()

@@ -1,5 +1,5 @@
-"""What a browser window captures: pictures and sound that fit are taken, all else is skipped, and
-the newest window counts."""
+"""What a browser window captures: valid pictures and sound are used, anything else is skipped, and
+the newest window is used."""
 
 import io
 
@@ -33,7 +33,7 @@ def test_a_picture_is_decoded():
 @pytest.mark.parametrize(
     "data", [b"", b"\xff\xd8\xff", jpeg(64, 48)[:40], jpeg(64, 48, "PNG"), jpeg(4, 4), jpeg(SIDE_MAX + 1, 16), bytes(1000)]
 )  # fmt: skip
-def test_what_is_no_picture_is_refused(data):
+def test_invalid_pictures_are_refused(data):
     with pytest.raises(CaptureError):
         decode_picture(data)
 
@@ -48,7 +48,7 @@ def test_sound_has_its_rate():
 
 
 class Silent:
-    """A call of which nothing is shown."""
+    """A call without pictures and sound."""
 
     def stats(self):
         return {"state": "connected"}
@@ -86,12 +86,12 @@ async def test_pictures_and_sound_reach_the_source(page):
     "message",
     [b"", b"\x01", b"\x02", b"\x02\0\0\0\0\0\0", b"\x03abc", bytes([SOUND]) + b"\xff" * 7, bytes([PICTURE]) + bytes(5000)],
 )  # fmt: skip
-async def test_nonsense_is_skipped_and_the_window_goes_on(page, message):
+async def test_invalid_messages_are_skipped_and_the_window_stays_connected(page, message):
     async with page.ws_connect(page.address) as socket:
         await socket.send_bytes(message)
         await socket.send_str("text")
 
-        # A picture that comes while another is looked at is left out, so more than one is sent.
+        # A picture that arrives while another is decoded is left out, so more than one is sent.
         async def seen():
             await socket.send_bytes(bytes([PICTURE]) + jpeg(64, 48))
             return page.capture.camera.latest() is not None
@@ -108,18 +108,18 @@ async def test_the_newest_window_is_used(page):
         await until(lambda: page.capture.camera.latest() is not None)
 
 
-async def test_the_page_is_told_what_to_capture():
+async def test_the_page_learns_what_to_capture():
     capture = Capture(PushedVideo(), None)
     async with TestServer(page_app(Silent(), capture)) as server, aiohttp.ClientSession() as session:
         async with session.ws_connect(server.make_url("/live")) as live:
             stats = (await live.receive_json())["stats"]
         assert (stats["page_camera"], stats["page_microphone"]) == (True, False)
         async with session.ws_connect(server.make_url("/capture")) as socket:
-            await socket.send_bytes(pcm(np.zeros(10), 16_000))  # not wanted
+            await socket.send_bytes(pcm(np.zeros(10), 16_000))  # sound was not requested
         async with session.get(server.make_url("/capture"), headers={"Origin": "http://evil.example"}) as answer:
             assert answer.status == 403
 
 
-async def test_a_call_that_takes_nothing_from_the_page_has_no_way_for_it():
+async def test_a_call_without_captures_from_the_page_has_no_capture_url():
     async with TestServer(page_app(Silent())) as server, aiohttp.ClientSession(server.make_url("/")) as session:
         assert (await session.get("/capture")).status == 404

@@ -34,7 +34,7 @@ class Flat(VideoStreamTrack):
 
 
 class Engine:
-    """A call that shows two grey levels and remembers its commands."""
+    """A call that shows two grey levels and records its commands."""
 
     def __init__(self):
         self.commands, self.sound = [], AudioBroadcast()
@@ -82,7 +82,7 @@ async def test_files_and_headers(page):
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
             text = await answer.text()
-            # Nothing comes from elsewhere.
+            # Nothing is loaded from other servers.
             assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace('"https:"', "").replace("http-equiv", "")
     async with page.get(page.url) as answer:
         html = await answer.text()
@@ -109,7 +109,7 @@ async def test_files_and_headers(page):
         ({"Host": "localhost:9", "Origin": "http://localhost:9"}, 200),
     ],
 )
-async def test_only_the_own_page_is_served(page, headers, status):
+async def test_only_requests_from_the_own_page_are_served(page, headers, status):
     for path in ("/", "/live", "/none"):
         async with page.get(page.url.with_path(path), headers=headers) as answer:
             assert answer.status == (status if status == 403 else {"/": 200, "/live": 426, "/none": 404}[path])
@@ -139,7 +139,7 @@ async def test_browser_sees_the_tracks(page, engine):
             picture = frames[-1].to_ndarray(format="rgb24")
             assert picture.shape == (256, 256, 3)
             assert abs(picture.mean() - level) < 8
-    # A second tab sees the same face while the first is open.
+    # A second tab shows the same face while the first is open.
     pc2, tracks2, offer = await browser(["video"])
     async with page.post(page.url.with_path("/offer"), json=offer) as answer:
         await pc2.setRemoteDescription(RTCSessionDescription(**await answer.json()))
@@ -197,7 +197,7 @@ async def test_number_of_viewers_is_limited(page):
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
-async def test_sound_comes_at_the_rate_asked_for(page, engine, rate):
+async def test_sound_is_sent_at_the_requested_rate(page, engine, rate):
     async with page.ws_connect(page.url.with_path("/sound").with_query(rate=rate)) as window:
         tone = np.sin(np.arange(16_000) * 2 * np.pi * 400 / 16_000).astype(np.float32) * 0.5
         heard = b""
@@ -211,12 +211,12 @@ async def test_sound_comes_at_the_rate_asked_for(page, engine, rate):
         spectrum = np.abs(np.fft.rfft(samples))
         assert spectrum.argmax() * rate / len(samples) == pytest.approx(400, abs=3)
         assert np.abs(samples).max() == pytest.approx(0.5, abs=0.02)
-        assert np.abs(np.diff(samples[100:])).max() < 1.2 * np.pi * 400 / rate  # no edge between pieces
+        assert np.abs(np.diff(samples[100:])).max() < 1.2 * np.pi * 400 / rate  # no click between pieces
         await page.server.close()
         assert (await window.receive(timeout=PATIENCE)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
 
-async def test_who_listens_is_checked(page, engine):
+async def test_the_rate_and_number_of_listeners_are_checked(page, engine):
     for rate in ("", "7999", "192001", "-1", "48000.5", "٤٨٠٠٠", "9" * 5000):
         async with page.get(page.url.with_path("/sound").with_query(rate=rate)) as answer:
             assert answer.status == 400, rate
@@ -235,12 +235,12 @@ async def test_who_listens_is_checked(page, engine):
         await window.close()
 
 
-async def test_live(page, engine, monkeypatch):
+async def test_the_live_socket_sends_stats_and_accepts_commands(page, engine, monkeypatch):
     assert page_module.STATS_INTERVAL == 0.5
     monkeypatch.setattr(page_module, "STATS_INTERVAL", 0.01)
     async with page.ws_connect(page.url.with_path("/live"), origin=str(page.url.origin())) as live:
         for number in range(3):
-            if number == 2:  # from now on only what a command changes is told
+            if number == 2:  # from now on only changes by commands are reported
                 monkeypatch.setattr(page_module, "STATS_INTERVAL", 600.0)
             message = await live.receive_json(timeout=PATIENCE)
             assert message["type"] == "stats"
@@ -269,9 +269,9 @@ async def test_live(page, engine, monkeypatch):
         assert answer["message"] == "expected JSON text"
 
 
-async def test_small_pictures_go_to_who_asks(page):
+async def test_small_pictures_are_sent_only_on_request(page):
     async with page.ws_connect(page.url.with_path("/live")) as live, page.ws_connect(page.url.with_path("/live")) as other:
-        await live.send_json({"command": "mute", "value": True})  # this engine has one then
+        await live.send_json({"command": "mute", "value": True})  # this engine then has a small picture
         for wanted in (True, True, False):
             await live.send_json({"command": "small", "value": wanted})
         await live.send_json({"command": "small", "value": True})
@@ -292,7 +292,7 @@ async def test_live_from_another_page_is_refused(page):
         await page.ws_connect(page.url.with_path("/live"), origin="http://evil.example")
 
 
-async def test_browsers_hidden_addresses_are_ours():
+async def test_hidden_addresses_of_a_browser_are_replaced_by_this_machines():
     pc, _, offer = await browser(["video"])
     await pc.close()
     hidden = offer["sdp"].replace("typ host", "typ host").splitlines()

@@ -12,7 +12,7 @@ from tests.waiting import PATIENCE
 
 
 class Numbered(VideoStreamTrack):
-    """Pictures as fast as they are taken, in RGB as the receiver makes them."""
+    """A track of pictures as fast as they are read, in RGB as the receiver makes them."""
 
     def __init__(self):
         super().__init__()
@@ -34,7 +34,7 @@ async def test_viewers_can_encode_the_same_picture_at_once():
             frames = await asyncio.gather(*(viewer.recv() for viewer in viewers))
             assert len({id(frame) for frame in frames}) == 3
             assert {frame.format.name for frame in frames} == {"yuv420p"}
-            # What aiortc's encoders do, each in a thread of its own.
+            # As aiortc's encoders do, each in its own thread.
             await asyncio.gather(*(asyncio.to_thread(frame.reformat, format="rgb24") for frame in frames))
     assert frames[0].pts > 100
     viewers[0].stop()

@@ -1,4 +1,4 @@
-"""Messages that overtake the end of the DTLS handshake do not hold up all that come after them."""
+"""Messages that arrive before the end of the DTLS handshake do not delay all later messages."""
 
 import asyncio
 import contextlib
@@ -18,8 +18,8 @@ CHANGE_CIPHER, DATA = 20, 23
 
 
 async def come_alone(url, monkeypatch, patience):
-    """Whether each message comes within ``patience`` seconds before the next is sent, over a
-    connection in which messages came before the server's last flight."""
+    """Whether each message arrives within ``patience`` seconds, before the next is sent, on a connection
+    on which messages arrived before the server's last flight."""
     passes, early = relay._Port.datagram_received, 0
     clock, held = asyncio.get_running_loop().time, 0.0
 
@@ -29,7 +29,7 @@ async def come_alone(url, monkeypatch, patience):
         if data[0] == CHANGE_CIPHER and not held:
             held = clock()
             asyncio.get_running_loop().call_later(0.9, passes, port, data, address)
-        elif data[0] != CHANGE_CIPHER or not waiting:  # its copies are lost
+        elif data[0] != CHANGE_CIPHER or not waiting:  # repeated copies are lost
             early += bool(waiting and data[0] == DATA)
             passes(port, data, address)
 
@@ -58,17 +58,17 @@ async def come_alone(url, monkeypatch, patience):
     return alone
 
 
-async def test_what_overtakes_the_handshake_holds_up_nothing(url, monkeypatch):
+async def test_messages_that_overtake_the_handshake_delay_no_others(url, monkeypatch):
     assert all(await come_alone(url, monkeypatch, PATIENCE))
 
 
-async def test_without_reading_on_every_message_waits_for_the_next(url, monkeypatch):
+async def test_without_the_patch_messages_wait_for_the_next_one(url, monkeypatch):
     monkeypatch.setattr(records, "drain_records", lambda _: None)
     assert not all(await come_alone(url, monkeypatch, 0.4))
 
 
 @pytest.mark.parametrize("lacks", ["_handle_data", "_ssl"])
-def test_another_aiortc_is_left_alone(lacks):
+def test_an_aiortc_with_other_internals_is_not_patched(lacks):
     class Association:
         pass
 

@@ -1,5 +1,5 @@
-"""Handshakes on a network that loses packets: what is not answered is sent again soon, and what is
-answered is not."""
+"""Handshakes on a lossy network: unanswered messages are sent again soon, and answered ones are
+not."""
 
 import asyncio
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ HELLO, FINISHED, DATA = b"\x16hello", b"\x14finished", b"\x17data"
 
 
 class Dtls(AsyncIOEventEmitter):
-    """A DTLS transport in name, over an ICE transport that keeps what is sent and gives what the test puts in."""
+    """A stand-in for a DTLS transport, over an ICE transport that keeps sent packets and delivers those of the test."""
 
     def __init__(self, role):
         super().__init__()
@@ -68,14 +68,14 @@ async def test_a_flight_is_repeated_until_it_is_answered():
     assert dtls.sent == [b"\x16next"]
 
 
-async def test_it_is_not_repeated_for_ever():
+async def test_a_flight_is_not_repeated_for_ever():
     _, dtls, _ = flight("client")
     await dtls.send(HELLO)
     await asyncio.sleep(LATEST * (dtls_flights.REPEATS + 3))
     assert dtls.sent == [HELLO] * (1 + dtls_flights.REPEATS)
 
 
-async def test_what_openssl_repeats_itself_takes_the_flight_s_place():
+async def test_a_flight_that_openssl_repeats_itself_replaces_the_kept_one():
     _, dtls, _ = flight("client")
     await dtls.send(HELLO)
     await asyncio.sleep(dtls_flights.TOGETHER * 2)
@@ -85,16 +85,16 @@ async def test_what_openssl_repeats_itself_takes_the_flight_s_place():
     assert dtls.sent == [b"\x16hello again"]
 
 
-async def test_the_client_is_done_when_it_is_connected():
+async def test_the_client_stops_repeating_when_it_is_connected():
     _, dtls, sctp = flight("client")
     await dtls.send(HELLO)
     dtls.become("connected")
     await asyncio.sleep(SOONEST * 2)
     assert dtls.sent == [HELLO]
-    assert sctp._rto == SOONEST  # of SCTP's first message
+    assert sctp._rto == SOONEST  # the timeout of SCTP's first message
 
 
-async def test_the_server_is_done_when_data_comes():
+async def test_the_server_stops_repeating_when_data_arrives():
     _, dtls, _ = flight("server")
     await dtls.send(FINISHED)
     dtls.become("connected")
@@ -106,7 +106,7 @@ async def test_the_server_is_done_when_data_comes():
     assert len(dtls.sent) == 3
 
 
-async def test_a_connection_that_ends_repeats_nothing():
+async def test_a_connection_that_ends_stops_repeating():
     for end in ("closed", "failed"):
         _, dtls, _ = flight("server")
         await dtls.send(HELLO)
@@ -115,12 +115,12 @@ async def test_a_connection_that_ends_repeats_nothing():
         assert dtls.sent == [HELLO]
 
 
-def test_a_long_way_is_given_more_time_a_dead_one_not_for_ever():
+def test_the_interval_grows_with_the_round_trip_up_to_a_limit():
     assert [patience(t) for t in (0.0, 0.01, 0.12, 5.0)] == [SOONEST, SOONEST, pytest.approx(0.36), LATEST]
 
 
 class Wire:
-    """What two associations send through; ``lose`` says of which packets."""
+    """The transport between two associations; packets for which ``lose`` is true are lost."""
 
     def __init__(self, role, lose):
         self._role, self.state, self._lose = role, "connected", lose
@@ -143,7 +143,7 @@ class Wire:
 
 
 async def associate(prepare):
-    """Two associations that both begin, of which the first answers get lost; whether they stand after a while."""
+    """Start two associations at once and lose the first answer in each direction; returns whether each gets established."""
     lost = []
 
     def lose(kind, tag):
@@ -167,16 +167,16 @@ async def associate(prepare):
     return stands
 
 
-async def test_two_who_begin_at_once_come_together_though_both_answers_are_lost():
+async def test_simultaneous_starts_succeed_although_both_answers_are_lost():
     assert await associate(fix_init_handling) == [True, True]
 
 
-async def test_without_it_they_do_not():
-    """Should this fail, aiortc has mended it, and ``fix_init_handling`` can go."""
+async def test_without_the_patch_simultaneous_starts_fail():
+    """If this test fails, aiortc has fixed the bug, and ``fix_init_handling`` can be removed."""
     assert await associate(lambda sctp: None) == [False, False]
 
 
-async def test_the_association_is_wanted_for_longer_than_nine_messages():
+async def test_an_association_is_attempted_with_more_than_nine_messages():
     wires = [Wire("client", lambda kind, tag: dark), Wire("server", lambda kind, tag: dark)]
     wires[0].other, wires[1].other = wires[1], wires[0]
     both, dark = [RTCSctpTransport(wire) for wire in wires], True
@@ -192,7 +192,7 @@ async def test_the_association_is_wanted_for_longer_than_nine_messages():
         await sctp.stop()
 
 
-async def test_a_late_copy_of_the_first_message_is_let_be():
+async def test_a_late_copy_of_the_first_message_is_ignored():
     wires = [Wire("client", lambda kind, tag: False), Wire("server", lambda kind, tag: False)]
     wires[0].other, wires[1].other = wires[1], wires[0]
     both, first = [RTCSctpTransport(wire) for wire in wires], []
@@ -219,7 +219,7 @@ async def test_a_late_copy_of_the_first_message_is_let_be():
         await sctp.stop()
 
 
-async def test_only_the_first_message_goes_without_a_tag():
+async def test_only_the_first_message_is_sent_without_a_tag():
     packets = []
 
     async def send(data):
@@ -235,7 +235,7 @@ async def test_only_the_first_message_goes_without_a_tag():
 
 
 class Deaf:
-    """Keeps the questions it is to send, and when."""
+    """A protocol that records when requests are sent and never gets an answer."""
 
     def __init__(self, under_way=1):
         self.times, self.transactions = [], dict.fromkeys(range(under_way))
@@ -248,29 +248,29 @@ def question():
     return stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
 
 
-async def test_a_check_is_repeated_at_short_intervals_until_its_time_is_over(monkeypatch):
+async def test_a_check_is_repeated_at_short_intervals_until_its_time_limit(monkeypatch):
     monkeypatch.setattr(ice_checks, "CHECK_MOST", 0.12)
     monkeypatch.setattr(ice_checks, "CHECK_EACH", 0.0)
     monkeypatch.setattr(ice_checks, "CHECK_SPAN", 0.6)
     deaf = Deaf()
     with pytest.raises(stun.TransactionTimeout):
         await stun.Transaction(question(), ("127.0.0.1", 1), deaf).run()
-    # After 0.1 s, then every 0.12 s, until 0.6 s are over.
+    # Repeats after 0.1 s, then every 0.12 s, until 0.6 s have passed.
     assert [round(t - deaf.times[0], 6) for t in deaf.times] == [0.0, 0.1, 0.22, 0.34, 0.46, 0.58]
 
 
-async def test_many_dead_ways_share_the_rate(monkeypatch):
+async def test_many_unanswered_checks_share_the_rate(monkeypatch):
     monkeypatch.setattr(ice_checks, "CHECK_SPAN", 0.5)
     deaf = Deaf(20)
     with pytest.raises(stun.TransactionTimeout):
         await stun.Transaction(question(), ("127.0.0.1", 1), deaf).run()
-    assert len(deaf.times) <= 4  # 0.1, 0.2, 0.4 s apart: as long as the limit of 20 × 0.2 s is not reached it doubles
+    assert len(deaf.times) <= 4  # 0.1, 0.2, 0.4 s apart: the interval doubles up to the limit of 20 × 0.2 s
 
 
-async def test_a_question_of_consent_is_asked_some_times_and_waited_for(monkeypatch):
+async def test_a_consent_check_is_repeated_and_then_waits_for_an_answer(monkeypatch):
     monkeypatch.setattr(ice_checks, "CONSENT", 0.15)
     deaf, began = Deaf(), asyncio.get_running_loop().time()
     with pytest.raises(stun.TransactionTimeout):
         await stun.Transaction(question(), ("127.0.0.1", 1), deaf, retransmissions=0).run()
     assert len(deaf.times) == ice_checks.CONSENT_TRIES
-    assert asyncio.get_running_loop().time() - began > 0.15 * 6.5  # a long way is none that is lost
+    assert asyncio.get_running_loop().time() - began > 0.15 * 6.5  # a long round trip is not taken for a loss

@@ -11,7 +11,7 @@ from signaling.transport.peer import Peer
 from tests.waiting import until
 
 
-async def test_two_connect_though_the_first_copy_of_everything_is_lost(url):
+async def test_two_peers_connect_although_the_first_copy_of_every_datagram_is_lost(url):
     relay, seen = UdpRelay(Impairment(delay=0.01)), set()
     passing = relay.pass_on
 
@@ -26,8 +26,8 @@ async def test_two_connect_though_the_first_copy_of_everything_is_lost(url):
         async with SignalingClient(near, "r") as first, SignalingClient(near, "r") as second:
             a, b = (Peer(IceConfig(), lambda _: None, lambda _: None) for _ in range(2))
             try:
-                # Only what goes out as the very same datagram comes through: checks and flights do, SCTP's encrypted
-                # messages don't. So it stops after DTLS, which OpenSSL alone, repeating anew, would never get to.
+                # Only identical repeats of a datagram get through: checks and flights do, SCTP's encrypted messages
+                # don't. So the test ends after DTLS, which OpenSSL's own repeats, newly encoded, would never complete.
                 connecting = asyncio.gather(a.connect(first, 20), b.connect(second, 20), return_exceptions=True)
                 await until(lambda: all(p._pc and p._pc.sctp and p._pc.sctp.transport.state == "connected" for p in (a, b)))
             finally:

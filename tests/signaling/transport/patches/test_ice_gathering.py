@@ -17,14 +17,14 @@ from tests.waiting import until
 
 @pytest.fixture
 def silent():
-    """A STUN server's URL, at an address of this machine that other interfaces reach, which says nothing."""
+    """The URL of a STUN server that never answers, at an address of this machine that other interfaces can reach."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         host = (ice.get_host_addresses(True, False) or ["127.0.0.1"])[0]
         server.bind((host, 0))
         yield f"stun:{host}:{server.getsockname()[1]}"
 
 
-async def test_a_call_comes_back_though_the_stun_server_is_silent(silent):
+async def test_a_call_reconnects_although_the_stun_server_does_not_answer(silent):
     async with TestServer(create_app(ServerConfig(IceConfig.load([silent])))) as server, two(str(server.make_url("/"))) as (a, b):
         a.link.peer.leave("silent")
         await until(lambda: a.connections == b.connections == 2)
@@ -36,7 +36,7 @@ def asked(silent) -> ice.Connection:
     return ice.Connection(ice_controlling=True, components=1, stun_server=(host, int(port)))
 
 
-async def test_gathering_ends_and_leaves_nothing_behind(silent):
+async def test_gathering_ends_and_leaves_no_tasks_behind(silent):
     before, errors = asyncio.all_tasks(), []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
     connection = asked(silent)
@@ -49,12 +49,12 @@ async def test_gathering_ends_and_leaves_nothing_behind(silent):
     await asyncio.gather(gathering, return_exceptions=True)
     await connection.close()
     await other.close()
-    await asyncio.sleep(LONGEST)  # for what would be sent on closed sockets
+    await asyncio.sleep(LONGEST)  # time for packets that would be sent on closed sockets
     assert asyncio.all_tasks() <= before
     assert errors == []
 
 
-async def test_interfaces_that_lead_nowhere_are_not_waited_for_as_long_as_servers(monkeypatch):
+async def test_interfaces_without_an_answer_are_given_up_soon_after_another_has_one(monkeypatch):
     monkeypatch.setattr("signaling.transport.patches.ice_gathering.LONGEST", 600.0)
     gathering = _Gathering()
 
@@ -69,7 +69,7 @@ async def test_interfaces_that_lead_nowhere_are_not_waited_for_as_long_as_server
             await never
 
 
-async def test_a_turn_server_may_take_longer_and_of_a_renewal_less(monkeypatch):
+async def test_turn_servers_have_a_longer_limit_and_renewals_a_shorter_one(monkeypatch):
     monkeypatch.setattr("signaling.transport.patches.ice_gathering.LONGEST", 0.01)
     patches.apply()
 

@@ -1,4 +1,4 @@
-"""The list of patches is whole, and the installed libraries have all that it needs."""
+"""The list of patches is complete, and the installed libraries have all that the patches need."""
 
 import ast
 from pathlib import Path
@@ -31,26 +31,26 @@ def test_every_module_is_listed_and_every_patch_is_a_module():
 
 
 @pytest.mark.parametrize("patch", patch_list.PATCHES, ids=lambda patch: patch.module)
-def test_every_patch_is_told_upstream(patch):
+def test_every_patch_is_described_for_upstream(patch):
     text = (SIGNALING.parent / "docs" / "upstream.md").read_text("utf-8")
     assert f"\n## {patch.module}: " in text
     assert all((patch.what, patch.reason, patch.symptom, patch.effect, patch.needs))
 
 
-def test_nothing_outside_the_folder_touches_a_private_name_that_is_patched():
+def test_only_the_patches_use_the_private_names_that_they_need():
     wrong = []
     for path in SIGNALING.rglob("*.py"):
         if FOLDER in path.parents:
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            # A class's own attribute may have the name of one of aiortc's.
+            # A class's own attribute may have the same name as one of aiortc's.
             own = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
             if isinstance(node, ast.Attribute) and node.attr in PRIVATE and not own:
                 wrong.append(f"{path.name}:{node.lineno} {node.attr}")
     assert wrong == []
 
 
-def test_the_changes_of_the_process_are_made_once(monkeypatch):
+def test_process_wide_patches_are_applied_once(monkeypatch):
     monkeypatch.setattr(patches, "_applied", False)
     patches.apply()
     patches.apply()

@@ -1,4 +1,4 @@
-"""Acknowledgements travel with the data, and data still arrives, whatever is lost."""
+"""Acknowledgements are sent together with data, and data still arrives despite losses."""
 
 import asyncio
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 class FakeDtls:
-    """What an association sends through: keeps the packets."""
+    """The transport of an association; it keeps the packets."""
 
     def __init__(self):
         self.packets, self.transport = [], SimpleNamespace(role="controlling")
@@ -48,7 +48,7 @@ def data(tsn, size=20):
 
 
 async def send(sctp, *chunks):
-    """What aiortc does with messages of one step, and what follows in the next two."""
+    """Send chunks in one step of the event loop, as aiortc does, and run the next two steps."""
     for chunk in chunks:
         await sctp._send_chunk(chunk)
     await asyncio.sleep(0)
@@ -56,13 +56,13 @@ async def send(sctp, *chunks):
 
 
 async def receive(sctp, tsn):
-    """What aiortc does with a data chunk as far as acknowledgements go."""
+    """Receive a data chunk as aiortc does, as far as acknowledgements are concerned."""
     sctp._sack_needed = True
     sctp._mark_received(tsn)
     await sctp._send_sack()
 
 
-async def test_data_takes_the_acknowledgement_along(link):
+async def test_the_acknowledgement_is_sent_together_with_data(link):
     sctp, dtls = link
     await receive(sctp, 100)
     assert dtls.packets == []
@@ -76,7 +76,7 @@ async def test_data_takes_the_acknowledgement_along(link):
     assert len(dtls.packets) == 2
 
 
-async def test_it_waits_for_so_many_packets_and_no_more(link):
+async def test_the_acknowledgement_waits_for_a_limited_number_of_packets(link):
     sctp, dtls = link
     for tsn in range(100, 100 + 2 * PACKETS):
         await receive(sctp, tsn)
@@ -84,7 +84,7 @@ async def test_it_waits_for_so_many_packets_and_no_more(link):
     assert [p[0].cumulative_tsn for p in dtls.packets] == [99 + PACKETS, 99 + 2 * PACKETS]
 
 
-async def test_it_waits_so_long_and_no_longer(link):
+async def test_the_acknowledgement_waits_for_a_limited_time(link):
     sctp, dtls = link
     await receive(sctp, 100)
     await asyncio.sleep(DELAY - 0.001)
@@ -94,7 +94,7 @@ async def test_it_waits_so_long_and_no_longer(link):
     assert DELAY < 0.5  # RFC 9260 section 6.2
 
 
-async def test_what_is_sent_promptly_is_acknowledged_at_once(link):
+async def test_prompt_messages_are_acknowledged_at_once(link):
     sctp, dtls = link
     sctp._sack_needed = True
 
@@ -108,19 +108,19 @@ async def test_what_is_sent_promptly_is_acknowledged_at_once(link):
     chunk.flags = 3
     await send(sctp, chunk, data(8))
     sent = dtls.packets.pop()
-    assert [c.flags & AT_ONCE for c in sent] == [AT_ONCE, 0]  # what is unordered, and so a bundle, may wait
+    assert [c.flags & AT_ONCE for c in sent] == [AT_ONCE, 0]  # unordered messages, which are bundles, may wait
     sent[0].tsn = 100
     await sctp._receive_data_chunk(sent[0])
     await asyncio.sleep(3 * ALONG)
     assert dtls.kinds() == [[SackChunk]]
-    for tsn, flags in ((101, 0), (102, AT_ONCE)):  # Chromium asks for it with bundles, too
+    for tsn, flags in ((101, 0), (102, AT_ONCE)):  # Chromium sets the flag on bundles, too
         sent[1].tsn, sent[1].flags = tsn, sent[1].flags | flags
         await sctp._receive_data_chunk(sent[1])
         await asyncio.sleep(3 * ALONG)
         assert len(dtls.packets) == 1
 
 
-async def test_gaps_and_copies_are_told_at_once(link):
+async def test_gaps_and_duplicates_are_reported_at_once(link):
     sctp, dtls = link
     await receive(sctp, 102)
     assert dtls.packets[0][0].gaps == [(3, 3)]
@@ -128,14 +128,14 @@ async def test_gaps_and_copies_are_told_at_once(link):
     assert dtls.packets[1][0].duplicates == [102]
 
 
-async def test_a_full_packet_is_left_alone(link):
+async def test_nothing_is_added_to_a_full_packet(link):
     sctp, dtls = link
     await receive(sctp, 100)
     await send(sctp, data(7, 1150))
     assert dtls.kinds() == [[DataChunk]]
 
 
-async def test_messages_of_one_step_share_a_packet_where_they_fit(link):
+async def test_messages_of_one_step_share_a_packet_if_they_fit(link):
     sctp, dtls = link
     await receive(sctp, 100)
     await send(sctp, data(7, 400), data(8, 60), data(9, 1100), data(10, 20))
@@ -144,14 +144,14 @@ async def test_messages_of_one_step_share_a_packet_where_they_fit(link):
     assert [len(c.user_data) for c in dtls.packets[0][1:]] == [400, 60]
 
 
-async def test_a_connection_that_ends_takes_its_data_along_quietly(link):
+async def test_data_of_a_closed_connection_is_dropped_without_an_error(link):
     sctp, dtls = link
     dtls._send_data = AsyncMock(side_effect=ConnectionError)
     await send(sctp, data(7))
     dtls._send_data.assert_awaited_once()
 
 
-async def test_an_aiortc_without_what_is_used_keeps_its_own_way(caplog):
+async def test_an_aiortc_with_other_internals_is_not_patched(caplog):
     sctp = SimpleNamespace(_send_chunk=None)
     AckBundler(sctp)
     assert sctp._send_chunk is None
@@ -159,7 +159,7 @@ async def test_an_aiortc_without_what_is_used_keeps_its_own_way(caplog):
 
 
 async def under_way(sctp, chunk):
-    """A chunk that aiortc has sent and that is not acknowledged yet."""
+    """Send a chunk as aiortc does, so that it is not acknowledged yet."""
     chunk._acked, chunk._sent_count, chunk._sent_time = False, 1, now()
     sctp._sent_queue.append(chunk)
     await send(sctp, chunk)
@@ -176,7 +176,7 @@ async def test_a_message_that_is_not_acknowledged_is_sent_again(link):
     dtls.packets.clear()
     await asyncio.sleep(0.07)
     assert [[c.tsn for c in packet] for packet in dtls.packets] == [[7, 9]]
-    assert [c._sent_count for c in chunks] == [2, 1, 2]  # what was sent twice measures no round trip
+    assert [c._sent_count for c in chunks] == [2, 1, 2]  # chunks sent twice are not used to measure round trips
     for chunk in chunks:
         chunk._acked = True
     await asyncio.sleep(0.15)
@@ -184,7 +184,7 @@ async def test_a_message_that_is_not_acknowledged_is_sent_again(link):
     assert bundler._probe is None
 
 
-async def test_what_was_sent_a_moment_ago_is_given_its_time(link):
+async def test_a_message_sent_a_moment_ago_is_not_sent_again_yet(link):
     sctp, dtls = link
     sctp._send_chunk.__self__.patience = 0.3
     first, second = data(7), data(8)
@@ -200,7 +200,7 @@ async def test_what_was_sent_a_moment_ago_is_given_its_time(link):
     assert [c.tsn for c in dtls.packets[0]] == [8]
 
 
-async def test_bundles_and_what_may_wait_are_not_sent_again(link):
+async def test_bundles_and_messages_that_may_wait_are_not_sent_again(link):
     sctp, dtls = link
     bundler = sctp._send_chunk.__self__
     bundler.patience, bundler.prompt = 0.02, False
@@ -215,7 +215,7 @@ async def test_bundles_and_what_may_wait_are_not_sent_again(link):
     assert dtls.packets == []
 
 
-async def test_it_is_not_sent_again_for_ever(link, monkeypatch):
+async def test_a_message_is_not_sent_again_for_ever(link, monkeypatch):
     monkeypatch.setattr(acks, "LATEST", 0.02)
     sctp, dtls = link
     sctp._send_chunk.__self__.patience = 0.02
@@ -226,7 +226,7 @@ async def test_it_is_not_sent_again_for_ever(link, monkeypatch):
     assert len(dtls.packets) == 1 + acks.PROBES
 
 
-async def test_after_its_timer_more_than_one_packet_may_be_under_way(link):
+async def test_after_a_timeout_more_than_one_packet_may_be_in_flight(link):
     sctp, _ = link
     sctp._cwnd = 1160
     await send(sctp, data(7))

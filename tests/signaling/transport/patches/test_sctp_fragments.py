@@ -1,4 +1,4 @@
-"""A message that never ends is not kept for ever; whole ones are, however many and late."""
+"""A message that never ends is not kept for ever; complete ones are accepted, however many and late."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ BEGINS, MIDDLE, WHOLE = 2, 0, 3
 
 
 class Sent:
-    """What an association sends through."""
+    """The transport of an association."""
 
     def __init__(self) -> None:
         self.transport, self.state = SimpleNamespace(role="controlling"), "connected"
@@ -46,13 +46,13 @@ async def test_a_message_without_an_end_ends_the_association(sctp: RTCSctpTransp
     assert not sctp._inbound_streams
 
 
-async def test_whole_messages_are_taken_for_as_long_as_they_come(sctp: RTCSctpTransport) -> None:
+async def test_any_number_of_whole_messages_is_accepted(sctp: RTCSctpTransport) -> None:
     for number in range(3 * PIECES_MOST):
         await give(sctp, number + 1, WHOLE, 200, number & 0xFFFF)
     assert sctp._association_state == sctp.State.ESTABLISHED
 
 
-async def test_what_waits_for_a_lost_piece_is_kept(sctp: RTCSctpTransport) -> None:
+async def test_messages_that_wait_for_a_lost_one_are_kept(sctp: RTCSctpTransport) -> None:
     for number in range(1, 100):
         await give(sctp, number + 1, WHOLE, 1200, number)
     assert len(sctp._inbound_streams[1].reassembly) == 99

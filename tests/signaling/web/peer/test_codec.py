@@ -1,4 +1,4 @@
-"""The codec in JavaScript against the one in Python: the same bytes, the same pictures, the same errors."""
+"""The codec in JavaScript compared with the one in Python: the same bytes, the same pictures, the same errors."""
 
 import hashlib
 import json
@@ -38,19 +38,19 @@ VECTORS = Path(__file__).parents[3] / "vectors"
 
 
 def picture_of(array: UInt8) -> dict[str, Any]:
-    """As the page's codec takes it."""
+    """A picture in the form that the page's codec takes."""
     return {"side": len(array), "ycbcr": array.tobytes().hex()}
 
 
 def noisy(rng: np.random.Generator, before: UInt8 | None, side: int) -> UInt8:
-    """The next picture of a stream: like the one before, or quite another."""
+    """The next picture of a stream: similar to the one before, or completely different."""
     if before is None or len(before) != side or rng.random() < 0.15:
         return rng.integers(0, 256, (side, side, 3)).astype(np.uint8)
     moved = before.astype(int) + rng.normal(0, rng.choice([0, 2, 20]), before.shape).round().astype(int)
     return np.clip(moved, 0, 255).astype(np.uint8)
 
 
-def test_the_vector_decodes_to_the_byte(browser: Browser) -> None:
+def test_the_vector_is_decoded_bit_exactly(browser: Browser) -> None:
     expected = json.loads((VECTORS / "moving-face.json").read_text())
     items = browser.ask("readFile", data=(VECTORS / "moving-face.fw").read_bytes().hex())
     assert items[-1] == {"kind": "end", "frames": expected["frames"]}
@@ -89,7 +89,7 @@ def test_the_vector_decodes_to_the_byte(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_streams_of_pictures_agree_both_ways(browser: Browser, seed: int) -> None:
+def test_streams_of_pictures_agree_in_both_directions(browser: Browser, seed: int) -> None:
     rng = np.random.default_rng(seed)
     ours, theirs = PictureEncoder(), PictureDecoder()
     browser.ask("make", name="e", kind="pictureEncoder", args=[3, 3, 0, 0])
@@ -113,7 +113,7 @@ def test_streams_of_pictures_agree_both_ways(browser: Browser, seed: int) -> Non
         alike += made["data"] == data.hex()
         seen = browser.ask("decodePicture", name="d", number=number, data=data.hex())
         assert seen["picture"] == picture_of(decoded)
-        # What the page encodes, Python decodes to what the page says.
+        # Python decodes the page's data to the page's own decoded picture.
         picture, header = theirs.decode(number, bytes.fromhex(made["data"]))
         assert picture_of(picture) == made["decoded"]
         assert header.luma == made["header"]["luma"]
@@ -125,7 +125,7 @@ def test_streams_of_pictures_agree_both_ways(browser: Browser, seed: int) -> Non
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_streams_of_shapes_agree_both_ways(browser: Browser, seed: int) -> None:
+def test_streams_of_shapes_agree_in_both_directions(browser: Browser, seed: int) -> None:
     rng = np.random.default_rng(seed)
     ours, theirs = ShapeEncoder(), ShapeDecoder()
     browser.ask("make", name="e", kind="shapeEncoder")
@@ -176,7 +176,7 @@ messages = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(bundle=bundles)
-def test_bundles_come_back_byte_for_byte(browser: Browser, bundle: Bundle) -> None:
+def test_bundles_round_trip_byte_for_byte(browser: Browser, bundle: Bundle) -> None:
     data = bundle.pack().hex()
     assert browser.ask("repackBundle", data=data) == data
     told = browser.ask("parseBundle", data=data)
@@ -188,7 +188,7 @@ def test_bundles_come_back_byte_for_byte(browser: Browser, bundle: Bundle) -> No
 
 @settings(max_examples=50, deadline=None)
 @given(first=bundles, second=bundles)
-def test_pairs_come_back(browser: Browser, first: Bundle, second: Bundle) -> None:
+def test_pairs_are_joined_and_split_as_in_python(browser: Browser, first: Bundle, second: Bundle) -> None:
     packed = [first.pack(), second.pack()]
     assume(sum(map(len, packed)) < MAX_BUNDLE)
     message = join_bundles(*packed)
@@ -199,7 +199,7 @@ def test_pairs_come_back(browser: Browser, first: Bundle, second: Bundle) -> Non
 
 @settings(max_examples=100, deadline=None)
 @given(message=messages)
-def test_messages_come_back_byte_for_byte(browser: Browser, message: Any) -> None:
+def test_messages_round_trip_byte_for_byte(browser: Browser, message: Any) -> None:
     data = message.pack().hex()
     assert browser.ask("repackMessage", data=data) == data
 
@@ -214,7 +214,7 @@ def test_keyframes_agree(browser: Browser, form: str) -> None:
     rgb, points = face(rng), rng.uniform(-5, 262, (POINTS, 2)).astype(np.float32)
     keyframe = encode_keyframe(rgb, 70, form, points)
     told = browser.ask("parseKeyframe", data=keyframe.data.hex())
-    # The picture is what ends a keyframe; what comes without a file is put into one.
+    # The image is the last part of a keyframe; bare AV1 units are wrapped in a file.
     before = (encode_alone(keyframe.thumbnail), pack_points(points))
     sent = keyframe.data[3 + sum(len(pack_length(len(part))) + len(part) for part in before) :]
     file = with_file(sent) if form == "av1" else sent
@@ -274,7 +274,7 @@ def corpus() -> dict[str, list[bytes]]:
     }
 
 
-def test_spoilt_input_has_the_same_outcome(browser: Browser) -> None:
+def test_mutated_input_has_the_same_outcome_as_in_python(browser: Browser) -> None:
     rng, inputs = random.Random(11), corpus()
     thumbnail = parse_keyframe(inputs["parseKeyframe"][0]).thumbnail
     for op in PARSERS:
@@ -309,8 +309,8 @@ PARSERS: dict[str, Any] = {
 }
 
 
-def test_spoilt_keyframes_end_in_its_error(browser: Browser) -> None:
-    """Python decodes the image as well, so that it refuses some that pass here."""
+def test_mutated_keyframes_raise_only_keyframe_errors(browser: Browser) -> None:
+    """Python also decodes the image, so it refuses some keyframes that the page accepts."""
     rng, valid = random.Random(12), corpus()["parseKeyframe"]
     spoilt = [mutate(rng.choice(valid), valid, rng) for _ in range(400)]
     answers = browser.answers([{"op": "parseKeyframe", "data": data.hex()} for data in spoilt])
@@ -321,10 +321,10 @@ def test_spoilt_keyframes_end_in_its_error(browser: Browser) -> None:
 
 
 ROUNDS = int(os.environ.get("FACEWIRE_FUZZ_PAGE", "20000"))
-"""docs/format.md tells of a run with 100,000."""
+"""docs/format.md reports a run with 100,000."""
 
 
-def test_spoilt_input_ends_in_errors_of_the_codec_alone(tmp_path: Path) -> None:
+def test_mutated_input_raises_only_errors_of_the_codec(tmp_path: Path) -> None:
     inputs = {name: [data.hex() for data in valid] for name, valid in corpus().items()}
     inputs["readFile"] = [(VECTORS / "moving-face.fw").read_bytes().hex()]
     (tmp_path / "corpus.json").write_text(json.dumps(inputs))
@@ -336,7 +336,7 @@ def test_spoilt_input_ends_in_errors_of_the_codec_alone(tmp_path: Path) -> None:
     assert counts["inputs"] / 20 < counts["refused"] < counts["inputs"]
 
 
-def test_tables_are_those_of_python() -> None:
+def test_tables_equal_those_of_python() -> None:
     for path, text in tables().items():
         assert path.read_text() == text, f"{path.name}: python -m bench.js_tables"
 

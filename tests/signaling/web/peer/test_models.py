@@ -1,4 +1,4 @@
-"""What the page sees and draws, against Python: face, points, crop, speech, frames. In WebAssembly, as without a GPU."""
+"""The page's networks compared with Python's: face, points, crop, speech, frames. In WebAssembly, as without a GPU."""
 
 import base64
 from itertools import islice
@@ -25,7 +25,7 @@ from tests.signaling.web.peer.conftest import Browser
 
 
 def rgba(rgb: UInt8) -> dict[str, Any]:
-    """As the page's code takes a picture."""
+    """A picture in the form that the page's code takes."""
     data = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
     return {"width": rgb.shape[1], "height": rgb.shape[0], "data": base64.b64encode(data.tobytes()).decode()}
 
@@ -40,7 +40,7 @@ def psnr(a: UInt8, b: UInt8) -> float:
 
 @pytest.fixture(scope="module")
 def wide(frames: list[UInt8]) -> list[UInt8]:
-    """The clip's person before a wide camera, moving to the right."""
+    """The clip's person in a wide picture, moving to the right."""
     out = []
     for i, frame in enumerate(frames[::3]):
         small = cv2.resize(frame, (300, 300), interpolation=cv2.INTER_AREA)
@@ -58,7 +58,7 @@ def test_pictures_are_resized_as_in_python(browser: Browser, frames: list[UInt8]
 
 
 def test_onnx_runtime_is_compiled_once_for_all_workers(browser: Browser) -> None:
-    """What the page has compiled stands in for the file of that name, and for no other."""
+    """The compiled module replaces the file of that name, and no other."""
     plain, gpu = "http://a/vendor/1/ort-wasm-simd-threaded.wasm", "http://a/vendor/1/ort-wasm-simd-threaded.asyncify.wasm"
     assert browser.ask("give", urls=[plain, gpu]) == [[True, True, True], [False, False, False]]
 
@@ -77,7 +77,7 @@ def test_a_face_is_found_where_python_finds_it(browser: Browser, wide: list[UInt
     assert abs(told["frontal"] - frontality(points)) < 0.05
 
 
-def test_crop_and_points_follow_as_in_python(browser: Browser, wide: list[UInt8]) -> None:
+def test_crop_and_points_follow_the_face_as_in_python(browser: Browser, wide: list[UInt8]) -> None:
     detector, mesh = BlazeFace(), FaceMesh()
     tracker, follower = Tracker(detector, mesh), PointFollower(detector, mesh)
     answers = browser.ask("track", pictures=[rgba(picture) for picture in wide])
@@ -101,7 +101,7 @@ def test_a_crop_is_cut_as_in_python(browser: Browser, wide: list[UInt8]) -> None
         assert np.allclose(told["back"], points.reshape(-1), atol=1e-3)
 
 
-def test_speech_is_heard_as_in_python(browser: Browser) -> None:
+def test_the_speech_input_is_computed_as_in_python(browser: Browser) -> None:
     rng = np.random.default_rng(5)
     sound = (np.sin(np.arange(8000) * 0.2) * 0.3 + rng.normal(0, 0.02, 8000)).astype(np.float32)
     told, mel = browser.ask("mel", samples=sound.tolist(), row=7, newest=40), log_mel(sound)
@@ -109,20 +109,20 @@ def test_speech_is_heard_as_in_python(browser: Browser) -> None:
     assert np.allclose(np.array(told["window"]).reshape(20, 80), window_rows(mel, 7, 40), atol=2e-3)
 
 
-def test_pictures_are_filled_in_as_in_python(browser: Browser) -> None:
+def test_pictures_are_interpolated_as_in_python(browser: Browser) -> None:
     pictures = np.random.default_rng(6).random((5, 3, 8, 8)).astype(np.float32)
     told = browser.ask("interpolate", pictures=[p.reshape(-1).tolist() for p in pictures])
     assert np.allclose(np.array(told).reshape(5, 3, 8, 8), Interpolator().tick(pictures), atol=2e-3)
 
 
-def test_a_frame_is_drawn_as_in_python(browser: Browser, frames: list[UInt8]) -> None:
+def test_a_frame_is_rendered_as_in_python(browser: Browser, frames: list[UInt8]) -> None:
     keyframe, target = (cv2.resize(frames[i], (256, 256), interpolation=cv2.INTER_AREA) for i in (0, 20))
     small = cv2.resize(target, (8, 8), interpolation=cv2.INTER_AREA).transpose(2, 0, 1)[None].repeat(5, 0) / np.float32(255)
     speech = np.full((20, 80), -1, np.float32)
     detector, mesh = BlazeFace(), FaceMesh()
     places = [pixels_of(mesh.points(f, detector.detect(f)[0])[0]) for f in (keyframe, target)]
     shape = np.stack([network_points(p) for p in places])
-    upsampler = Upsampler(device="cpu-fp32")  # as the browser draws it here, where others draw in int8
+    upsampler = Upsampler(device="cpu-fp32")  # as the page renders here; other runtimes render in int8
     upsampler.set_identity(keyframe)
     for told in (shape, None):
         wanted = upsampler.step(small, speech, shape=told)
@@ -135,8 +135,8 @@ def test_a_frame_is_drawn_as_in_python(browser: Browser, frames: list[UInt8]) ->
         assert abs(found["doubt"] - upsampler.doubt) < 0.02
 
 
-def test_a_stream_is_drawn_as_well_as_in_python(browser: Browser, clip: Path) -> None:
-    """Decoded and drawn by both, against the sender's crops; and by the small network."""
+def test_a_stream_is_rendered_as_well_as_in_python(browser: Browser, clip: Path) -> None:
+    """Both decode and render it, compared with the sender's crops; the small network as well."""
     stream, decoder = SenderStream(StreamConfig(crop="none", keyframe="first")), TickDecoder(Interpolator())
     upsampler, crops = Upsampler(device="cpu-fp32"), [whole(f).cut(f) for f in islice(file_frames(clip), 40)]
     bundles, sounds, drawn = [], [], {}

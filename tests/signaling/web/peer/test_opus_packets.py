@@ -1,4 +1,4 @@
-"""Opus packets that the page makes of single frames: libopus decodes them to the very samples of the frames."""
+"""Opus packets that the page joins from single frames: libopus decodes them to exactly the same samples."""
 
 import numpy as np
 import pytest
@@ -30,10 +30,10 @@ def joined(browser: Browser, packets: list[bytes]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("bitrate", [6_000, 24_000, 200_000])
-def test_five_frames_are_one_packet_with_the_same_sound(browser: Browser, speech: Float32, bitrate: int) -> None:
+def test_five_frames_are_joined_to_one_packet_with_the_same_sound(browser: Browser, speech: Float32, bitrate: int) -> None:
     frames, whole = frames_of(speech, bitrate), SpeechDecoder()
     apart, packets = SpeechDecoder(), 0
-    assert bitrate < 200_000 or max(map(len, frames)) > 252  # lengths of two bytes
+    assert bitrate < 200_000 or max(map(len, frames)) > 252  # some lengths take two bytes
     for at in range(0, len(frames), 5):
         five = frames[at : at + 5]
         found = joined(browser, five)
@@ -45,11 +45,11 @@ def test_five_frames_are_one_packet_with_the_same_sound(browser: Browser, speech
     assert whole.bad == apart.bad == 0
 
 
-def test_what_is_coded_differently_stays_apart(browser: Browser, speech: Float32) -> None:
+def test_frames_with_different_settings_are_not_joined(browser: Browser, speech: Float32) -> None:
     low, high = frames_of(speech[:FRAME], 6_000)[0], frames_of(speech[:FRAME], 200_000)[0]
     assert low[0] != high[0]
     for packets in ([low, high], [low, b""], [low], []):
         assert joined(browser, packets) == packets
     once = joined(browser, [low, low])
     assert len(once) == 1
-    assert joined(browser, [*once, *once]) == [*once, *once]  # packets of several frames are joined no further
+    assert joined(browser, [*once, *once]) == [*once, *once]  # packets of several frames are not joined again

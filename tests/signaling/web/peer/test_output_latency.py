@@ -1,4 +1,4 @@
-"""How late sound is heard, and that Firefox is not asked, which may freeze over it."""
+"""The latency of sound output; Firefox is never asked for it, because it may freeze."""
 
 from tests.signaling.web.peer.conftest import Browser
 
@@ -11,7 +11,7 @@ def latency(browser: Browser, agent: str, **context: float) -> tuple[float, int]
     return found["seconds"], found["asked"]
 
 
-def test_what_the_browser_tells_counts(browser: Browser) -> None:
+def test_the_latency_reported_by_the_browser_is_used(browser: Browser) -> None:
     assert latency(browser, CHROMIUM, told=0.04, base=0.01)[0] == 0.04
     assert latency(browser, CHROMIUM, told=0, base=0.01)[0] == 0.01
     assert latency(browser, CHROMIUM)[0] == 0

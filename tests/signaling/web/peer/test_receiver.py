@@ -1,4 +1,4 @@
-"""The page's receiver and its adaptation against Python's: frames of ticks, sound, clock, ladder."""
+"""The page's receiver and adaptation compared with Python's: frames of ticks, sound, clock, ladder."""
 
 import base64
 import io
@@ -23,8 +23,8 @@ from sender.stream import SenderStream, StreamConfig
 from tests.signaling.web.peer.conftest import Browser
 
 
-def test_ticks_become_the_frames_that_python_makes_of_them(browser: Browser, clip: Any) -> None:
-    """With what a stream may have: a lost bundle, one that is left out in silence, a picture that can't be decoded."""
+def test_ticks_become_the_same_frames_as_in_python(browser: Browser, clip: Any) -> None:
+    """The stream has a lost bundle, one that is left out in silence, and a picture that can't be decoded."""
     stream, decoder = SenderStream(StreamConfig(pauses=True)), TickDecoder(Interpolator())
     bundles, wanted, sounds, keyframes = [], [], [], []
     known: set[int] = set()
@@ -50,7 +50,7 @@ def test_ticks_become_the_frames_that_python_makes_of_them(browser: Browser, cli
         bundles.append({"atMs": at, "tickMs": 200, "bundle": bundle and bundle.pack().hex()})
         sounds.append(output.sound.tolist())
         wanted.append(output)
-    assert any(entry["bundle"] is None for entry in bundles[10:16]), "nothing was left out in silence"
+    assert any(entry["bundle"] is None for entry in bundles[10:16]), "no bundle was left out in silence"
     found = browser.ask("ticks", keyframes=keyframes, bundles=bundles, sounds=sounds)
     shapes = 0
     for told, output in zip(found, wanted, strict=True):
@@ -68,7 +68,7 @@ def test_ticks_become_the_frames_that_python_makes_of_them(browser: Browser, cli
     assert shapes > 50
 
 
-def test_larger_pictures_tell_the_detail_that_python_finds(browser: Browser, clip: Any) -> None:
+def test_larger_pictures_have_the_same_detail_as_in_python(browser: Browser, clip: Any) -> None:
     stream, decoder = SenderStream(StreamConfig(keyframe="first", size=16)), TickDecoder(Interpolator())
     bundles, wanted, keyframe = [], [], None
     for _, tick in zip(range(3), file_ticks(clip), strict=False):
@@ -101,7 +101,7 @@ def test_sound_is_stretched_as_in_python(browser: Browser) -> None:
             assert np.allclose(told, wanted, atol=1e-5)
 
 
-def test_the_clock_goes_as_pythons(browser: Browser) -> None:
+def test_the_playout_clock_agrees_with_pythons(browser: Browser) -> None:
     rng, clock = np.random.default_rng(7), PlayoutClock()
     arrivals = []
     for i in range(80):
@@ -126,7 +126,7 @@ def test_arrivals_are_reported_as_in_python(browser: Browser) -> None:
         assert abs(loss - arrivals.loss) < 1e-12
 
 
-def test_what_is_sent_adapts_as_in_python(browser: Browser) -> None:
+def test_the_sender_adapts_as_in_python(browser: Browser) -> None:
     rng = np.random.default_rng(9)
     for limit, pairs in ((12, True), (12, False), (40, True)):
         ladder, queue, redundancy = Ladder(limit), QueueWatch(), Redundancy()
@@ -154,8 +154,8 @@ def test_what_is_sent_adapts_as_in_python(browser: Browser) -> None:
         assert any(step.paired for step in steps) == pairs
 
 
-def test_frames_are_drawn_as_fast_as_the_machine_can(browser: Browser) -> None:
-    """Five a second where a frame takes 180 ms, all 25 where it takes 20."""
+def test_frames_are_rendered_as_fast_as_the_machine_can(browser: Browser) -> None:
+    """Five frames a second if a frame takes 180 ms, all 25 if it takes 20."""
     slow = [(0.18, i * 0.2) for i in range(60)]
     fast = [(0.02, 12 + i * 0.1) for i in range(200)]
     strides = browser.ask("pace", frames=slow + fast)
@@ -163,7 +163,7 @@ def test_frames_are_drawn_as_fast_as_the_machine_can(browser: Browser) -> None:
     assert strides[-1] == 1
 
 
-def test_trust_is_measured_as_in_python(browser: Browser) -> None:
+def test_consistency_is_measured_as_in_python(browser: Browser) -> None:
     rng = np.random.default_rng(4)
     small: UInt8 = rng.integers(40, 200, (8, 8, 3)).astype(np.uint8)
     frame = np.clip(small.repeat(32, 0).repeat(32, 1) + rng.normal(3, 4, (256, 256, 3)), 0, 255).astype(np.uint8)
@@ -173,7 +173,7 @@ def test_trust_is_measured_as_in_python(browser: Browser) -> None:
     assert abs(told - wanted) < 0.5  # Python rounds to bytes first
 
 
-def test_speech_is_told_from_silence(browser: Browser) -> None:
+def test_speech_is_distinguished_from_silence(browser: Browser) -> None:
     rng, at = np.random.default_rng(5), np.arange(9600) / 48_000
     noise = [rng.normal(0, 0.003, 9600) for _ in range(20)]
     speech = [0.2 * np.sin(2 * np.pi * 200 * at) * (np.sin(2 * np.pi * 4 * at) > 0) + n for n in noise[:5]]
@@ -181,11 +181,11 @@ def test_speech_is_told_from_silence(browser: Browser) -> None:
     told = browser.ask("voice", rate=48_000, ticks=[np.asarray(t).tolist() for t in ticks])
     assert all(told[10:15])
     assert not any(told[5:10])
-    assert told[15], "the ends of words are quiet"
+    assert told[15], "the quiet end of a word must count as speech"
     assert not any(told[18:])
 
 
-def test_sound_at_another_rate_is_the_same_sound(browser: Browser) -> None:
+def test_resampled_sound_is_the_same_sound(browser: Browser) -> None:
     for source, to in ((48_000, 16_000), (44_100, 48_000), (16_000, 48_000)):
         at = np.arange(source // 2) / source
         pieces = np.array_split(np.sin(2 * np.pi * 440 * at).astype(np.float32), 23)
@@ -195,7 +195,7 @@ def test_sound_at_another_rate_is_the_same_sound(browser: Browser) -> None:
         assert np.abs(told - wanted)[to // 500 : -to // 500].max() < 0.01, (source, to)
 
 
-def test_a_webp_with_a_profile_becomes_a_plain_one(browser: Browser, frames: list[UInt8]) -> None:
+def test_a_webp_with_a_colour_profile_becomes_a_plain_one(browser: Browser, frames: list[UInt8]) -> None:
     out = io.BytesIO()
     Image.fromarray(frames[0][:256, :256]).save(out, "WEBP", quality=80, icc_profile=b"profile " * 20)
     assert out.getvalue()[12:16] == b"VP8X"

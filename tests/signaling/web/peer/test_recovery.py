@@ -1,4 +1,4 @@
-"""What the page does when a part of it fails: draw workers, the signaling socket, downloads."""
+"""How the page recovers from failures: of rendering workers, the signaling socket, and downloads."""
 
 from typing import Any
 
@@ -28,9 +28,9 @@ def test_workers_whose_frames_fail_are_replaced_once(browser: Browser) -> None:
     told, workers = drawn(browser, *both, (0, BROKEN))
     assert told[5:] == ["gone"]
     assert [w["ended"] for w in workers] == [True, True, False]
-    # The new one knows the keyframe, and chooses its network anew.
+    # The new worker gets the keyframe and chooses its network again.
     assert [(m["kind"], m.get("step"), m.get("slot")) for m in workers[2]["sent"]] == [("keyframe", None, 3), ("start", "", None)]
-    # The other old one may have had a word on its way.
+    # A message of the other old worker may still be on its way.
     told, workers = drawn(browser, *both, (0, BROKEN), (1, BROKEN), (2, READY[0]))
     assert told[5:] == ["gone", "port", "ready"]
     assert len(workers) == 3
@@ -54,21 +54,21 @@ def test_a_lost_socket_is_opened_again_in_the_same_place(browser: Browser, code:
     one, two = found["sockets"]
     assert two["at"] < 6
     assert one["sent"][0]["type"] == "join"
-    assert one["sent"] == two["sent"], "the same token keeps the place"
+    assert one["sent"] == two["sent"], "the same token must be sent, because it keeps the place"
 
 
-def test_a_room_that_is_full_ends_it_at_once(browser: Browser) -> None:
+def test_a_full_room_ends_the_call_at_once(browser: Browser) -> None:
     found = browser.ask("signaling", script=[[[0.1, "open"], [0.2, error("room_full")], [0.3, "close"]]], until=30)
     assert found["told"] == ["ended: room_full at 0"]
     assert found["over"]
     assert len(found["sockets"]) == 1
 
 
-def test_a_server_that_stays_away_is_looked_for_as_long_as_a_connection_stands(browser: Browser) -> None:
+def test_an_absent_server_is_retried_longer_while_a_connection_exists(browser: Browser) -> None:
     found = browser.ask("signaling", script=[[[0.1, "close"]]], until=300)
     assert found["over"]
     assert found["told"][-1] in ("ended: lost at 60", "ended: lost at 61", "ended: lost at 62")
-    assert 25 < len(found["sockets"]) < 60, "it does not hammer the server"
+    assert 25 < len(found["sockets"]) < 60, "the number of attempts must be limited"
     found = browser.ask("signaling", script=[[[0.1, "close"]]], until=300, connectedUntil=120)
     assert found["told"][-1].startswith("ended: lost at 18")
 
@@ -79,7 +79,7 @@ def test_a_socket_that_only_looks_open_is_replaced(browser: Browser) -> None:
     assert found["sockets"][1]["at"] == pytest.approx(9.2, abs=0.1)
 
 
-def test_who_leaves_opens_no_other_socket(browser: Browser) -> None:
+def test_after_leaving_no_other_socket_is_opened(browser: Browser) -> None:
     leaving = [*JOINED, [4, "close"], [4.1, {"do": "close"}]]
     found = browser.ask("signaling", script=[leaving], until=30)
     assert found["over"]
@@ -87,14 +87,14 @@ def test_who_leaves_opens_no_other_socket(browser: Browser) -> None:
     assert len(found["sockets"]) == 1
 
 
-def test_a_download_that_breaks_off_begins_anew(browser: Browser) -> None:
+def test_an_interrupted_download_restarts(browser: Browser) -> None:
     found = browser.ask("download", answers=[{"pieces": [700, 300], "well": False}, {"pieces": [700, 800, 500], "well": True}])
     assert (found["asked"], found["failed"]) == (2, "")
-    assert found["progress"] == 2000, "the bar tells what is here"
-    assert found["given"] == [[2000, 2]], "nothing of the first attempt"
+    assert found["progress"] == 2000, "the progress must count only the current attempt"
+    assert found["given"] == [[2000, 2]], "the result must contain nothing of the first attempt"
 
 
-def test_a_download_that_never_comes_is_told(browser: Browser) -> None:
+def test_a_download_that_never_succeeds_is_reported(browser: Browser) -> None:
     found = browser.ask("download", answers=[{"pieces": [100], "well": False}] * 4)
     assert (found["asked"], found["failed"]) == (4, "the network is away")
     assert found["given"] == []

@@ -1,4 +1,4 @@
-"""The page's choice of another keyframe, and how it goes out, against Python's."""
+"""The page's choice and transfer of further keyframes, compared with Python's."""
 
 import base64
 from pathlib import Path
@@ -43,7 +43,7 @@ def crops(clip: Path) -> list[UInt8]:
     return [crop for crop in found if crop is not None]
 
 
-def test_the_same_picture_is_chosen_after_each(browser: Browser, crops: list[UInt8]) -> None:
+def test_the_same_candidate_is_chosen_after_each_picture(browser: Browser, crops: list[UInt8]) -> None:
     grey, leaning = np.full((256, 256, 3), 128, np.uint8), cv2.getRotationMatrix2D((128, 128), 12, 1)
     turned = [np.ascontiguousarray(cv2.warpAffine(crop, leaning, (256, 256), borderMode=cv2.BORDER_REPLICATE)) for crop in crops]
     blurred = [cv2.GaussianBlur(crop, (0, 0), 3) for crop in crops]
@@ -55,11 +55,11 @@ def test_the_same_picture_is_chosen_after_each(browser: Browser, crops: list[UIn
     for crop, (best, has_face) in zip(shown, found, strict=True):
         choice.add(crop)
         merit = {id(candidate.crop): merit for candidate, merit in zip(choice.candidates, choice.merits(), strict=True)}
-        assert merit[id(shown[best])] >= 0.99 * max(merit.values())  # two may be as good as each other
+        assert merit[id(shown[best])] >= 0.99 * max(merit.values())  # two candidates may be equally good
         assert has_face == choice.has_face
 
 
-def test_distance_and_nearest_are_python_s(browser: Browser, crops: list[UInt8]) -> None:
+def test_distance_and_nearest_agree_with_pythons(browser: Browser, crops: list[UInt8]) -> None:
     first = crops[0]
     darker, mirrored = first // 2 + 10, np.ascontiguousarray(first[:, ::-1])
     for other in (first, crops[9], darker, mirrored, 255 - first):
@@ -74,13 +74,13 @@ def test_distance_and_nearest_are_python_s(browser: Browser, crops: list[UInt8])
 
 
 class Named:
-    """A keyframe of which only the name counts."""
+    """A keyframe with nothing but a digest."""
 
     def __init__(self, name: int) -> None:
         self.digest = bytes([name]) * 8
 
 
-def test_slots_are_given_away_as_python_gives_them(browser: Browser) -> None:
+def test_slots_are_assigned_as_in_python(browser: Browser) -> None:
     rng, gallery = np.random.default_rng(3), Gallery()
     steps: list[dict[str, int]] = []
     wanted: list[Any] = []
@@ -105,7 +105,7 @@ def test_slots_are_given_away_as_python_gives_them(browser: Browser) -> None:
     assert browser.ask("gallery", steps=steps) == wanted
 
 
-def test_a_later_keyframe_waits_for_room_as_in_python(browser: Browser) -> None:
+def test_a_later_keyframe_waits_for_bandwidth_as_in_python(browser: Browser) -> None:
     rng, pacer = np.random.default_rng(4), Pacer(12.0)
     steps, wanted, sent = [], [], 0
     for i in range(200):
@@ -118,7 +118,7 @@ def test_a_later_keyframe_waits_for_room_as_in_python(browser: Browser) -> None:
     assert max(wanted) > 0 > min(wanted)
 
 
-def test_the_one_in_use_goes_at_once_and_the_newest_in_pieces(browser: Browser) -> None:
+def test_the_current_keyframe_is_sent_at_once_and_the_newest_in_pieces(browser: Browser) -> None:
     first, *bundles = browser.ask("pieces", sizes=[3000, 1000], room=300, bundles=6)
     assert {slot for slot, *_ in first} == {0}
     assert sum(size for *_, size in first) == 3000
@@ -128,14 +128,14 @@ def test_the_one_in_use_goes_at_once_and_the_newest_in_pieces(browser: Browser) 
 
 
 def seen(clip: Path) -> list[Tick]:
-    """Ten ticks each: the face as it is; mirrored in less light; as it is again."""
+    """Ten ticks each: the unchanged face, the face mirrored and darker, the unchanged face again."""
     ticks, out = list(file_ticks(clip))[:10], []
     for change in (lambda f: f, lambda f: np.ascontiguousarray(f[:, ::-1] // 2 + 10), lambda f: f):
         out += [Tick([change(f) for f in t.frames], t.sound, t.captured) for t in ticks]
     return out
 
 
-def test_the_same_is_advised_at_the_same_ticks(browser: Browser, clip: Path) -> None:
+def test_the_same_keyframes_are_advised_at_the_same_ticks(browser: Browser, clip: Path) -> None:
     stream, refresh = (
         SenderStream(StreamConfig(crop="none", keyframe="first")),
         Refresh(Upsampler(device="cpu-fp32"), Interpolator()),
@@ -147,7 +147,7 @@ def test_the_same_is_advised_at_the_same_ticks(browser: Browser, clip: Path) -> 
     wanted: list[int | str | None] = []
     pixels: dict[str, str] = {}
     for number, tick in enumerate(seen(clip)):
-        stream.framing.camera_off = number in (5, 6)  # what was seen before is forgotten
+        stream.framing.camera_off = number in (5, 6)  # earlier pictures are forgotten
         at_ms, bundle = stream.at_ms, stream.bundle(tick)
         keyframes, crop = stream.keyframes, np.zeros((256, 256, 3), np.uint8) if stream.seen is None else stream.seen
         assert keyframes.newest is not None
