@@ -36,12 +36,12 @@ def flow(points: Float32, drawn: Float32) -> Float32:
     return np.stack(near, -1) / (y.T @ x + STILL)[..., None] * (SIDE / 2)
 
 
-def can_be_moved(drawn: FrameInput, frame: FrameInput) -> bool:
+def can_warp(drawn: FrameInput, frame: FrameInput) -> bool:
     """Whether the face's points are known in both frames."""
     return drawn.shape is not None and frame.shape is not None
 
 
-def moved(rgb: UInt8, drawn: FrameInput, frame: FrameInput) -> UInt8:
+def warped_frame(rgb: UInt8, drawn: FrameInput, frame: FrameInput) -> UInt8:
     """The frame (256, 256, 3), warped from ``rgb``, which the network rendered from ``drawn``. Raises ``ValueError`` unless
     the face's points are known in both."""
     if drawn.shape is None or frame.shape is None:

@@ -13,7 +13,7 @@ import numpy as np
 from codec.media.timing import grid
 from codec.media.types import Float32, UInt8
 from receiver.consistency import ConsistencyMeter
-from receiver.motion_compensation import FARTHEST, can_be_moved, moved
+from receiver.motion_compensation import FARTHEST, can_warp, warped_frame
 from receiver.outputs.base import GREY, Output
 from receiver.render import MakeRenderer
 from receiver.tick_decoder import FrameInput, TickOutput, halfway
@@ -120,16 +120,16 @@ class Presenter:
         if time.monotonic() - at > BUSY and self._shown and time.monotonic() - self._shown[-1] < RARER:
             return
         drawn, rgb = min(self._drawn, key=lambda other: abs(other[0].at - frame.at))
-        if can_be_moved(drawn, frame) and abs(drawn.at - frame.at) * 0.02 <= FARTHEST:
+        if can_warp(drawn, frame) and abs(drawn.at - frame.at) * 0.02 <= FARTHEST:
             self._moving = True
-            job = self._pool.submit(moved, rgb, drawn, frame)
-            job.add_done_callback(lambda done: self._call_back(self._show_moved, frame, due, done))
+            job = self._pool.submit(warped_frame, rgb, drawn, frame)
+            job.add_done_callback(lambda done: self._call_back(self._show_warped, frame, due, done))
 
     def _call_back(self, action: Callable[[FrameInput, float, "Future[UInt8]"], None], *arguments: Any) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(action, *arguments)
 
-    def _show_moved(self, frame: FrameInput, due: float, done: "Future[UInt8]") -> None:
+    def _show_warped(self, frame: FrameInput, due: float, done: "Future[UInt8]") -> None:
         self._moving = False
         if not done.cancelled():
             self._show(frame, done.result(), due)

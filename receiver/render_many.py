@@ -97,7 +97,7 @@ class RenderMany:
             ready = [one for one in taken if self._knows(*one)]
             try:
                 if ready:
-                    self._draw(ready)
+                    self._render(ready)
             except Exception as error:  # a GPU may be short of memory for a moment: the next batch may succeed
                 for _, stream, _ in ready:
                     self._failed(stream, error)
@@ -120,7 +120,7 @@ class RenderMany:
             log.error("a frame could not be rendered: %s", error, exc_info=error)
         stream.count.failed += 1
 
-    def _draw(self, ready: list[tuple[int, _Stream, FrameInput]]) -> None:
+    def _render(self, ready: list[tuple[int, _Stream, FrameInput]]) -> None:
         began = time.perf_counter()
         drawn = self._upsampler.step([FrameRequest(n, *f.inputs) for n, _, f in ready])
         seconds, now = time.perf_counter() - began, time.monotonic()

@@ -124,7 +124,7 @@ class Refresh:
         self._next_look = at_ms + self._check_ms
         return self._look(frame, crop, held)
 
-    def _draw(self, keyframe: Keyframe, frame: FrameInput, crop: UInt8) -> float:
+    def _distance_of(self, keyframe: Keyframe, frame: FrameInput, crop: UInt8) -> float:
         """Distance between the frame rendered from this keyframe and the camera's picture."""
         identity = self._identities.pop(keyframe.digest, None) or self._upsampler.identity(keyframe.rgb)
         self._identities[keyframe.digest] = identity
@@ -141,7 +141,7 @@ class Refresh:
             self._held_candidates.clear()
             if self._new_candidate:
                 self._new_candidate = None
-        current = self._draw(using, frame, crop)
+        current = self._distance_of(using, frame, crop)
         doubted = self._upsampler.doubt >= DOUBT
         self.count.looks += 1
         self.count.distance.append(current)
@@ -150,7 +150,7 @@ class Refresh:
             if doubted:  # its earlier results mean nothing now
                 self._held_candidates.pop(other, None)
             candidate = self._held_candidates.setdefault(other, Candidate(held.keyframes[other]))
-            candidate.judged(current, self._draw(candidate.keyframe, frame, crop))
+            candidate.judged(current, self._distance_of(candidate.keyframe, frame, crop))
             if (candidate.looks > 1 or doubted) and candidate.saving > SWITCH:
                 self.count.switched += 1
                 return Advice(slot=other)
@@ -170,7 +170,7 @@ class Refresh:
             points = points_of(crop, self._detector, self._mesh) if self._mesh else None
             self._new_candidate = Candidate(encode_keyframe(crop, self._quality, points=points))
             return self._send(self._new_candidate) if doubted else None
-        candidate.judged(current, self._draw(candidate.keyframe, frame, crop))
+        candidate.judged(current, self._distance_of(candidate.keyframe, frame, crop))
         if candidate.looks >= SEND_LOOKS and candidate.saving > SEND:
             return self._send(candidate)
         if candidate.looks >= LIFE or (candidate.looks >= 2 and candidate.saving < SEND / 2):

@@ -9,7 +9,7 @@ from codec.bundle import Bundle
 from codec.keyframe import Keyframe
 from codec.media.types import UInt8
 from models.runtime.upsampler import Interpolator, Upsampler
-from receiver.motion_compensation import can_be_moved, moved
+from receiver.motion_compensation import can_warp, warped_frame
 from receiver.tick_decoder import FrameInput, TickDecoder
 
 
@@ -41,14 +41,14 @@ def test_a_warped_frame_is_nearer_to_the_rendered_one_than_a_held_frame(
     held, made = [], []
     for (before, rgb), (now, wanted) in zip(rendered_frames[5:-5], rendered_frames[5 + frames :], strict=False):
         held.append(apart(rgb, wanted))
-        made.append(apart(moved(rgb, before, now), wanted))
+        made.append(apart(warped_frame(rgb, before, now), wanted))
     assert len(held) > 30
     assert np.mean(made) < 0.6 * np.mean(held)
 
 
 def test_equal_inputs_leave_the_frame_unchanged(rendered_frames: list[tuple[FrameInput, UInt8]]) -> None:
     frame, rgb = rendered_frames[7]
-    assert np.abs(moved(rgb, frame, replace(frame, number=9)).astype(int) - rgb).max() <= 1
+    assert np.abs(warped_frame(rgb, frame, replace(frame, number=9)).astype(int) - rgb).max() <= 1
 
 
 def test_far_from_the_face_nothing_moves_but_brightness_changes(rendered_frames: list[tuple[FrameInput, UInt8]]) -> None:
@@ -59,7 +59,7 @@ def test_far_from_the_face_nothing_moves_but_brightness_changes(rendered_frames:
     right = replace(there, shape=small + np.array([0.1, 0], np.float32), pictures=frame.pictures + np.float32(0.1))
     wave = 128 + 60 * np.sin((np.arange(512) - 256) * np.pi / 16)  # one period in each pixel of the 8×8 picture
     picture = np.broadcast_to(wave[256:, None], (256, 256, 3)).astype(np.uint8)
-    found = moved(picture, there, right).astype(int)
+    found = warped_frame(picture, there, right).astype(int)
     assert np.abs(found[:8] - 25.5 - picture[:8]).max() <= 2, "the edge must be brighter and stay in place"
     face = found[124:132, 100:156] - 25.5
     assert np.abs(face - wave[256 + 100 - 13 : 256 + 156 - 13, None]).mean() < 6, "the face must be 12.8 pixels further right"
@@ -68,8 +68,8 @@ def test_far_from_the_face_nothing_moves_but_brightness_changes(rendered_frames:
 def test_without_points_no_frame_can_be_warped(rendered_frames: list[tuple[FrameInput, UInt8]]) -> None:
     frame, rgb = rendered_frames[7]
     lost = replace(frame, shape=None)
-    assert can_be_moved(frame, frame)
-    assert not can_be_moved(lost, frame)
-    assert not can_be_moved(frame, lost)
+    assert can_warp(frame, frame)
+    assert not can_warp(lost, frame)
+    assert not can_warp(frame, lost)
     with pytest.raises(ValueError, match="not known"):
-        moved(rgb, frame, lost)
+        warped_frame(rgb, frame, lost)

@@ -197,7 +197,7 @@ def test_later_keyframes_are_scaled_to_a_minute_and_the_first_is_not(data, tmp_p
 
 def test_benchmarks_need_only_what_their_extra_installs():
     """``pip install facewire[bench]`` does not install onnx, which only training needs."""
-    names = ("benchmark", "quality", "keyframe_curve", "contact_sheet", "moved_frames", "refresh_gain", "upsample_split")
+    names = ("benchmark", "quality", "keyframe_curve", "contact_sheet", "warped_frames", "refresh_gain", "upsample_split")
     wanted = "; ".join(f"import bench.picture.{name}" for name in names)
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.modules['onnx'] = None; {wanted}"], capture_output=True, text=True, check=False

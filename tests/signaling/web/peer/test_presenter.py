@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from codec.media.types import UInt8
-from receiver.motion_compensation import moved
+from receiver.motion_compensation import warped_frame
 from receiver.tick_decoder import FrameInput
 from tests.signaling.web.peer.conftest import Browser
 
@@ -50,7 +50,7 @@ def test_warped_frames_agree_with_pythons(browser: Browser, frames: list[UInt8])
         found = bytes(browser.ask("moved", rgba=rgba, drawn=told[0], frame=told[1]))
         picture = np.frombuffer(found, np.uint8).reshape(256, 256, 4)
         assert (picture[..., 3] == 255).all()
-        off = np.abs(picture[..., :3].astype(int) - moved(rgb, a, b))
+        off = np.abs(picture[..., :3].astype(int) - warped_frame(rgb, a, b))
         assert off.mean() < 0.7  # OpenCV rounds positions to 1/32 pixel
         assert off.max() <= 12
 

@@ -1,8 +1,8 @@
 """How good a frame is that the network didn't render, but that was warped from one that it rendered some frames before.
 
-``python -m bench.picture.moved_frames DATA LOSSES OUT.json``: DATA holds dev/*.mp4, LOSSES lpips_alexnet.pth. Two seconds from
+``python -m bench.picture.warped_frames DATA LOSSES OUT.json``: DATA holds dev/*.mp4, LOSSES lpips_alexnet.pth. Two seconds from
 each clip's middle go through the real codec. ``drawn`` is the frame as the network renders it, ``held`` the one from so many
-frames before, unchanged, ``moved`` that one warped (:mod:`receiver.motion_compensation`). Needs the ``bench`` extra.
+frames before, unchanged, ``warped`` that one warped (:mod:`receiver.motion_compensation`). Needs the ``bench`` extra.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from codec.media.files import SourceError
 from codec.media.types import UInt8
 from models.runtime.upsampler import Interpolator, WeightsMissingError
 from models.training.losses import PerceptualDistance
-from receiver.motion_compensation import can_be_moved, moved
+from receiver.motion_compensation import can_warp, warped_frame
 
 APART = (1, 2, 3, 4, 5, 8, 12, 25)
 """Distances, in frames, between the rendered frame and the one warped from it."""
@@ -37,10 +37,10 @@ def judge(sent: Sent, drawn: dict[int, UInt8], apart: int, perceptual: Perceptua
     rows = []
     for n in list(drawn)[apart::3]:
         before, now = sent.frames[n - apart], sent.frames[n]
-        if not can_be_moved(before, now):
+        if not can_warp(before, now):
             continue
         base = drawn[n - apart]
-        ways = {"drawn": drawn[n], "held": base, "moved": moved(base, before, now)}
+        ways = {"drawn": drawn[n], "held": base, "warped": warped_frame(base, before, now)}
         truth = to_tensor([sent.truth[n]])
         with torch.no_grad():
             rows.append(
@@ -54,7 +54,7 @@ def table(found: dict[int, dict[str, Row]]) -> str:
     """Markdown, one row for each distance."""
     lines = ["| frames apart | rendered | warped | held |", "|---:|---|---|---|"]
     for apart, ways in found.items():
-        cells = [f"{ways[k]['psnr']:.2f} dB, {ways[k]['lpips']:.3f}" for k in ("drawn", "moved", "held")]
+        cells = [f"{ways[k]['psnr']:.2f} dB, {ways[k]['lpips']:.3f}" for k in ("drawn", "warped", "held")]
         lines.append(f"| {apart} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace, write: Callable[[str], object]) -> None:
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
     """The command line. Returns 0, or 1 after one line on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m bench.picture.moved_frames", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m bench.picture.warped_frames", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("losses", type=Path)
     parser.add_argument("out", type=report_file)
