@@ -29,9 +29,9 @@ class QueueWatch:
         self._fastest, self._trip = (float("inf"), 0.0), (0.0, 0.0)
         self._round_trips: deque[float] = deque(maxlen=AGREE)
         self._known, self.filling = 0.0, False
-        self.deep = False
+        self.confirmed = False
         """Whether a queue builds up and the network's own round trip is long, too: otherwise the peer's machine may be busy."""
-        self.clear = False
+        self.known_empty = False
         """Whether it is known that no queue builds up; where nothing is reported, the network's own round trip decides."""
 
     def report(self, round_trip: float | None, now: float, trip: float = 0.0) -> bool:
@@ -52,12 +52,12 @@ class QueueWatch:
         known = len(self._round_trips) == AGREE
         self.filling = known and min(self._round_trips) - fastest > QUEUE
         late = trip - self._trip[0] > QUEUE
-        self.deep = self.filling and late
-        self.clear = not self.filling and not late and (known or now - self._known > STALE)
+        self.confirmed = self.filling and late
+        self.known_empty = not self.filling and not late and (known or now - self._known > STALE)
         return self.filling
 
     def restarted(self, now: float = 0.0, trip: float = 0.0) -> None:
         """A new connection has another round trip. ``trip``: the network's own at its fastest so far; 0 where unknown."""
         self._fastest, self._trip, self._known = (float("inf"), 0.0), (trip, now), now
-        self.filling = self.deep = self.clear = False
+        self.filling = self.confirmed = self.known_empty = False
         self._round_trips.clear()

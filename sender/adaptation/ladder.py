@@ -87,8 +87,8 @@ class Ladder:
         after a step up the one below."""
         return self.steps[self.at - (self._climbed and now - self._changed < GOOD)]
 
-    def report(self, loss: float, filling: bool, now: float, deep: bool = False, clear: bool = True) -> bool:
-        """The peer recently lost the share ``loss`` (0..1) of bundles; ``filling``, ``deep`` and ``clear``: see
+    def report(self, loss: float, filling: bool, now: float, confirmed: bool = False, known_empty: bool = True) -> bool:
+        """The peer recently lost the share ``loss`` (0..1) of bundles; ``filling``, ``confirmed`` and ``known_empty``: see
         :class:`sender.adaptation.congestion.QueueWatch`. Returns whether the step has changed."""
         if now - self._changed < SETTLE:
             self._good_since = now
@@ -97,8 +97,8 @@ class Ladder:
         # Below the usual step only a queue counts, not loss: a lost message there costs two bundles.
         if filling or (usual and loss > LOSS_HIGH):
             self._good_since = now
-            return self._down(filling, deep, now)
-        if (loss > LOSS_SOME) if usual else not clear:
+            return self._down(filling, confirmed, now)
+        if (loss > LOSS_SOME) if usual else not known_empty:
             self._good_since = now
         if self.at + 1 < len(self.steps) and now - self._good_since >= self._patience:
             self.at, self._changed, self._climbed, self._good_since = self.at + 1, now, True, now
@@ -107,11 +107,11 @@ class Ladder:
             self._patience, self._climbed = GOOD, False
         return False
 
-    def _down(self, filling: bool, deep: bool, now: float) -> bool:
+    def _down(self, filling: bool, confirmed: bool, now: float) -> bool:
         if self._climbed and now - self._changed <= FAILED:
             self._patience = min(GOOD_MAX, self._patience * RARER)
         self._climbed = False
-        lowest = 0 if deep and self._pairs else USUAL
+        lowest = 0 if confirmed and self._pairs else USUAL
         if self.at <= lowest:
             return False
         most = self.step.kbps * (DRAIN if filling else 1)

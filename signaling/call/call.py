@@ -295,7 +295,7 @@ class Call:
         loss, filling = report.loss / 255, self._queue.report(None if sent is None else now - sent, now, trip)
         if self.ladder:
             self.ladder.takes_pairs(self.peer is not None and self._takes_pairs is self.peer)
-            self.ladder.report(loss, filling, now, self._queue.deep, self._queue.clear)
+            self.ladder.report(loss, filling, now, self._queue.confirmed, self._queue.known_empty)
         if self.stream:
             # In pairs the same packet would carry the sound twice.
             self.stream.redundant = self._redundancy.report(loss, filling or self._paired, now)

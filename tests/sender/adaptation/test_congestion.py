@@ -28,9 +28,9 @@ def test_a_queue_full_from_the_beginning_is_detected_by_the_networks_round_trip(
     watch.restarted(0.0, trip=0.1)
     full = [watch.report(1.8, i * 0.2, trip=1.6) for i in range(10)]
     assert full == [False] * (AGREE - 1) + [True] * (11 - AGREE)
-    assert (watch.deep, watch.clear) == (True, False)
+    assert (watch.confirmed, watch.known_empty) == (True, False)
     assert not any(watch.report(0.45, 2 + i * 0.2, trip=0.12) for i in range(5))
-    assert (watch.deep, watch.clear) == (False, True)
+    assert (watch.confirmed, watch.known_empty) == (False, True)
 
 
 def test_a_slower_network_is_not_taken_for_a_queue_for_ever():
@@ -38,7 +38,7 @@ def test_a_slower_network_is_not_taken_for_a_queue_for_ever():
     watch.restarted(0.0, trip=0.05)
     told = [watch.report(1.1, i * 0.2, trip=0.6) for i in range(round(FORGET_TRIP * 6))]
     assert told[10]
-    assert watch.clear
+    assert watch.known_empty
     assert not told[-1]
 
 
@@ -46,22 +46,22 @@ def test_late_reports_of_a_busy_machine_are_not_a_deep_queue():
     watch = QueueWatch()
     for i in range(10):
         watch.report(0.3 if i < 5 else 1.5, i * 0.2, trip=0.1 + 0.02 * (i % 2))
-    assert (watch.filling, watch.deep, watch.clear) == (True, False, False)
+    assert (watch.filling, watch.confirmed, watch.known_empty) == (True, False, False)
 
 
 def test_without_reports_the_networks_round_trip_shows_that_no_queue_fills():
     watch = QueueWatch()
     watch.restarted(10.0, trip=0.1)
     watch.report(None, 10.2, trip=0.1)
-    assert not watch.clear, "it is too soon to be sure"
+    assert not watch.known_empty, "it is too soon to be sure"
     watch.report(None, 10.1 + STALE, trip=0.6)
-    assert not watch.clear
+    assert not watch.known_empty
     watch.report(None, 10.3 + STALE, trip=0.1)
-    assert watch.clear
+    assert watch.known_empty
     feed(watch, [0.3] * AGREE, start=20.0)
-    assert watch.clear
+    assert watch.known_empty
     watch.restarted(30.0)
-    assert not watch.clear
+    assert not watch.known_empty
 
 
 def test_lost_reports_change_nothing():

@@ -107,9 +107,9 @@ def thin(ladder, seconds, start=0.0, **report):
 
 def test_below_the_usual_step_bundles_are_paired_if_the_peer_accepts_pairs():
     ladder = Ladder()
-    assert thin(ladder, 10, deep=True, clear=False) == []
+    assert thin(ladder, 10, confirmed=True, known_empty=False) == []
     ladder.takes_pairs(True)
-    assert thin(ladder, 10, start=10, deep=True, clear=False) == [0]
+    assert thin(ladder, 10, start=10, confirmed=True, known_empty=False) == [0]
     assert ladder.step.paired
     ladder.takes_pairs(False)
     assert ladder.step == STEPS[USUAL]
@@ -118,7 +118,7 @@ def test_below_the_usual_step_bundles_are_paired_if_the_peer_accepts_pairs():
 def test_a_new_connection_starts_at_the_usual_step():
     ladder = Ladder()
     ladder.takes_pairs(True)
-    thin(ladder, 60, deep=True, clear=False)
+    thin(ladder, 60, confirmed=True, known_empty=False)
     assert ladder.at == 0
     ladder.restarted(60.0)
     assert ladder.step == STEPS[USUAL]
@@ -127,16 +127,16 @@ def test_a_new_connection_starts_at_the_usual_step():
 def test_neither_a_busy_machine_nor_loss_leads_to_pairs():
     ladder = Ladder()
     ladder.takes_pairs(True)
-    assert thin(ladder, 20, deep=False, clear=False) == []
+    assert thin(ladder, 20, confirmed=False, known_empty=False) == []
     assert drive(ladder, 20, start=20, loss=0.5) == []
 
 
 def test_pairs_are_kept_until_the_queue_is_known_to_be_empty_despite_loss():
     ladder = Ladder()
     ladder.takes_pairs(True)
-    thin(ladder, 5, deep=True, clear=False)
+    thin(ladder, 5, confirmed=True, known_empty=False)
     for i in range(200):
-        assert not ladder.report(0.0, False, 5 + i * 0.2, clear=False)  # nothing is known
+        assert not ladder.report(0.0, False, 5 + i * 0.2, known_empty=False)  # nothing is known
     (up, at), *_ = drive(ladder, 20, start=50, loss=0.3)
     assert (at, up < 50 + GOOD + 1) == (USUAL, True)
 
@@ -146,5 +146,5 @@ def test_the_usual_step_is_tried_rarely_on_a_link_that_cannot_carry_it():
     ladder.takes_pairs(True)
     for i in range(5 * 600):
         full = ladder.at == USUAL
-        climbs += ladder.report(0.0, full, i * 0.2, deep=full, clear=not full) and ladder.at == USUAL
+        climbs += ladder.report(0.0, full, i * 0.2, confirmed=full, known_empty=not full) and ladder.at == USUAL
     assert 2 < climbs < 600 / GOOD_MAX + 4

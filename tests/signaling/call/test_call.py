@@ -109,7 +109,7 @@ async def test_pairs_are_sent_only_to_a_peer_that_accepts_them_and_not_to_the_ne
     await call._on_control(one, Hello(pairs=True).pack())
     call._reported(Report(1))
     for i in range(20):
-        ladder.report(0.0, True, i * 0.2, deep=True, clear=False)
+        ladder.report(0.0, True, i * 0.2, confirmed=True, known_empty=False)
     assert call._paired
     call.link.peer = other  # nothing is known of this peer yet
     assert not call._paired

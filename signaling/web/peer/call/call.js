@@ -468,7 +468,7 @@ export class Call {
     const sent = this.#sentAt.get(newest);
     this.#sentAt.delete(newest);
     const filling = this.#queue.report(sent === undefined ? null : now() - sent, now(), this.#link?.roundTrip);
-    this.#ladder.report(loss / 255, filling, now(), this.#queue.deep, this.#queue.clear);
+    this.#ladder.report(loss / 255, filling, now(), this.#queue.confirmed, this.#queue.knownEmpty);
     this.#sender.postMessage({ kind: "acknowledged", number: newest });
     const { tickMode, bitrate, paired } = this.#ladder.step;
     this.#want({ redundant: this.#redundancy.report(loss / 255, filling || paired, now()), tickMode, bitrate });

@@ -42,9 +42,9 @@ export class QueueWatch {
   #known = 0;
   filling = false;
   /** Whether a queue fills and ICE's round trip is late, too: otherwise the peer's machine may just be busy. */
-  deep = false;
+  confirmed = false;
   /** Whether it is known that no queue fills; without reports ICE's round trip suffices. */
-  clear = false;
+  knownEmpty = false;
 
   /**
    * `way`: seconds from sending a bundle to the report about it; null if unknown, which adds nothing new. `trip`: the
@@ -67,8 +67,8 @@ export class QueueWatch {
     const known = this.#ways.length === 3;
     this.filling = known && Math.min(...this.#ways) - fastest > QUEUE;
     const late = trip - bare > QUEUE;
-    this.deep = this.filling && late;
-    this.clear = !this.filling && !late && (known || now - this.#known > 5);
+    this.confirmed = this.filling && late;
+    this.knownEmpty = !this.filling && !late && (known || now - this.#known > 5);
     return this.filling;
   }
 
@@ -78,7 +78,7 @@ export class QueueWatch {
     this.#trip = { fastest: trip, at: now };
     this.#known = now;
     this.#ways = [];
-    this.filling = this.deep = this.clear = false;
+    this.filling = this.confirmed = this.knownEmpty = false;
   }
 }
 
@@ -116,22 +116,22 @@ export class Ladder {
   }
 
   /**
-   * The peer recently lost the share `loss` (0..1) of bundles; `filling`, `deep`, `clear`: as in {@link QueueWatch}.
+   * The peer recently lost the share `loss` (0..1) of bundles; `filling`, `confirmed`, `knownEmpty`: as in {@link QueueWatch}.
    * @param {number} loss
    * @param {boolean} filling
    * @param {number} now
-   * @param {boolean} deep
-   * @param {boolean} clear
+   * @param {boolean} confirmed
+   * @param {boolean} knownEmpty
    */
-  report(loss, filling, now, deep = false, clear = true) {
+  report(loss, filling, now, confirmed = false, knownEmpty = true) {
     const usual = this.#at >= USUAL;
     if (now - this.#changed < 2) {
       this.#goodSince = now;
     } else if (filling || (loss > 0.1 && usual)) {
       this.#goodSince = now;
-      this.#down(filling, now, deep);
+      this.#down(filling, now, confirmed);
     } else {
-      if (usual ? loss > 0.03 : !clear) this.#goodSince = now;
+      if (usual ? loss > 0.03 : !knownEmpty) this.#goodSince = now;
       if (this.#at + 1 < this.#steps.length && now - this.#goodSince >= this.#patience) {
         this.#at += 1;
         [this.#changed, this.#climbed, this.#goodSince] = [now, true, now];
@@ -141,11 +141,11 @@ export class Ladder {
     }
   }
 
-  /** @param {boolean} filling @param {number} now @param {boolean} deep */
-  #down(filling, now, deep) {
+  /** @param {boolean} filling @param {number} now @param {boolean} confirmed */
+  #down(filling, now, confirmed) {
     if (this.#climbed && now - this.#changed <= 60) this.#patience = Math.min(80, this.#patience * 4);
     this.#climbed = false;
-    const lowest = deep && this.pairs ? 0 : USUAL;
+    const lowest = confirmed && this.pairs ? 0 : USUAL;
     if (this.#at <= lowest) return;
     const most = kbpsOf(this.step) * (filling ? 0.75 : 1);
     const carried = this.#steps.slice(0, this.#at).flatMap((step, i) => (kbpsOf(step) <= most ? [i] : []));

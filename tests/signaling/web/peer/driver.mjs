@@ -235,7 +235,7 @@ const requests = {
         ladder.pairs = pairs;
       }
       const filling = queue.report(way, now, newest);
-      ladder.report(loss, filling, now, queue.deep, queue.clear);
+      ladder.report(loss, filling, now, queue.confirmed, queue.knownEmpty);
       const { tickMode, bitrate, paired } = ladder.step;
       return [filling, tickMode, bitrate, redundancy.report(loss, filling || paired, now), paired, ladder.proven(now)];
     });

@@ -145,7 +145,7 @@ def test_the_sender_adapts_as_in_python(browser: Browser) -> None:
                 redundancy.restarted()
                 ladder.restarted(now)
             filling = queue.report(way, now, newest)
-            ladder.report(loss, filling, now, queue.deep, queue.clear)
+            ladder.report(loss, filling, now, queue.confirmed, queue.known_empty)
             step = ladder.step
             steps.add(step)
             twice = redundancy.report(loss, filling or step.paired, now)
