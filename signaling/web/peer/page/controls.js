@@ -14,6 +14,9 @@ const SAID = {
   small: ["The face is shown", "The 8×8 pixels are shown"],
 };
 
+/** Where the browser keeps whether the keys are on. */
+const SHORTCUTS = "facewire.shortcuts";
+
 /** What counts as touching the page, so that it may play sound; a screen reader may send only the click. */
 export const TOUCHES = ["pointerdown", "click", "keydown"];
 
@@ -29,15 +32,42 @@ export function steer(actions, refresh) {
   const panel = byId("panel");
   const all = { ...actions, devices: () => togglePanel(panel, refresh) };
   for (const [id, action] of Object.entries(all)) byId(id).addEventListener("click", action);
+  const shortcuts = shortcutSwitch();
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !panel.hidden) return all.devices();
     const id = KEYS[event.key.toLowerCase()];
     const writing = event.target instanceof Element && event.target.closest("input, select, textarea");
-    if (!id || writing || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (!id || !shortcuts.checked || writing || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
     if (byId(id).disabled || !byId(id).offsetParent) return;
     event.preventDefault();
     all[/** @type {keyof typeof all} */ (id)]();
   });
+}
+
+/**
+ * The checkbox that turns the keys off: speech input types letters that nobody meant (WCAG 2.1, criterion 2.1.4).
+ * @returns {HTMLInputElement}
+ */
+function shortcutSwitch() {
+  const box = byId("shortcuts");
+  try {
+    box.checked = localStorage.getItem(SHORTCUTS) !== "off";
+  } catch {} // storage is blocked: the choice lasts as long as the page
+  const apply = () => {
+    document.body.dataset.shortcuts = box.checked ? "on" : "off";
+    for (const [key, id] of Object.entries(KEYS)) {
+      if (box.checked) byId(id).setAttribute("aria-keyshortcuts", key);
+      else byId(id).removeAttribute("aria-keyshortcuts");
+    }
+  };
+  box.addEventListener("change", () => {
+    apply();
+    try {
+      localStorage.setItem(SHORTCUTS, box.checked ? "on" : "off");
+    } catch {} // as above
+  });
+  apply();
+  return box;
 }
 
 /** @param {HTMLElement} panel @param {() => Promise<void>} refresh */
