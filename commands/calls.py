@@ -85,7 +85,7 @@ def _session(
     session = Session(config)
     session.on_page = on_page
     session.on_safety = lambda code: say(f"safety code: {code}")
-    session.on_joined = lambda: say(f"link for the other side: {call_link(config.server, room, config.access)}")
+    session.on_joined = lambda: say(f"link for the other person: {call_link(config.server, room, config.access)}")
     if errors.is_terminal and not json:
         say("loading the networks and joining the room")
     figures = asyncio.run(session.run())

@@ -23,7 +23,7 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1)] = None, batch: Annotated[int | None, typer.Option(min=1)] = None,
     rate: Annotated[float | None, typer.Option(min=1e-9, help="Learning rate.")] = None,
     sync: Annotated[Path | None, typer.Option(help="Lip-sync expert, for call's audio encoder and for the loss L_sync.")] = None,
-    reproduce: Annotated[bool, typer.Option("--reproduce", help="All stages with which the shipped weights are made.")] = False,
+    reproduce: Annotated[bool, typer.Option("--reproduce", help="All stages of the recipe that run on a CPU, in order.")] = False,
     loaders: Annotated[int, typer.Option(min=0, help="Processes that read shards.")] = 8,
     start: Annotated[Path | None, typer.Option(
         "--from", help="Start from a checkpoint, or from a folder of ONNX weights such as models/weights.",

@@ -135,7 +135,7 @@ async def run_lobby(
         session.on_safety = lambda code: say(f"safety code: {code}")
         session.config = replace(own, room=wish.room, server=server, access=access, page_port=page_port)
         try:
-            say(f"link for the other side: {call_link(server, wish.room, access)}")
+            say(f"link for the other person: {call_link(server, wish.room, access)}")
             on_figures(await session.run())
             ended = "The call has ended."
         except (SignalingError, PeerError) as error:

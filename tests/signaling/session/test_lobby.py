@@ -93,7 +93,7 @@ async def test_a_failed_call_is_reported_and_the_lobby_returns():
                     continue
         assert "could not be made" in told
         assert len(said) == 2
-        assert said[0].startswith("link for the other side: http://localhost:")
+        assert said[0].startswith("link for the other person: http://localhost:")
         assert said[0].endswith("/call/blue-1")
         assert said[1] == told
         assert pages == [url + "/"]
