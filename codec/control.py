@@ -2,8 +2,8 @@
 for the bytes.
 
 A message of a type that this version does not know parses as None, so that versions can differ.
-Keyframes are sent here in chunks. Each is first offered by its digest: a peer that has it in its
-cache answers "have", and the transfer is skipped.
+Keyframes are sent here in chunks. A keyframe is first offered by its digest: a peer that has it in
+its cache answers "have", and the transfer is skipped.
 """
 
 import hashlib

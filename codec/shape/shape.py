@@ -46,7 +46,7 @@ class Shape:
 
 
 def interpolate(before: np.ndarray, end: np.ndarray, count: int = BETWEEN + 1) -> Int32:
-    """Coefficients (count, 16) interpolated from one tick's end to the next, the last row; in integers, halves rounded up."""
+    """Coefficients (count, 16) interpolated between two ticks' ends, the later in the last row; integers, halves rounded up."""
     share = np.arange(1, count + 1)[:, None]
     return ((before * (count - share) * 2 + end * share * 2 + count) // (2 * count)).astype(np.int32)
 
@@ -161,7 +161,7 @@ class ShapeDecoder:
 
 def frames_of(shape: Shape, before: Shape | None, count: int) -> Int32:
     """Coefficients (count, 16) of a tick's frames, its end last. ``before``: the shape at the end of the
-    tick before, None where it is not known; the face then keeps its position at the end."""
+    tick before, None where it is not known; the face is then held where it is at the end."""
     start = before.end if before is not None and before.slot == shape.slot else shape.end
     frames = interpolate(start, shape.end, count)
     if count == BETWEEN + 1 and len(shape.between):

@@ -122,7 +122,7 @@ def as_bt601(frame: av.VideoFrame, to_rgb: Scaler) -> av.VideoFrame:
 
 
 def _frames(path: Path, writer: CacheWriter, most: int) -> int:
-    """Write a clip's first pictures, at most ``most``; returns how many there are."""
+    """Write a clip's first pictures, at most ``most``; returns how many were written."""
     rgb24, yuv, count = Scaler(), Scaler("yuv420p"), 0
     with av.open(str(path), metadata_errors="replace") as container:
         for frame in islice(container.decode(video=0), most):

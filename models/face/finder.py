@@ -34,9 +34,10 @@ SURE = 1 / 4
 """Height of a face over the picture's longer side below which a second detection confirms and
 measures it."""
 PROBABLE = 0.5
-"""Probability that the face mesh must give to a new face of which the detector is not certain."""
+"""Probability that the face mesh must give to a new face found in a tile, or of which the detector is not certain."""
 CERTAIN = 0.8
-"""The detector's score from which a face needs no confirmation by the mesh; of a small face, the score of the closer look."""
+"""The detector's score from which a face found in the whole picture needs no confirmation by the mesh; of a small face, the
+score of the closer look."""
 SAME = 0.4
 """Two detections that overlap by more than this share of the smaller one are one face."""
 
@@ -65,8 +66,9 @@ Tile = tuple[int, int, int]
 
 def tiles(width: int, height: int, smallest: float) -> list[Tile]:
     """Parts of the picture, from the largest size down to the one in which BlazeFace sees a face of
-    ``smallest`` pixels; every such face lies wholly in one of them. None where the whole picture
-    suffices. In each size the middle, where people sit, comes first."""
+    ``smallest`` pixels; every face from that height up to those found in the whole picture lies wholly in
+    one of them. None where the whole picture suffices. In each size the middle, where people sit, comes
+    first."""
     out: list[Tile] = []
     side = max(width, height)
     while side > 1.25 * TILE * smallest:

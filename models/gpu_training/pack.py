@@ -21,7 +21,7 @@ from models.training.trainer import SHAPE
 from models.whole_file import write_whole
 
 MOST = 60_000_000
-"""Largest size of a piece, in bytes."""
+"""Largest size of a piece, in bytes; only a single file that is larger exceeds it."""
 VGG_LAYERS = 23
 """Convolutions up to relu4_3: the loss looks no deeper."""
 

@@ -89,7 +89,7 @@ class VisualEncoder(nn.Module):
 
 
 LEAK = 0.1
-"""Negative slope of the audio encoder's units. Without one, all units of a layer died at a high learning rate."""
+"""Slope of the audio encoder's units below zero. Without one, all units of a layer died at a high learning rate."""
 
 
 class AudioEncoder(nn.Module):
@@ -322,8 +322,8 @@ class FaceUpsamplerNet(nn.Module):
         self, parts: tuple[Tensor, ...], pictures: Tensor, mel: Tensor, detail: Tensor | None = None, still: bool = False,
         shape: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-        """(picture before :func:`finished`, warped keyframe with light; the sent picture minus its means
-        before the light (N, 3, 8, 8), mask and F_int at 64×64).
+        """(picture before :func:`finished`, warped keyframe with light; the sent picture minus the
+        warped keyframe's means without light (N, 3, 8, 8), mask and F_int at 64×64).
 
         ``detail``: see :class:`CoarsePredictor`. ``still``: without motion, to measure what motion adds.
         """

@@ -2,7 +2,7 @@
 256×256 (section 3.1.3).
 
 The units are those of Deep Back-Projection Networks (Haris, Shakhnarovich, Ukita, CVPR 2018), dense
-version: each unit takes all earlier features of its resolution, and the output is made from all
+version: each unit takes all earlier features of its input's resolution, and the output is made from all
 enlarged features. The paper doesn't say how 32× is reached; a single projection by 32 would need 36×36
 kernels, so three stages are chained: ×4, ×4, ×2.
 """

@@ -65,7 +65,7 @@ class ClipWriter:
         return np.stack(self._points).astype(np.float16)
 
     def finish(self) -> tuple[bytes, npt.NDArray[np.int16], float]:
-        """MP4, landmark boxes (frames, 4, 4), and the share of the detections that found a face."""
+        """MP4, landmark boxes (frames, 4, 4), and the share of the detections in which the mesh found a face."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
         boxes = spread(self.frames, self._looked, self._found)

@@ -64,7 +64,7 @@ def load_score(path: Path) -> ScoreClip:
 def best_offset(distances: npt.NDArray[np.floating]) -> Sync:
     """Distances (n, n) of window ``i`` from sound ``j`` → the offset j − i with the smallest mean
     distance, and its confidence."""
-    # Only offsets that a quarter of the windows have: a mean of two or three would be chance.
+    # Only offsets that at least a quarter of the windows have: a mean of two or three would be chance.
     reach = min(REACH, 3 * len(distances) // 4)
     means = np.array([np.diagonal(distances, offset).mean() for offset in range(-reach, reach + 1)])
     offset, confidence = nearest(means)

@@ -33,8 +33,8 @@ STAGES = {
 without one. The steps are about those of the shipped weights' training on CPUs, which was in
 sessions with pauses (models/weights/README.md)."""
 FURTHER = Stage("further", 256, 600, 16, 1.5e-4, 14.0, 128, 0.5, batches=4, deformed=True)
-"""Not part of the recipe: continues the training of weights made with a GPU's large batches, which small batches
-would unlearn."""
+"""Not part of the recipe: continues the training of weights made with a GPU's large batches. Small batches would
+unlearn what those taught."""
 
 
 def before(stage: str) -> str | None:

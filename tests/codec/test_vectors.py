@@ -160,7 +160,7 @@ def test_the_vector_uses_every_part_of_the_syntax(data: bytes, expected: dict[st
 
 
 def test_the_second_decoder_agrees(expected: dict[str, Any]) -> None:
-    """It runs as a separate program that cannot import the codec."""
+    """It runs as a separate program that does not use the codec."""
     command = [sys.executable, "-I", str(VECTORS / "decode.py"), str(VECTORS / "moving-face.fw")]
     lines = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
     for line, picture in zip(lines, expected["pictures"], strict=True):

@@ -81,7 +81,7 @@ def test_the_command_reports_errors(tmp_path, capsys, monkeypatch):
     for words, told in ((["train", str(tmp_path), str(tmp_path)], "piece-0.tar"), (["rates"], "no CUDA GPU")):
         if words == ["rates"] and torch.cuda.is_available():
             continue
-        monkeypatch.setattr("sys.argv", ["lease", *words])
+        monkeypatch.setattr("sys.argv", ["gpu_training", *words])
         with pytest.raises(SystemExit) as stopped:
             main()
         assert stopped.value.code == 1

@@ -21,7 +21,7 @@ from models.runtime.mel import BANDS
 FRAMES = 70
 BOXES = [[90, 150, 160, 190], [105, 90, 150, 150], [70, 80, 186, 110], [70, 60, 186, 80]]
 LATE, FOREIGN, SILENT = "2.mp4", "5.mp4", "7.mp4"
-"""A clip whose sound is three frames late, one with another clip's sound, one without sound."""
+"""A clip whose sound is three frames late, one with sound that is not its own, one with silence."""
 SYNC_CONFIG = SyncConfig(steps=60, width=4, batch=4, length=24, rate=5e-3, threads=1)
 LIPS_CONFIG = LipsConfig(steps=150, batch=8, length=24, folds=2, rounds=1, least_confidence=0.1)
 

@@ -136,7 +136,7 @@ def test_a_signal_is_handled_after_another_thread_released_a_network():
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr[-2000:]
 
 
-def test_a_network_names_the_weights_that_it_was_made_from(tmp_path):
+def test_a_network_names_the_weights_that_it_was_made_for(tmp_path):
     shipped = weights_folder()
     assert made_from(shipped / "step-int8.onnx", shipped / "step.onnx")
     assert made_from(shipped / "step-small-int8.onnx", shipped / "identity.onnx")

@@ -88,7 +88,7 @@ export class Upsampler {
   }
 }
 
-/** Pictures at 5 FPS → 25 FPS (paper section 3.3). */
+/** Pictures at 5 FPS → 25 FPS (paper section 3.2). */
 export class Interpolator {
   #network;
 
