@@ -113,7 +113,7 @@ class TickDecoder:
 
     @property
     def pausing(self) -> bool:
-        """Whether the next tick has no bundle, as the bundle before signalled."""
+        """Whether the next tick may have no bundle, as the bundle before signalled."""
         return self._pausing
 
     def set_keyframe(self, slot: int, thumbnail: UInt8, points: Float32 | None = None) -> None:

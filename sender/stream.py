@@ -138,7 +138,7 @@ class SenderStream:
             self.keyframes.candidate(crop)
 
     def choose_early(self) -> None:
-        """Choose the keyframe now if enough candidates showed a face before the stream started."""
+        """Choose the keyframe now if enough candidates were seen before the stream started and one shows a face."""
         if not self.framing.hidden:
             self.keyframes.choose_early()
 

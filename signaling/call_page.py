@@ -37,7 +37,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The policy of the other pages, which also allows blob: images, WebAssembly, and workers from this server."""
+"""The other pages' policy, extended by blob: images, WebAssembly, and workers from this server."""
 PAGE = "call.html"
 FOR_EVER = "public, max-age=31536000, immutable"
 PIECE = 65_536

@@ -80,8 +80,8 @@ class UdpRelay:
     def __init__(self, impairment: Impairment, seed: int = 0) -> None:
         self.impairment, self.count, self.blocked = impairment, RelayCount(), False
         self.on_datagram: Callable[[str, bytes], object] = lambda kind, data: None
-        """Called with the receiving side (``offer`` or ``answer``: what that side sent) and the datagram,
-        before anything happens to it."""
+        """Called with the side that a datagram is for (``offer``: the side that made the offer, ``answer``: the other) and the
+        datagram, before anything happens to it."""
         self._random = random.Random(seed)
         self._losing: dict[str, bool] = {}
         self._busy: dict[str, float] = {}

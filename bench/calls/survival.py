@@ -43,7 +43,7 @@ LIGHT = 22.0
 """Seconds after which everything passes again."""
 SECONDS = 30.0
 LONG = 2.0
-"""Seconds for which neither sound nor picture of a call should be interrupted."""
+"""Neither sound nor picture of a call should be interrupted for longer than this, in seconds."""
 
 KEYS = ("first_sound_s", "sound_gap_s", "first_picture_s", "picture_gap_s")
 

@@ -1,4 +1,4 @@
-"""A face that changes in front of the page's camera gets another keyframe, sent between the bundles."""
+"""A face that changes in front of the page's camera gets another keyframe, sent together with the bundles."""
 
 import asyncio
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def film() -> Iterator[UInt8]:
 
 
 async def test_a_face_that_changes_gets_another_keyframe(server: str, tmp_path: Path) -> None:
-    # Silence leaves bandwidth for a keyframe between the bundles.
+    # Silence leaves bandwidth for a keyframe beside the bundles.
     options = await asyncio.to_thread(lambda: devices(tmp_path, film(), np.zeros(16_000, np.float32)))
     player = Player(NullRenderer, Interpolator(), [])
     keyframes = player.decoder.pictures.references.keyframes

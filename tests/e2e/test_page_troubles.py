@@ -137,7 +137,7 @@ async def test_devices_are_used_once_they_are_plugged_in(server: str, tmp_path: 
         bundles = await joined(stack, server, "bare")
         assert await browser.run(TROUBLE) == "No camera: there is none. No microphone: there is none."
         await until(lambda: bundles and bundles[-1].muted and bundles[-1].face in (Face.NONE, *NO_CAMERA), LONG)
-        assert await browser.run("return window.asked") == ["audio,video", "video", "audio"], "they must be requested together"
+        assert await browser.run("return window.asked") == ["audio,video", "video", "audio"], "one request for both, then each"
         await browser.run(PLUGGED)
         await until(lambda: browser.run(f"return !(() => {{ {TROUBLE} }})()"), LONG, 0.2)
         await until(lambda: not bundles[-1].muted and bundles[-1].face == Face.TRACKED, LONG)

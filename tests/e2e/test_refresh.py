@@ -1,8 +1,8 @@
-"""A face that changes during a call gets another keyframe, sent between the bundles and within the
-rate limit; when the face changes back, the first keyframe is used again.
+"""A face that changes during a call gets another keyframe, sent together with the bundles and within
+the rate limit; when the face changes back, the first keyframe is used again.
 
-Two real peers over a real signaling server. The source waits until the mirror has rendered each
-tick, so that on a slow machine the call takes longer but has the same course. The receiver renders
+Two real peers over a real signaling server. The source waits for the mirror, so that no look is
+skipped: on a slow machine the call takes longer but has the same course. The receiver renders
 nothing, because that is not tested here.
 """
 
@@ -43,7 +43,7 @@ def parts() -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
 
 
 class Waiting:
-    """A source of the light and dark parts in turn; each tick waits until the mirror has judged the one before."""
+    """A source of the light and dark parts in turn; each tick waits until the mirror has taken up the one before."""
 
     live, tick_ms = False, 200
 

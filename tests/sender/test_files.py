@@ -90,7 +90,7 @@ def test_bits_are_counted_as_the_paper_counts(encoded: tuple[Path, Path], tmp_pa
     assert count.bpp_video < 0.0012
     assert told.lowres_psnr_db > 45
     assert told.frames == round(frames)
-    assert told.faceless_frames == 0  # faces were not detected
+    assert told.faceless_frames == 0  # with crop="none" no face is looked for
 
 
 def test_a_truncated_file_is_decoded_up_to_its_end_and_reported(encoded: tuple[Path, Path], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ export class Sound {
   #waited = 0;
   #sink = "";
 
-  /** `element`: an audio element, for browsers that can choose loudspeakers only for one. `needsTouch(yes)` is called with
+  /** `element`: an audio element, for browsers that can choose loudspeakers only for that. `needsTouch(yes)` is called with
    * whether the browser requires a touch of the page before it plays sound. */
   constructor(element, needsTouch) {
     this.#element = element;

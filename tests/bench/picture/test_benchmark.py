@@ -62,7 +62,7 @@ def test_facewire_is_compared_with_the_best_rival():
     assert "dists" not in found
 
 
-def test_the_rival_shown_next_to_facewire_is_the_nearest_in_rate():
+def test_the_rival_shown_next_to_facewire_is_the_best_near_its_rate_else_the_cheapest():
     cheap, near, dear = (point("av1", str(r), r, lpips=v, psnr=0) for r, v in ((0.5, 0.4), (1.2, 0.3), (1.3, 0.1)))
     assert nearest_rival([cheap, near, dear], 1.0) is near
     assert nearest_rival([dear, near], 0.1) is near

@@ -24,7 +24,7 @@ def test_best_person_first_and_their_worst_frame_on_the_right():
     assert shown == [[10, 20], [40, 50]]
 
 
-def test_a_strip_contains_keyframe_picture_and_output():
+def test_a_strip_contains_original_picture_and_output():
     picture = np.zeros((3, 8, 8), np.float32)
     picture[0, :, 4:] = 1
     got = strip(np.full((256, 256, 3), 40, np.uint8), picture, np.full((256, 256, 3), 200, np.uint8))

@@ -42,7 +42,7 @@ def test_a_slower_network_is_not_taken_for_a_queue_for_ever():
     assert not told[-1]
 
 
-def test_late_reports_of_a_busy_machine_are_not_a_deep_queue():
+def test_late_reports_of_a_busy_machine_do_not_confirm_a_queue():
     watch = QueueWatch()
     for i in range(10):
         watch.report(0.3 if i < 5 else 1.5, i * 0.2, trip=0.1 + 0.02 * (i % 2))

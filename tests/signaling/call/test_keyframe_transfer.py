@@ -80,7 +80,7 @@ async def test_the_current_keyframe_is_sent_at_once_the_newest_in_pieces_and_old
 
     at_once = await request(0, three[0].digest)
     assert b"".join(m.data for m in at_once) == three[0].data
-    assert await request(0, bytes(8)) == at_once  # whatever the requested digest of that slot is
+    assert await request(0, bytes(8)) == at_once  # zeros: whatever keyframe is in that slot
     for slot, digest in ((1, three[1].digest), (0, three[1].digest), (9, bytes(8)), (2, three[2].digest)):
         assert await request(slot, digest) == []
     await out.send_piece(line, 60)

@@ -56,7 +56,7 @@ export class KeyframesOut {
   /** Whether one was requested, or the peer had it already. */
   #answered = false;
   /**
-   * By keyframe: `open` offers that ask whether the bytes sent have arrived, without an answer yet; when the last answer came.
+   * By keyframe. `open`: offers that ask whether the bytes sent have arrived, unanswered yet; `answered`: when one last was.
    * @type {Map<string, { open: number, answered: number }>}
    */
   #asked = new Map();

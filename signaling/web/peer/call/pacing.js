@@ -28,7 +28,7 @@ export class Pacer {
     this.#rate = this.#most;
   }
 
-  /** The network is known to carry about `kbps`: the cap is {@link HEADROOM} times that, or the limit. @param {number} kbps */
+  /** The network is known to carry `kbps`: the cap is {@link HEADROOM} times that, at most the limit. @param {number} kbps */
   carried(kbps) {
     this.#rate = Math.min(this.#most, kbps * 125 * HEADROOM);
   }

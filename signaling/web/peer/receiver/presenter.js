@@ -27,7 +27,7 @@ const COUNTED = 2;
 
 export class Presenter {
   #stage;
-  /** The newest rendered frames, the newest last. @type {Drawn[]} */
+  /** The newest rendered frames by `due`, the newest last. @type {Drawn[]} */
   #drawn = [];
   /** When the newest frame that was shown was due. */
   #newest = Number.NEGATIVE_INFINITY;

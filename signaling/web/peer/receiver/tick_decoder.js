@@ -62,7 +62,7 @@ export class TickDecoder {
   }
 
   /**
-   * A keyframe arrived; its 8×8 picture replaces the previous picture until the first picture arrives.
+   * A keyframe arrived; its 8×8 picture is used as the previous picture until the first one arrives.
    * @param {number} slot
    * @param {import("../codec/keyframe.js").Keyframe} keyframe
    */

@@ -48,7 +48,7 @@ export class OutgoingKeyframes {
     await this.choice?.add(image);
   }
 
-  /** The stream starts: end the choice if enough of a face has been seen before. */
+  /** The stream starts: end the choice if enough candidates were seen and one shows a face. */
   async chooseEarly() {
     if (this.choice?.hasFace && this.choice.tried >= GLIMPSES_MIN) await this.#choose();
   }

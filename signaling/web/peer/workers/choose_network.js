@@ -40,7 +40,7 @@ export async function open(wanted) {
 }
 
 /**
- * WebGPU, if it renders the same picture and takes no longer, because drivers differ; else the whole network or the small one,
+ * WebGPU, if it renders the same picture and takes no longer (drivers differ); else the whole network or the small one,
  * depending on this machine's speed.
  * @param {Files} files
  * @param {number} threads
