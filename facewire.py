@@ -176,7 +176,7 @@ def doctor(json: Json = False) -> None:
         for f in found:
             mark = "[green]yes[/]" if f.good else "[red]NO[/]" if f.needed else "[yellow]no[/]"
             table.add_row(mark, f.name, escape(f.found), escape(f.advice))
-        Console(highlight=False).print(table)
+        Console(highlight=False, emoji=False).print(table)
     raise typer.Exit(int(any(f.needed and not f.good for f in found)))
 
 

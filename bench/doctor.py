@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.system_packages import command, missing
+from codec.errors import reason
 from codec.extras import install_command, install_gpu_commands
 
 
@@ -44,9 +45,14 @@ def _providers() -> Finding:
 
 
 def _openvino() -> Finding:
-    have = find_spec("openvino") is not None
-    advice = "" if have else f"{install_command('openvino')}: less time a frame on the CPU"
-    return Finding("OpenVINO", have, "installed" if have else "not installed", advice)
+    advice = f"{install_command('openvino')}: less time a frame on the CPU"
+    if find_spec("openvino") is None:
+        return Finding("OpenVINO", False, "not installed", advice)
+    try:
+        import openvino
+    except Exception as error:  # a library that does not load raises ImportError or OSError
+        return Finding("OpenVINO", False, f"does not load: {reason(error)}", advice)
+    return Finding("OpenVINO", True, openvino.__version__)
 
 
 def _opus() -> Finding:

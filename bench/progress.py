@@ -64,10 +64,10 @@ def progress(what: str, total: float | None = None, unit: str = "", quiet: bool 
     elif not sys.stderr.isatty():
         yield _Lines(what, total, unit)
     else:
-        columns: list[ProgressColumn] = [TextColumn("{task.description}")]
+        columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
         columns += [BarColumn(30)] if total else []
-        columns += [TextColumn("{task.fields[text]}"), TimeElapsedColumn()]
-        with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+        columns += [TextColumn("{task.fields[text]}", markup=False), TimeElapsedColumn()]
+        with Progress(*columns, console=Console(stderr=True, highlight=False, emoji=False), transient=True) as bar:
             task = bar.add_task(what, total=total, text="")
 
             def update(done: float, note: str = "") -> None:

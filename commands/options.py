@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 """Console for messages to the user; stdout is for results."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
@@ -77,4 +77,4 @@ def show(figures: dict[str, Any], json: bool) -> None:
     for key, value in figures.items():
         if not isinstance(value, dict):
             table.add_row(key, escape(f"{value:.6g}" if isinstance(value, float) else str(value)))
-    Console(highlight=False).print(table)
+    Console(highlight=False, emoji=False).print(table)

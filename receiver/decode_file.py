@@ -1,6 +1,6 @@
 """``decode``: a ``.fw`` file → MP4, through the same decoder as a call."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -43,30 +43,14 @@ def _records(file: BinaryIO, source: Path) -> Iterator[Record | CodecError]:
             yield error
 
 
-def _with_end(records: Iterable[Record | CodecError]) -> Iterator[tuple[Record | CodecError, int | None]]:
-    """The records up to the end record, each with a number of frames. For the last bundle and what follows it, that is the
-    number in the end record, at which the last tick is cut; for all others it is None. One bundle is held back, together
-    with what follows it; of the keyframes for one slot only the newest is held."""
-    held: list[Record | CodecError] = []
-    for record in records:
-        if isinstance(record, Bundle | End):
-            total = record.frames if isinstance(record, End) else None
-            yield from ((kept, total) for kept in held)
-            if isinstance(record, End):
-                yield record, total
-                return
-            held = [record]
-        elif held:
-            held = [kept for kept in held if not _supersedes(record, kept)] + [record]
-        else:
-            yield record, None
-    yield from ((kept, None) for kept in held)
-
-
-def _supersedes(record: Record | CodecError, earlier: Record | CodecError) -> bool:
-    if isinstance(record, StoredKeyframe) and isinstance(earlier, StoredKeyframe):
-        return record.slot == earlier.slot
-    return isinstance(record, CodecError) and isinstance(earlier, CodecError)
+def _length(file: BinaryIO, source: Path) -> int | None:
+    """The number of frames in the end record, None without one or if ``file`` cannot be read twice, such as a pipe. Then
+    rewinds."""
+    if not file.seekable():
+        return None
+    found = next((record.frames for record in _records(file, source) if isinstance(record, End)), None)
+    file.seek(0)
+    return found
 
 
 class _VideoRenderer:
@@ -119,17 +103,19 @@ def decode_file(
     """
     check_name(out, ".mp4")
     upsampler, decoder = Upsampler(weights, device), TickDecoder(Interpolator(weights))
-    total, damage, timeline = None, None, Timeline()
+    damage, timeline = None, Timeline()
     part = out.with_name(out.name + ".part")
     with source.open("rb") as file:
-        records = _records(file, source)
+        total, records = _length(file, source), _records(file, source)
         first = next(records, None)
         video = VideoFile(part, lag=LOOKAHEAD)
         try:
             drawn = _VideoRenderer(video, upsampler, decoder, progress)
-            for record, total in _with_end(chain([first] if first else [], records)):
+            for record in chain([first] if first else [], records):
                 if isinstance(record, CodecError):
                     damage = record
+                elif isinstance(record, End):
+                    total = record.frames
                 elif isinstance(record, StoredKeyframe):
                     drawn.keyframe(record)
                 elif isinstance(record, Bundle) and not record.only_reports:

@@ -116,6 +116,8 @@ def _interpolator_file(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(path)
         names = [[value.name for value in values] for values in (model.graph.input, model.graph.output)]
+    except OSError:
+        raise
     except Exception as error:  # protobuf raises types of its own
         raise ValueError(f"{path} is no ONNX file: {reason(error)}") from error
     if names != [["pictures"], ["frames"]]:

@@ -101,12 +101,12 @@ def pack(data: Path, cache: Path, losses: Path, start: Path, out: Path, first: i
     points; ``losses``: the folder with ``lpips_vgg16.pth``. Pieces of an earlier packing are removed.
     Raises ``FileNotFoundError``, ``ValueError``.
     """
+    for path in out.glob(f"{PREFIX}*.tar"):
+        path.unlink()  # of an earlier packing: pieces of two do not belong together
     paths: list[Path] = []
     for piece in _pieces(members(data, cache, losses, start), first, most):
         paths.append(out / f"{PREFIX}{len(paths)}.tar")
         write_whole(paths[-1], partial(_write_tar, piece))
-    for path in set(out.glob(f"{PREFIX}*.tar")) - set(paths):
-        path.unlink()  # of an earlier packing
     return paths
 
 

@@ -10,6 +10,7 @@ processor has instructions for it; the motion is then a little less smooth.
 """
 
 import ctypes
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from codec.errors import reason
 from codec.extras import install_command, install_gpu_commands
 from codec.media.types import Float32
 from models.runtime.weight_files import made_from
+
+log = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cpu-fp32", "openvino", "openvino-int8", "openvino-fp32", "cuda")
 """``cpu`` uses int8 and ``openvino`` bf16 where available, else fp32; the suffixes ``-fp32`` and
@@ -218,9 +221,10 @@ def load_working(path: Path, device: str, threads: int, exact: bool = False, cud
     while True:
         try:
             return load(path, chosen, threads, exact), chosen
-        except ValueError:  # a GPU build of ONNX Runtime on a machine without a GPU, or a broken OpenVINO
+        except ValueError as error:  # a GPU build of ONNX Runtime on a machine without a GPU, or a broken OpenVINO
             if device != "auto" or chosen == "cpu":
                 raise
+            log.warning("%s does not work: %s", chosen, error)
             chosen = choose("auto", cuda=False) if chosen == "cuda" else "cpu"
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from codec.errors import reason
-from codec.extras import install_command
+from codec.extras import PIP
 from codec.media.types import Float32, UInt8
 from models.runtime.backends import choose, load_cuda, ort_options
 from models.runtime.upsampler import DRIVEN, NO_DETAIL, NO_SHAPE, RGB, SEATS, KeyframeFeatures, Upsampler, weights_folder
@@ -71,7 +71,7 @@ class AsBatch:
         try:
             self._session, self._driven = _batched_session(folder / "step.onnx", cuda, threads)
         except ImportError as error:
-            raise ValueError(f"batches need the package onnx: {install_command('gpu')}") from error
+            raise ValueError(f"batches need the package onnx: {PIP} install onnx") from error
         except Exception as error:  # onnx, protobuf and ONNX Runtime raise types of their own
             raise ValueError(f"step.onnx cannot be loaded: {reason(error)[:160]}") from error
         self.runtime = str(self._session.get_providers()[0])
@@ -91,11 +91,15 @@ class AsBatch:
         self._on_device = None
 
     def warmup(self) -> None:
-        """Render one frame for every seat, so that a call's first frame is not slow; forgets the keyframes."""
+        """Render one frame for every seat, so that a call's first frame is not slow; forgets the keyframes. Raises
+        ``ValueError``."""
         grey, quiet = np.full((256, 256, 3), 128, np.uint8), np.full((20, 80), -1.0, np.float32)
-        for seat in range(self._seats):
-            self.set_identity(seat, grey)
-        self.step([FrameRequest(seat, np.full((5, 3, 8, 8), 0.5, np.float32), quiet) for seat in range(self._seats)])
+        try:
+            for seat in range(self._seats):
+                self.set_identity(seat, grey)
+            self.step([FrameRequest(seat, np.full((5, 3, 8, 8), 0.5, np.float32), quiet) for seat in range(self._seats)])
+        except Exception as error:  # ONNX Runtime raises types of its own, as for a cuDNN that does not fit
+            raise ValueError(f"{self.runtime} cannot render: {reason(error)[:160]}") from error
         self._known.clear()
 
     def step(self, wanted: Sequence[FrameRequest]) -> list[UInt8]:

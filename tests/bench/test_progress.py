@@ -34,9 +34,9 @@ def test_a_terminal_has_a_bar(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    with progress("encoding", 500, "frames") as tell:
+    with progress("encoding a [/y] [id] :smile:.mp4", 500, "frames") as tell:
         tell(250, "24 FPS")
-    assert "encoding" in screen.getvalue()
+    assert "encoding a [/y] [id] :smile:.mp4" in screen.getvalue()
     assert "250 of 500 frames  24 FPS" in screen.getvalue()
 
 

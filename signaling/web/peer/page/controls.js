@@ -36,7 +36,7 @@ export function steer(actions, refresh) {
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !panel.hidden) return all.devices();
     const id = KEYS[event.key.toLowerCase()];
-    const writing = event.target instanceof Element && event.target.closest("input, select, textarea");
+    const writing = event.target instanceof Element && event.target.closest("input:not([type=checkbox]), select, textarea");
     if (!id || !shortcuts.checked || writing || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
     if (byId(id).disabled || !byId(id).offsetParent) return;
     event.preventDefault();
