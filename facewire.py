@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -24,6 +23,7 @@ from commands.options import (
     Threads,
     Video,
     Weights,
+    print_table,
     say,
     show,
 )
@@ -176,7 +176,7 @@ def doctor(json: Json = False) -> None:
         for f in found:
             mark = "[green]yes[/]" if f.good else "[red]NO[/]" if f.needed else "[yellow]no[/]"
             table.add_row(mark, f.name, escape(f.found), escape(f.advice))
-        Console(highlight=False, emoji=False).print(table)
+        print_table(table)
     raise typer.Exit(int(any(f.needed and not f.good for f in found)))
 
 

@@ -68,6 +68,11 @@ def say(line: str) -> None:
     errors.print(line, markup=False)
 
 
+def print_table(table: Table) -> None:
+    """Print a result on stdout. Without emoji, because a file's name may hold ``:smile:``."""
+    Console(highlight=False, emoji=False).print(table)
+
+
 def show(figures: dict[str, Any], json: bool) -> None:
     """Print figures: JSON on request, else a table."""
     if json:
@@ -77,4 +82,4 @@ def show(figures: dict[str, Any], json: bool) -> None:
     for key, value in figures.items():
         if not isinstance(value, dict):
             table.add_row(key, escape(f"{value:.6g}" if isinstance(value, float) else str(value)))
-    Console(highlight=False, emoji=False).print(table)
+    print_table(table)
