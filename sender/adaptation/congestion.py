@@ -34,9 +34,10 @@ class QueueWatch:
         self.known_empty = False
         """Whether it is known that no queue builds up; where nothing is reported, the network's own round trip decides."""
 
-    def report(self, round_trip: float | None, now: float, trip: float = 0.0) -> bool:
+    def report(self, round_trip: float | None, now: float, trip: float = 0.0, at_least: float = 0.0) -> bool:
         """Whether a queue is growing; :attr:`filling` keeps the last result. ``round_trip``: seconds from sending a
-        bundle to the report about it; None where unknown. ``trip``: the network's own, as ICE measured it last; 0 where unknown.
+        bundle to the report about it; None where unknown. ``trip``: the network's own, as ICE measured it last; ``at_least``:
+        a lower limit of it, which may be newer. Both are 0 where unknown.
         """
         if trip and (not self._trip[0] or trip <= self._trip[0] or now - self._trip[1] > FORGET_TRIP):
             self._trip = (trip, now)
@@ -51,7 +52,7 @@ class QueueWatch:
         fastest = min(self._fastest[0], self._trip[0] + ANSWERING) if self._trip[0] else self._fastest[0]
         known = len(self._round_trips) == AGREE
         self.filling = known and min(self._round_trips) - fastest > QUEUE
-        late = trip - self._trip[0] > QUEUE
+        late = bool(self._trip[0]) and max(trip, at_least) - self._trip[0] > QUEUE
         self.confirmed = self.filling and late
         self.known_empty = not self.filling and not late and (known or now - self._known > STALE)
         return self.filling

@@ -291,8 +291,8 @@ class Call:
         """Adapt what is sent to the peer's report."""
         self._report = report
         now, sent = time.monotonic(), self._sent_at.pop(report.newest, None)
-        trip = self.peer.pings.newest if self.peer else 0.0
-        loss, filling = report.loss / 255, self._queue.report(None if sent is None else now - sent, now, trip)
+        trip, at_least = (self.peer.pings.newest, self.peer.pings.at_least) if self.peer else (0.0, 0.0)
+        loss, filling = report.loss / 255, self._queue.report(None if sent is None else now - sent, now, trip, at_least)
         if self.ladder:
             self.ladder.takes_pairs(self.peer is not None and self._takes_pairs is self.peer)
             self.ladder.report(loss, filling, now, self._queue.confirmed, self._queue.known_empty)

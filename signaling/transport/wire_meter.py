@@ -62,7 +62,7 @@ class Pings:
 
     def __init__(self) -> None:
         self._asked: dict[bytes, tuple[list[float], list[float]]] = {}
-        self._exact = self._most = self.newest = 0.0
+        self._exact = self._most = self.newest = self._bound = 0.0
 
     def asked(self, name: bytes, now: float) -> None:
         """A request was sent, perhaps not for the first time."""
@@ -76,10 +76,16 @@ class Pings:
         if len(answered) >= len(asked):
             return
         answered.append(now)
-        self._most = min(self._most or now, now - asked[0])
+        self._most, self._bound = min(self._most or now, now - asked[0]), now - asked[-1]
         if len(answered) == len(asked):  # none was lost: this is the answer to the last
-            self.newest = now - asked[-1]
+            self.newest, self._bound = self._bound, 0.0
             self._exact = min(self._exact or self.newest, self.newest)
+
+    @property
+    def at_least(self) -> float:
+        """What a recent round trip took at least: :attr:`newest`, or the time from the last copy of a later request to an
+        answer to any of its copies. Where a full queue loses some of the copies, no answer can be matched to one of them."""
+        return max(self.newest, self._bound)
 
     @property
     def round_trip(self) -> float:

@@ -14,6 +14,7 @@ from aiortc import RTCPeerConnection
 from signaling.transport.patches import dtls_ciphers, dtls_records, ice_checks, ice_consent, ice_gathering, ice_loopback
 from signaling.transport.patches.dtls_flights import Flight
 from signaling.transport.patches.sctp_acks_and_probes import AckBundler
+from signaling.transport.patches.sctp_back_off import back_off
 from signaling.transport.patches.sctp_fragments import limit_reassembly
 from signaling.transport.patches.sctp_init import fix_init_handling
 
@@ -47,6 +48,7 @@ class ConnectionPatches:
         fix_init_handling(connection.sctp)
         limit_reassembly(connection.sctp)
         dtls_records.drain_records(connection.sctp)
+        back_off(connection.sctp)
         self.acks = AckBundler(connection.sctp)
 
     def end(self) -> None:

@@ -91,7 +91,22 @@ PATCHES = (
         "Each packet causes a SACK of its own, 3.7 kbit/s each way; a lost tail waits 1 to 3 s.",
         "A SACK costs 16 bytes in a packet that is sent anyway; 0.05 kbit/s in all (bench.calls.wire_call).",
         ("sctp._send_sack", "sctp._send_chunk", "sctp._sack_needed", "sctp._sack_misordered", "sctp._sack_duplicates",
-         "sctp._receive_data_chunk", "sctp._sent_queue", "sctp._outbound_queue", "sctp._rto", "sctp._cwnd"),
+         "sctp._last_received_tsn", "sctp._receive_data_chunk", "sctp._sent_queue", "sctp._outbound_queue", "sctp._rto",
+         "sctp._cwnd"),
+    ),
+    Patch(
+        "sctp_forward_tsn", "aiortc", "Sends a FORWARD TSN with data, and the same one once a round trip.",
+        "RFC 3758 section 3.5 (notes): a duplicate may wait a full round trip, the first one 200 ms.",
+        "A lost bundle on a link with a full queue causes ten packets each way, which keep the queue full.",
+        "One loss with a round trip of 1.5 s: 7 packets without data instead of 27 (test_sctp_forward_tsn.py).",
+        ("sctp._send_chunk", "sctp._srtt"),
+    ),
+    Patch(
+        "sctp_back_off", "aiortc", "Doubles the retransmission timeout when it expires, up to 4 s.",
+        "RFC 9260 section 6.3.3 (E2).",
+        "When a queue makes the round trip longer than the timeout, all under way is given up every second, for ever.",
+        "Given up once or twice, until a round trip is measured (test_sctp_back_off.py).",
+        ("sctp._t3_expired", "sctp._rto"),
     ),
     Patch(
         "sctp_fragments", "aiortc", "Ends an association that sends messages without an end.",

@@ -23,9 +23,18 @@ import time
 from collections.abc import Coroutine
 from typing import Any, cast
 
-from aiortc.rtcsctptransport import SCTP_DATA_UNORDERED, SCTP_RTO_MIN, USERDATA_MAX_LENGTH, DataChunk, RTCSctpTransport
+from aiortc.rtcsctptransport import (
+    SCTP_DATA_UNORDERED,
+    SCTP_RTO_MIN,
+    SCTP_TSN_MODULO,
+    USERDATA_MAX_LENGTH,
+    DataChunk,
+    ForwardTsnChunk,
+    RTCSctpTransport,
+)
 
 from signaling.transport.patches.patch_list import needs
+from signaling.transport.patches.sctp_forward_tsn import ForwardTsn
 from signaling.transport.patience import LATEST, SOONEST
 
 log = logging.getLogger(__name__)
@@ -34,6 +43,9 @@ DELAY = 0.45
 """Seconds that a SACK waits for data to travel with: in silence a bundle is sent every 400 ms, with some jitter."""
 PACKETS = 3
 """Packets after which a SACK waits no longer."""
+
+STRIKES = 3
+"""Reports of a gap after which the peer takes what is missing for lost (RFC 9260, section 7.2.4): later ones may wait."""
 
 SACK_MAX = 64
 """Bytes that a SACK may need in a packet: 16, and 4 for each gap."""
@@ -76,11 +88,13 @@ class AckBundler:
         self._sctp = cast(Any, sctp)
         self.prompt, self.patience = True, SOONEST
         self._waiting = 0
+        self._gap, self._reported = (0, 0), 0
         self._data: list[Any] = []  # chunks of this step of the event loop
         self._timer: asyncio.TimerHandle | None = None
         self._probe: asyncio.TimerHandle | None = None
         self._probes, self._probed = 0, -1
         self._tasks: set[asyncio.Task[None]] = set()
+        self._forward = ForwardTsn(self._sctp, lambda: self._start(self._send_forward()))
         if lacking := [name for name in needs("sctp_acks_and_probes") if not hasattr(sctp, name)]:
             log.warning("acknowledgements are not bundled: this aiortc has no %s", ", ".join(lacking))
             self.works = False
@@ -107,6 +121,7 @@ class AckBundler:
         for timer in (self._timer, self._probe):
             if timer:
                 timer.cancel()
+        self._forward.end()
 
     async def _received(self, chunk: Any) -> None:
         """Runs before aiortc takes a data chunk."""
@@ -119,12 +134,22 @@ class AckBundler:
     async def _acknowledge(self) -> None:
         """Replaces the sending of a SACK: wait, unless the peer must learn of a gap or a duplicate."""
         self._waiting += 1
-        if self._waiting >= PACKETS or self._sctp._sack_misordered or self._sctp._sack_duplicates:
+        if self._waiting >= PACKETS or self._gap_is_news() or self._sctp._sack_duplicates:
             await self._flush()
             return
         self._sctp._sack_needed = False
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(DELAY, self._due)
+
+    def _gap_is_news(self) -> bool:
+        """Whether messages are missing, and the peer has not been told of them often enough to give them up."""
+        misordered = self._sctp._sack_misordered
+        if not misordered:
+            return False
+        last = self._sctp._last_received_tsn
+        gap = (last, max((tsn - last) % SCTP_TSN_MODULO for tsn in misordered) - len(misordered))
+        self._gap, self._reported = gap, self._reported + 1 if gap == self._gap else 1
+        return self._reported <= STRIKES
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -151,6 +176,9 @@ class AckBundler:
 
     async def _chunk(self, chunk: Any) -> None:
         """Replaces the sending of a chunk: data waits for what else this step of the event loop sends."""
+        if isinstance(chunk, ForwardTsnChunk):
+            self._forward.hold(chunk)
+            return
         if not isinstance(chunk, DataChunk):
             await self._send(chunk)
             return
@@ -165,7 +193,7 @@ class AckBundler:
             asyncio.get_running_loop().call_soon(lambda: self._start(self._send_data()))
 
     async def _send_data(self) -> None:
-        """Send what has gathered in as few packets as possible, together with the waiting SACK if it fits."""
+        """Send what has gathered in as few packets as possible, together with the waiting SACK and FORWARD TSN if they fit."""
         chunks, self._data = self._data, []
         try:
             while chunks:
@@ -173,12 +201,26 @@ class AckBundler:
                 if self._waiting and len(bytes(chunks[0])) + SACK_MAX <= PACKET:
                     packet.append(await self._sack())
                     size = len(bytes(packet[0]))
+                if self._forward.size and size + self._forward.size + len(bytes(chunks[0])) <= PACKET:
+                    packet.append(self._forward.take())
+                    size += len(bytes(packet[-1]))
                 while chunks and (not packet or size + len(bytes(chunks[0])) <= PACKET):
                     packet.append(chunks.pop(0))
                     size += len(bytes(packet[-1]))
                 await self._send(_Together(packet))
         except ConnectionError:
             log.debug("a connection ended with data under way")
+
+    async def _send_forward(self) -> None:
+        """Send the FORWARD TSN for which no data has come to travel with, together with the waiting SACK."""
+        packet = [await self._sack()] if self._waiting else []
+        if forward := self._forward.take():
+            packet.append(forward)
+        try:
+            if packet:
+                await self._send(_Together(packet))
+        except ConnectionError:
+            log.debug("a connection ended with a FORWARD TSN under way")
 
     def _expect(self) -> None:
         """A message was sent whose acknowledgement should arrive soon."""

@@ -33,6 +33,15 @@ def test_a_queue_full_from_the_beginning_is_detected_by_the_networks_round_trip(
     assert (watch.confirmed, watch.known_empty) == (False, True)
 
 
+def test_a_full_queue_that_loses_checks_is_confirmed_by_a_lower_limit():
+    watch = QueueWatch()
+    watch.restarted(0.0, trip=0.1)
+    for i in range(10):
+        watch.report(1.8, i * 0.2, trip=0.26, at_least=0.26 if i < 5 else 1.2)
+        assert watch.confirmed == (i >= 5)
+    assert not watch.known_empty
+
+
 def test_a_slower_network_is_not_taken_for_a_queue_for_ever():
     watch = QueueWatch()
     watch.restarted(0.0, trip=0.05)

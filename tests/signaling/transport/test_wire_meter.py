@@ -44,6 +44,22 @@ def test_the_newest_round_trip_is_known_once_all_answers_have_arrived():
     assert (found.newest, found.round_trip) == (pytest.approx(1.2), pytest.approx(0.1))
 
 
+def test_where_copies_are_lost_an_answer_gives_a_lower_limit():
+    found = Pings()
+    found.asked(b"a", 1.0)
+    found.answered(b"a", 1.1)
+    assert found.at_least == pytest.approx(0.1)
+    for at in (5.0, 5.4, 5.8):  # the second of them is lost
+        found.asked(b"b", at)
+    found.answered(b"b", 6.6)
+    assert (found.newest, found.at_least) == (pytest.approx(0.1), pytest.approx(0.8))
+    found.answered(b"b", 7.4)
+    assert (found.newest, found.at_least) == (pytest.approx(0.1), pytest.approx(1.6))
+    found.asked(b"c", 14.0)
+    found.answered(b"c", 14.2)
+    assert (found.newest, found.at_least) == (pytest.approx(0.2), pytest.approx(0.2))
+
+
 def test_unexpected_answers_and_too_many_requests_do_no_harm():
     assert pings((b"x", "!", 1.0)) == 0.0
     assert pings((b"a", "?", 1.0), (b"a", "!", 1.2), (b"a", "!", 1.21), (b"a", "!", 1.22)) == pytest.approx(0.2)

@@ -8,7 +8,7 @@ import pytest
 from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, SackChunk, parse_packet
 
 from signaling.transport.patches import sctp_acks_and_probes as acks
-from signaling.transport.patches.sctp_acks_and_probes import ALONG, AT_ONCE, DELAY, PACKETS, AckBundler
+from signaling.transport.patches.sctp_acks_and_probes import ALONG, AT_ONCE, DELAY, PACKETS, STRIKES, AckBundler
 
 pytestmark = pytest.mark.virtual_time
 
@@ -126,6 +126,19 @@ async def test_gaps_and_duplicates_are_reported_at_once(link):
     assert dtls.packets[0][0].gaps == [(3, 3)]
     await receive(sctp, 102)
     assert dtls.packets[1][0].duplicates == [102]
+
+
+async def test_a_gap_that_has_been_reported_often_enough_is_no_longer_urgent(link):
+    sctp, dtls = link
+    for tsn in range(101, 101 + STRIKES):  # 100 is missing
+        await receive(sctp, tsn)
+    assert [p[0].gaps for p in dtls.packets] == [[(2, 2 + i)] for i in range(STRIKES)]
+    for tsn in range(101 + STRIKES, 101 + STRIKES + PACKETS):
+        assert len(dtls.packets) == STRIKES
+        await receive(sctp, tsn)
+    assert len(dtls.packets) == STRIKES + 1
+    await receive(sctp, 102 + STRIKES + PACKETS)  # another one is missing
+    assert len(dtls.packets) == STRIKES + 2
 
 
 async def test_nothing_is_added_to_a_full_packet(link):
