@@ -95,7 +95,8 @@ class AckBundler:
         self._probes, self._probed = 0, -1
         self._tasks: set[asyncio.Task[None]] = set()
         self._forward = ForwardTsn(self._sctp, lambda: self._start(self._send_forward()))
-        if lacking := [name for name in needs("sctp_acks_and_probes") if not hasattr(sctp, name)]:
+        needed = (*needs("sctp_acks_and_probes"), *needs("sctp_forward_tsn"))
+        if lacking := [name for name in needed if not hasattr(sctp, name)]:
             log.warning("acknowledgements are not bundled: this aiortc has no %s", ", ".join(lacking))
             self.works = False
             return

@@ -11,8 +11,8 @@ from aiortc.rtcsctptransport import RTCSctpTransport
 
 from signaling.transport.patches.patch_list import needs
 
-RTO_MAX = 4.0
-"""Seconds up to which the timeout is doubled: after a blackout, what waits should not wait for a minute more."""
+RTO_MAX = 8.0
+"""Seconds up to which the timeout is doubled. The RFC allows 60, but after a blackout what waits should not wait for a minute."""
 
 
 def back_off(sctp: RTCSctpTransport) -> None:
@@ -24,6 +24,8 @@ def back_off(sctp: RTCSctpTransport) -> None:
     expired = own._t3_expired
 
     def _t3_expired() -> None:
+        if own._association_state == own.State.CLOSED:
+            return  # aiortc would start the timer again, and nothing would end it
         own._rto = max(own._rto, min(2 * own._rto, RTO_MAX))
         expired()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import aioice.ice
 import aioice.stun
 import pytest
+from aiortc import RTCPeerConnection
 from aiortc.rtcdtlstransport import RTCCertificate
 
 from signaling.transport import patches
@@ -48,6 +49,16 @@ def test_only_the_patches_use_the_private_names_that_they_need():
             if isinstance(node, ast.Attribute) and node.attr in PRIVATE and not own:
                 wrong.append(f"{path.name}:{node.lineno} {node.attr}")
     assert wrong == []
+
+
+async def test_the_patches_of_a_connection_are_applied():
+    connection = RTCPeerConnection()
+    connection.createDataChannel("x")
+    patched = patches.ConnectionPatches(connection, lambda: 0.0)
+    assert {"_send_chunk", "_receive_chunk", "_send_sack", "_receive_data_chunk", "_t3_expired"} <= vars(connection.sctp).keys()
+    assert patched.acks.works
+    patched.end()
+    await connection.close()
 
 
 def test_process_wide_patches_are_applied_once(monkeypatch):

@@ -36,7 +36,7 @@ async def link(monkeypatch):
     monkeypatch.setattr(acks, "time", SimpleNamespace(time=now))
     dtls = FakeDtls()
     sctp = RTCSctpTransport(dtls)
-    sctp._remote_port, sctp._last_received_tsn = 5000, 99
+    sctp._remote_port, sctp._last_received_tsn, sctp._last_sacked_tsn = 5000, 99, 0
     AckBundler(sctp)
     return sctp, dtls
 

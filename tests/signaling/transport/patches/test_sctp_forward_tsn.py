@@ -1,12 +1,14 @@
 """FORWARD TSN chunks travel with data, and each is sent once a round trip."""
 
 import asyncio
+import gc
 
 import pytest
-from aiortc.rtcsctptransport import DataChunk, ForwardTsnChunk, SackChunk
+from aiortc.rtcsctptransport import DataChunk, ForwardTsnChunk, RTCSctpTransport, SackChunk
 
+from signaling.transport.patches.sctp_acks_and_probes import AckBundler
 from signaling.transport.patches.sctp_forward_tsn import AGAIN_MAX, WAIT
-from tests.signaling.transport.patches.test_sctp_acks_and_probes import data, receive, send
+from tests.signaling.transport.patches.test_sctp_acks_and_probes import FakeDtls, data, receive, send
 from tests.signaling.transport.patches.test_sctp_acks_and_probes import link as link  # a fixture
 from tests.signaling.transport.patches.wire import linked
 
@@ -65,18 +67,53 @@ async def test_it_does_not_enlarge_a_full_packet(link):
     assert dtls.kinds() == [[DataChunk], [ForwardTsnChunk]]
 
 
-async def test_a_closed_connection_is_no_error(link):
+async def test_what_the_peer_has_confirmed_meanwhile_is_not_sent(link):
     sctp, dtls = link
+    await send(sctp, forward(6))
+    sctp._last_sacked_tsn = 6
+    await send(sctp, data(7))
+    await asyncio.sleep(2 * WAIT)
+    assert dtls.kinds() == [[DataChunk]]
+
+
+async def test_a_closed_connection_is_no_error_and_an_ended_one_sends_nothing(link):
+    sctp, dtls = link
+    errors, tried = [], []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
 
     async def closed(data):
+        tried.append(data)
         raise ConnectionError
 
     dtls._send_data = closed
     await send(sctp, forward(6))
     await asyncio.sleep(2 * WAIT)
+    assert len(tried) == 1
     await send(sctp, forward(9))
     sctp._send_chunk.__self__.end()
     await asyncio.sleep(2 * WAIT)
+    gc.collect()  # an error that nobody fetched is reported when its task is collected
+    assert len(tried) == 1
+    assert errors == []
+
+
+async def test_an_aiortc_without_what_is_needed_is_not_patched(monkeypatch, caplog):
+    monkeypatch.delattr(RTCSctpTransport, "_t3_restart")
+    sctp = RTCSctpTransport(FakeDtls())
+    AckBundler(sctp)
+    assert "_send_chunk" not in vars(sctp)
+    assert "no _t3_restart" in caplog.text
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.05, 0.1, 0.3])
+async def test_after_one_lost_bundle_no_timer_expires(monkeypatch, delay):
+    async with linked(monkeypatch, delay) as link:
+        await link.bundles(15)
+        link.wires[0].lost = b"bundle 20"
+        await link.bundles(40, start=15)
+        await asyncio.sleep(2)
+        assert len(link.arrived) == 2 * 55 - 1
+        assert link.expired == []
 
 
 async def test_one_lost_bundle_costs_few_packets_on_a_long_path(monkeypatch):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 
 from aiortc import rtcsctptransport
@@ -42,18 +43,23 @@ class Wire:
 
 
 class Link:
-    """Two associations; ``arrived``: the messages that arrived at either."""
+    """Two associations; ``arrived``: the messages that arrived at either; ``expired``: when a T3 timer expired."""
 
     def __init__(self, delay):
         self.wires = [Wire("client", delay), Wire("server", delay)]
         self.wires[0].other, self.wires[1].other = self.wires[1], self.wires[0]
         self.ends = [RTCSctpTransport(wire) for wire in self.wires]
-        self.arrived = []
+        self.arrived, self.expired = [], []
         for end in self.ends:
             end._receive = self._keep
+            end._t3_expired = partial(self._expire, end._t3_expired)
 
     async def _keep(self, stream_id, protocol, message):
         self.arrived.append(message)
+
+    def _expire(self, aiortc):
+        self.expired.append(asyncio.get_running_loop().time())
+        aiortc()
 
     async def bundles(self, count, start=0):
         """Both send a numbered bundle each tick, unordered and without retransmission."""
