@@ -181,6 +181,7 @@ export class Link {
     pc.ondatachannel = ({ channel }) => this.#accept(made, channel);
     // Measure the round trip before the DTLS handshake fills a slow link's queue.
     pc.oniceconnectionstatechange = () => this.#measure(made);
+    pc.onsignalingstatechange = () => this.#opened(made);
     pc.onconnectionstatechange = () => {
       if (pc.connectionState === "failed") this.#lost(made);
     };
@@ -240,6 +241,7 @@ export class Link {
       made.open ||
       made.over ||
       made.channels.size < 2 ||
+      !made.pc.remoteDescription || // channels may open before it is known, and the safety code needs it
       [...made.channels.values()].some(({ readyState }) => readyState !== "open")
     )
       return;

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { keyframeRequests } from "./keyframe_requests.mjs";
 import { livePlayer } from "./live_player.mjs";
+import { connecting } from "./connecting.mjs";
 import { download, drawing, signaling } from "./recovery.mjs";
 import { tickSound } from "./tick_sound.mjs";
 import { VirtualTime } from "./virtual_time.mjs";
@@ -300,6 +301,7 @@ const requests = {
   },
   tickSound,
   livePlayer,
+  connecting,
   drawing,
   signaling,
   download,

@@ -21,6 +21,7 @@ from models.runtime.upsampler import Interpolator, Upsampler
 from receiver.tick_decoder import TickDecoder
 from sender.capture.sources import file_ticks
 from sender.stream import SenderStream, StreamConfig
+from tests.models.face.test_following import placed
 from tests.signaling.web.peer.conftest import Browser
 
 
@@ -89,6 +90,19 @@ def test_crop_and_points_follow_the_face_as_in_python(browser: Browser, wide: li
         points = follower.see(picture, crop)
         assert points is not None
         assert np.abs(np.array(answer["points"]).reshape(468, 2) - points).mean() < 0.6
+
+
+@pytest.mark.parametrize(("across", "down"), [(80, 0), (-60, -60)])
+def test_points_after_a_jump_are_those_of_python(browser: Browser, frames: list[UInt8], across: int, down: int) -> None:
+    detector, mesh = BlazeFace(), FaceMesh()
+    tracker, follower = Tracker(detector, mesh), PointFollower(detector, mesh)
+    places = [(160, 90)] * 3 + [(160 + across, 90 + down)] * 2
+    pictures = [placed(frame, x, y) for frame, (x, y) in zip(frames, places, strict=False)]
+    answers = browser.ask("track", pictures=[rgba(picture) for picture in pictures])
+    for picture, answer in zip(pictures, answers, strict=True):
+        points = follower.see(picture, tracker.update(picture)[0])
+        assert points is not None
+        assert np.abs(np.array(answer["points"]).reshape(468, 2) - points).mean() < 1.5
 
 
 def test_a_crop_is_cut_as_in_python(browser: Browser, wide: list[UInt8]) -> None:

@@ -45,6 +45,12 @@ def test_after_the_call_nothing_is_replaced(browser: Browser) -> None:
     assert [w["ended"] for w in workers] == [True]
 
 
+@pytest.mark.parametrize("late", [0, 0.7])
+def test_a_connection_is_up_once_channels_and_descriptions_are_known(browser: Browser, late: float) -> None:
+    """Channels may open before the answer's description is known; the safety code is made from it."""
+    assert browser.ask("connecting", late=late) == [{"session": "other", "at": pytest.approx(2 + late), "fingerprints": True}]
+
+
 @pytest.mark.parametrize("code", ["lost", "shutdown", "stale", "unavailable"])
 def test_a_lost_socket_is_opened_again_in_the_same_place(browser: Browser, code: str) -> None:
     first = [*JOINED, [5, error(code)], [5.1, "close"]] if code != "lost" else [*JOINED, [5, "close"]]
