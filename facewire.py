@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from codec.errors import reason
 from commands.calls import call, receive, send, stream_config
 from commands.options import (
     Audio,
-    Bitrate,
     Crop,
     Device,
+    FileBitrate,
     Json,
     KeyframeOption,
     ShapeOption,
@@ -55,7 +55,7 @@ def demo(
 
 @app.command()
 def encode(
-    source: Path, out: Path, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: Bitrate = 6000,
+    source: Path, out: Path, crop: Crop = "face", keyframe: KeyframeOption = "auto", bitrate: FileBitrate = 6000,
     size: Annotated[int, typer.Option(help="Side of the pictures: 8, 16 or 32.")] = 8,
     tick: Annotated[int, typer.Option(help="Milliseconds from picture to picture: 200, 100 or 60.")] = 200,
     refresh: Annotated[float, typer.Option(min=0, help="kbit/s for further keyframes where they look better; 0: none.")] = 0.0,
@@ -172,7 +172,8 @@ def doctor(json: Json = False) -> None:
     if json:
         print(jsonlib.dumps([f.__dict__ for f in found]))
     else:
-        table = Table(show_header=False, box=None)
+        # Nothing is cut off: a command without its end can't be copied.
+        table = Table(*(Column(overflow="fold") for _ in range(4)), show_header=False, box=None)
         for f in found:
             mark = "[green]yes[/]" if f.good else "[red]NO[/]" if f.needed else "[yellow]no[/]"
             table.add_row(mark, f.name, escape(f.found), escape(f.advice))

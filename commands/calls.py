@@ -68,7 +68,7 @@ def stream_config(
 def _session(
     json: bool, ice: list[str] | None, ice_file: Path | None, open_page: bool, room: str | None, **settings: Any
 ) -> None:  # fmt: skip
-    from signaling.client import call_link
+    from signaling.client import invitation
     from signaling.config import IceConfig
     from signaling.session.lobby import run_lobby
     from signaling.session.session import Session, SessionConfig
@@ -85,12 +85,14 @@ def _session(
     session = Session(config)
     session.on_page = on_page
     session.on_safety = lambda code: say(f"safety code: {code}")
-    session.on_joined = lambda: say(f"link for the other person: {call_link(config.server, room, config.access)}")
+    session.on_joined = lambda: say(invitation(config.server, room, config.access))
     if errors.is_terminal and not json:
         say("loading the networks and joining the room")
     figures = asyncio.run(session.run())
     if not figures.get("seconds", True):
         say(f"nobody joined room {room}")
+        if not json:
+            return
     show(figures, json)
 
 

@@ -19,7 +19,7 @@ IceFile = Annotated[Path | None, typer.Option("--ice-file", help="JSON file with
 Video = Annotated[str | None, typer.Option("--video", help="cam0, cam1, … or a file (a video or a photograph).")]
 Audio = Annotated[str | None, typer.Option("--audio", help="mic, mic:NAME or a file; by default a video file's own sound.")]
 CallVideo = Annotated[str | None, typer.Option(
-    "--video", help="page (the browser's camera, the default), cam0, cam1, … or a file (a video or a photograph).",
+    "--video", help="page (the browser's camera; the default if --out has it), cam0, cam1, … or a file (video or photograph).",
 )]  # fmt: skip
 CallAudio = Annotated[str | None, typer.Option(
     "--audio", help="page (the browser's microphone, with echo cancelling), mic, mic:NAME or a file.",
@@ -39,6 +39,7 @@ KeyframeOption = Annotated[
 Bitrate = Annotated[
     int, typer.Option("--bitrate", min=6000, max=24000, help="Lowest Opus bit rate, bit/s. What exceeds 6000 adds to --limit.")
 ]
+FileBitrate = Annotated[int, typer.Option("--bitrate", min=6000, max=24000, help="Opus bit rate, bit/s.")]
 Limit = Annotated[
     float,
     typer.Option("--limit", min=12, help="Target in kbit/s, if the network carries it; exceeded while audio is sent twice."),
@@ -53,7 +54,7 @@ Port = Annotated[int, typer.Option("--page-port", min=0, max=65535, help="Port o
 Fps = Annotated[int | None, typer.Option("--fps", help="Frames shown a second, 25 or 50; by default 50 on CUDA, else 25.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cpu-fp32, openvino, openvino-int8, openvino-fp32 or cuda.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="Folder with other networks than the shipped ones.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="CPU threads that render (or train).")]
+Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="CPU threads of the networks.")]
 TraceFolder = Annotated[Path | None, typer.Option("--trace", help="Record what is sent and shown to a folder, for measurements.")]
 LightFolder = Annotated[Path | None, typer.Option(
     "--light", hidden=True, help="Record how bright and loud the call is to a folder, to measure delay and sync.",

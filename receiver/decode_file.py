@@ -131,6 +131,6 @@ def decode_file(
         finally:
             part.unlink(missing_ok=True)
     if damage:
-        raise ContainerError(f"{damage}; the rest of the file was written to {out}")
+        raise ContainerError(f"{damage}; what came before was written to {out}")
     figures = {"frames": video.frames, "ticks": drawn.ticks, "errors": decoder.errors}
     return figures | {"consistency_db": drawn.consistency.mean_db, "consistency_lowest_db": drawn.consistency.lowest_db}

@@ -8,7 +8,7 @@ import asyncio
 import gzip
 import hashlib
 import io
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 
@@ -126,6 +126,10 @@ def _scripts() -> dict[str, _File]:
     return {p.relative_to(PEER).as_posix(): _File(p.name, gzip.compress(page_bytes(p), 9, mtime=0)) for p in files}
 
 
+async def _moved(_: web.Request, to: str) -> web.Response:
+    return web.Response(status=302, headers={"Location": to})
+
+
 class CallPage:
     """Handles everything under ``/call``, ``/peer``, ``/vendor`` and ``/networks``. A requested path is never used as a
     file name: it is only looked up in lists of what may be sent."""
@@ -139,6 +143,9 @@ class CallPage:
         """Add the routes."""
         add = app.router.add_get
         add("/call/{room}", self.page)
+        # Without a room: to the page that asks for one. Relative, because a proxy may serve all this below a path.
+        add("/call", partial(_moved, to="./"))
+        add("/call/", partial(_moved, to="../"))
         add("/peer/files.json", self.files)
         add("/peer/{path:.+}", self.script)
         add("/vendor/{version}/{name}", self.vendor)

@@ -12,7 +12,7 @@ import aiohttp
 from aiortc import RTCIceCandidate, RTCSessionDescription
 from aiortc.contrib.signaling import BYE, SignalingBye
 
-from codec.errors import reason
+from codec.errors import reason, system_reason
 from signaling.config import IceConfig, IceConfigError
 from signaling.protocol import (
     MAX_MESSAGE,
@@ -75,6 +75,14 @@ def call_link(server: str, room: str, access: str | None = None) -> str:
     parts = urlsplit(socket_url(server))
     scheme = {"ws": "http", "wss": "https"}[parts.scheme]
     return urlunsplit((scheme, parts.netloc, f"{parts.path.removesuffix('/ws')}/call/{room}", "", access or ""))
+
+
+def invitation(server: str, room: str, access: str | None = None) -> str:
+    """What to tell the user about :func:`call_link`. Raises ``SignalingError``: ``bad_url``."""
+    link = call_link(server, room, access)
+    here = urlsplit(link).hostname in ("localhost", "127.0.0.1", "::1")
+    hint = " (opens on this machine only: for another, name a server that both can reach with --server)" if here else ""
+    return f"link for the other person: {link}{hint}"
 
 
 class SignalingClient:
@@ -245,7 +253,10 @@ class SignalingClient:
             why = {403: "access is not allowed", 429: "too many connections from here", 503: "it is full"}.get(error.status)
             raise SignalingError("unreachable", f"{self.url} refuses: {why or error.message} ({error.status})") from None
         except (OSError, TimeoutError, aiohttp.ClientError) as error:
-            raise SignalingError("unreachable", f"no signaling server answers at {self.url} ({reason(error)})") from None
+            system = getattr(error, "os_error", None)
+            why = system_reason(system) if isinstance(system, OSError) and system.errno else reason(error)
+            hint = "start one with 'facewire serve', or name another with --server"
+            raise SignalingError("unreachable", f"no signaling server answers at {self.url} ({why}): {hint}") from None
         self._socket = socket
 
     async def _enter(self, socket: aiohttp.ClientWebSocketResponse) -> None:

@@ -36,6 +36,8 @@ class WeightsMissingError(RuntimeError):
 def weights_folder(folder: Path | None = None) -> Path:
     """The folder that holds the networks; the installed one by default. Raises :class:`WeightsMissingError`."""
     found = folder or Path(str(resources.files("models").joinpath("weights")))
+    if folder and not folder.is_dir():
+        raise WeightsMissingError(f"{folder}: no such folder")
     for name in ("identity.onnx", "step.onnx", "interpolator.onnx"):
         if not (found / name).is_file():
             raise WeightsMissingError(f"{name} is missing from {found}: install again, or run 'facewire export'")

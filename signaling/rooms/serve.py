@@ -75,7 +75,8 @@ async def _serve(
             runner.server, host, port, ssl=context, ssl_handshake_timeout=handshake, backlog=128
         )
         found = listening.sockets[0].getsockname()[1]
-        say(f"Running on {'https' if context else 'http'}://{f'[{host}]' if ':' in host else host}:{found}")
+        url = f"{'https' if context else 'http'}://{f'[{host}]' if ':' in host else host}:{found}"
+        say(f"Running on {url}: open it in a browser to begin a call")
         try:
             async with bounds.watching(runner.server) if bounds else contextlib.nullcontext():
                 await stopped.wait()

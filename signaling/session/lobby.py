@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from signaling.client import call_link, socket_url
+from signaling.client import invitation, socket_url
 from signaling.protocol import SignalingError
 from signaling.session.session import Session, SessionConfig
 from signaling.static_files import json_error
@@ -135,7 +135,7 @@ async def run_lobby(
         session.on_safety = lambda code: say(f"safety code: {code}")
         session.config = replace(own, room=wish.room, server=server, access=access, page_port=page_port)
         try:
-            say(f"link for the other person: {call_link(server, wish.room, access)}")
+            say(invitation(server, wish.room, access))
             on_figures(await session.run())
             ended = "The call has ended."
         except (SignalingError, PeerError) as error:

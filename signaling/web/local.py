@@ -40,7 +40,8 @@ async def serve_local(app: web.Application, port: int) -> tuple[web.AppRunner, s
         await web.TCPSite(runner, "127.0.0.1", port).start()
     except OSError as error:
         await runner.cleanup()
-        raise OutputError(f"the page cannot be served on port {port}: {system_reason(error)}") from error
+        why = system_reason(error)
+        raise OutputError(f"the page cannot be served on port {port}: {why}; choose another with --page-port") from error
     return runner, f"http://localhost:{runner.addresses[0][1]}/"
 
 

@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from aiortc import RTCSessionDescription
 from aiortc.contrib.signaling import BYE, SignalingBye
 
-from signaling.client import SignalingClient, call_link, socket_url
+from signaling.client import SignalingClient, call_link, invitation, socket_url
 from signaling.protocol import Presence, Ready, SignalingError
 from signaling.rooms.server import create_app
 from tests.signaling.events import heard
@@ -192,6 +192,11 @@ async def test_a_goodbye_no_longer_counts_once_another_peer_has_joined(url):
 def test_the_link_for_a_browser(server, link):
     assert call_link(server, "r") == link
     assert call_link(server, "r", "r.123.abc") == f"{link}#r.123.abc"
+
+
+def test_a_link_that_only_this_machine_can_open_says_so():
+    assert invitation("http://localhost:8790", "r").endswith("name a server that both can reach with --server)")
+    assert invitation("https://example.org", "r", "k" * 8) == "link for the other person: https://example.org/call/r#kkkkkkkk"
 
 
 async def test_an_invalid_candidate_of_the_peer_is_ignored(url):

@@ -41,6 +41,14 @@ async def test_every_room_has_the_same_page_with_the_headers_for_threads(url, se
     assert b'id="hangup"' in bodies.pop()
 
 
+async def test_without_a_room_the_page_that_asks_for_one_is_opened(url, session):
+    for path in ("call", "call/"):
+        async with session.get(url + path) as answer:
+            assert answer.status == 200
+            assert str(answer.url) == url
+            assert await answer.read() == page_bytes(PEER.parent / "static" / "index.html")
+
+
 async def test_the_policy_allows_nothing_from_other_servers(url, session):
     async with session.get(f"{url}call/room") as answer:
         policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
@@ -125,7 +133,7 @@ async def test_onnx_runtime_instantiates_as_the_page_expects(url, session):
     [
         "peer/../call_page.py", "peer/%2e%2e/npm.py", "peer/vendor/version.txt", "peer/node_modules/typescript/package.json",
         "peer/package.json", "vendor/1/ort.wasm.min.mjs", "vendor/../version.txt", "networks/0000000000000000/step.onnx",
-        "networks/x/README.md", "call/", "call/a/b",
+        "networks/x/README.md", "call/a/b",
     ],
 )  # fmt: skip
 async def test_other_paths_are_not_served(url, session, path):

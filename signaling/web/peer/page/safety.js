@@ -14,6 +14,7 @@ export function showCode(words) {
 
 /** The call is over: the next one's code does not count as renewed. */
 export function forgetCode() {
+  byId("safety").hidden = true;
   byId("code").textContent = "";
   byId("renewed").hidden = true;
 }
