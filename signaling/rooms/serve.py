@@ -76,7 +76,7 @@ async def _serve(
         )
         found = listening.sockets[0].getsockname()[1]
         url = f"{'https' if context else 'http'}://{f'[{host}]' if ':' in host else host}:{found}"
-        say(f"Running on {url}: open it in a browser to begin a call")
+        say(f"Running on {url} (open it in a browser to begin a call)")
         try:
             async with bounds.watching(runner.server) if bounds else contextlib.nullcontext():
                 await stopped.wait()

@@ -112,7 +112,7 @@ def test_a_complete_run(data, losses, tmp_path, capsys):
         ({"more": ["--variants", "theirs"]}, "is none of"),
         ({"more": ["--variants", "no_animation"]}, "--checkpoint"), ({"more": ["--every", "0"]}, "1 or more"),
         ({"more": ["--opening", "-1"]}, "0 or more"),
-        ({"more": ["--sync", "nowhere.pt"]}, "nowhere.pt"), ({"more": ["--weights", "nowhere"]}, "missing"),
+        ({"more": ["--sync", "nowhere.pt"]}, "nowhere.pt"), ({"more": ["--weights", "nowhere"]}, "no such folder"),
         ({"more": ["--offsets", "dev"]}, "no sync.json"),
     ],
 )  # fmt: skip

@@ -91,7 +91,7 @@ async def test_an_unfinished_tls_handshake_is_closed(tmp_path, monkeypatch) -> N
         serve._serve(ServerConfig(), "127.0.0.1", port := unused_port(), serve.tls_context(certificate, key), said.append, False)
     )
     await until(lambda: said, PATIENCE)
-    assert said == [f"Running on https://127.0.0.1:{port}: open it in a browser to begin a call"]
+    assert said == [f"Running on https://127.0.0.1:{port} (open it in a browser to begin a call)"]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     async with asyncio.timeout(PATIENCE):
         assert await reader.read() == b""
